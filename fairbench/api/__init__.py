@@ -1,0 +1,58 @@
+"""All that a plugin may import; ``fairbench.api.torch`` holds what needs torch and higher.
+
+``API_VERSION`` rises when working plugins must change.
+"""
+
+from fairbench.components import (
+    Archive,
+    DataFile,
+    DatasetSpec,
+    Executor,
+    Fitted,
+    Method,
+    Metric,
+    Outcome,
+    Predictor,
+    Report,
+    Scenario,
+    parameter,
+)
+from fairbench.counts import GroupRates, group_rates
+from fairbench.data import Dataset, Episode, Inputs, Predictions, Samples, Schema, Split
+from fairbench.errors import DataError, NotApplicable, Undefined
+from fairbench.hooks import hookimpl
+from fairbench.results import Results
+from fairbench.seeding import seed
+
+API_VERSION = 1
+
+__all__ = [
+    "API_VERSION",
+    "Archive",
+    "DataError",
+    "DataFile",
+    "Dataset",
+    "DatasetSpec",
+    "Episode",
+    "Executor",
+    "Fitted",
+    "GroupRates",
+    "Inputs",
+    "Method",
+    "Metric",
+    "NotApplicable",
+    "Outcome",
+    "Predictions",
+    "Predictor",
+    "Report",
+    "Results",
+    "Samples",
+    "Scenario",
+    "Schema",
+    "Split",
+    "Undefined",
+    "group_rates",
+    "hookimpl",
+    "parameter",
+    "seed",
+]

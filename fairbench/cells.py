@@ -1,0 +1,149 @@
+"""A point of the grid, and the record of what happened at it; plain data that survives JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple, Optional
+
+from fairbench import seeding
+from fairbench.errors import SuiteError
+
+DONE, SKIPPED, FAILED = "done", "skipped", "failed"
+SCALES = ("standard", "none")
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a plain value: sorted keys, no blanks, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A component's name with its parameters: ``faalgrad[inner_steps=10,split=config1]``."""
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the form that the command line reads."""
+        return f"{self.name}[{show_params(self.params)}]" if self.params else self.name
+
+
+def show_params(params: Mapping[str, Any]) -> str:
+    """Return ``inner_steps=10,split=config1``, sorted by name, as the command line reads it."""
+    return ",".join(f"{name}={show_value(params[name])}" for name in sorted(params))
+
+
+def show_value(value: Any) -> str:
+    """Return a parameter's value as the command line reads it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return "(" + ",".join(map(show_value, value)) + ")"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a dataset becomes the parts of a split: the same for every method.
+
+    Args:
+        scale: ``standard`` (mean 0, variance 1 on the training part) or ``none`` (numbers as they are).
+        sensitive_as_feature: whether the group is among the features.
+        stratify: whether the parts keep the shares of (y, group).
+    """
+
+    scale: str = "standard"
+    sensitive_as_feature: bool = False
+    stratify: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the scale."""
+        if self.scale not in SCALES:
+            raise SuiteError(f"scale is {self.scale!r}; it must be one of {', '.join(SCALES)}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fit: scenario, dataset, group, preparation, method and repeat; every parameter is spelled out."""
+
+    dataset: Choice
+    method: Choice
+    group: str
+    repeat: int
+    preparation: Preparation = Preparation()
+    scenario: Choice = Choice("holdout")
+    metrics: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Return the cell's hash, which the store resumes by; metrics are not part of it (they can be rescored)."""
+        fields = asdict(self)
+        del fields["metrics"]
+        return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
+
+    @cached_property
+    def split_key(self) -> str:
+        """Return the hash of all that determines the split, which every method shares."""
+        fields = [asdict(self.dataset), self.group, self.repeat, asdict(self.preparation)]
+        return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
+
+    def seed(self, purpose: str) -> int:
+        """Return the seed for a purpose; it does not depend on the method, so methods share splits and first weights."""
+        return seeding.seed(purpose, self.dataset.name, self.group, self.repeat)
+
+    def to_json(self) -> str:
+        """Return the cell as one line of JSON."""
+        return canonical(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Cell:
+        """Read what ``to_json`` wrote."""
+        fields = json.loads(text)
+        for name in ("dataset", "method", "scenario"):
+            fields[name] = Choice(**fields[name])
+        fields["preparation"] = Preparation(**fields["preparation"])
+        fields["metrics"] = tuple(fields["metrics"])
+        return cls(**fields)
+
+
+class Value(NamedTuple):
+    """One measured number; ``group`` is empty for all rows together, ``value`` is None where ``reason`` says why."""
+
+    step: int
+    point: str
+    group: str
+    metric: str
+    value: Optional[float]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What happened at a cell.
+
+    Args:
+        cell: the cell.
+        status: ``done``, ``skipped`` (``reason`` says why) or ``failed`` (``reason`` is the traceback).
+        reason: empty for a cell that is done.
+        values: every metric at every step, operating point and group.
+        chosen: the operating point that stands for the method.
+        diagnostics: curves recorded while training, by name.
+        seconds: wall-clock time of the cell.
+        cpu_seconds: CPU time of the process that ran it.
+        versions: distribution -> version of the method's and the dataset's plugin.
+    """
+
+    cell: Cell
+    status: str
+    reason: str = ""
+    values: tuple[Value, ...] = ()
+    chosen: str = ""
+    diagnostics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)

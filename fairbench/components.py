@@ -1,0 +1,180 @@
+"""What a plugin can supply: protocols, and the small records through which components and the harness speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union
+
+from fairbench.data import Dataset, Inputs, Predictions, Samples, Split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fairbench.results import Results
+
+Predictor = Callable[[Inputs], Predictions]
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def parameter(
+    default: Any,
+    help: str,  # noqa: A002 - the word that users of dataclasses and click expect
+    *,
+    source: str = "",
+    choices: Optional[Sequence[Any]] = None,
+    minimum: Optional[float] = None,
+    maximum: Optional[float] = None,
+) -> Any:
+    """Declare a hyper-parameter of a component: a dataclass field that says what it means and which values it takes.
+
+    Args:
+        default: the default value.
+        help: one line, shown by ``fairbench show``.
+        source: where the default comes from, e.g. a paper's section.
+        choices: the only values allowed.
+        minimum: the smallest number allowed.
+        maximum: the largest number allowed.
+    """
+    limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
+    return field(default=default, metadata={"help": help, "source": source, **limits})
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What ``fit`` may return instead of one predictor: operating points, and curves recorded while training.
+
+    Args:
+        points: a predictor for each operating point, by its name (e.g. ``threshold=0.3``).
+        chosen: the point that stands for the method, picked on the validation part.
+        diagnostics: a value for each epoch or round, by name.
+    """
+
+    points: Mapping[str, Predictor]
+    chosen: str
+    diagnostics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the chosen point is one of them."""
+        if self.chosen not in self.points:
+            raise ValueError(f"the chosen operating point {self.chosen!r} is not among {list(self.points)}")
+
+
+class Method(Protocol):
+    """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns."""
+
+    name: ClassVar[str]
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
+        """Learn from train, choose on validation; all randomness comes from seed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip that also carries a raw file: where it is served, its digest and the member's name in it."""
+
+    url: str
+    member: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A raw file: its path below a data folder, its pinned digest, where it is served, and an archive that holds it."""
+
+    path: str
+    sha256: str
+    urls: tuple[str, ...] = ()
+    archive: Optional[Archive] = None
+    bytes: Optional[int] = None  # noqa: A003 - a size in bytes is called so
+
+
+class DatasetSpec(Protocol):
+    """A frozen dataclass of loader parameters.
+
+    ``files`` is empty for a dataset that needs none; ``sensitive_features`` names the columns of the loaded dataset's
+    table of that name, the default group first.
+    """
+
+    name: ClassVar[str]
+    files: ClassVar[tuple[DataFile, ...]]
+    sensitive_features: ClassVar[tuple[str, ...]]
+
+    def load(self, files: Mapping[str, Path]) -> Dataset:
+        """Read the verified files, given by their ``DataFile.path``, into a table."""
+        ...
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number computed from test samples and predictions.
+
+    Args:
+        name: as in the tables, e.g. ``demographic_parity_difference``.
+        function: (Samples, Predictions) -> float; raises ``Undefined`` where there is no value.
+        better: ``higher``, ``lower`` or ``neither`` (a count or a rate).
+        range: the smallest and the largest possible value.
+        reference: the paper or library whose definition this is.
+        by_group: compute it within each group as well.
+        label: a short heading for tables.
+    """
+
+    name: str
+    function: Callable[[Samples, Predictions], float]
+    better: str = "higher"
+    range: tuple[float, float] = (0.0, 1.0)
+    reference: str = ""
+    by_group: bool = False
+    label: str = ""
+
+    def __call__(self, samples: Samples, predictions: Predictions) -> float:
+        """Return the value."""
+        return self.function(samples, predictions)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scenario hands over to be measured at one step (a generation; holdout has one): the harness computes values."""
+
+    samples: Samples
+    predictions: Mapping[str, Predictions]
+    chosen: str
+    step: int = 0
+    diagnostics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+class Scenario(Protocol):
+    """A frozen dataclass: what a cell does between the split and the values."""
+
+    name: ClassVar[str]
+
+    def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
+        """Yield an outcome for each step; ``seed(purpose)`` gives this cell's seed for a purpose."""
+        ...
+
+
+class Executor(Protocol):
+    """A frozen dataclass: where cells are run."""
+
+    name: ClassVar[str]
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, Union[R, BaseException]]]:
+        """Yield each item with what the function returned (or how its worker died), in any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """A way to show results.
+
+    Args:
+        name: as in ``--format``.
+        suffix: of the file it is written to, e.g. ``.md``; empty for one that is only printed.
+        render: Results -> text.
+    """
+
+    name: str
+    suffix: str
+    render: Callable[[Results], str]

@@ -1,0 +1,264 @@
+"""The nouns that move through a cell; every shape is checked here, once, when the thing is built."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairbench.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+
+
+def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
+    """Return a read-only view (or a converted copy) of the array."""
+    view = np.asarray(array, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
+
+
+def _check_length(what: str, length: int, n: int, where: str) -> None:
+    if length != n:
+        raise DataError(f"{where}: {what} has {length} rows but X has {n}; every row needs one")
+
+
+def _check_labels(y: NDArray[Any], where: str) -> None:
+    values = set(np.unique(y).tolist())
+    if not values <= {0, 1}:
+        seen = ", ".join(map(repr, sorted(values, key=str)[:5]))
+        raise DataError(f"{where}: y must hold 0 and 1 only, seen {seen}; code the favourable outcome in favorable_label")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A table as its loader returns it: nothing is encoded, scaled or split yet.
+
+    Args:
+        name: the dataset's name, for messages.
+        X: (n, d) DataFrame of numeric, boolean, string or categorical columns; no sensitive column among them.
+        y: (n,) labels in {0, 1}.
+        sensitive_features: (n, k) DataFrame of strings, a column for each attribute; the first is the default group.
+        protected_group: for each attribute the value whose rows are protected (AIF360: unprivileged).
+        favorable_label: the label, 0 or 1, that is good for the person.
+        missing_values: True if X lacks values on purpose; they are then imputed from the training part.
+        notes: sentences that must stand beside every result on these data.
+    """
+
+    name: str
+    X: pd.DataFrame
+    y: Integers
+    sensitive_features: pd.DataFrame
+    protected_group: Mapping[str, str]
+    favorable_label: int = 1
+    missing_values: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check shapes, labels, groups and missing values."""
+        n = len(self.X)
+        if n == 0:
+            raise DataError(f"{self.name}: X has no rows")
+        _check_length("y", len(self.y), n, self.name)
+        _check_length("sensitive_features", len(self.sensitive_features), n, self.name)
+        _check_labels(np.asarray(self.y), self.name)
+        object.__setattr__(self, "y", _frozen(self.y, np.int64))
+        if len(np.unique(self.y)) < 2:
+            raise DataError(f"{self.name}: all {n} labels are {self.y[0]}; a benchmark needs both classes")
+        if self.favorable_label not in (0, 1):
+            raise DataError(f"{self.name}: favorable_label is {self.favorable_label!r}; it must be 0 or 1")
+        for attribute in self.sensitive_features.columns:
+            values = self.sensitive_features[attribute]
+            if values.isna().any():
+                raise DataError(f"{self.name}: {attribute!r} is missing in {values.isna().sum()} of {n} rows; drop them")
+            groups = sorted(set(values))
+            if len(groups) < 2:
+                raise DataError(f"{self.name}: {attribute!r} has one group, {groups[0]!r}; a comparison needs two")
+            if self.protected_group.get(attribute) not in groups:
+                seen = self.protected_group.get(attribute)
+                raise DataError(f"{self.name}: protected_group of {attribute!r} is {seen!r}; its groups are {groups}")
+        self._check_features()
+
+    def _check_features(self) -> None:
+        for column in self.X.columns:
+            values = self.X[column]
+            if values.dtype.kind == "f" and np.isinf(values.to_numpy()).any():
+                raise DataError(f"{self.name}: feature {column!r} holds infinite values; clip or drop them in load()")
+            missing = values.isna().to_numpy()
+            if missing.any() and not self.missing_values:
+                raise DataError(
+                    f"{self.name}: feature {column!r} is missing (NaN) in {missing.sum()} of {len(values)} rows, first in "
+                    f"row {int(missing.argmax())}; drop or fill them in load(), or set missing_values=True to have them "
+                    "imputed from the training part"
+                )
+
+    @property
+    def digest(self) -> str:
+        """Return a sha256 over every value, so that a run can say which data it saw."""
+        from pandas.util import hash_pandas_object
+
+        parts = [hash_pandas_object(frame.astype(str), index=False) for frame in (self.X, self.sensitive_features)]
+        total = hashlib.sha256(self.y.tobytes())
+        for part in parts:
+            total.update(part.to_numpy().tobytes())
+        return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the rows of all parts of one split have in common.
+
+    Args:
+        feature_names: (d,) names of the encoded columns.
+        group_names: (G,) names; a row's group code is an index into them.
+        protected: the code of the protected group.
+        favorable_label: the label that is good for the person.
+    """
+
+    feature_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    protected: int
+    favorable_label: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a predictor sees of n rows: X (n, d) float32 and group (n,) codes, read-only; never the labels."""
+
+    X: Floats
+    group: Integers
+    schema: Schema
+
+    def __post_init__(self) -> None:
+        """Check shapes and values, and freeze the arrays."""
+        if self.X.ndim != 2 or self.X.shape[1] != len(self.schema.feature_names):
+            raise DataError(f"X has shape {self.X.shape} but there are {len(self.schema.feature_names)} feature names")
+        _check_length("group", len(self.group), len(self.X), "inputs")
+        if not np.isfinite(self.X).all():
+            row, column = np.argwhere(~np.isfinite(self.X))[0]
+            name = self.schema.feature_names[column]
+            raise DataError(f"X has a NaN or infinite value in row {row}, feature {name!r}; impute it before a method sees it")
+        if len(self.group) and not 0 <= int(self.group.min()) <= int(self.group.max()) < len(self.schema.group_names):
+            raise DataError(f"group codes run to {self.group.max()} but only {len(self.schema.group_names)} are named")
+        object.__setattr__(self, "X", _frozen(self.X, np.float32))
+        object.__setattr__(self, "group", _frozen(self.group, np.int64))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.group)
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Return the names of the groups, in the order of their codes."""
+        return self.schema.group_names
+
+    @property
+    def protected(self) -> NDArray[np.bool_]:
+        """Return a mask (n,) of the protected group's rows."""
+        return np.asarray(self.group == self.schema.protected)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(Inputs):
+    """Inputs with their labels y (n,) in {0, 1}."""
+
+    y: Integers
+
+    def __post_init__(self) -> None:
+        """Check the labels too."""
+        super().__post_init__()
+        _check_length("y", len(self.y), len(self.X), "samples")
+        _check_labels(np.asarray(self.y), "samples")
+        object.__setattr__(self, "y", _frozen(self.y, np.int64))
+
+    @property
+    def inputs(self) -> Inputs:
+        """Return the same rows without their labels."""
+        return Inputs(self.X, self.group, self.schema)
+
+    def select(self, rows: NDArray[Any]) -> Samples:
+        """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
+        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Three disjoint parts of one dataset, encoded by what the training part alone shows."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One few-shot task, or the two sides of a bilevel step: support (inner loop) and query (outer loop)."""
+
+    support: Samples
+    query: Samples
+
+
+def _fractions(values: Any, what: str, n: int) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (n,):
+        raise DataError(f"{what} has shape {array.shape}; a value is needed for each of the {n} rows")
+    if n and not (array.min() >= 0 and array.max() <= 1):  # false for NaN too
+        raise DataError(f"{what} runs from {array.min():g} to {array.max():g}; it must stay within [0, 1] without NaN")
+    return _frozen(array)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Decisions for n rows.
+
+    Args:
+        y_pred: (n,) in {0, 1}; for a randomised method one seeded draw of ``decision``.
+        y_score: (n,) in [0, 1], or None if the method has no score.
+        decision: (n,) in [0, 1], the chance of being selected; None stands for ``y_pred`` itself.
+    """
+
+    y_pred: Integers
+    y_score: Optional[Floats] = None
+    decision: Floats = field(default=None)  # type: ignore[assignment]  # None is replaced below
+
+    def __post_init__(self) -> None:
+        """Check ranges and fill in the decision of a deterministic method."""
+        y_pred = np.asarray(self.y_pred)
+        n = len(y_pred)
+        _check_labels(y_pred, "predictions")
+        object.__setattr__(self, "y_pred", _frozen(y_pred, np.int64))
+        if self.y_score is not None:
+            object.__setattr__(self, "y_score", _fractions(self.y_score, "y_score", n))
+        decision = self.y_pred if self.decision is None else self.decision
+        object.__setattr__(self, "decision", _fractions(decision, "decision", n))
+
+    @property
+    def randomised(self) -> bool:
+        """Return whether some row is decided by chance."""
+        return bool((self.decision != self.y_pred).any())
+
+    @classmethod
+    def from_score(cls, y_score: Any, threshold: Any = 0.5) -> Predictions:
+        """Select the rows whose score (n,) reaches the threshold, a number or an array (n,)."""
+        y_score = np.asarray(y_score, dtype=np.float64)
+        return cls(np.asarray(y_score >= threshold, dtype=np.int64), y_score)
+
+    @classmethod
+    def from_decision(cls, decision: Any, *, seed: int, y_score: Any = None) -> Predictions:
+        """Draw y_pred from the chance of selection (n,), with a generator of its own."""
+        decision = np.asarray(decision, dtype=np.float64)
+        drawn = np.random.default_rng(seed).random(len(decision)) < decision
+        return cls(drawn.astype(np.int64), y_score, decision)
+
+    def select(self, rows: NDArray[Any]) -> Predictions:
+        """Return the predictions of the rows that a mask or an array of positions picks."""
+        y_score = None if self.y_score is None else self.y_score[rows]
+        return Predictions(self.y_pred[rows], y_score, self.decision[rows])
