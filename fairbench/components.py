@@ -60,6 +60,11 @@ class Fitted:
         if self.chosen not in self.points:
             raise ValueError(f"the chosen operating point {self.chosen!r} is not among {list(self.points)}")
 
+    @classmethod
+    def of(cls, fitted: Union[Predictor, Fitted]) -> Fitted:
+        """Return what ``fit`` returned as a Fitted: a plain predictor is its only operating point, named ``""``."""
+        return fitted if isinstance(fitted, Fitted) else cls({"": fitted}, "")
+
 
 class Method(Protocol):
     """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns."""

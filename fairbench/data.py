@@ -44,11 +44,12 @@ class Dataset:
 
     Args:
         name: the dataset's name, for messages.
-        X: (n, d) DataFrame of numeric, boolean, string or categorical columns; no sensitive column among them.
+        X: (n, d) DataFrame of numeric, boolean, string or categorical columns.
         y: (n,) labels in {0, 1}.
         sensitive_features: (n, k) DataFrame of strings, a column for each attribute; the first is the default group.
         protected_group: for each attribute the value whose rows are protected (AIF360: unprivileged).
         favorable_label: the label, 0 or 1, that is good for the person.
+        sensitive_columns: for an attribute the columns of X that carry the same; they leave X when it is the group.
         missing_values: True if X lacks values on purpose; they are then imputed from the training part.
         notes: sentences that must stand beside every result on these data.
     """
@@ -59,6 +60,7 @@ class Dataset:
     sensitive_features: pd.DataFrame
     protected_group: Mapping[str, str]
     favorable_label: int = 1
+    sensitive_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing_values: bool = False
     notes: tuple[str, ...] = ()
 

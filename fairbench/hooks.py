@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from fairbench.names import KINDS
+
 if TYPE_CHECKING:
     from fairbench.components import DatasetSpec, Executor, Method, Metric, Report, Scenario
 
 NAMESPACE = "fairbench"
-KINDS = ("datasets", "methods", "metrics", "scenarios", "reports", "executors")
+
+HOOKS = tuple(f"{NAMESPACE}_{kind}" for kind in KINDS)
 
 hookspec = pluggy.HookspecMarker(NAMESPACE)
 hookimpl = pluggy.HookimplMarker(NAMESPACE)

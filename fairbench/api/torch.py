@@ -1,0 +1,322 @@
+"""What plugins need of torch and higher: batches, small networks, losses, the differentiable inner loop, and training.
+
+Everything is deterministic: randomness comes from seeds that are passed in, and the harness's loops run on one thread,
+because the order in which threads add changes the last bits of a sum.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from fairbench.components import Predictor
+from fairbench.data import Inputs, Predictions, Samples
+
+with warnings.catch_warnings():
+    # higher 0.2.1 compares an int with "is" and holds an invalid escape; both are reported when it is first compiled.
+    warnings.filterwarnings("ignore", category=SyntaxWarning)
+    warnings.filterwarnings("ignore", "invalid escape sequence", DeprecationWarning)
+    import higher  # type: ignore[import-untyped]
+
+__all__ = [
+    "ACTIVATIONS",
+    "Adapted",
+    "Batch",
+    "Loss",
+    "Model",
+    "as_batch",
+    "gradient",
+    "linear",
+    "minibatches",
+    "mlp",
+    "one_thread",
+    "parity_gap",
+    "predictor",
+    "seeded",
+    "train_model",
+    "unroll",
+    "weighted_loss",
+]
+
+ACTIVATIONS: Mapping[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+Model = Callable[[Tensor], Tensor]
+"""X (n, d) -> logits (n, 1)."""
+
+Loss = Callable[[Model], Tensor]
+"""A model -> a scalar on data that the loss already holds."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from torch's CPU generator as seeded here; afterwards its state is as found."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' generators as well
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread; afterwards torch's number of threads is as found."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples as tensors: X (n, d) and y (n, 1) of one float type, group (n,) int64 codes, protected (n,) bool."""
+
+    X: Tensor
+    y: Tensor
+    group: Tensor
+    protected: Tensor
+    n_groups: int
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.X)
+
+    @property
+    def n_features(self) -> int:
+        """Return the number of columns of X."""
+        return int(self.X.shape[1])
+
+
+def as_batch(samples: Samples, dtype: torch.dtype = torch.float32) -> Batch:
+    """Return a copy of the samples as tensors; writing to it cannot reach the samples."""
+    return Batch(
+        X=torch.tensor(samples.X, dtype=dtype),
+        y=torch.tensor(samples.y, dtype=dtype).reshape(-1, 1),
+        group=torch.tensor(samples.group),
+        protected=torch.tensor(samples.protected),
+        n_groups=len(samples.group_names),
+    )
+
+
+def minibatches(batch: Batch, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield X (size, d) and y (size, 1) of every row once, in an order drawn anew; the last part may be smaller.
+
+    Args:
+        batch: the rows.
+        size: rows in a part; 0 yields all rows at once, in their own order, and draws nothing.
+        generator: where the order comes from.
+    """
+    if size == 0:
+        yield batch.X, batch.y
+        return
+    order = torch.randperm(len(batch), generator=generator)
+    features, labels = batch.X[order], batch.y[order]  # one gather and then views, which is faster than many gathers
+    for start in range(0, len(batch), size):
+        yield features[start : start + size], labels[start : start + size]
+
+
+def linear(n_features: int, *, seed: int) -> nn.Module:
+    """Return a linear model, X (n, n_features) -> logits (n, 1); the first weights come from the seed."""
+    return mlp(n_features, (), seed=seed)
+
+
+def mlp(n_features: int, hidden: Sequence[int], activation: str = "relu", *, seed: int) -> nn.Module:
+    """Return a multi-layer perceptron, X (n, n_features) -> logits (n, 1).
+
+    Args:
+        n_features: columns of X.
+        hidden: width of each hidden layer, the first one first; none for a linear model.
+        activation: ``relu`` or ``tanh``, after each hidden layer.
+        seed: of the first weights (torch's default initialisation).
+
+    Raises:
+        ValueError: the activation is unknown, or a width is below 1.
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
+    if any(width < 1 for width in hidden):
+        raise ValueError(f"hidden is {tuple(hidden)}; every layer needs at least one unit")
+    widths = [n_features, *hidden]
+    layers: list[nn.Module] = []
+    with seeded(seed):
+        for n_in, n_out in zip(widths, widths[1:]):
+            layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
+        return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+
+def weighted_loss(batch: Batch, weight: Tensor | None = None) -> Loss:
+    """Return the loss: model -> mean over the rows of weight times binary cross-entropy on logits.
+
+    The mean is over the n rows, not over the weights' sum: the loss is linear in the weights, and gradients reach them.
+
+    Args:
+        batch: the rows.
+        weight: (n,) or (n, 1), a factor for each row; None stands for ones.
+    """
+    if weight is None:
+        return lambda model: cross_entropy(model(batch.X), batch.y)
+    factor = weight.reshape(-1, 1)
+    if len(factor) != len(batch):
+        raise ValueError(f"weight has {len(factor)} values but the batch has {len(batch)} rows; every row needs one")
+    # torch gives the argument weight= no gradient, hence reduction="none".
+    return lambda model: (factor * cross_entropy(model(batch.X), batch.y, reduction="none")).mean()
+
+
+def parity_gap(score: Tensor, group: Tensor) -> Tensor:
+    """Return the largest gap in mean score between two groups: a differentiable demographic parity difference.
+
+    Args:
+        score: (n,) or (n, 1), e.g. chances of selection in [0, 1].
+        group: (n,) int64 codes; a code without rows does not count, and a single group has gap 0.
+
+    Returns:
+        A scalar >= 0.
+    """
+    rows = torch.bincount(group)  # (G,)
+    total = torch.zeros(len(rows), dtype=score.dtype, device=score.device).index_add(0, group, score.reshape(-1))
+    mean = (total / rows)[rows > 0]
+    return mean.amax() - mean.amin()
+
+
+def gradient(model: nn.Module, loss: Loss) -> Tensor:
+    """Return the gradient (p,) of the loss by all the model's parameters, in their order; nothing is accumulated."""
+    parts = torch.autograd.grad(loss(model), list(model.parameters()))
+    return torch.cat([part.reshape(-1) for part in parts])
+
+
+class Adapted:
+    """A model whose weights are the end of an inner loop: calling it gives logits, and gradients reach the start."""
+
+    def __init__(self, functional: nn.Module, model: nn.Module) -> None:
+        """Keep higher's functional model, and the module whose structure and first weights it has."""
+        self._functional = functional
+        self._model = model
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Return the logits (n, 1) of features (n, d)."""
+        logit: Tensor = self._functional(features)
+        return logit
+
+    def parameters(self) -> list[Tensor]:
+        """Return the adapted weights, in the order of the model's parameters; they are part of the graph."""
+        return list(self._functional.parameters())
+
+    def detached(self) -> nn.Module:
+        """Return an ordinary module with a copy of the adapted weights, free of the graph."""
+        module = copy.deepcopy(self._model)
+        ends = [*self.parameters(), *self._functional.buffers()]
+        with torch.no_grad():
+            for mine, end in zip([*module.parameters(), *module.buffers()], ends):
+                mine.copy_(end)
+        return module
+
+
+def unroll(model: nn.Module, loss: Loss, *, steps: int, lr: float, first_order: bool = False) -> Adapted:
+    """Return the model after inner steps of gradient descent, theta <- theta - lr * grad loss(theta).
+
+    ``backward()`` on a loss of the result adds to ``.grad`` of the model's own parameters, which stay as they are.
+
+    Args:
+        model: the module to start from.
+        loss: model -> scalar; it is called once for each step.
+        steps: number of inner steps, I >= 0.
+        lr: inner learning rate.
+        first_order: take the derivative of the end by the start for the identity, so that the gradient of a loss at the
+            adapted weights arrives at the model's parameters unchanged (first-order MAML). Nothing flows through the
+            inner loop then, and so no gradient reaches what ``loss`` itself depends on.
+
+    References:
+        Finn, Abbeel and Levine (2017), Model-agnostic meta-learning, eq. 1 and section 5.2 (first order).
+    """
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    loop = higher.innerloop_ctx(model, optimizer, copy_initial_weights=False, track_higher_grads=not first_order)
+    with loop as (functional, inner):
+        for _ in range(steps):
+            inner.step(loss(functional))
+    if first_order:
+        # higher cuts the graph at every step, which leaves the end a leaf of its own: tie it to the start again, with
+        # derivative one. p - p.detach() is exactly 0, so that the adapted weights keep their bits.
+        ends = zip(functional.fast_params, model.parameters())
+        functional.update_params([end.detach() + (start - start.detach()) for end, start in ends])
+    return Adapted(functional, model)
+
+
+def train_model(
+    model: nn.Module,
+    step: Callable[[int], Mapping[str, float]],
+    validation_loss: Loss,
+    *,
+    epochs: int,
+    patience: int,
+) -> dict[str, list[float]]:
+    """Train until the validation loss has not fallen for a while; leave the model with its best weights, in eval mode.
+
+    The loop computes nothing but the loss: fairness metrics in every epoch would cost hundreds of times as much as
+    the steps themselves.
+
+    Args:
+        model: the module that ``step`` changes.
+        step: called with the number of the epoch, from 0; makes one epoch (one full-batch step or all mini-batches) and
+            returns what shall be recorded of it, the same names every time.
+        validation_loss: model -> scalar, taken after every epoch without gradients and in eval mode.
+        epochs: the largest number of epochs.
+        patience: stop after so many epochs in a row without a new smallest validation loss.
+
+    Returns:
+        A value for each epoch made, by name: ``validation_loss`` and what ``step`` returned.
+
+    Raises:
+        ArithmeticError: no epoch gave a finite validation loss.
+    """
+    curves: dict[str, list[float]] = {"validation_loss": []}
+    best, best_epoch, weights = math.inf, -1, {}
+    with one_thread():
+        for epoch in range(epochs):
+            model.train()
+            diagnostics = step(epoch)
+            model.eval()
+            with torch.no_grad():
+                value = float(validation_loss(model))
+            for name, measured in {"validation_loss": value, **diagnostics}.items():
+                curves.setdefault(name, []).append(measured)
+            if value < best:  # false for NaN too
+                best, best_epoch = value, epoch
+                weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            elif epoch - best_epoch >= patience:
+                break
+    if epochs and not weights:
+        seen = len(curves["validation_loss"])
+        raise ArithmeticError(
+            f"training diverged: the validation loss was {value} after {seen} epochs and never finite; "
+            "lower the learning rate or scale the features"
+        )
+    if weights:
+        model.load_state_dict(weights)
+    return curves
+
+
+def predictor(model: nn.Module | Adapted) -> Predictor:
+    """Return the predictor of a model as it stands now: Inputs -> scores, the sigmoid of the logits, cut at 0.5.
+
+    It owns a copy of the weights in eval mode, keeps no graph alive, and computes in float64 on one thread, so that a
+    row's decision does not depend on which rows stand beside it (in float32 the last bit does).
+    """
+    frozen = model.detached() if isinstance(model, Adapted) else copy.deepcopy(model)
+    frozen.double().eval().requires_grad_(False)
+
+    def predict(inputs: Inputs) -> Predictions:
+        with one_thread(), torch.no_grad():
+            logit = frozen(torch.tensor(inputs.X, dtype=torch.float64))  # (n, 1)
+            score = logit.sigmoid().reshape(-1)
+        return Predictions.from_score(np.array(score.numpy()))
+
+    return predict

@@ -1,0 +1,295 @@
+"""The command line: parse, call, render. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+import click
+
+from fairbench import cli_data, cli_show
+from fairbench.cli_options import complete_choices, data_options, plugin_option
+from fairbench.errors import FairbenchError
+from fairbench.version import __version__
+
+if TYPE_CHECKING:
+    from fairbench.cells import Cell, Record
+    from fairbench.results import Results
+    from fairbench.suite import Suite
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's becomes one message and exit status 2, never a traceback."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # sums are taken in one order, whatever the machine; processes give the parallelism
+    try:
+        status = cli.main(prog_name="fairbench", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("fairbench: interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except FairbenchError as error:
+        click.echo(f"fairbench: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="fairbench %(version)s")
+def cli() -> None:
+    """Benchmark fairness methods: the same splits for all, real data, and every number beside its reference.
+
+    \b
+    Examples:
+      fairbench run --methods faalgrad,threshold --datasets all
+      fairbench list methods
+    """
+
+
+cli.add_command(cli_data.data)
+for _command in (cli_show.list_components, cli_show.show, cli_show.plugins, cli_show.check, cli_show.completion):
+    cli.add_command(_command)
+
+
+def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose or override the parts of a suite."""
+    options = [
+        click.option("--methods", metavar="LIST", shell_complete=complete_choices("methods"), help="Methods, e.g. 'faalgrad[split=config1|config2],threshold', or 'all'."),
+        click.option("--datasets", metavar="LIST", shell_complete=complete_choices("datasets"), help="Datasets, e.g. 'compas,adult[missing=category]', or 'all'."),
+        click.option("--scenarios", metavar="LIST", shell_complete=complete_choices("scenarios"), help="Scenarios.  [default: holdout]"),
+        click.option("--metrics", metavar="LIST", shell_complete=complete_choices("metrics"), help="Metrics.  [default: all]"),
+        click.option("--group", metavar="ATTRIBUTE", help="Sensitive attribute; 'race,sex' for combinations.  [default: each dataset's]"),
+        click.option("--repeats", type=click.IntRange(min=1), help="Number of splits.  [default: 5]"),
+        click.option("--scale", type=click.Choice(["standard", "none"]), help="Scaling of numeric features.  [default: standard]"),
+        click.option("--sensitive-as-feature/--sensitive-hidden", default=None, help="Put the group among the features.  [default: hidden]"),
+        click.option("--stratify/--no-stratify", default=None, help="Keep the shares of label and group in all parts.  [default: no]"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  fairbench run --methods faalgrad,threshold --datasets all
+  fairbench run benchmarks/faalgrad-table1.toml --workers 2 --out runs/table1
+
+A run that was interrupted goes on where it stopped when the same command is given again.
+"""
+)
+@click.argument("suite", required=False, type=click.Path(path_type=Path))
+@_suite_options
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes, one thread each.  [default: the machine's cores]")
+@click.option("--executor", metavar="NAME", help="Where cells run, e.g. 'processes[workers=2]'; overrides --workers.")
+@click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: the cells as JSON lines.")
+@data_options
+@plugin_option
+def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
+    """Run a grid of methods, datasets and repeats, from a SUITE file or from options, and print its tables."""
+    from fairbench.plugins import load_plugins
+    from fairbench.suite import plan
+
+    chosen = _chosen_suite(suite, options)
+    registry, problems = load_plugins(plugin)
+    for problem in problems:
+        click.echo(f"warning: plugin {problem} is {'unavailable' if problem.unavailable else 'broken'}: {problem.problem}", err=True)
+    cells = plan(chosen, registry)
+    if options["dry_run"]:
+        _print_cells(cells, options["as_json"])
+        return 0
+    return _run(chosen, cells, registry, plugin, options)
+
+
+def _chosen_suite(path: Optional[Path], options: dict[str, Any]) -> Suite:
+    """Return the suite of the file and the options; an option wins over the file."""
+    from dataclasses import replace
+
+    from fairbench.suite import Suite, default_parameters, read_suite
+
+    given: dict[str, Any] = {}
+    for name in ("methods", "datasets", "scenarios", "metrics", "group", "scale", "sensitive_as_feature"):
+        if options[name] is not None:
+            given[name] = (options[name],)
+    for name in ("repeats", "stratify"):
+        if options[name] is not None:
+            given[name] = options[name]
+    if path is not None:
+        return replace(read_suite(path), **given)
+    for name in ("methods", "datasets"):
+        if name not in given:
+            raise click.UsageError(f"Give a suite file, or both --methods and --datasets ({name} is missing). See 'fairbench run --help'.")
+    return Suite(name=given["methods"][0], parameters=default_parameters(), **given)
+
+
+def _print_cells(cells: list[Cell], as_json: bool) -> None:
+    from fairbench.cells import show_params
+
+    if as_json:
+        for cell in cells:
+            click.echo(cell.to_json())
+        return
+    for cell in cells:
+        scale = f"scale={cell.preparation.scale}"
+        shown = show_params(cell.method.params)
+        click.echo(f"{cell.key[:8]}  {cell.dataset}  {cell.group}  {scale}  repeat {cell.repeat}  {cell.method.name}  {shown}")
+    click.echo(f"{len(cells)} cells", err=True)
+
+
+def _executor(registry: Any, options: dict[str, Any], cells: int) -> Any:
+    """Return the executor that the options name; a single worker runs in this process."""
+    from fairbench.choices import parse_choices
+    from fairbench.errors import SuiteError
+
+    if options["executor"]:
+        choices = parse_choices(options["executor"])
+        if len(choices) != 1:
+            raise SuiteError(f"--executor names {len(choices)} executors; name one")
+        return registry.build("executors", choices[0])
+    workers = min(options["workers"] or len(os.sched_getaffinity(0)), cells)
+    return registry.build("executors", parse_choices(f"processes[workers={workers}]" if workers > 1 else "serial")[0])
+
+
+def _run(suite: Suite, cells: list[Cell], registry: Any, plugin: tuple[str, ...], options: dict[str, Any]) -> int:
+    from fairbench import rundir
+    from fairbench.cells import FAILED
+    from fairbench.cli_progress import cell_progress, download_progress
+    from fairbench.files import DataSource
+    from fairbench.run import CellRunner, gather, run_cells
+
+    path = rundir.choose_directory(suite, cells, options["out"])
+    executor = _executor(registry, options, len(cells))
+    source = DataSource(options["data_dir"], options["offline"])
+    runner = CellRunner(source, plugin)
+    with download_progress() as progress:
+        available = gather(cells, runner, progress)
+    for label, reason in {**available.skipped, **available.failed}.items():
+        click.echo(f"{label} is left out: {reason.strip().splitlines()[-1]}", err=True)
+    records: list[Record] = []
+    interrupted = False
+    with rundir.writing(path, suite, cells, available, registry, sys.argv[1:]) as store:
+        already = len(store.finished())
+        with cell_progress(len(cells), already) as advance:
+            try:
+                for record in run_cells(cells, available, runner, executor, store):
+                    records.append(record)
+                    advance(record)
+            except KeyboardInterrupt:
+                interrupted = True
+    results = rundir.load_results(path)
+    _write_reports(results, registry, path)
+    click.echo(registry.report("terminal").render(results))
+    click.echo(_summary(results, path, interrupted), err=True)
+    if interrupted:
+        return INTERRUPTED
+    return 1 if any(record.status == FAILED for record in results.records) or not _any_done(results) else 0
+
+
+def _any_done(results: Results) -> bool:
+    from fairbench.cells import DONE
+
+    return any(record.status == DONE for record in results.records)
+
+
+def _summary(results: Results, path: Path, interrupted: bool) -> str:
+    counts = {status: sum(record.status == status for record in results.records) for status in ("done", "skipped", "failed")}
+    parts = ", ".join(f"{count} {status}" for status, count in counts.items())
+    ending = f"; interrupted: the same command with --out {path} goes on" if interrupted else ""
+    return f"{results.planned} cells: {parts}; everything is in {path}{ending}"
+
+
+def _write_reports(results: Results, registry: Any, path: Path) -> None:
+    """Write every report that has a file suffix beside the results; a read-only directory is no reason to fail."""
+    for name in registry.names("reports"):
+        report = registry.report(name)
+        if report.suffix:
+            target = path / f"report{report.suffix}"
+            try:
+                target.write_text(report.render(results), encoding="utf-8")
+            except OSError as error:
+                click.echo(f"warning: {target} was not written: {error}", err=True)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  fairbench report runs/table1
+  fairbench report runs/table1 --format latex > table1.tex
+"""
+)
+@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--format", "name", default="terminal", show_default=True, metavar="NAME", help="A report ('fairbench list reports').")
+@plugin_option
+def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
+    """Print a run's tables; the default also writes them as Markdown, CSV and LaTeX into the run directory."""
+    from fairbench.plugins import load_plugins
+    from fairbench.rundir import load_results
+
+    registry, _ = load_plugins(plugin)
+    chosen = registry.report(name)
+    results = load_results(run_directory)
+    click.echo(chosen.render(results))
+    if name == "terminal":
+        _write_reports(results, registry, run_directory)
+        click.echo(f"written to {run_directory}: report.*", err=True)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  fairbench export runs/table1 --format csv > values.csv
+  fairbench export runs/table1 --format jsonl --predictions > predictions.jsonl
+"""
+)
+@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--format", "name", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Form of the rows.")
+@click.option("--predictions", "what", flag_value="predictions", help="The stored test predictions, with y and group.")
+@click.option("--diagnostics", "what", flag_value="diagnostics", help="Curves recorded while training.")
+def export(run_directory: Path, name: str, what: Optional[str]) -> None:
+    """Print every stored value as one long row: dataset, method, parameters, repeat, point, group, metric, value."""
+    from fairbench import export as exporting
+    from fairbench.rundir import load_results
+
+    results = load_results(run_directory)
+    if what == "predictions":
+        rows = exporting.prediction_rows(results, run_directory)
+    elif what == "diagnostics":
+        rows = exporting.diagnostic_rows(results)
+    else:
+        rows = results.rows()
+    exporting.write(rows, sys.stdout, name)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  fairbench rescore runs/table1
+  fairbench rescore runs/table1 --metrics accuracy,acme_gap --plugin acme_gap.py
+"""
+)
+@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--metrics", default="all", show_default=True, metavar="LIST", help="Metrics to compute.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV.")
+@plugin_option
+def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str, ...]) -> None:
+    """Compute metrics anew from a run's stored predictions and print them as long rows; nothing is fitted or changed."""
+    from fairbench import export as exporting
+    from fairbench.plugins import load_plugins
+    from fairbench.rundir import load_results
+
+    registry, _ = load_plugins(plugin)
+    results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
+    exporting.write(results.rows(), sys.stdout, "jsonl" if as_json else "csv")
+
+

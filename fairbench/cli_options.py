@@ -1,0 +1,70 @@
+"""What several commands share: options, shell completion, and rows as JSON or as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Callable
+
+import click
+
+Command = Callable[..., Any]
+
+
+def plugin_option(command: Command) -> Command:
+    """Add ``--plugin``, which may be given several times."""
+    return click.option(
+        "--plugin", multiple=True, metavar="FILE", type=click.Path(), help="A local plugin file; may be given several times."
+    )(command)
+
+
+def data_options(command: Command) -> Command:
+    """Add ``--data-dir`` and ``--offline``."""
+    command = click.option("--offline", is_flag=True, help="Try no download.")(command)
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder that holds raw data files.  [default: FAIRBENCH_DATA, then the user's cache]",
+    )(command)
+
+
+def complete_choices(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a completion for a comma-separated list of names of a kind."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from fairbench.names import known_names
+
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in known_names(kind) if name.startswith(last)]
+
+    return complete
+
+
+def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Print rows as JSON lines, or as a table as wide as the terminal (100 columns where there is none)."""
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        click.echo("none", err=True)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(rows[0]):
+        table.add_column(name, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 100
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

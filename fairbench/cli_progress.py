@@ -1,0 +1,70 @@
+"""Progress bars, on stderr and only where a person is watching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Callable, Optional
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from fairbench.cells import FAILED, Record
+
+
+@contextmanager
+def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None]]:
+    """Show cells done, failed and the time left; yields a function to be called with each record."""
+    failed = 0
+    with Progress(
+        TextColumn("cells"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task("cells", total=total, completed=finished, failed=0, last="")
+
+        def advance(record: Record) -> None:
+            nonlocal failed
+            failed += record.status == FAILED
+            cell = record.cell
+            progress.update(task, advance=1, failed=failed, last=f"{cell.dataset.name} {cell.method.name}")
+
+        yield advance
+
+
+@contextmanager
+def download_progress() -> Iterator[Callable[[str, int, Optional[int]], None]]:
+    """Show each download's bytes and speed; yields a function for (path, bytes received, bytes in all if known)."""
+    tasks: dict[str, TaskID] = {}
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+
+        def received(path: str, size: int, total: Optional[int]) -> None:
+            if path not in tasks:
+                tasks[path] = progress.add_task(path, total=total)
+            progress.update(tasks[path], completed=size)
+
+        yield received

@@ -1,0 +1,154 @@
+"""Commands that show what there is: list, show, plugins, check, completion."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+
+import click
+
+from fairbench.cli_options import plugin_option, print_rows
+from fairbench.names import KINDS
+
+_SINGULAR = {kind[:-1]: kind for kind in KINDS}
+
+
+@click.command(
+    "list",
+    epilog="""\b
+Examples:
+  fairbench list methods
+  fairbench list datasets --json
+""",
+)
+@click.argument("kind", type=click.Choice(KINDS))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@plugin_option
+def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
+    """List the components of a KIND with one sentence each and the plugin that brings them."""
+    from fairbench.names import remember_names
+    from fairbench.plugins import load_plugins
+    from fairbench.registry import describe
+
+    registry, _ = load_plugins(plugin)
+    if not plugin:
+        remember_names({kind: registry.names(kind) for kind in KINDS})
+    rows = [
+        {"name": name, "what": describe(registry.get(kind, name)), "plugin": registry.origin(kind, name).name}
+        for name in registry.names(kind)
+    ]
+    print_rows(rows, as_json)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  fairbench show method faalgrad
+  fairbench show dataset adult --json
+"""
+)
+@click.argument("kind", type=click.Choice([*_SINGULAR]))
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plugin_option
+def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
+    """Show a component: what it does, its parameters with defaults, meaning and source, and where it comes from."""
+    from fairbench.plugins import load_plugins
+    from fairbench.registry import parameters
+
+    registry, _ = load_plugins(plugin)
+    component = registry.get(_SINGULAR[kind], name)
+    origin = registry.origin(_SINGULAR[kind], name)
+    target = getattr(component, "function", None) or getattr(component, "render", None) or component
+    rows = parameters(component)
+    text = inspect.getdoc(target) or ""
+    extra = {key: getattr(component, key) for key in ("better", "range", "reference") if hasattr(component, key)}
+    if as_json:
+        click.echo(json.dumps({"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}))
+        return
+    click.echo(f"{name} ({kind}, from {origin})\n\n{text}\n")
+    for key, value in extra.items():
+        click.echo(f"{key}: {value}")
+    if rows:
+        print_rows([_readable(row) for row in rows], as_json=False)
+
+
+def _readable(row: dict[str, object]) -> dict[str, object]:
+    """Return a parameter's row with its limits in words."""
+    limits = []
+    if row["choices"]:
+        limits.append(" | ".join(map(str, row["choices"])))  # type: ignore[call-overload]
+    if row["minimum"] is not None:
+        limits.append(f"at least {row['minimum']}")
+    if row["maximum"] is not None:
+        limits.append(f"at most {row['maximum']}")
+    meaning = " ".join(filter(None, [str(row["help"]), f"({'; '.join(limits)})" if limits else ""]))
+    return {"parameter": row["name"], "default": str(row["default"]), "meaning": meaning, "source": row["source"]}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  fairbench plugins
+  FAIRBENCH_PLUGINS=fairbench_datasets,acme_fair fairbench plugins --json
+"""
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@plugin_option
+def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
+    """List the plugins: name, version, distribution, what they bring, and what is wrong with those that cannot be used."""
+    from fairbench.plugins import load_plugins
+
+    registry, problems = load_plugins(plugin)
+    rows = [
+        {
+            "plugin": loaded.name,
+            "distribution": loaded.distribution,
+            "version": loaded.version,
+            "brings": [f"{kind}: {', '.join(names)}" for kind, names in loaded.components.items()],
+            "problem": f"{'unavailable' if loaded.unavailable else 'broken'}: {loaded.problem}" if loaded.problem else "",
+        }
+        for loaded in registry.plugins
+    ]
+    print_rows(rows, as_json)
+    return 1 if any(not problem.unavailable for problem in problems) else 0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  fairbench check acme_gap.py
+  fairbench check fairbench_baselines
+"""
+)
+@click.argument("plugin")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+def check(plugin: str, as_json: bool) -> int:
+    """Check that every component of PLUGIN (a file, an entry point or a module) keeps the rules that the harness relies on."""
+    from fairbench.plugins import load_plugins
+    from fairbench.testing import check_plugin
+
+    registry, _ = load_plugins((plugin,) if plugin.endswith(".py") else ())
+    rows = [finding._asdict() for finding in check_plugin(registry, os.path.abspath(plugin) if plugin.endswith(".py") else plugin)]
+    print_rows(rows, as_json)
+    return 1 if any(row["result"] == "failed" for row in rows) else 0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  fairbench completion bash >> ~/.bashrc
+  fairbench completion fish > ~/.config/fish/completions/fairbench.fish
+"""
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that lets SHELL complete commands, options and the names of components."""
+    from click.shell_completion import get_completion_class
+
+    from fairbench.cli import cli
+
+    found = get_completion_class(shell)
+    assert found is not None  # noqa: S101 - the three shells are click's own
+    click.echo(found(cli, {}, "fairbench", "_FAIRBENCH_COMPLETE").source())

@@ -1,0 +1,94 @@
+"""Stored results as long rows: values, predictions, diagnostics; and values computed anew from predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from fairbench.cells import DONE
+from fairbench.data import Samples, Schema
+from fairbench.registry import Registry
+from fairbench.results import Results
+from fairbench.run import measure
+from fairbench.store import FILE_NAME, Store
+from fairbench.suite import metric_names
+
+Row = dict[str, Any]
+
+
+def write(rows: Iterable[Row], file: TextIO, form: str) -> None:
+    """Write rows as ``csv`` (None is an empty field) or ``jsonl``."""
+    if form == "jsonl":
+        for row in rows:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+        return
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return
+    writer = csv.DictWriter(file, list(first), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(chain([first], rows))
+
+
+def _identity(row: Row) -> Row:
+    shared = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "cell")
+    return {name: row[name] for name in shared}
+
+
+def prediction_rows(results: Results, run: Path) -> Iterator[Row]:
+    """Yield one row for each stored test prediction: y, group, y_pred, y_score and decision."""
+    with Store(run / FILE_NAME) as store:
+        for record in results.records:
+            identity = _identity(next(replace(results, records=[record]).rows()))
+            for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
+                scores = [None] * len(truth.y) if predictions.y_score is None else predictions.y_score.tolist()
+                columns = zip(truth.y.tolist(), truth.group.tolist(), predictions.y_pred.tolist(), scores, predictions.decision.tolist())
+                for position, (y, group, y_pred, y_score, decision) in enumerate(columns):
+                    yield {
+                        **identity,
+                        "step": step,
+                        "point": point,
+                        "chosen": point == record.chosen,
+                        "row": position,
+                        "y": y,
+                        "group": truth.group_names[group],
+                        "y_pred": y_pred,
+                        "y_score": y_score,
+                        "decision": decision,
+                    }
+
+
+def diagnostic_rows(results: Results) -> Iterator[Row]:
+    """Yield one row for each recorded training diagnostic and epoch."""
+    for record in results.records:
+        identity = _identity(next(replace(results, records=[record]).rows()))
+        for name, curve in record.diagnostics.items():
+            for epoch, value in enumerate(curve):
+                yield {**identity, "diagnostic": name, "epoch": epoch, "value": value}
+
+
+def rescored(results: Results, run: Path, registry: Registry, metrics: str) -> Results:
+    """Return the results with the metrics computed from the stored predictions; features are not stored.
+
+    Raises:
+        UnknownName: no metric has a name.
+    """
+    chosen = [registry.metric(name) for name in metric_names((metrics,), registry)]
+    records = []
+    with Store(run / FILE_NAME) as store:
+        for record in results.records:
+            values = []
+            for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
+                schema = Schema((), truth.group_names, 0)
+                samples = Samples(np.zeros((len(truth.y), 0), dtype=np.float32), truth.group, schema, truth.y)
+                values += measure(samples, predictions, chosen, step=step, point=point)
+            records.append(replace(record, values=tuple(values)) if record.status == DONE else record)
+    return replace(results, records=records)

@@ -1,0 +1,169 @@
+"""A run directory: the store, and ``run.json`` that says what produced it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Optional
+
+from fairbench.cells import Cell
+from fairbench.errors import DataError, StoreError, SuiteError
+from fairbench.registry import Registry
+from fairbench.results import Results
+from fairbench.run import Availability
+from fairbench.store import FILE_NAME, Store
+from fairbench.suite import Suite, plan_digest
+from fairbench.version import __version__
+
+RUN_FILE = "run.json"
+RUNS = Path("runs")
+LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "higher", "fairlearn", "aif360")
+
+
+def choose_directory(suite: Suite, cells: Sequence[Cell], out: Optional[Path]) -> Path:
+    """Return the directory for a run: ``out``, or an unfinished run of the same plan, or a new dated one.
+
+    Raises:
+        SuiteError: ``out`` holds a run of another plan.
+    """
+    digest = plan_digest(cells)
+    if out is not None:
+        if (out / RUN_FILE).is_file():
+            earlier = read_run(out)
+            if earlier["plan"] != digest:
+                raise SuiteError(
+                    f"{out} holds a run of another suite ({earlier['suite']['name']}, {earlier['planned']} cells); "
+                    "choose another --out, or repeat the command that made it"
+                )
+        elif (out / FILE_NAME).exists():
+            raise SuiteError(f"{out} holds a {FILE_NAME} but no {RUN_FILE}; choose another --out")
+        return out
+    for path in sorted(RUNS.glob(f"*-{digest[:8]}"), reverse=True):
+        if (path / RUN_FILE).is_file() and not read_run(path)["sessions"][-1]["finished"]:
+            return path
+    name = re.sub(r"[^a-z0-9]+", "-", suite.name.lower()).strip("-") or "run"
+    return RUNS / f"{_now():%Y-%m-%d-%H%M%S}-{name}-{digest[:8]}"
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now().astimezone().replace(microsecond=0)
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Return what ``run.json`` in a run directory says.
+
+    Raises:
+        StoreError: there is none, or it is damaged.
+    """
+    try:
+        run: dict[str, Any] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} is not a run directory: it has no {RUN_FILE}; 'fairbench run' makes one") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path / RUN_FILE} cannot be read: {error}") from error
+    return run
+
+
+def load_results(path: Path) -> Results:
+    """Return everything a run directory holds, finished or not."""
+    if path.name == FILE_NAME:
+        path = path.parent
+    run = read_run(path)
+    with Store(path / FILE_NAME) as store:
+        records = store.records(run["cells"])
+    return Results(records, run, run["planned"], {name: (label, better) for name, (label, better) in run["labels"].items()})
+
+
+@contextmanager
+def writing(
+    path: Path, suite: Suite, cells: Sequence[Cell], available: Availability, registry: Registry, command: Sequence[str]
+) -> Iterator[Store]:
+    """Hold a run directory for writing: create or reopen it, and note when this session began and ended.
+
+    Raises:
+        StoreError: the directory cannot be written, or another run holds it.
+        DataError: a dataset is not what it was when the run began.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(path / ".lock"))
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreError(f"another run is writing to {path}; wait for it, or choose another directory with --out") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error}; choose another run directory with --out") from error
+    try:
+        run = _opened(path, suite, cells, available, registry, command)
+        with Store(path / FILE_NAME, create=True) as store:
+            _write(path, run)
+            yield store
+            if store.finished() >= {cell.key for cell in cells if str(cell.dataset) in available.digests}:
+                run["sessions"][-1]["finished"] = _now().isoformat()
+                _write(path, run)
+    finally:
+        lock.release()
+
+
+def _opened(
+    path: Path, suite: Suite, cells: Sequence[Cell], available: Availability, registry: Registry, command: Sequence[str]
+) -> dict[str, Any]:
+    """Return the content of ``run.json`` with a new session."""
+    earlier: Mapping[str, Any] = read_run(path) if (path / RUN_FILE).is_file() else {}
+    for label, digest in available.digests.items():
+        before = earlier.get("datasets", {}).get(label, digest)
+        if before != digest:
+            raise DataError(f"{label} is not what it was when {path} was begun: digest {digest[:12]}…, then {before[:12]}…; use a new --out")
+    metrics = {name for cell in cells for name in cell.metrics}
+    session = {
+        "started": _now().isoformat(),
+        "finished": "",
+        "command": list(command),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "versions": {"fairbench-harness": __version__, **_versions()},
+        "plugins": {plugin.distribution: plugin.version for plugin in registry.plugins if not plugin.problem},
+    }
+    return {
+        "fairbench": __version__,
+        "suite": suite.to_dict(),
+        "plan": plan_digest(cells),
+        "planned": len(cells),
+        "datasets": {**earlier.get("datasets", {}), **available.digests},
+        "notes": {**earlier.get("notes", {}), **{label: list(notes) for label, notes in available.notes.items()}},
+        "unavailable": dict(available.skipped),
+        "labels": {name: [registry.metric(name).label or name, registry.metric(name).better] for name in sorted(metrics)},
+        "seeds": "sha256 of (purpose, dataset, group, repeat), first 4 bytes",
+        "sessions": [*earlier.get("sessions", []), session],
+        "cells": [cell.key for cell in cells],
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _write(path: Path, run: Mapping[str, Any]) -> None:
+    """Replace ``run.json`` in one step, so that a kill leaves the old or the new one."""
+    partial = path / f"{RUN_FILE}.partial"
+    try:
+        partial.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path / RUN_FILE)
+    except OSError as error:
+        raise StoreError(f"{path / RUN_FILE} cannot be written: {error}; free some space or choose another --out") from error

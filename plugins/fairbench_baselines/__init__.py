@@ -1,0 +1,1 @@
+"""Methods that everything is compared with: constants, the plain network, manual adjustments and thresholds."""

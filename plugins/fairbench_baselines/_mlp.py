@@ -1,0 +1,54 @@
+"""The network that all the baselines here share, and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from fairbench.api import Samples, parameter
+from fairbench.api import seed as derive_seed
+from fairbench.api.torch import ACTIVATIONS, as_batch, minibatches, mlp, train_model, weighted_loss
+
+PAPER = "Malik & Mopuri, FaAlGrad (TMLR)"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Hyper-parameters of a multi-layer perceptron trained for accuracy alone."""
+
+    hidden: tuple[int, ...] = parameter((64,), "width of each hidden layer", source="own, by validation accuracy")
+    activation: str = parameter("relu", "after each hidden layer", source=f"{PAPER}, 5.2", choices=tuple(ACTIVATIONS))
+    lr: float = parameter(1e-3, "learning rate of AdamW", source=f"{PAPER}, 5.2", minimum=0)
+    batch_size: int = parameter(256, "rows in a step; 0 for all of them", minimum=0)
+    epochs: int = parameter(100, "the largest number of epochs", source=f"{PAPER}, reference code", minimum=1)
+    patience: int = parameter(
+        10, "epochs without a smaller validation loss before stopping", source=f"{PAPER}, reference code", minimum=1
+    )
+    weight_decay: float = parameter(0.0, "decoupled weight decay of AdamW", minimum=0)
+
+    def train(self, train: Samples, validation: Samples, *, seed: int) -> tuple[nn.Module, dict[str, list[float]]]:
+        """Return the trained module, with the weights of its best epoch, and its curves.
+
+        The first weights are those of every method with this architecture and seed, so that methods differ by what they
+        do and not by where they start.
+        """
+        rows = as_batch(train)
+        model = mlp(rows.n_features, self.hidden, self.activation, seed=seed)
+        order = torch.Generator().manual_seed(derive_seed("batches", seed))
+        optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+
+        def step(epoch: int) -> dict[str, float]:
+            total = torch.zeros(())
+            for features, labels in minibatches(rows, self.batch_size, order):
+                loss = cross_entropy(model(features), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.detach() * len(labels)
+            return {"training_loss": float(total) / len(rows)}
+
+        validation_loss = weighted_loss(as_batch(validation))
+        return model, train_model(model, step, validation_loss, epochs=self.epochs, patience=self.patience)

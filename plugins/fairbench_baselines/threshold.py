@@ -1,0 +1,64 @@
+"""One network, a threshold of its own for the protected group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairbench.api import Fitted, Inputs, Predictions, Predictor, Samples, group_rates, hookimpl
+from fairbench.api.torch import predictor
+
+from ._mlp import Network
+
+THRESHOLDS = tuple(tenth / 10 for tenth in range(1, 11))
+"""Of the protected group: 0.1, 0.2, ..., 1.0 (Malik & Mopuri, FaAlGrad, TMLR, 5.2); everybody else keeps 0.5."""
+
+
+def with_threshold(scorer: Predictor, threshold: float) -> Predictor:
+    """Return the predictor that selects protected rows from the threshold on, and all others from 0.5 on."""
+
+    def predict(inputs: Inputs) -> Predictions:
+        return Predictions.from_score(scorer(inputs).y_score, np.where(inputs.protected, threshold, 0.5))
+
+    return predict
+
+
+def parity_and_accuracy(samples: Samples, predictions: Predictions) -> tuple[float, float]:
+    """Return the largest gap in selection rate between groups that have rows, and the accuracy."""
+    rates = group_rates(samples, predictions)
+    gap = float(np.nanmax(rates.selection) - np.nanmin(rates.selection))
+    return gap, float((predictions.y_pred == samples.y).mean())
+
+
+@dataclass(frozen=True)
+class GroupThreshold(Network):
+    """Train the plain network and sweep the protected group's threshold.
+
+    Every threshold is an operating point, ``threshold=0.1`` to ``threshold=1.0``. The one with the smallest demographic
+    parity difference on validation is chosen; of equals the more accurate one, then the lowest. The paper does not say
+    on which part it chose.
+
+    References:
+        Malik & Mopuri, FaAlGrad (TMLR), 5.2, "Threshold adjustment", and figure 2.
+    """
+
+    name = "threshold"
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
+        """Return a predictor for each threshold."""
+        model, curves = self.train(train, validation, seed=seed)
+        scorer = predictor(model)
+        points = {f"threshold={threshold:.1f}": with_threshold(scorer, threshold) for threshold in THRESHOLDS}
+
+        def rank(point: str) -> tuple[float, float]:
+            gap, accuracy = parity_and_accuracy(validation, points[point](validation.inputs))
+            return gap, -accuracy
+
+        return Fitted(points, chosen=min(points, key=rank), diagnostics=curves)
+
+
+@hookimpl
+def fairbench_methods():
+    """Return the method."""
+    return [GroupThreshold]

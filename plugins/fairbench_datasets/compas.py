@@ -1,0 +1,114 @@
+"""COMPAS: defendants of Broward County, Florida, and whether they were arrested again within two years."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairbench.api import DataFile, Dataset, hookimpl, parameter
+
+REPOSITORY = "https://raw.githubusercontent.com/propublica/compas-analysis"
+SCORES = DataFile(
+    path="compas/compas-scores-two-years.csv",
+    sha256="c451db85908b2f7fef1d83203bedf6b71ecda0d5af468d82ae62178f91d0cc7d",
+    urls=(
+        f"{REPOSITORY}/master/compas-scores-two-years.csv",
+        f"{REPOSITORY}/bafff5da3f2e45eca6c2d5055faad269defd135a/compas-scores-two-years.csv",
+    ),
+    bytes=2546489,
+)
+FEATURES = ["age", "priors_count", "length_of_stay", "c_charge_degree", "sex"]
+# names, birth dates and case numbers of real people are not read at all
+COLUMNS = [
+    "sex",
+    "age",
+    "race",
+    "priors_count",
+    "days_b_screening_arrest",
+    "c_jail_in",
+    "c_jail_out",
+    "c_charge_degree",
+    "is_recid",
+    "score_text",
+    "compas_screening_date",
+    "two_year_recid",
+]
+LAST_SCREENING = "2014-04-01"  # the arrest records end two years later; ISO dates compare as strings
+
+
+@dataclass(frozen=True)
+class Compas:
+    """Rearrest within two years (y = 1, unfavourable) of 6,172 screened defendants.
+
+    The rows are those of ProPublica's analysis: the screening lies within 30 days of the arrest, the charge is not an
+    ordinary traffic offence, and the tool's score is known. ``length_of_stay`` counts whole days in jail, rounded down
+    (-1 where the release lies hours before the entry). Sex is a feature unless it is the group.
+
+    References:
+        Angwin, Larson, Mattu and Kirchner (2016), Machine Bias, ProPublica.
+        Barenstein (2019), ProPublica's COMPAS data revisited, arXiv:1906.04711.
+    """
+
+    name = "compas"
+    files = (SCORES,)
+    sensitive_features = ("race", "sex")
+    races: str = parameter(
+        "all",
+        "all: everyone who is not African-American is unprotected; two: only Caucasians are, other rows are dropped",
+        choices=("all", "two"),
+    )
+    drop_late_screenings: bool = parameter(
+        False,
+        "drop people screened after 2014-04-01, whose two years reach beyond the arrest records",
+        source="Barenstein (2019)",
+    )
+
+    def load(self, files: Mapping[str, Path]) -> Dataset:
+        """Read the score file and keep the rows of the published analysis."""
+        import pandas as pd
+
+        rows = pd.read_csv(files[SCORES.path], usecols=COLUMNS)
+        rows = rows[
+            rows["days_b_screening_arrest"].between(-30, 30)  # false where the day is not known
+            & (rows["is_recid"] != -1)
+            & (rows["c_charge_degree"] != "O")
+            & rows["score_text"].notna()
+        ]
+        if self.races == "two":
+            rows = rows[rows["race"].isin(["African-American", "Caucasian"])]
+        if self.drop_late_screenings:
+            rows = rows[rows["compas_screening_date"] <= LAST_SCREENING]
+        entry, release = (pd.to_datetime(rows[f"c_jail_{side}"], format="%Y-%m-%d %H:%M:%S") for side in ("in", "out"))
+        rows = rows.assign(length_of_stay=(release - entry).dt.days).reset_index(drop=True)  # .days rounds down
+        other = "Other" if self.races == "all" else "Caucasian"
+        race = rows["race"].where(rows["race"] == "African-American", other)
+        features = rows[FEATURES]
+        repeated = int(features.assign(race=race).duplicated().sum())
+        notes = [
+            f"{repeated:,} of {len(rows):,} rows repeat an earlier one in every feature and in race, so the parts of a "
+            "split share rows and intervals are too narrow.",
+            "An arrest is not a crime: y = 1 records whom the police arrested again.",
+        ]
+        if not self.drop_late_screenings:
+            late = rows["compas_screening_date"] > LAST_SCREENING
+            notes.append(
+                f"{late.sum():,} rows were screened after {LAST_SCREENING}, too late for two years of records; every "
+                "one of them has y = 1 (Barenstein 2019)."
+            )
+        return Dataset(
+            name=self.name,
+            X=features,
+            y=rows["two_year_recid"].to_numpy(),
+            sensitive_features=pd.DataFrame({"race": race, "sex": rows["sex"]}),
+            protected_group={"race": "African-American", "sex": "Female"},
+            favorable_label=0,
+            sensitive_columns={"sex": ("sex",)},
+            notes=tuple(notes),
+        )
+
+
+@hookimpl
+def fairbench_datasets():
+    """Return the dataset."""
+    return [Compas]

@@ -1,0 +1,92 @@
+"""German credit: a thousand loans of a bank in southern Germany, 1973 to 1975, and whether they were repaid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairbench.api import Archive, DataFile, Dataset, hookimpl
+
+CREDITS = DataFile(
+    path="german/german.data",
+    sha256="b21f3d81db8071257d5ff1deaeba1fd4303b62712e6fcc9715c7a86202cb5871",
+    urls=("https://archive.ics.uci.edu/ml/machine-learning-databases/statlog/german/german.data",),
+    archive=Archive(
+        "https://archive.ics.uci.edu/static/public/144/statlog+german+credit+data.zip",
+        "german.data",
+        "e12d9d5def6845c0622634a1cd2ab87fa470668c4298f1ec52a4e403376a435b",
+    ),
+    bytes=79793,
+)
+COLUMNS = [
+    "status",
+    "duration",
+    "credit_history",
+    "purpose",
+    "amount",
+    "savings",
+    "employment",
+    "installment_rate",
+    "personal_status_sex",
+    "other_debtors",
+    "residence_since",
+    "property",
+    "age",
+    "other_installments",
+    "housing",
+    "existing_credits",
+    "job",
+    "dependents",
+    "telephone",
+    "foreign_worker",
+    "label",
+]
+FEMALE = ["A92", "A95"]  # by the codebook: divorced, separated or married women; single women (no row)
+YOUNG, OLDER = "25 or younger", "over 25"
+NOTES = (
+    "Sex is unreliable here: by the corrected codebook (Groemping 2019, South German Credit) the code that is read as "
+    "female mixes women with single men, so results by sex do not compare women with men.",
+    "With 1,000 rows, 310 of them read as female, a test part holds about 46 of that group: gaps by sex "
+    "are mostly noise.",
+)
+
+
+@dataclass(frozen=True)
+class German:
+    """Good credit risk (y = 1, favourable) of 1,000 borrowers.
+
+    Sex is derived from the code of personal status, which is therefore no feature. Age is a feature unless it is the
+    group. The file's label 2 means a bad risk.
+
+    References:
+        Hofmann (1994), Statlog (German Credit Data), UCI Machine Learning Repository.
+        Groemping (2019), South German Credit Data: correcting a widely used data set, Report 4/2019, Beuth University.
+    """
+
+    name = "german"
+    files = (CREDITS,)
+    sensitive_features = ("sex", "age")
+
+    def load(self, files: Mapping[str, Path]) -> Dataset:
+        """Read the codes as they are."""
+        import pandas as pd
+
+        rows = pd.read_csv(files[CREDITS.path], sep=" ", names=COLUMNS, na_filter=False)
+        sex = pd.Series("Male", index=rows.index).where(~rows["personal_status_sex"].isin(FEMALE), "Female")
+        age = pd.Series(OLDER, index=rows.index).where(rows["age"] > 25, YOUNG)
+        return Dataset(
+            name=self.name,
+            X=rows.drop(columns=["personal_status_sex", "label"]),
+            y=(rows["label"] == 1).to_numpy(),
+            sensitive_features=pd.DataFrame({"sex": sex, "age": age}),
+            protected_group={"sex": "Female", "age": YOUNG},
+            sensitive_columns={"age": ("age",)},
+            notes=NOTES,
+        )
+
+
+@hookimpl
+def fairbench_datasets():
+    """Return the dataset."""
+    return [German]

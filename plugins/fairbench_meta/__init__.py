@@ -1,0 +1,1 @@
+"""Methods with an inner and an outer loop, through ``higher``."""

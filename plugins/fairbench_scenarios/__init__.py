@@ -1,0 +1,1 @@
+"""What a cell does between the split and the values."""

@@ -1,0 +1,25 @@
+"""Eight rows small enough to check every rate by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fairbench.api import Predictions, Samples, Schema
+
+
+@pytest.fixture
+def eight_rows() -> Samples:
+    """Two groups of four rows; y = 1 in two of the first group and in three of the second, which is protected."""
+    return Samples(
+        X=np.arange(8, dtype=np.float32).reshape(8, 1),
+        group=np.array([1, 1, 1, 1, 0, 0, 0, 0]),
+        schema=Schema(feature_names=("x",), group_names=("other", "protected"), protected=1),
+        y=np.array([1, 1, 1, 0, 1, 1, 0, 0]),
+    )
+
+
+@pytest.fixture
+def eight_predictions() -> Predictions:
+    """Selected in the groups (other, protected): 3/4 and 1/4; of y = 1 all and 1/3; of y = 0 one half and none."""
+    return Predictions(np.array([1, 0, 0, 0, 1, 1, 1, 0]))
