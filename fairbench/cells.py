@@ -44,7 +44,7 @@ def show_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, (list, tuple)):
         return "(" + ",".join(map(show_value, value)) + ")"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,11 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Cell:
-    """One fit: scenario, dataset, group, preparation, method and repeat; every parameter is spelled out."""
+    """One fit: scenario, dataset, group, preparation, method and repeat.
+
+    Method and scenario spell out every parameter, so that a key stands for the same computation whatever the defaults;
+    the dataset gives those that differ from its defaults (a run keeps the digest of what was loaded).
+    """
 
     dataset: Choice
     method: Choice
@@ -93,7 +97,7 @@ class Cell:
         return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
 
     def seed(self, purpose: str) -> int:
-        """Return the seed for a purpose; it does not depend on the method, so methods share splits and first weights."""
+        """Return the seed for a purpose; methods share it, and so their splits and first weights."""
         return seeding.seed(purpose, self.dataset.name, self.group, self.repeat)
 
     def to_json(self) -> str:

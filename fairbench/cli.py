@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
 
 from fairbench import cli_data, cli_show
-from fairbench.cli_options import complete_choices, data_options, plugin_option
+from fairbench.cli_options import complete_choices, data_dir_option, examples, offline_option, plugin_option
 from fairbench.errors import FairbenchError
 from fairbench.version import __version__
 
 if TYPE_CHECKING:
-    from fairbench.cells import Cell, Record
+    from fairbench.cells import Cell
     from fairbench.results import Results
     from fairbench.suite import Suite
 
@@ -43,16 +44,13 @@ def main() -> None:
         sys.exit(0)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=examples("fairbench run --methods faalgrad,threshold --datasets all", "fairbench list methods"),
+)
 @click.version_option(__version__, message="fairbench %(version)s")
 def cli() -> None:
-    """Benchmark fairness methods: the same splits for all, real data, and every number beside its reference.
-
-    \b
-    Examples:
-      fairbench run --methods faalgrad,threshold --datasets all
-      fairbench list methods
-    """
+    """Benchmark fairness methods: the same splits for all, real data, and every number beside its reference."""
 
 
 cli.add_command(cli_data.data)
@@ -63,15 +61,46 @@ for _command in (cli_show.list_components, cli_show.show, cli_show.plugins, cli_
 def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose or override the parts of a suite."""
     options = [
-        click.option("--methods", metavar="LIST", shell_complete=complete_choices("methods"), help="Methods, e.g. 'faalgrad[split=config1|config2],threshold', or 'all'."),
-        click.option("--datasets", metavar="LIST", shell_complete=complete_choices("datasets"), help="Datasets, e.g. 'compas,adult[missing=category]', or 'all'."),
-        click.option("--scenarios", metavar="LIST", shell_complete=complete_choices("scenarios"), help="Scenarios.  [default: holdout]"),
-        click.option("--metrics", metavar="LIST", shell_complete=complete_choices("metrics"), help="Metrics.  [default: all]"),
-        click.option("--group", metavar="ATTRIBUTE", help="Sensitive attribute; 'race,sex' for combinations.  [default: each dataset's]"),
+        click.option(
+            "--methods",
+            metavar="LIST",
+            shell_complete=complete_choices("methods"),
+            help="Methods, e.g. 'faalgrad[split=config1|config2],threshold', or 'all'.",
+        ),
+        click.option(
+            "--datasets",
+            metavar="LIST",
+            shell_complete=complete_choices("datasets"),
+            help="Datasets, e.g. 'compas,adult[missing=category]', or 'all'.",
+        ),
+        click.option(
+            "--scenarios",
+            metavar="LIST",
+            shell_complete=complete_choices("scenarios"),
+            help="Scenarios.  [default: holdout]",
+        ),
+        click.option(
+            "--metrics", metavar="LIST", shell_complete=complete_choices("metrics"), help="Metrics.  [default: all]"
+        ),
+        click.option(
+            "--group",
+            metavar="ATTRIBUTE",
+            help="Sensitive attribute; 'race,sex' for combinations.  [default: each dataset's]",
+        ),
         click.option("--repeats", type=click.IntRange(min=1), help="Number of splits.  [default: 5]"),
-        click.option("--scale", type=click.Choice(["standard", "none"]), help="Scaling of numeric features.  [default: standard]"),
-        click.option("--sensitive-as-feature/--sensitive-hidden", default=None, help="Put the group among the features.  [default: hidden]"),
-        click.option("--stratify/--no-stratify", default=None, help="Keep the shares of label and group in all parts.  [default: no]"),
+        click.option(
+            "--scale", type=click.Choice(["standard", "none"]), help="Scaling of numeric features.  [default: standard]"
+        ),
+        click.option(
+            "--sensitive-as-feature/--sensitive-hidden",
+            default=None,
+            help="Put the group among the features.  [default: hidden]",
+        ),
+        click.option(
+            "--stratify/--no-stratify",
+            default=None,
+            help="Keep the shares of label and group in all parts.  [default: no]",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -79,22 +108,25 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cli.command(
-    epilog="""\b
-Examples:
-  fairbench run --methods faalgrad,threshold --datasets all
-  fairbench run benchmarks/faalgrad-table1.toml --workers 2 --out runs/table1
-
-A run that was interrupted goes on where it stopped when the same command is given again.
-"""
+    epilog=examples(
+        "fairbench run --methods faalgrad,threshold --datasets all",
+        "fairbench run benchmarks/faalgrad-table1.toml --workers 2 --out runs/table1",
+    )
+    + "\n\nA run that was interrupted goes on where it stopped when the same command is given again."
 )
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
 @_suite_options
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]")
-@click.option("--workers", type=click.IntRange(min=1), help="Worker processes, one thread each.  [default: the machine's cores]")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]"
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Worker processes, one thread each.  [default: the machine's cores]"
+)
 @click.option("--executor", metavar="NAME", help="Where cells run, e.g. 'processes[workers=2]'; overrides --workers.")
 @click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: the cells as JSON lines.")
-@data_options
+@data_dir_option
+@offline_option
 @plugin_option
 def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     """Run a grid of methods, datasets and repeats, from a SUITE file or from options, and print its tables."""
@@ -104,7 +136,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     chosen = _chosen_suite(suite, options)
     registry, problems = load_plugins(plugin)
     for problem in problems:
-        click.echo(f"warning: plugin {problem} is {'unavailable' if problem.unavailable else 'broken'}: {problem.problem}", err=True)
+        click.echo(f"warning: plugin {problem} is {problem.state}: {problem.problem}", err=True)
     cells = plan(chosen, registry)
     if options["dry_run"]:
         _print_cells(cells, options["as_json"])
@@ -129,7 +161,9 @@ def _chosen_suite(path: Optional[Path], options: dict[str, Any]) -> Suite:
         return replace(read_suite(path), **given)
     for name in ("methods", "datasets"):
         if name not in given:
-            raise click.UsageError(f"Give a suite file, or both --methods and --datasets ({name} is missing). See 'fairbench run --help'.")
+            raise click.UsageError(
+                f"Give a suite file, or both --methods and --datasets ({name} is missing). See 'fairbench run --help'."
+            )
     return Suite(name=given["methods"][0], parameters=default_parameters(), **given)
 
 
@@ -143,7 +177,9 @@ def _print_cells(cells: list[Cell], as_json: bool) -> None:
     for cell in cells:
         scale = f"scale={cell.preparation.scale}"
         shown = show_params(cell.method.params)
-        click.echo(f"{cell.key[:8]}  {cell.dataset}  {cell.group}  {scale}  repeat {cell.repeat}  {cell.method.name}  {shown}")
+        click.echo(
+            f"{cell.key[:8]}  {cell.dataset}  {cell.group}  {scale}  repeat {cell.repeat}  {cell.method.name}  {shown}"
+        )
     click.echo(f"{len(cells)} cells", err=True)
 
 
@@ -176,15 +212,14 @@ def _run(suite: Suite, cells: list[Cell], registry: Any, plugin: tuple[str, ...]
         available = gather(cells, runner, progress)
     for label, reason in {**available.skipped, **available.failed}.items():
         click.echo(f"{label} is left out: {reason.strip().splitlines()[-1]}", err=True)
-    records: list[Record] = []
     interrupted = False
     with rundir.writing(path, suite, cells, available, registry, sys.argv[1:]) as store:
         already = len(store.finished())
         with cell_progress(len(cells), already) as advance:
             try:
-                for record in run_cells(cells, available, runner, executor, store):
-                    records.append(record)
-                    advance(record)
+                with closing(run_cells(cells, available, runner, executor, store)) as records:
+                    for record in records:
+                        advance(record)
             except KeyboardInterrupt:
                 interrupted = True
     results = rundir.load_results(path)
@@ -203,7 +238,9 @@ def _any_done(results: Results) -> bool:
 
 
 def _summary(results: Results, path: Path, interrupted: bool) -> str:
-    counts = {status: sum(record.status == status for record in results.records) for status in ("done", "skipped", "failed")}
+    counts = {
+        status: sum(record.status == status for record in results.records) for status in ("done", "skipped", "failed")
+    }
     parts = ", ".join(f"{count} {status}" for status, count in counts.items())
     ending = f"; interrupted: the same command with --out {path} goes on" if interrupted else ""
     return f"{results.planned} cells: {parts}; everything is in {path}{ending}"
@@ -222,14 +259,20 @@ def _write_reports(results: Results, registry: Any, path: Path) -> None:
 
 
 @cli.command(
-    epilog="""\b
-Examples:
-  fairbench report runs/table1
-  fairbench report runs/table1 --format latex > table1.tex
-"""
+    epilog=examples(
+        "fairbench report runs/table1",
+        "fairbench report runs/table1 --format latex > table1.tex",
+    )
 )
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--format", "name", default="terminal", show_default=True, metavar="NAME", help="A report ('fairbench list reports').")
+@click.option(
+    "--format",
+    "name",
+    default="terminal",
+    show_default=True,
+    metavar="NAME",
+    help="A report ('fairbench list reports').",
+)
 @plugin_option
 def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
     """Print a run's tables; the default also writes them as Markdown, CSV and LaTeX into the run directory."""
@@ -246,14 +289,15 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
 
 
 @cli.command(
-    epilog="""\b
-Examples:
-  fairbench export runs/table1 --format csv > values.csv
-  fairbench export runs/table1 --format jsonl --predictions > predictions.jsonl
-"""
+    epilog=examples(
+        "fairbench export runs/table1 --format csv > values.csv",
+        "fairbench export runs/table1 --format jsonl --predictions > predictions.jsonl",
+    )
 )
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--format", "name", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Form of the rows.")
+@click.option(
+    "--format", "name", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Form of the rows."
+)
 @click.option("--predictions", "what", flag_value="predictions", help="The stored test predictions, with y and group.")
 @click.option("--diagnostics", "what", flag_value="diagnostics", help="Curves recorded while training.")
 def export(run_directory: Path, name: str, what: Optional[str]) -> None:
@@ -272,18 +316,17 @@ def export(run_directory: Path, name: str, what: Optional[str]) -> None:
 
 
 @cli.command(
-    epilog="""\b
-Examples:
-  fairbench rescore runs/table1
-  fairbench rescore runs/table1 --metrics accuracy,acme_gap --plugin acme_gap.py
-"""
+    epilog=examples(
+        "fairbench rescore runs/table1",
+        "fairbench rescore runs/table1 --metrics accuracy,acme_gap --plugin acme_gap.py",
+    )
 )
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--metrics", default="all", show_default=True, metavar="LIST", help="Metrics to compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV.")
 @plugin_option
 def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str, ...]) -> None:
-    """Compute metrics anew from a run's stored predictions and print them as long rows; nothing is fitted or changed."""
+    """Compute metrics anew from a run's stored predictions and print them as long rows; nothing is changed."""
     from fairbench import export as exporting
     from fairbench.plugins import load_plugins
     from fairbench.rundir import load_results
@@ -291,5 +334,3 @@ def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str,
     registry, _ = load_plugins(plugin)
     results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
     exporting.write(results.rows(), sys.stdout, "jsonl" if as_json else "csv")
-
-

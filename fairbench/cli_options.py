@@ -15,18 +15,26 @@ Command = Callable[..., Any]
 def plugin_option(command: Command) -> Command:
     """Add ``--plugin``, which may be given several times."""
     return click.option(
-        "--plugin", multiple=True, metavar="FILE", type=click.Path(), help="A local plugin file; may be given several times."
+        "--plugin",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(),
+        help="A local plugin file; may be given several times.",
     )(command)
 
 
-def data_options(command: Command) -> Command:
-    """Add ``--data-dir`` and ``--offline``."""
-    command = click.option("--offline", is_flag=True, help="Try no download.")(command)
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder that holds raw data files.  [default: FAIRBENCH_DATA, then the user's cache]",
-    )(command)
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder that is asked for raw data files first.  [default: FAIRBENCH_DATA, then the user's cache]",
+)
+offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.  [default: a table]")
+
+
+def examples(*lines: str) -> str:
+    """Return a help text's last paragraph, which click must not wrap."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def complete_choices(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:

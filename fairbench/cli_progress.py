@@ -26,6 +26,7 @@ from fairbench.cells import FAILED, Record
 def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None]]:
     """Show cells done, failed and the time left; yields a function to be called with each record."""
     failed = 0
+    console = Console(stderr=True)
     with Progress(
         TextColumn("cells"),
         BarColumn(),
@@ -35,7 +36,8 @@ def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[last]}"),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
         transient=True,
     ) as progress:
         task = progress.add_task("cells", total=total, completed=finished, failed=0, last="")
@@ -53,12 +55,14 @@ def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None
 def download_progress() -> Iterator[Callable[[str, int, Optional[int]], None]]:
     """Show each download's bytes and speed; yields a function for (path, bytes received, bytes in all if known)."""
     tasks: dict[str, TaskID] = {}
+    console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
         transient=True,
     ) as progress:
 

@@ -8,7 +8,7 @@ import os
 
 import click
 
-from fairbench.cli_options import plugin_option, print_rows
+from fairbench.cli_options import examples, json_option, plugin_option, print_rows
 from fairbench.names import KINDS
 
 _SINGULAR = {kind[:-1]: kind for kind in KINDS}
@@ -16,14 +16,13 @@ _SINGULAR = {kind[:-1]: kind for kind in KINDS}
 
 @click.command(
     "list",
-    epilog="""\b
-Examples:
-  fairbench list methods
-  fairbench list datasets --json
-""",
+    epilog=examples(
+        "fairbench list methods",
+        "fairbench list datasets --json",
+    ),
 )
 @click.argument("kind", type=click.Choice(KINDS))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@json_option
 @plugin_option
 def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     """List the components of a KIND with one sentence each and the plugin that brings them."""
@@ -42,11 +41,10 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 
 
 @click.command(
-    epilog="""\b
-Examples:
-  fairbench show method faalgrad
-  fairbench show dataset adult --json
-"""
+    epilog=examples(
+        "fairbench show method faalgrad",
+        "fairbench show dataset adult --json",
+    )
 )
 @click.argument("kind", type=click.Choice([*_SINGULAR]))
 @click.argument("name")
@@ -65,7 +63,9 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     text = inspect.getdoc(target) or ""
     extra = {key: getattr(component, key) for key in ("better", "range", "reference") if hasattr(component, key)}
     if as_json:
-        click.echo(json.dumps({"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}))
+        click.echo(
+            json.dumps({"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows})
+        )
         return
     click.echo(f"{name} ({kind}, from {origin})\n\n{text}\n")
     for key, value in extra.items():
@@ -88,16 +88,15 @@ def _readable(row: dict[str, object]) -> dict[str, object]:
 
 
 @click.command(
-    epilog="""\b
-Examples:
-  fairbench plugins
-  FAIRBENCH_PLUGINS=fairbench_datasets,acme_fair fairbench plugins --json
-"""
+    epilog=examples(
+        "fairbench plugins",
+        "FAIRBENCH_PLUGINS=fairbench_datasets,acme_fair fairbench plugins --json",
+    )
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@json_option
 @plugin_option
 def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
-    """List the plugins: name, version, distribution, what they bring, and what is wrong with those that cannot be used."""
+    """List the plugins with version, distribution and what they bring, and say what is wrong with the others."""
     from fairbench.plugins import load_plugins
 
     registry, problems = load_plugins(plugin)
@@ -107,40 +106,46 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
             "distribution": loaded.distribution,
             "version": loaded.version,
             "brings": [f"{kind}: {', '.join(names)}" for kind, names in loaded.components.items()],
-            "problem": f"{'unavailable' if loaded.unavailable else 'broken'}: {loaded.problem}" if loaded.problem else "",
+            "problem": f"{loaded.state}: {loaded.problem}" if loaded.problem else "",
         }
         for loaded in registry.plugins
     ]
-    print_rows(rows, as_json)
+    if as_json:
+        print_rows(rows, as_json)
+    else:
+        print_rows([{key: row[key] for key in row if key != "problem"} for row in rows if not row["problem"]], as_json)
+        for problem in problems:
+            click.echo(f"\nplugin {problem} is {problem.state}: {problem.problem}")
     return 1 if any(not problem.unavailable for problem in problems) else 0
 
 
 @click.command(
-    epilog="""\b
-Examples:
-  fairbench check acme_gap.py
-  fairbench check fairbench_baselines
-"""
+    epilog=examples(
+        "fairbench check acme_gap.py",
+        "fairbench check fairbench_baselines",
+    )
 )
 @click.argument("plugin")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@json_option
 def check(plugin: str, as_json: bool) -> int:
-    """Check that every component of PLUGIN (a file, an entry point or a module) keeps the rules that the harness relies on."""
+    """Check that every component of PLUGIN (a file, package or module) keeps the rules that the harness relies on."""
     from fairbench.plugins import load_plugins
     from fairbench.testing import check_plugin
 
     registry, _ = load_plugins((plugin,) if plugin.endswith(".py") else ())
-    rows = [finding._asdict() for finding in check_plugin(registry, os.path.abspath(plugin) if plugin.endswith(".py") else plugin)]
+    rows = [
+        finding._asdict()
+        for finding in check_plugin(registry, os.path.abspath(plugin) if plugin.endswith(".py") else plugin)
+    ]
     print_rows(rows, as_json)
     return 1 if any(row["result"] == "failed" for row in rows) else 0
 
 
 @click.command(
-    epilog="""\b
-Examples:
-  fairbench completion bash >> ~/.bashrc
-  fairbench completion fish > ~/.config/fish/completions/fairbench.fish
-"""
+    epilog=examples(
+        "fairbench completion bash >> ~/.bashrc",
+        "fairbench completion fish > ~/.config/fish/completions/fairbench.fish",
+    )
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union
 
@@ -93,7 +93,7 @@ class DataFile:
     sha256: str
     urls: tuple[str, ...] = ()
     archive: Optional[Archive] = None
-    bytes: Optional[int] = None  # noqa: A003 - a size in bytes is called so
+    bytes: Optional[int] = None
 
 
 class DatasetSpec(Protocol):
@@ -141,7 +141,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scenario hands over to be measured at one step (a generation; holdout has one): the harness computes values."""
+    """What a scenario hands over to be measured at one step (a generation; holdout has one)."""
 
     samples: Samples
     predictions: Mapping[str, Predictions]
@@ -165,7 +165,9 @@ class Executor(Protocol):
 
     name: ClassVar[str]
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, Union[R, BaseException]]]:
+    def map(
+        self, function: Callable[[T], R], items: Sequence[T]
+    ) -> Generator[tuple[T, Union[R, BaseException]], None, None]:
         """Yield each item with what the function returned (or how its worker died), in any order."""
         ...
 

@@ -21,7 +21,7 @@ Integers = NDArray[np.integer[Any]]
 
 def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
     """Return a read-only view (or a converted copy) of the array."""
-    view = np.asarray(array, dtype=dtype).view()
+    view: NDArray[Any] = np.asarray(array, dtype=dtype).view()
     view.flags.writeable = False
     return view
 
@@ -35,7 +35,9 @@ def _check_labels(y: NDArray[Any], where: str) -> None:
     values = set(np.unique(y).tolist())
     if not values <= {0, 1}:
         seen = ", ".join(map(repr, sorted(values, key=str)[:5]))
-        raise DataError(f"{where}: y must hold 0 and 1 only, seen {seen}; code the favourable outcome in favorable_label")
+        raise DataError(
+            f"{where}: y must hold 0 and 1 only, seen {seen}; code the favourable outcome in favorable_label"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,9 @@ class Dataset:
         for attribute in self.sensitive_features.columns:
             values = self.sensitive_features[attribute]
             if values.isna().any():
-                raise DataError(f"{self.name}: {attribute!r} is missing in {values.isna().sum()} of {n} rows; drop them")
+                raise DataError(
+                    f"{self.name}: {attribute!r} is missing in {values.isna().sum()} of {n} rows; drop them"
+                )
             groups = sorted(set(values))
             if len(groups) < 2:
                 raise DataError(f"{self.name}: {attribute!r} has one group, {groups[0]!r}; a comparison needs two")
@@ -97,9 +101,9 @@ class Dataset:
             missing = values.isna().to_numpy()
             if missing.any() and not self.missing_values:
                 raise DataError(
-                    f"{self.name}: feature {column!r} is missing (NaN) in {missing.sum()} of {len(values)} rows, first in "
-                    f"row {int(missing.argmax())}; drop or fill them in load(), or set missing_values=True to have them "
-                    "imputed from the training part"
+                    f"{self.name}: feature {column!r} is missing (NaN) in {missing.sum()} of {len(values)} rows, first "
+                    f"in row {int(missing.argmax())}; drop or fill them in load(), or set missing_values=True to have "
+                    "them imputed from the training part"
                 )
 
     @property
@@ -147,7 +151,9 @@ class Inputs:
         if not np.isfinite(self.X).all():
             row, column = np.argwhere(~np.isfinite(self.X))[0]
             name = self.schema.feature_names[column]
-            raise DataError(f"X has a NaN or infinite value in row {row}, feature {name!r}; impute it before a method sees it")
+            raise DataError(
+                f"X has a NaN or infinite value in row {row}, feature {name!r}; impute it before a method sees it"
+            )
         if len(self.group) and not 0 <= int(self.group.min()) <= int(self.group.max()) < len(self.schema.group_names):
             raise DataError(f"group codes run to {self.group.max()} but only {len(self.schema.group_names)} are named")
         object.__setattr__(self, "X", _frozen(self.X, np.float32))
@@ -229,7 +235,7 @@ class Predictions:
 
     y_pred: Integers
     y_score: Optional[Floats] = None
-    decision: Floats = field(default=None)  # type: ignore[assignment]  # None is replaced below
+    decision: Floats = field(default=None)  # type: ignore[arg-type]  # None is replaced below
 
     def __post_init__(self) -> None:
         """Check ranges and fill in the decision of a deterministic method."""

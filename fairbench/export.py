@@ -50,7 +50,13 @@ def prediction_rows(results: Results, run: Path) -> Iterator[Row]:
             identity = _identity(next(replace(results, records=[record]).rows()))
             for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
                 scores = [None] * len(truth.y) if predictions.y_score is None else predictions.y_score.tolist()
-                columns = zip(truth.y.tolist(), truth.group.tolist(), predictions.y_pred.tolist(), scores, predictions.decision.tolist())
+                columns = zip(
+                    truth.y.tolist(),
+                    truth.group.tolist(),
+                    predictions.y_pred.tolist(),
+                    scores,
+                    predictions.decision.tolist(),
+                )
                 for position, (y, group, y_pred, y_score, decision) in enumerate(columns):
                     yield {
                         **identity,

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Callable, NamedTuple, Optional, Union
+from typing import IO, TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from fairbench.errors import DataError, NotApplicable
@@ -262,8 +262,14 @@ class _Network:
         """Return nothing if the file has come, or why it did not where another attempt may help."""
         import pooch
 
-        # The bytes as they are stored: some servers declare a .gz a transfer encoding, and it would arrive unpacked.
-        get = pooch.HTTPDownloader(chunk_size=CHUNK, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
+        responses: list[Any] = []
+        get = pooch.HTTPDownloader(
+            chunk_size=CHUNK,
+            timeout=TIMEOUT,
+            # The bytes as they are stored: some servers declare a .gz a transfer encoding, and it would come unpacked.
+            headers={"Accept-Encoding": "identity"},
+            hooks={"response": lambda response, **_: responses.append(response)},  # pooch leaves them open
+        )
         try:
             self._receive(file, target, lambda sink: get(url, sink, None))
         except OSError as error:  # every error of requests is one; those of the disk are _CacheError
@@ -279,6 +285,8 @@ class _Network:
                 self._dead[host] = reason
             return reason
         finally:
+            for opened in responses:
+                opened.close()
             if host not in self._dead:
                 self._answered.add(host)
         return ""
@@ -303,7 +311,7 @@ class _Network:
         whole = replace(file, path=f"archives/{digest}.zip", sha256=digest, urls=(url,), archive=None, bytes=None)
         path = self.download(whole, cache_dir(), reasons)  # kept: the next file may lie in it as well
         if path is None:
-            raise _RefusedError(f"{url}: not to be had, and {member} is in it")
+            raise _RefusedError(reasons[-1])  # said once: a message leaves repetitions out
 
         def unpack(sink: _Sink) -> None:
             # Read as a stream: no member, whatever its name, is ever written to a path of its own.

@@ -1,4 +1,4 @@
-"""The kinds of components, and their names, remembered between runs so that shell completion need not load every plugin."""
+"""The kinds of components, and their names, remembered so that shell completion need not load every plugin."""
 
 from __future__ import annotations
 

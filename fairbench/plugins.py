@@ -30,7 +30,12 @@ from fairbench.registry import Plugin, Registry
 GROUP = "fairbench"
 BUILT_IN = "fairbench-harness"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-_CLASS_NEEDS = {"datasets": ("load", "files", "sensitive_features"), "methods": ("fit",), "scenarios": ("run",), "executors": ("map",)}
+_CLASS_NEEDS = {
+    "datasets": ("load", "files", "sensitive_features"),
+    "methods": ("fit",),
+    "scenarios": ("run",),
+    "executors": ("map",),
+}
 _INSTANCES = {"metrics": Metric, "reports": Report}
 
 
@@ -165,7 +170,11 @@ def _components(module: ModuleType) -> dict[str, list[Any]]:
     Raises:
         PluginError: a hook is misspelt or takes an unknown argument, or a component is not what its kind must be.
     """
-    marked = [name for name, member in vars(module).items() if inspect.isfunction(member) and hasattr(member, f"{NAMESPACE}_impl")]
+    marked = [
+        name
+        for name, member in vars(module).items()
+        if inspect.isfunction(member) and hasattr(member, f"{NAMESPACE}_impl")
+    ]
     for name in marked:
         if name not in HOOKS:
             raise PluginError(f"{name!r} is not a hook{did_you_mean(name, HOOKS)}")
@@ -194,10 +203,14 @@ def _check_component(kind: str, hook: str, component: Any) -> None:
             raise PluginError(f"{hook} returned {label}, which is not a {_INSTANCES[kind].__name__}")
     else:
         if not isinstance(component, type) or not hasattr(component, "__dataclass_fields__"):
-            raise PluginError(f"{hook} returned {label}, which is not a dataclass; decorate the class with @dataclass(frozen=True)")
+            raise PluginError(
+                f"{hook} returned {label}, which is not a dataclass; decorate the class with @dataclass(frozen=True)"
+            )
         for needed in _CLASS_NEEDS[kind]:
             if not hasattr(component, needed):
                 raise PluginError(f"{hook} returned {label}, which has no {needed!r}")
     name = getattr(component, "name", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise PluginError(f"{hook} returned {label}, whose name is {name!r}; use small letters, digits, '_', '-' and '.'")
+        raise PluginError(
+            f"{hook} returned {label}, whose name is {name!r}; use small letters, digits, '_', '-' and '.'"
+        )

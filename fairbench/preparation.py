@@ -116,7 +116,9 @@ def encode(table: pd.DataFrame, train: NDArray[np.intp], scale: str) -> tuple[ND
     return np.hstack(blocks).astype(np.float32), tuple(map(str, names))
 
 
-def _group_features(codes: NDArray[np.int64], names: tuple[str, ...], protected: int) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+def _group_features(
+    codes: NDArray[np.int64], names: tuple[str, ...], protected: int
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Return a flag of the protected group for two groups, else a column for each group."""
     if len(names) == 2:
         return (codes == protected).astype(np.float32)[:, None], (f"group_{names[protected]}",)

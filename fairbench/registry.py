@@ -34,6 +34,13 @@ class Plugin:
     problem: str = ""
     unavailable: bool = False
 
+    @property
+    def state(self) -> str:
+        """Return ``usable``, ``unavailable`` or ``broken``."""
+        if not self.problem:
+            return "usable"
+        return "unavailable" if self.unavailable else "broken"
+
     def __str__(self) -> str:
         """Return ``acme_fair.gap (acme-fair 2.1)``."""
         return f"{self.name} ({' '.join(filter(None, [self.distribution, self.version]))})"
@@ -60,7 +67,9 @@ class Registry:
             for component in members:
                 taken = self._origins.get((kind, component.name))
                 if taken or component.name in seen:
-                    raise PluginError(f"two {kind} are named {component.name!r}: {taken or plugin} and {plugin}; rename one")
+                    raise PluginError(
+                        f"two {kind} are named {component.name!r}: {taken or plugin} and {plugin}; rename one"
+                    )
                 seen.add(component.name)
         for kind, members in components.items():
             for component in members:
@@ -113,7 +122,15 @@ class Registry:
     def complete(self, kind: str, choice: Choice) -> Choice:
         """Return the choice with every parameter spelled out, defaults included, as plain JSON values."""
         built = self.build(kind, choice)
-        return Choice(choice.name, {field.name: plain(getattr(built, field.name)) for field in dataclasses.fields(built)})
+        return Choice(
+            choice.name, {field.name: plain(getattr(built, field.name)) for field in dataclasses.fields(built)}
+        )
+
+    def shorten(self, kind: str, choice: Choice) -> Choice:
+        """Return the choice with only those parameters that differ from their defaults."""
+        defaults = self.complete(kind, Choice(choice.name)).params
+        params = self.complete(kind, choice).params
+        return Choice(choice.name, {name: value for name, value in params.items() if value != defaults[name]})
 
     def method(self, choice: Choice) -> Method:
         """Return a method ready to fit."""
@@ -155,7 +172,9 @@ def check_parameters(cls: type, where: str, params: Mapping[str, Any]) -> dict[s
         limits = fields[name].metadata
         choices = limits.get("choices")
         if choices is not None and value not in choices:
-            raise SuiteError(f"{where}: {name} is {show_value(value)}; it must be one of {', '.join(map(show_value, choices))}")
+            raise SuiteError(
+                f"{where}: {name} is {show_value(value)}; it must be one of {', '.join(map(show_value, choices))}"
+            )
         for bound, wrong, words in (("minimum", _below, "at least"), ("maximum", _above, "at most")):
             limit = limits.get(bound)
             if limit is not None and wrong(value, limit):

@@ -46,4 +46,12 @@ class Results:
                 yield {**shared, **empty, "reason": record.reason, **ending}
             for step, point, group, metric, value, reason in record.values:
                 measured = {"step": step, "point": point, "chosen": point == record.chosen}
-                yield {**shared, **measured, "group": group, "metric": metric, "value": value, "reason": reason, **ending}
+                yield {
+                    **shared,
+                    **measured,
+                    "group": group,
+                    "metric": metric,
+                    "value": value,
+                    "reason": reason,
+                    **ending,
+                }

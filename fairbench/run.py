@@ -8,7 +8,8 @@ import sys
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Optional
@@ -84,7 +85,7 @@ def run_cell(cell: Cell, workbench: Workbench) -> Measured:
         record, predictions = Record(cell, SKIPPED, str(error)), {}
     except Exception:
         record, predictions = Record(cell, FAILED, traceback.format_exc()), {}
-    origins = {registry.origin("methods", cell.method.name), registry.origin("datasets", cell.dataset.name)}
+    origins = [registry.origin("methods", cell.method.name), registry.origin("datasets", cell.dataset.name)]
     record = replace(
         record,
         seconds=time.perf_counter() - started,
@@ -100,7 +101,8 @@ def _measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Re
     for point, predictions in outcome.predictions.items():
         if len(predictions.y_pred) != len(outcome.samples):
             raise DataError(
-                f"method {record.cell.method.name} returned {len(predictions.y_pred)} predictions for {len(outcome.samples)} rows"
+                f"method {record.cell.method.name} returned {len(predictions.y_pred)} predictions "
+                f"for {len(outcome.samples)} rows"
             )
         values += measure(outcome.samples, predictions, metrics, step=outcome.step, point=point)
     diagnostics = {name: tuple(map(_finite, curve)) for name, curve in outcome.diagnostics.items()}
@@ -224,7 +226,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
 
 def run_cells(
     cells: Sequence[Cell], available: Availability, runner: CellRunner, executor: Executor, store: Store
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """Run the cells that the store does not hold yet; yield each record once it is safely written.
 
     Raises:
@@ -242,10 +244,11 @@ def run_cells(
             yield _kept(store, Measured(Record(cell, FAILED, available.failed[label]), {}))
         else:
             pending.append(cell)
-    for cell, result in executor.map(runner, pending):
-        if isinstance(result, BaseException):  # its worker died
-            result = Measured(Record(cell, FAILED, f"{type(result).__name__}: {result}"), {})
-        yield _kept(store, result)
+    with closing(executor.map(runner, pending)) as results:  # so that no worker outlives an error or Ctrl-C
+        for cell, result in results:
+            if isinstance(result, BaseException):  # its worker died
+                result = Measured(Record(cell, FAILED, f"{type(result).__name__}: {result}"), {})
+            yield _kept(store, result)
 
 
 def _kept(store: Store, measured: Measured) -> Record:

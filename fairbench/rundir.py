@@ -78,7 +78,9 @@ def load_results(path: Path) -> Results:
     run = read_run(path)
     with Store(path / FILE_NAME) as store:
         records = store.records(run["cells"])
-    return Results(records, run, run["planned"], {name: (label, better) for name, (label, better) in run["labels"].items()})
+    return Results(
+        records, run, run["planned"], {name: (label, better) for name, (label, better) in run["labels"].items()}
+    )
 
 
 @contextmanager
@@ -98,7 +100,9 @@ def writing(
         lock = FileLock(str(path / ".lock"))
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise StoreError(f"another run is writing to {path}; wait for it, or choose another directory with --out") from error
+        raise StoreError(
+            f"another run is writing to {path}; wait for it, or choose another directory with --out"
+        ) from error
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error}; choose another run directory with --out") from error
     try:
@@ -121,7 +125,10 @@ def _opened(
     for label, digest in available.digests.items():
         before = earlier.get("datasets", {}).get(label, digest)
         if before != digest:
-            raise DataError(f"{label} is not what it was when {path} was begun: digest {digest[:12]}…, then {before[:12]}…; use a new --out")
+            raise DataError(
+                f"{label} is not what it was when {path} was begun: digest {digest[:12]}…, then {before[:12]}…; "
+                "use a new --out"
+            )
     metrics = {name for cell in cells for name in cell.metrics}
     session = {
         "started": _now().isoformat(),
@@ -142,7 +149,9 @@ def _opened(
         "datasets": {**earlier.get("datasets", {}), **available.digests},
         "notes": {**earlier.get("notes", {}), **{label: list(notes) for label, notes in available.notes.items()}},
         "unavailable": dict(available.skipped),
-        "labels": {name: [registry.metric(name).label or name, registry.metric(name).better] for name in sorted(metrics)},
+        "labels": {
+            name: [registry.metric(name).label or name, registry.metric(name).better] for name in sorted(metrics)
+        },
         "seeds": "sha256 of (purpose, dataset, group, repeat), first 4 bytes",
         "sessions": [*earlier.get("sessions", []), session],
         "cells": [cell.key for cell in cells],
@@ -166,4 +175,6 @@ def _write(path: Path, run: Mapping[str, Any]) -> None:
         partial.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
         partial.replace(path / RUN_FILE)
     except OSError as error:
-        raise StoreError(f"{path / RUN_FILE} cannot be written: {error}; free some space or choose another --out") from error
+        raise StoreError(
+            f"{path / RUN_FILE} cannot be written: {error}; free some space or choose another --out"
+        ) from error

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.cells import DONE, Cell, Record, Value, canonical
-from fairbench.data import Predictions, Samples
+from fairbench.data import Integers, Predictions, Samples
 from fairbench.errors import StoreError
 
 FILE_NAME = "results.sqlite"
@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS "values" (
     key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, "group" TEXT NOT NULL, metric TEXT NOT NULL,
     value REAL, reason TEXT NOT NULL, PRIMARY KEY (key, step, point, "group", metric)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS truths (
-    key TEXT PRIMARY KEY, n INTEGER NOT NULL, y BLOB NOT NULL, "group" BLOB NOT NULL, group_names TEXT NOT NULL) WITHOUT ROWID;
+    key TEXT PRIMARY KEY, n INTEGER NOT NULL, y BLOB NOT NULL, "group" BLOB NOT NULL,
+    group_names TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS predictions (
     key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, truth TEXT NOT NULL,
     y_pred BLOB NOT NULL, y_score BLOB, decision BLOB, PRIMARY KEY (key, step, point)) WITHOUT ROWID;
@@ -41,8 +42,8 @@ CREATE TABLE IF NOT EXISTS predictions (
 class Truth:
     """What test predictions are held against: y (n,), group (n,) codes, and the names of the groups."""
 
-    y: NDArray[np.int64]
-    group: NDArray[np.int64]
+    y: Integers
+    group: Integers
     group_names: tuple[str, ...]
 
     @classmethod
@@ -87,7 +88,9 @@ def _explained(path: Path) -> Iterator[None]:
             "unable to open": "choose another run directory with --out",
             "locked": "another run is writing to it; wait for it, or choose another with --out",
         }
-        words = next((text for sign, text in advice.items() if sign in str(error)), "free some space or choose another --out")
+        words = next(
+            (text for sign, text in advice.items() if sign in str(error)), "free some space or choose another --out"
+        )
         raise StoreError(f"{path} cannot be written: {error}; finished cells are kept; {words}") from error
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} is not a fairbench store or is damaged: {error}") from error
@@ -114,7 +117,9 @@ class Store:
                 if self._format() == 0:
                     self._connection.execute(f"PRAGMA user_version = {FORMAT}")
             if self._format() != FORMAT:
-                raise StoreError(f"{path} has format {self._format()}, this fairbench reads format {FORMAT}; run the suite again")
+                raise StoreError(
+                    f"{path} has format {self._format()}, this fairbench reads format {FORMAT}; run the suite again"
+                )
 
     def _format(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
@@ -191,7 +196,9 @@ class Store:
         position = {key: place for place, key in enumerate(order)}
         values: dict[str, list[Value]] = {}
         with _explained(self.path):
-            for key, *value in self._connection.execute('SELECT key, step, point, "group", metric, value, reason FROM "values"'):
+            for key, *value in self._connection.execute(
+                'SELECT key, step, point, "group", metric, value, reason FROM "values"'
+            ):
                 values.setdefault(key, []).append(Value(*value))
             rows = self._connection.execute(
                 "SELECT key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics FROM cells"

@@ -68,7 +68,15 @@ class Suite:
         return dataclasses.asdict(self)
 
 
-_TUPLES = {"datasets": str, "methods": str, "scenarios": str, "metrics": str, "group": str, "scale": str, "sensitive_as_feature": bool}
+_TUPLES = {
+    "datasets": str,
+    "methods": str,
+    "scenarios": str,
+    "metrics": str,
+    "group": str,
+    "scale": str,
+    "sensitive_as_feature": bool,
+}
 _PLAIN = {"name": str, "repeats": int, "stratify": bool}
 
 
@@ -94,7 +102,9 @@ def parse_suite(text: str, where: str, name: str) -> Suite:
     known = [*_PLAIN, *_TUPLES, "parameters", "extends"]
     for key in table:
         if key not in known:
-            raise SuiteError(f"suite {where}: {key!r} is not a key{did_you_mean(key, known)} (keys: {', '.join(known)})")
+            raise SuiteError(
+                f"suite {where}: {key!r} is not a key{did_you_mean(key, known)} (keys: {', '.join(known)})"
+            )
     for needed in ("datasets", "methods"):
         if needed not in table:
             raise SuiteError(f"suite {where} has no {needed!r}; add e.g. {needed} = ['all']")
@@ -123,10 +133,13 @@ def _checked(value: Any, kind: type, where: str) -> Any:
 
 def _checked_parameters(table: Any, where: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     levels = isinstance(table, dict) and all(
-        isinstance(methods, dict) and all(isinstance(params, dict) for params in methods.values()) for methods in table.values()
+        isinstance(methods, dict) and all(isinstance(params, dict) for params in methods.values())
+        for methods in table.values()
     )
     if not levels:
-        raise SuiteError(f"suite {where}: parameters must be tables such as [parameters.compas.faalgrad], or [parameters.any.mlp]")
+        raise SuiteError(
+            f"suite {where}: parameters must be tables such as [parameters.compas.faalgrad], or [parameters.any.mlp]"
+        )
     return table  # type: ignore[no-any-return]
 
 
@@ -134,7 +147,9 @@ def merge_parameters(
     base: Mapping[str, Mapping[str, Mapping[str, Any]]], over: Mapping[str, Mapping[str, Mapping[str, Any]]]
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return both tables in one; where both give a value, the second wins."""
-    merged = {dataset: {method: dict(params) for method, params in methods.items()} for dataset, methods in base.items()}
+    merged = {
+        dataset: {method: dict(params) for method, params in methods.items()} for dataset, methods in base.items()
+    }
     for dataset, methods in over.items():
         for method, params in methods.items():
             merged.setdefault(dataset, {}).setdefault(method, {}).update(params)
@@ -153,7 +168,7 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     Raises:
         UnknownName, SuiteError: a name or a value is wrong; nothing has run yet.
     """
-    datasets = [registry.complete("datasets", choice) for choice in _choices(suite.datasets, "datasets", registry)]
+    datasets = [registry.shorten("datasets", choice) for choice in _choices(suite.datasets, "datasets", registry)]
     methods = _choices(suite.methods, "methods", registry)
     scenarios = [registry.complete("scenarios", choice) for choice in _choices(suite.scenarios, "scenarios", registry)]
     metrics = metric_names(suite.metrics, registry)
@@ -168,7 +183,9 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
             for preparation in _preparations(suite):
                 for scenario in scenarios:
                     for repeat in range(suite.repeats):
-                        cells += [Cell(dataset, method, group, repeat, preparation, scenario, metrics) for method in tuned]
+                        cells += [
+                            Cell(dataset, method, group, repeat, preparation, scenario, metrics) for method in tuned
+                        ]
     unique = {cell.key: cell for cell in cells}
     return list(unique.values())
 
@@ -207,4 +224,8 @@ def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:
 
 
 def _preparations(suite: Suite) -> list[Preparation]:
-    return [Preparation(scale, sensitive, suite.stratify) for scale in suite.scale for sensitive in suite.sensitive_as_feature]
+    return [
+        Preparation(scale, sensitive, suite.stratify)
+        for scale in suite.scale
+        for sensitive in suite.sensitive_as_feature
+    ]

@@ -3,6 +3,7 @@
 ``API_VERSION`` rises when working plugins must change.
 """
 
+from fairbench.cells import Cell, Choice, Record, Value
 from fairbench.components import (
     Archive,
     DataFile,
@@ -29,6 +30,8 @@ API_VERSION = 1
 __all__ = [
     "API_VERSION",
     "Archive",
+    "Cell",
+    "Choice",
     "DataError",
     "DataFile",
     "Dataset",
@@ -44,6 +47,7 @@ __all__ = [
     "Outcome",
     "Predictions",
     "Predictor",
+    "Record",
     "Report",
     "Results",
     "Samples",
@@ -51,6 +55,7 @@ __all__ = [
     "Schema",
     "Split",
     "Undefined",
+    "Value",
     "group_rates",
     "hookimpl",
     "parameter",

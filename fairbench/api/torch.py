@@ -26,7 +26,7 @@ with warnings.catch_warnings():
     # higher 0.2.1 compares an int with "is" and holds an invalid escape; both are reported when it is first compiled.
     warnings.filterwarnings("ignore", category=SyntaxWarning)
     warnings.filterwarnings("ignore", "invalid escape sequence", DeprecationWarning)
-    import higher  # type: ignore[import-untyped]
+    import higher
 
 __all__ = [
     "ACTIVATIONS",

@@ -22,7 +22,7 @@ NOISE_COLUMNS = 5
 class Synthetic:
     """Two groups, one telling feature x, a proxy z for the group, and five columns of noise; y = 1 is favourable.
 
-    Three settings are tabulated: ``equal`` (groups of one size, base rates .6 and .3), ``small`` (a protected group of
+    There are three settings: ``equal`` (groups of one size, base rates .6 and .3), ``small`` (a protected group of
     15% for which x tells less) and ``biased`` (equal true base rates, but 30% of the protected group's true positives
     are recorded as negatives). Every other parameter that is not None overrides the setting's value.
     ``truth()`` gives the Bayes-optimal classifiers and the best accuracies under a fairness constraint. The true
@@ -32,7 +32,7 @@ class Synthetic:
     name = "synthetic"
     files = ()
     sensitive_features = ("group",)
-    setting: str = parameter("equal", "the tabulated distribution to start from", choices=tuple(PRESETS))
+    setting: str = parameter("equal", "the distribution to start from", choices=tuple(PRESETS))
     rows: int = parameter(5000, "number of rows", minimum=100)
     group_share: Optional[float] = parameter(None, "share of the protected group", minimum=0, maximum=1)
     base_rate_gap: Optional[float] = parameter(

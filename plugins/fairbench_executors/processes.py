@@ -1,7 +1,7 @@
 """Cells in worker processes: one that dies takes only its cell along, and Ctrl-C leaves none behind.
 
-``concurrent.futures`` gives a whole pool up when one of its processes dies, and ``multiprocessing.Pool`` waits for ever for
-the lost result. So each worker has a pipe of its own here, and the parent knows which item a dead worker held.
+``concurrent.futures`` gives a whole pool up when one of its processes dies, and ``multiprocessing.Pool`` waits for ever
+for the lost result. So each worker has a pipe of its own here, and the parent knows which item a dead worker held.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ GRACE = 5.0  # seconds a worker has to end before it is killed
 SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-class WorkerDied(RuntimeError):  # noqa: N818 - what happened, as users read it in a record
+class WorkerDied(RuntimeError):
     """The process that ran an item ended without an answer, on the last try as well."""
 
 
-class WorkerRaised(RuntimeError):  # noqa: N818 - what happened, as users read it in a record
+class WorkerRaised(RuntimeError):
     """An exception's traceback in its worker: the cause of the exception, or its stand-in if it cannot be pickled."""
 
 
@@ -135,13 +135,14 @@ class _Pool:
 
     def stop(self) -> None:
         """End every worker: at once if it is busy, by itself if it is idle."""
-        for worker in self.workers:
-            if worker.task:
-                worker.process.terminate()
-            else:
-                worker.pipe.close()
-        while self.workers:
-            self.workers.pop().end()
+        with _interrupt_put_off():
+            for worker in self.workers:
+                if worker.task:
+                    worker.process.terminate()
+                else:
+                    worker.pipe.close()
+            while self.workers:
+                self.workers.pop().end()
 
     def _hand_out(self) -> None:
         while self.waiting:
@@ -154,12 +155,13 @@ class _Pool:
             except Exception as error:  # pickle raises almost anything
                 self.finished.append((task.item, error))
                 continue
-            if idle is None:
-                idle = _Worker(self.function)
-            else:
-                self.workers.remove(idle)
-            self.workers.append(idle)
-            idle.task = task
+            with _interrupt_put_off():  # so that every process that was started is among those that are ended
+                if idle is None:
+                    idle = _Worker(self.function)
+                else:
+                    self.workers.remove(idle)
+                self.workers.append(idle)
+                idle.task = task
             try:
                 idle.pipe.send_bytes(message)
             except OSError:  # it died while it was idle, or while it started
@@ -167,16 +169,17 @@ class _Pool:
 
     def _collect(self, worker: _Worker) -> None:
         """Take a worker's answer, or bury the worker if it ended without one."""
-        try:
-            if not worker.pipe.poll():
-                raise EOFError
-            returned, payload, text = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301 - from our own worker
-        except (EOFError, OSError):
-            self._bury(worker)
-            return
-        task, worker.task = worker.task, None
-        if task is not None:
-            self.finished.append((task.item, _unpacked(returned, payload, text)))
+        with _interrupt_put_off():  # so that an answer taken from the pipe is among the finished ones
+            try:
+                if not worker.pipe.poll():
+                    raise EOFError
+                returned, payload, text = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301 - from our own worker
+            except (EOFError, OSError):
+                self._bury(worker)
+                return
+            task, worker.task = worker.task, None
+            if task is not None:
+                self.finished.append((task.item, _unpacked(returned, payload, text)))
 
     def _bury(self, worker: _Worker) -> None:
         self.workers.remove(worker)
@@ -213,11 +216,31 @@ def _cause_of_death(code: int | None) -> str:
 
 
 @contextmanager
+def _interrupt_put_off() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block.
+
+    A signal mask would not do: the signal then goes to another thread (numpy starts some), and Python raises
+    KeyboardInterrupt in the main one all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where Python raises no KeyboardInterrupt
+        return
+    seen: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if seen:
+        signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
 def _environment_of_a_worker() -> Iterator[None]:
     """Let a process that is started now use one thread, and never see Ctrl-C: its parent ends it."""
     resource_tracker.ensure_running()  # multiprocessing's own helper; starting it later would unblock SIGINT again
     saved = {name: os.environ.get(name) for name in SINGLE_THREAD}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited; for us it is only put off
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the worker inherits it
     os.environ.update(dict.fromkeys(SINGLE_THREAD, "1"))
     try:
         yield

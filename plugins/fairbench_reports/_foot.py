@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
-from fairbench_reports._table import CONSTANT, UNDEFINED, Section, clean, planned_repeats
-
-if TYPE_CHECKING:
-    from fairbench.api import Results
-    from fairbench.cells import Cell, Record
+from fairbench.api import Results
+from fairbench_reports._table import CONSTANT, UNDEFINED, Cell, Record, Section, clean, planned_repeats
 
 NAMES_SHOWN = 6
 
@@ -39,14 +36,19 @@ def missing(results: Results) -> list[str]:
     return lines
 
 
+def spread(repeats: int, what: str = "mean ± standard deviation") -> str:
+    """Return what the numbers of a table are."""
+    return f"{what} over {repeats} repeats" if repeats > 1 else "values of one repeat"
+
+
 def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]:
     rows = [row for section in shown for row in section.rows]
     if not rows:
         return ["there are no results yet"]
     repeats = planned_repeats(results)
-    lines = [f"mean ± standard deviation over {repeats} repeats" if repeats > 1 else "one repeat: no standard deviation"]
+    lines = [spread(repeats)]
     if best and any(estimate.best for row in rows for estimate in row.estimates):
-        lines.append(f"{best}: the best mean of its column, ties as shown; ↑ higher is better, ↓ lower is better")
+        lines.append(f"{best} marks the best mean of its column, ties as shown; ↑ higher is better, ↓ lower is better")
     if any(estimate.undefined for row in rows for estimate in row.estimates):
         lines.append(f"{UNDEFINED} undefined in some repeats; the mean is over the others")
     if any(row.constant for row in rows):

@@ -6,11 +6,9 @@ import json
 import statistics
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable
 
-if TYPE_CHECKING:
-    from fairbench.api import Results
-    from fairbench.cells import Cell, Record, Value
+from fairbench.api import Cell, Record, Results, Value
 
 DECIMALS = 3
 UNDEFINED, CONSTANT = "†", "‡"
@@ -53,8 +51,8 @@ class Estimate:
     ``mean`` is None without a value, ``std`` with fewer than two; ``reason`` is why the first undefined one has none.
     """
 
-    mean: Optional[float]
-    std: Optional[float]
+    mean: float | None
+    std: float | None
     n: int
     undefined: int
     reason: str = ""
@@ -115,7 +113,9 @@ class Section:
     def undefined(self) -> list[str]:
         """Return a sentence for each reason why values of the main table are missing."""
         return undefined_notes(
-            (row, column.heading, estimate) for row in self.rows for column, estimate in zip(self.columns, row.estimates)
+            (row, column.heading, estimate)
+            for row in self.rows
+            for column, estimate in zip(self.columns, row.estimates)
         )
 
     def undefined_in_groups(self) -> list[str]:
@@ -133,9 +133,9 @@ def clean(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def number(value: Optional[float], decimals: int = DECIMALS) -> str:
+def number(value: float | None, decimals: int = DECIMALS) -> str:
     """Return a number with fixed decimals and without a negative zero, or a dash where there is none."""
-    return "–" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
+    return "-" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def sections(results: Results) -> list[Section]:
@@ -152,15 +152,18 @@ def planned_repeats(results: Results) -> int:
 
 
 def undefined_notes(estimates: Iterable[tuple[Row, str, Estimate]]) -> list[str]:
-    """Return a sentence for each (metric, how often, reason), with the methods that share it."""
-    methods: dict[tuple[str, int, int, str], list[str]] = {}
+    """Return a sentence for each reason and how often it holds, with the methods and the metrics that share it."""
+    methods: dict[tuple[str, str, str], list[str]] = {}
     for row, heading, estimate in estimates:
         if estimate.undefined:
-            total = estimate.n + estimate.undefined
-            methods.setdefault((heading, estimate.undefined, total, estimate.reason), []).append(row.label)
+            share = f"{estimate.undefined} of {estimate.n + estimate.undefined} repeats"
+            methods.setdefault((heading, share, estimate.reason), []).append(row.label)
+    headings: dict[tuple[str, str, str], list[str]] = {}
+    for (heading, share, reason), labels in methods.items():
+        headings.setdefault((share, ", ".join(labels), reason), []).append(heading)
     return [
-        f"{heading} undefined in {undefined} of {total} repeats ({', '.join(labels)}): {reason}"
-        for (heading, undefined, total, reason), labels in methods.items()
+        f"{', '.join(several)} undefined in {share} ({labels}): {reason}"
+        for (share, labels, reason), several in headings.items()
     ]
 
 
@@ -262,7 +265,7 @@ def _chosen_values(record: Record) -> dict[tuple[str, str], Value]:
     return {(value.group, value.metric): value for value in here}
 
 
-def _estimate(values: Sequence[Optional[Value]]) -> Estimate:
+def _estimate(values: Sequence[Value | None]) -> Estimate:
     defined = [value.value for value in values if value is not None and value.value is not None]
     missing = [value.reason if value else NOT_MEASURED for value in values if value is None or value.value is None]
     return Estimate(
@@ -270,17 +273,20 @@ def _estimate(values: Sequence[Optional[Value]]) -> Estimate:
         std=statistics.stdev(defined) if len(defined) > 1 else None,
         n=len(defined),
         undefined=len(missing),
-        reason=clean(missing[0]) if missing else "",
+        reason=clean(missing[0]) + (" (and the like)" if len(set(missing)) > 1 else "") if missing else "",
     )
 
 
 def _mark_best(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
-    """Mark each column's best mean as it is shown, ties included, if there are two to compare."""
+    """Mark each column's best mean as it is shown, ties included, if there are two to compare.
+
+    Who says the same of everybody does not compete for gaps and ratios between groups: perfect there, and empty.
+    """
     marked = [list(row.estimates) for row in rows]
     for index, column in enumerate(columns):
-        shown = [
-            None if row.estimates[index].mean is None else round(row.estimates[index].mean, DECIMALS) for row in rows
-        ]
+        means_of_rows = [row.estimates[index].mean for row in rows]
+        trivial = [row.constant and column.metric.endswith(("_difference", "_ratio")) for row in rows]
+        shown = [None if mean is None or out else round(mean, DECIMALS) for mean, out in zip(means_of_rows, trivial)]
         means = [mean for mean in shown if mean is not None]
         if len(means) < 2 or not column.arrow:
             continue

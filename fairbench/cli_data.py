@@ -1,0 +1,144 @@
+"""The commands ``fairbench data ...``: where the raw files lie, whether they are sound, and how to get them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fairbench.cli_options import data_dir_option, examples, json_option, offline_option
+
+if TYPE_CHECKING:
+    from fairbench.components import DataFile
+
+SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
+
+
+@click.group()
+def data() -> None:
+    """Find, download and verify the raw files of datasets."""
+
+
+@data.command(
+    "list",
+    short_help="List raw files and where they lie.",
+    epilog=examples("fairbench data list", "fairbench data list --json --data-dir raw"),
+)
+@data_dir_option
+@json_option
+def list_files(data_dir: Path | None, as_json: bool) -> None:
+    """List every dataset's raw files: size, state, and where they were found."""
+    _show(list(_rows((), data_dir)), as_json)
+
+
+@data.command(
+    short_help="Compare raw files with their digests.",
+    epilog=examples("fairbench data verify", "fairbench data verify adult german --json"),
+)
+@click.argument("names", nargs=-1)
+@data_dir_option
+@json_option
+def verify(names: Sequence[str], data_dir: Path | None, as_json: bool) -> None:
+    """Compare every copy of the raw files of NAMES (default: all datasets) with its digest; a damaged one is exit 1."""
+    rows = list(_rows(names, data_dir, every_copy=True))
+    _show(rows, as_json)
+    damaged = [row for row in rows if row["state"] == DAMAGED]
+    for row in damaged:
+        message = f"{row['path']}: sha256 is {row['sha256']}, expected {row['expected']}; replace or remove the file"
+        click.echo(message, err=True)
+    if damaged:
+        raise click.exceptions.Exit(1)
+
+
+@data.command(
+    short_help="Download missing raw files.",
+    epilog=examples("fairbench data fetch", "fairbench data fetch adult german"),
+)
+@click.argument("names", nargs=-1)
+@data_dir_option
+@offline_option
+def fetch(names: Sequence[str], data_dir: Path | None, offline: bool) -> None:
+    """Download the raw files of NAMES (default: all datasets) that are missing; exit 1 if one cannot be had."""
+    from fairbench.cli_progress import download_progress
+    from fairbench.files import DataSource, fetch_all
+
+    files = {name: files for name, files in _files(names).items() if files}
+    with download_progress() as progress:
+        fetched = fetch_all(files, DataSource(data_dir, offline), progress)
+    had_all = True
+    for name, outcome in fetched.items():
+        if isinstance(outcome, Exception):
+            had_all = False
+            click.echo(f"{name}: {outcome}", err=True)
+        else:
+            for path in outcome.values():
+                click.echo(f"{name}\t{path}")
+    if not had_all:
+        raise click.exceptions.Exit(1)
+
+
+@data.command(
+    short_help="Print where raw files lie or belong.",
+    epilog=examples("fairbench data path adult", "fairbench data path german --data-dir raw"),
+)
+@click.argument("name")
+@data_dir_option
+def path(name: str, data_dir: Path | None) -> None:
+    """Print where each raw file of NAME lies, or where to put it; exit 1 if one is missing or damaged."""
+    from fairbench.files import cache_dir
+
+    rows = list(_rows((name,), data_dir))
+    for row in rows:
+        click.echo(row["path"] or cache_dir() / row["file"])
+        if row["state"] != SOUND:
+            click.echo(f"{row['file']} is {row['state']}; 'fairbench data fetch {name}' gets it", err=True)
+    if any(row["state"] != SOUND for row in rows):
+        raise click.exceptions.Exit(1)
+
+
+def _files(names: Sequence[str]) -> dict[str, tuple[DataFile, ...]]:
+    """Return the files of the datasets named, or of all.
+
+    Raises:
+        UnknownName: there is no such dataset.
+    """
+    from fairbench.plugins import load_plugins
+
+    registry, problems = load_plugins()
+    for problem in problems if not names else ():
+        click.echo(f"plugin {problem} cannot be used: {problem.problem}", err=True)
+    return {name: tuple(registry.get("datasets", name).files) for name in names or registry.names("datasets")}
+
+
+def _rows(names: Sequence[str], data_dir: Path | None, every_copy: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield a row for each file's copies: all of them, or the one that a run would meet first."""
+    from fairbench.files import DataSource
+
+    source = DataSource(data_dir)
+    for name, files in _files(names).items():
+        for file in files:
+            row: dict[str, Any] = {"dataset": name, "file": file.path, "bytes": file.bytes, "expected": file.sha256}
+            copies = list(source.copies(file))
+            for copy in copies if every_copy else copies[:1]:
+                state = SOUND if copy.sha256 == file.sha256 else DAMAGED
+                yield {**row, "state": state, "place": copy.place, "path": str(copy.path), "sha256": copy.sha256}
+            if not copies:
+                yield {**row, "state": MISSING, "place": None, "path": None, "sha256": None}
+
+
+def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    titles = ("dataset", "file", "bytes", "state", "path")
+    cells = [titles, *(tuple("" if row[title] is None else str(row[title]) for title in titles) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    for line in cells:
+        aligned = (
+            f"{text:{'>' if title == 'bytes' else '<'}{width}}" for title, text, width in zip(titles, line, widths)
+        )
+        click.echo("  ".join(aligned).rstrip())

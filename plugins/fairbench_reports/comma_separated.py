@@ -1,0 +1,81 @@
+"""The tables' numbers as CSV, a line for each method and metric; an export of the run has every single value."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from fairbench.api import Report, Results, hookimpl
+from fairbench_reports._table import sections
+
+FIELDS = (
+    "scenario",
+    "dataset",
+    "sensitive",
+    "scale",
+    "sensitive_as_feature",
+    "stratify",
+    "method",
+    "parameters",
+    "repeats",
+    "constant",
+    "metric",
+    "mean",
+    "std",
+    "n",
+    "undefined",
+    "reason",
+    "best",
+)
+
+
+def render(results: Results) -> str:
+    """Return one line for each method and metric of each section, under a line of names.
+
+    ``mean`` and ``std`` are over the ``n`` repeats in which the metric is defined and empty without them; ``undefined``
+    counts the others and ``reason`` says why. ``parameters`` are all of the method's, as the command line reads them;
+    ``constant`` is true where it decides alike for everybody. A method without a finished cell has one line for each
+    metric too, with ``n`` = 0. Numbers are in full precision; ``best`` goes by the three decimals of the other reports.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    for section in sections(results):
+        cell, preparation = section.cell, section.cell.preparation
+        where = {
+            "scenario": str(cell.scenario),
+            "dataset": str(cell.dataset),
+            "sensitive": cell.group,
+            "scale": preparation.scale,
+            "sensitive_as_feature": _truth(preparation.sensitive_as_feature),
+            "stratify": _truth(preparation.stratify),
+        }
+        for row in section.rows:
+            who = {
+                "method": row.method,
+                "parameters": row.parameters,
+                "repeats": row.repeats,
+                "constant": _truth(row.constant),
+            }
+            for column, estimate in zip(section.columns, row.estimates):
+                what = {
+                    "metric": column.metric,
+                    "mean": estimate.mean,
+                    "std": estimate.std,
+                    "n": estimate.n,
+                    "undefined": estimate.undefined,
+                    "reason": estimate.reason,
+                    "best": _truth(estimate.best),
+                }
+                writer.writerow({**where, **who, **what})
+    return text.getvalue()
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+@hookimpl
+def fairbench_reports() -> list[Report]:
+    """Return the report."""
+    return [Report("csv", ".csv", render)]

@@ -1,0 +1,65 @@
+"""Results as GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+from fairbench.api import Report, Results, hookimpl
+from fairbench_reports._foot import foot
+from fairbench_reports._table import CONSTANT, UNDEFINED, Column, Estimate, Row, Section, number, sections
+
+
+def render(results: Results) -> str:
+    """Return a heading and a table for each section, the best of each column in bold, and the notes as a list."""
+    shown = sections(results)
+    lines = ["# Results", ""]
+    for section in shown:
+        lines += [f"## {escape(section.title)}", "", escape(section.setting), ""]
+        lines += [*_table(section), ""]
+        lines += _list(f"{UNDEFINED} {note}" for note in section.undefined())
+    lines += ["## Notes", "", *_list(foot(results, shown, best="bold"))]
+    return "\n".join(lines)
+
+
+def escape(text: str) -> str:
+    """Return the text with everything that Markdown, a table or HTML would read as more than text made harmless."""
+    return re.sub(r"([\\`*_|\[\]~#])", r"\\\1", html.escape(text, quote=False))
+
+
+def _table(section: Section) -> list[str]:
+    headings = ["method", "repeats", *map(_heading, section.columns)]
+    rule = ["---", *("---:" for _ in headings[1:])]
+    return [_row(headings), _row(rule), *(_row(_cells(row)) for row in section.rows)]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _heading(column: Column) -> str:
+    return f"{escape(column.heading)} {column.arrow}".strip()
+
+
+def _cells(row: Row) -> list[str]:
+    label = escape(row.label) + (f" {CONSTANT}" if row.constant else "")
+    return [label, row.repeats, *map(_estimate, row.estimates)]
+
+
+def _estimate(estimate: Estimate) -> str:
+    text = number(estimate.mean)
+    if estimate.std is not None:
+        text += f" ± {number(estimate.std)}"
+    return (f"**{text}**" if estimate.best else text) + estimate.mark
+
+
+def _list(sentences: Iterable[str]) -> list[str]:
+    items = [f"- {escape(sentence)}" for sentence in sentences]
+    return [*items, ""] if items else []
+
+
+@hookimpl
+def fairbench_reports() -> list[Report]:
+    """Return the report."""
+    return [Report("markdown", ".md", render)]

@@ -1,0 +1,179 @@
+"""Results as plain text for a terminal."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from fairbench.api import Report, Results, hookimpl
+from fairbench_reports._foot import foot, missing, spread
+from fairbench_reports._table import (
+    CONSTANT,
+    UNDEFINED,
+    Column,
+    Estimate,
+    Row,
+    Section,
+    clean,
+    number,
+    planned_repeats,
+    sections,
+)
+
+WIDTH, NARROWEST = 100, 40
+LABEL_WIDTH = 24  # a method's label may be folded to this before the columns are spread over several tables
+BEST = "*"
+
+
+def render(results: Results) -> str:
+    """Return the tables as text without colour, as wide as the terminal (100 columns where there is none).
+
+    Standard deviations stand beside the means where the table then fits, else below them; a table that is too wide even
+    so goes on in a second one.
+    """
+    console = _console()
+    shown = sections(results)
+    for section in shown:
+        _head(console, section)
+        for table in _main_tables(section, console.width):
+            console.print(table)
+            console.print()
+        _lines(console, [f"{UNDEFINED} {note}" for note in section.undefined()])
+        console.print()
+    _lines(console, foot(results, shown, best=BEST))
+    return _text(console)
+
+
+def render_groups(results: Results) -> str:
+    """Return the means over repeats within each group: what an auditor looks at behind the differences."""
+    console = _console()
+    shown = [section for section in sections(results) if section.group_columns]
+    for section in shown:
+        _head(console, section)
+        console.print(_group_table(section))
+        console.print()
+        _lines(console, [f"{UNDEFINED} {note}" for note in section.undefined_in_groups()])
+        console.print()
+    what = spread(planned_repeats(results), "mean") if shown else "there are no results by group yet"
+    _lines(console, [what, *missing(results)])
+    return _text(console)
+
+
+def _console() -> Console:
+    width = max(shutil.get_terminal_size((WIDTH, 24)).columns, NARROWEST)
+    return Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+
+
+def _text(console: Console) -> str:
+    lines = cast(io.StringIO, console.file).getvalue().splitlines()
+    blank_twice = (not above and not line for above, line in zip(["", *lines], map(str.strip, lines)))
+    return "\n".join(line.rstrip() for line, skip in zip(lines, blank_twice) if not skip)
+
+
+def _head(console: Console, section: Section) -> None:
+    console.print(Text(section.title))
+    console.print(Text(section.setting))
+    console.print()
+
+
+def _lines(console: Console, lines: Sequence[str]) -> None:
+    for line in lines:
+        folded = textwrap.wrap(line, console.width, subsequent_indent="  ", break_on_hyphens=False)
+        console.print(Text("\n".join(folded)))
+
+
+def _width(table: Table) -> int:
+    roomy = Console(file=io.StringIO(), width=10_000, color_system=None)
+    return Measurement.get(roomy, roomy.options, table).maximum
+
+
+def _main_tables(section: Section, width: int) -> Iterator[Table]:
+    """Yield the section's table, or as few with a part of its columns each as are needed to fit the width."""
+    count = len(section.columns)
+    beside = _main_table(section, range(count), beside=True)
+    if _width(beside) <= width:
+        yield beside
+        return
+    for parts in range(1, max(count, 1) + 1):
+        bounds = [count * part // parts for part in range(parts + 1)]
+        blocks = [range(*pair) for pair in zip(bounds, bounds[1:])]
+        folded = [_main_table(section, block, beside=False, label_width=LABEL_WIDTH) for block in blocks]
+        if parts >= count or all(_width(table) <= width for table in folded):
+            yield from (_main_table(section, block, beside=False) for block in blocks)
+            return
+
+
+def _table(gap: int, texts: Sequence[str], numbers: Sequence[str], label_width: int | None = None) -> Table:
+    """Return a table of columns with text, which fold, and columns with numbers; headings end on one line."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0), pad_edge=False)
+    height = max(heading.count("\n") for heading in [*texts, *numbers])
+    for heading in texts:
+        table.add_column("\n" * height + heading, overflow="fold", max_width=label_width)
+    for heading in numbers:
+        table.add_column(Text("\n" * (height - heading.count("\n")) + heading), justify="right", no_wrap=True)
+    return table
+
+
+def _main_table(section: Section, block: range, *, beside: bool, label_width: int | None = None) -> Table:
+    headings = (_heading(section.columns[index], beside) for index in block)
+    table = _table(2 if beside else 1, ["method"], ["done", *headings], label_width)
+    texts = {index: _texts([row.estimates[index] for row in section.rows], beside) for index in block}
+    for position, row in enumerate(section.rows):
+        numbers = (Text(texts[index][position]) for index in block)
+        table.add_row(Text(_label(row)), Text(row.repeats), *numbers)
+    return table
+
+
+def _group_table(section: Section) -> Table:
+    table = _table(2, ["method", "group"], [column.heading for column in section.group_columns])
+    for row in section.rows:
+        for index, (group, estimates) in enumerate(row.groups.items()):
+            numbers = (
+                Text(number(estimate.mean, 0 if column.metric == "n" else 3) + f"{estimate.mark:<1}")
+                for column, estimate in zip(section.group_columns, estimates)
+            )
+            table.add_row(Text("" if index else _label(row)), Text(clean(group)), *numbers)
+    return table
+
+
+def _heading(column: Column, beside: bool) -> str:
+    if beside:
+        return f"{column.heading} {column.arrow}".strip()
+    words = column.heading.split()
+    short = len(words[-1]) <= len("ratio")
+    return "\n".join(words) + (" " if short else "\n") + column.arrow
+
+
+def _label(row: Row) -> str:
+    return row.label.replace(",", ", ") + (f" {CONSTANT}" if row.constant else "")  # so that it folds at a parameter
+
+
+def _texts(estimates: Sequence[Estimate], beside: bool) -> list[str]:
+    """Return a column's cells; the marks have a place of their own, so that the decimal points stay aligned."""
+    marks = [(BEST if estimate.best else "") + estimate.mark for estimate in estimates]
+    place = max(map(len, marks))
+    texts = []
+    for estimate, mark in zip(estimates, marks):
+        mean = number(estimate.mean)
+        if estimate.std is None:
+            texts.append(f"{mean}{mark:<{place}}")
+        elif beside:
+            texts.append(f"{mean} ± {number(estimate.std)}{mark:<{place}}")
+        else:
+            texts.append(f"{mean}{mark:<{place}}\n±{number(estimate.std)}{'':<{place}}")
+    return texts
+
+
+@hookimpl
+def fairbench_reports() -> list[Report]:
+    """Return the tables, and the table by group."""
+    return [Report("terminal", "", render), Report("groups", "", render_groups)]

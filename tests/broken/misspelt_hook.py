@@ -1,0 +1,8 @@
+"""A plugin whose hook lacks a letter."""
+
+from fairbench.api import hookimpl
+
+
+@hookimpl
+def fairbench_metric():
+    return []

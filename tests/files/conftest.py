@@ -1,0 +1,34 @@
+"""An empty cache for each test, and a server on this machine; no test reaches any other host."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairbench import files
+
+sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
+
+
+@pytest.fixture
+def server():
+    """Give a server that answers as the test says."""
+    from file_helpers import Server
+
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch):
+    """Give each test an empty cache and folder of its own, and no pause between attempts."""
+    monkeypatch.setenv("FAIRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(files, "PAUSE", 0.01)
+    return tmp_path

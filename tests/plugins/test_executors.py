@@ -1,0 +1,262 @@
+"""Executors against real processes that die, raise, are stopped and are interrupted."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fairbench_executors import processes
+from fairbench_executors.processes import Processes, WorkerDied, WorkerRaised
+from fairbench_executors.serial import Serial
+
+PATIENCE = 30.0  # seconds for what takes far less than one unless the machine is overloaded
+
+
+@pytest.fixture
+def tasks(monkeypatch):
+    """Return the tasks as a module that workers can import too: multiprocessing hands them this process's sys.path."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return importlib.import_module("executor_tasks")
+
+
+def wait_until(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; a zombie, which waits for its parent to look, counts as alive."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def is_gone_or_zombie(pid: int) -> bool:
+    """Return whether a process has ended; one whose parent is dead may wait for init to collect it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return not is_alive(pid)
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(workers=2)], ids=["serial", "processes"])
+def test_every_item_comes_back_once_with_its_result(tasks, executor):
+    results = list(executor.map(tasks.square, range(50)))
+    assert sorted(results) == [(item, item**2) for item in range(50)]
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(workers=2)], ids=["serial", "processes"])
+def test_no_items_give_no_results(tasks, executor):
+    assert list(executor.map(tasks.square, [])) == []
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
+def test_exceptions_are_yielded_and_the_rest_goes_on(tasks, executor):
+    results = dict(executor.map(tasks.fail, ["value", "exit", "fine"]))
+    assert isinstance(results["value"], ValueError)
+    assert str(results["value"]) == "no such luck"
+    assert isinstance(results["exit"], SystemExit)
+    assert results["fine"] == 4
+
+
+def test_serial_runs_an_item_only_when_it_is_asked_for(tasks):
+    seen = []
+    results = Serial().map(seen.append, [1, 2, 3])
+    assert seen == []
+    next(results)
+    assert seen == [1]
+
+
+def test_serial_lets_an_interrupt_through(tasks):
+    with pytest.raises(KeyboardInterrupt):
+        list(Serial().map(tasks.fail, ["interrupt"]))
+
+
+def test_two_workers_share_many_items(tasks):
+    results = list(Processes(workers=2).map(tasks.pid, range(300)))
+    pids = {pid for _, pid in results}
+    assert sorted(item for item, _ in results) == list(range(300))
+    assert 1 <= len(pids) <= 2
+    assert os.getpid() not in pids
+    assert not any(map(is_alive, pids))
+
+
+def test_no_more_workers_are_started_than_there_are_items(tasks):
+    results = Processes(workers=64).map(tasks.square, [3])
+    assert next(results) == (3, 9)
+    assert len(multiprocessing.active_children()) == 1
+    results.close()
+
+
+def test_a_worker_uses_one_thread_and_our_environment_stays_as_it_was(tasks, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+    assert dict(Processes(workers=1).map(tasks.threads, names)) == dict.fromkeys(names, "1")
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_an_item_whose_worker_dies_once_is_tried_again(tasks, tmp_path):
+    markers = [str(tmp_path / name) for name in "abc"]
+    results = dict(Processes(workers=2).map(tasks.kill_self_once, markers))
+    assert set(results) == set(markers)
+    for result in results.values():
+        first, second = result.split(" then ")
+        assert first != second
+
+
+def test_an_item_that_kills_twice_costs_only_itself(tasks):
+    results = dict(Processes(workers=2).map(tasks.kill_self, range(8)))
+    died = results.pop(3)
+    assert isinstance(died, WorkerDied)
+    assert isinstance(died, RuntimeError)
+    assert str(died) == "the worker process was killed by SIGKILL (out of memory?), 2 times"
+    assert results == {item: item for item in range(8) if item != 3}
+
+
+def test_an_exit_status_is_named(tasks):
+    ((_, died),) = Processes(workers=1).map(tasks.exit_with_status, [7])
+    assert str(died) == "the worker process exited with status 7, 2 times"
+
+
+def test_an_exception_brings_its_worker_traceback(tasks):
+    ((_, error),) = Processes(workers=1).map(tasks.fail, ["value"])
+    assert isinstance(error.__cause__, WorkerRaised)
+    assert "executor_tasks.py" in str(error.__cause__)
+
+
+def test_what_cannot_be_pickled_is_an_exception_of_its_item(tasks):
+    items = ["unpicklable", "two", "interrupt", "fine"]
+    results = dict(Processes(workers=1).map(tasks.fail, items))
+    assert isinstance(results["unpicklable"], Exception)
+    assert "pickle" in str(results["unpicklable"])
+    assert isinstance(results["two"], WorkerRaised)
+    assert "TwoPartError: here: this" in str(results["two"])
+    assert isinstance(results["interrupt"], KeyboardInterrupt)
+    assert results["fine"] == 4
+
+
+def test_an_item_that_cannot_be_sent_is_an_exception_of_its_own(tasks):
+    unsendable = lambda: None  # noqa: E731 - a function without an importable name is the point
+    results = dict(Processes(workers=1).map(tasks.square, [2, unsendable, 3]))
+    assert isinstance(results.pop(unsendable), Exception)
+    assert results == {2: 4, 3: 9}
+
+
+def test_large_results_and_items_pass_the_pipe(tasks):
+    item = b"x" * 5_000_000  # far more than a pipe's buffer
+    ((returned, _),) = Processes(workers=1).map(tasks.pid, [item])
+    assert returned == item
+
+
+def test_closing_early_ends_busy_workers(tasks, tmp_path):
+    results = Processes(workers=2).map(tasks.quick_or_long, ["quick", str(tmp_path), str(tmp_path)])
+    assert next(results) == ("quick", "quick")
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    started = time.monotonic()
+    results.close()
+    assert time.monotonic() - started < 5  # seconds; the items would have taken sixty
+    assert multiprocessing.active_children() == []
+    assert not any(is_alive(int(path.name)) for path in tmp_path.iterdir())
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import executor_tasks
+from fairbench_executors.processes import Processes
+
+if __name__ == "__main__":
+    items = ["quick", {folder!r}, {folder!r}]
+    for item, result in Processes(workers=2).map(executor_tasks.quick_or_long, items):
+        print(result, flush=True)
+"""
+
+
+@pytest.fixture
+def busy_script(tmp_path):
+    """Start a script, in a session of its own, whose two workers are in the middle of long items; return both."""
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), folder=str(folder)))
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: len(list(folder.iterdir())) == 2)
+        yield process, [int(path.name) for path in folder.iterdir()]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_an_interrupt_from_the_terminal_ends_the_workers_in_silence(busy_script):
+    process, workers = busy_script
+    os.killpg(process.pid, signal.SIGINT)  # a terminal signals every process of the group
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGINT
+    assert out == "quick\n"
+    assert err.count("Traceback") == 1  # the script's own; nothing catches the interrupt there
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert not any(map(is_alive, workers))
+
+
+def test_workers_end_when_their_parent_is_killed(busy_script):
+    process, workers = busy_script
+    process.kill()
+    wait_until(lambda: all(map(is_gone_or_zombie, workers)))
+
+
+def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, monkeypatch):
+    start = processes._environment_of_a_worker
+
+    @contextmanager
+    def interrupted_start():
+        with start():
+            yield
+        signal.raise_signal(signal.SIGINT)  # the process is there, and nobody has made a note of it yet
+
+    monkeypatch.setattr(processes, "_environment_of_a_worker", interrupted_start)
+    with pytest.raises(KeyboardInterrupt):
+        list(Processes(workers=2).map(tasks.work_long, [str(tmp_path)]))
+    assert multiprocessing.active_children() == []
+
+
+def test_results_that_arrived_before_an_interrupt_are_yielded(tasks, monkeypatch):
+    calls = []
+
+    def interrupted_wait(ends):
+        ready = processes_wait(ends)
+        calls.append(ready)
+        if len(calls) == 2:
+            wait_until(lambda: all(end.poll() for end in ends if not isinstance(end, int)))
+            raise KeyboardInterrupt  # as if the user pressed Ctrl-C when every worker had just answered
+        return ready
+
+    processes_wait = processes.wait
+    monkeypatch.setattr(processes, "wait", interrupted_wait)
+    results = Processes(workers=2).map(tasks.square, range(10))
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        seen.extend(results)  # a list keeps what it got before an error
+    assert len(seen) == 3  # one before the interrupt, and both answers that lay in the pipes
+    assert all(result == item**2 for item, result in seen)
+    assert multiprocessing.active_children() == []

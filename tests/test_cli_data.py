@@ -1,0 +1,205 @@
+"""The commands ``fairbench data ...`` on datasets of our own and, where they are at hand, on the real ones."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import os
+import socket
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import fairbench.plugins
+from fairbench.cli_data import data
+from fairbench.components import DataFile
+from fairbench.errors import DataError, UnknownName
+from fairbench.files import cache_dir
+from fairbench.registry import Plugin, Registry
+
+GOOD, BAD = b"39, State-gov, 77516\n", b"39, State-gov\n"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder without a word on stderr."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve a folder that has adult.data and no german.data; return its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "adult.data").write_bytes(GOOD)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
+    http.server_close()
+
+
+@pytest.fixture(autouse=True)
+def datasets(served, tmp_path, monkeypatch):
+    """Register two datasets with one file each and one that needs none, with an empty cache."""
+    monkeypatch.setenv("FAIRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def dataset(name: str, *files: DataFile) -> type:
+        return type(name, (), {"name": name, "files": files})
+
+    def file(name: str) -> DataFile:
+        url = f"{served}/{name}.data"
+        return DataFile(f"{name}/{name}.data", hashlib.sha256(GOOD).hexdigest(), (url,), bytes=len(GOOD))
+
+    registry = Registry()
+    members = [dataset("adult", file("adult")), dataset("german", file("german")), dataset("made")]
+    registry.add(Plugin("ours", "tests", "1"), {"datasets": members})
+    monkeypatch.setattr(fairbench.plugins, "load_plugins", lambda: (registry, registry.problems))
+    return registry
+
+
+def put(folder: Path, content: bytes, name: str = "adult") -> Path:
+    path = folder / name / f"{name}.data"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def call(*arguments):
+    """Run a command with stdout and stderr apart, which click 8.1 must be asked for."""
+    apart = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+    return CliRunner(**apart).invoke(data, [str(argument) for argument in arguments])
+
+
+def rows(*arguments):
+    return {row["dataset"]: row for row in [json.loads(line) for line in call(*arguments, "--json").stdout.splitlines()]}
+
+
+def test_list_tells_where_each_file_is(tmp_path):
+    theirs = put(tmp_path / "theirs", GOOD)
+    seen = rows("list", "--data-dir", tmp_path / "theirs")
+    assert set(seen) == {"adult", "german"}
+    assert (seen["adult"]["state"], seen["adult"]["path"], seen["adult"]["place"]) == (
+        "sound",
+        str(theirs),
+        "--data-dir",
+    )
+    assert (seen["german"]["state"], seen["german"]["path"], seen["german"]["bytes"]) == ("missing", None, len(GOOD))
+
+
+def test_list_is_a_table_on_stdout(tmp_path):
+    put(tmp_path / "theirs", BAD)
+    result = call("list", "--data-dir", tmp_path / "theirs")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert lines[0].split() == ["dataset", "file", "bytes", "state", "path"]
+    assert lines[1].split()[:4] == ["adult", "adult/adult.data", str(len(GOOD)), "damaged"]
+    assert lines[2].split() == ["german", "german/german.data", str(len(GOOD)), "missing"]
+    assert lines[1].index("damaged") == lines[2].index("missing")
+
+
+def test_verify_passes_over_what_is_sound_or_missing():
+    put(cache_dir(), GOOD)
+    result = call("verify")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+
+
+def test_verify_finds_a_damaged_copy_behind_a_sound_one_and_leaves_it(tmp_path):
+    put(tmp_path / "theirs", GOOD)
+    damaged = put(cache_dir(), BAD)
+    result = call("verify", "adult", "--data-dir", tmp_path / "theirs", "--json")
+    assert result.exit_code == 1
+    assert [row["state"] for row in [json.loads(line) for line in result.stdout.splitlines()]] == ["sound", "damaged"]
+    seen, expected = (hashlib.sha256(content).hexdigest() for content in (BAD, GOOD))
+    assert result.stderr == f"{damaged}: sha256 is {seen}, expected {expected}; replace or remove the file\n"
+    assert damaged.read_bytes() == BAD
+
+
+def test_fetch_downloads_what_is_named():
+    result = call("fetch", "adult", "made")
+    path = cache_dir() / "adult" / "adult.data"
+    assert result.exit_code == 0
+    assert result.stdout == f"adult\t{path}\n"
+    assert path.read_bytes() == GOOD
+
+
+def test_fetch_of_all_is_exit_1_with_the_reason_if_one_cannot_be_had():
+    result = call("fetch")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("adult\t")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("german: german/german.data: not found in ")
+    assert "german.data: HTTP 404" in result.stderr
+
+
+def test_fetch_offline_connects_to_nobody(monkeypatch):
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    result = call("fetch", "adult", "--offline")
+    assert result.exit_code == 1
+    assert "offline" in result.stderr
+    assert not cache_dir().exists()
+
+
+def test_path_prints_where_the_file_lies_or_belongs():
+    missing = call("path", "adult")
+    assert missing.exit_code == 1
+    assert missing.stdout == f"{cache_dir() / 'adult' / 'adult.data'}\n"
+    assert missing.stderr == "adult/adult.data is missing; 'fairbench data fetch adult' gets it\n"
+    there = put(cache_dir(), GOOD)
+    found = call("path", "adult")
+    assert (found.exit_code, found.stdout, found.stderr) == (0, f"{there}\n", "")
+
+
+@pytest.mark.parametrize("command", ["fetch", "verify", "path"])
+def test_an_unknown_dataset_is_an_error_with_a_suggestion(command):
+    result = call(command, "adlut")
+    assert isinstance(result.exception, UnknownName)
+    assert "did you mean 'adult'?" in str(result.exception)
+
+
+def test_a_data_dir_that_is_not_there_is_a_usage_error(tmp_path):
+    result = call("list", "--data-dir", tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+
+
+def test_a_file_that_cannot_be_read_is_an_error(monkeypatch):
+    put(cache_dir(), GOOD)
+    monkeypatch.setattr(Path, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    result = call("list")
+    assert isinstance(result.exception, DataError)
+    assert "cannot be read (Permission denied)" in str(result.exception)
+
+
+def test_a_plugin_that_cannot_be_used_is_told_on_stderr(datasets):
+    datasets.refuse(Plugin("acme.fair", "acme", "2.1", problem="needs 'acme', which is not installed"))
+    assert "acme.fair (acme 2.1) cannot be used: needs 'acme'" in call("list").stderr
+
+
+@pytest.mark.parametrize("command", ["list", "verify", "fetch", "path"])
+def test_help_is_a_sentence_with_defaults_and_two_examples(command):
+    text = call(command, "--help").stdout
+    sentence = text.split("\n\n")[1]
+    assert sentence.strip().endswith(".")
+    assert "[default: " in text
+    examples = text.split("Examples:\n")[1].strip().splitlines()
+    assert len(examples) == 2
+    assert all(line.strip().startswith(f"fairbench data {command}") for line in examples)
+
+
+@pytest.mark.skipif("FAIRBENCH_DATA" not in os.environ, reason="FAIRBENCH_DATA names no folder of real raw files")
+def test_the_real_files_are_sound(monkeypatch):
+    monkeypatch.undo()  # the real plugins and folder
+    result = call("verify", "adult", "compas", "german", "--json")
+    assert result.exit_code == 0
+    assert {row["state"] for row in [json.loads(line) for line in result.stdout.splitlines()]} == {"sound"}

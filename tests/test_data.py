@@ -1,0 +1,131 @@
+"""The nouns check their shapes and values once, when they are built."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairbench.data import Dataset, Inputs, Predictions, Samples, Schema
+from fairbench.errors import DataError
+
+SCHEMA = Schema(("a", "b"), ("female", "male"), protected=0)
+
+
+def table(**changes):
+    fields = {
+        "name": "tiny",
+        "X": pd.DataFrame({"age": [1.0, 2.0, 3.0, 4.0]}),
+        "y": np.array([0, 1, 0, 1]),
+        "sensitive_features": pd.DataFrame({"sex": ["female", "male", "female", "male"]}),
+        "protected_group": {"sex": "female"},
+    }
+    return Dataset(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": np.array([0, 1])}, "tiny: y has 2 rows but X has 4"),
+        ({"y": np.array([0, 1, 2, 1])}, "y must hold 0 and 1 only, seen 0, 1, 2"),
+        ({"y": np.zeros(4, int)}, "all 4 labels are 0; a benchmark needs both classes"),
+        ({"favorable_label": 2}, "favorable_label is 2"),
+        ({"sensitive_features": pd.DataFrame({"sex": ["female"] * 4})}, "'sex' has one group, 'female'"),
+        (
+            {"sensitive_features": pd.DataFrame({"sex": ["female", None, "male", "male"]})},
+            "'sex' is missing in 1 of 4 rows",
+        ),
+        ({"protected_group": {"sex": "woman"}}, "protected_group of 'sex' is 'woman'; its groups are"),
+        (
+            {"X": pd.DataFrame({"age": [1.0, np.nan, 3.0, np.nan]})},
+            r"'age' is missing \(NaN\) in 2 of 4 rows, first in row 1",
+        ),
+        ({"X": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "'age' holds infinite values"),
+        ({"X": pd.DataFrame({"age": []})}, "X has no rows"),
+    ],
+)
+def test_invalid_table_is_refused_with_what_was_seen(changes, message):
+    with pytest.raises(DataError, match=message):
+        table(**changes)
+
+
+def test_missing_values_are_allowed_where_they_are_declared():
+    assert table(X=pd.DataFrame({"age": [1.0, np.nan, 3.0, 4.0]}), missing_values=True).missing_values
+
+
+def test_digest_changes_with_any_value():
+    same = table().digest
+    assert table().digest == same
+    assert table(X=pd.DataFrame({"age": [1.0, 2.0, 3.0, 5.0]})).digest != same
+    assert table(y=np.array([1, 1, 0, 1])).digest != same
+    assert table(sensitive_features=pd.DataFrame({"sex": ["male", "male", "female", "male"]})).digest != same
+
+
+def test_arrays_are_read_only():
+    samples = Samples(np.ones((2, 2)), np.array([0, 1]), SCHEMA, np.array([0, 1]))
+    for array in (samples.X, samples.group, samples.y):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 5
+
+
+def test_inputs_carry_no_labels():
+    samples = Samples(np.ones((2, 2)), np.array([0, 1]), SCHEMA, np.array([0, 1]))
+    assert not hasattr(samples.inputs, "y")
+    assert samples.inputs.protected.tolist() == [True, False]
+
+
+def test_nan_names_row_and_feature():
+    X = np.ones((3, 2))
+    X[2, 1] = np.nan
+    with pytest.raises(DataError, match="row 2, feature 'b'"):
+        Inputs(X, np.zeros(3, int), SCHEMA)
+
+
+def test_wrong_number_of_columns_is_refused():
+    with pytest.raises(DataError, match=r"X has shape \(3, 5\) but there are 2 feature names"):
+        Inputs(np.ones((3, 5)), np.zeros(3, int), SCHEMA)
+
+
+def test_unnamed_group_code_is_refused():
+    with pytest.raises(DataError, match="group codes run to 2 but only 2 are named"):
+        Inputs(np.ones((1, 2)), np.array([2]), SCHEMA)
+
+
+def test_selection_keeps_rows_together():
+    samples = Samples(np.arange(6).reshape(3, 2), np.array([0, 1, 0]), SCHEMA, np.array([1, 0, 1]))
+    picked = samples.select(np.array([2, 2, 1]))
+    assert picked.X[:, 0].tolist() == [4, 4, 2]
+    assert (picked.group.tolist(), picked.y.tolist()) == ([0, 0, 1], [1, 1, 0])
+
+
+def test_score_at_the_threshold_is_selected():
+    assert Predictions.from_score([0.49, 0.5, 0.51]).y_pred.tolist() == [0, 1, 1]
+    assert Predictions.from_score([0.4, 0.4], threshold=np.array([0.3, 0.5])).y_pred.tolist() == [1, 0]
+
+
+def test_decision_of_a_deterministic_method_is_its_prediction():
+    predictions = Predictions(np.array([0, 1, 1]))
+    assert predictions.decision.tolist() == [0.0, 1.0, 1.0]
+    assert not predictions.randomised
+
+
+def test_drawn_decisions_repeat_with_the_seed_and_follow_the_chance():
+    decision = np.full(10_000, 0.3)
+    first, again = (Predictions.from_decision(decision, seed=4) for _ in range(2))
+    assert first.y_pred.tolist() == again.y_pred.tolist()
+    assert first.randomised
+    assert abs(first.y_pred.mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / 10_000)  # five standard errors
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"y_pred": np.array([0, 3])}, "y must hold 0 and 1 only"),
+        ({"y_pred": np.array([0, 1]), "y_score": np.array([0.1, np.nan])}, "y_score runs from nan to nan"),
+        ({"y_pred": np.array([0, 1]), "y_score": np.array([0.1, 1.2])}, "y_score runs from 0.1 to 1.2"),
+        ({"y_pred": np.array([0, 1]), "decision": np.array([0.1])}, r"decision has shape \(1,\)"),
+    ],
+)
+def test_invalid_predictions_are_refused(fields, message):
+    with pytest.raises(DataError, match=message):
+        Predictions(**fields)

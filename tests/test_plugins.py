@@ -1,0 +1,132 @@
+"""Plugins are found, loaded and kept apart: a broken one becomes a problem of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairbench.errors import PluginError, UnknownName
+from fairbench.plugins import BUILT_IN, entry_points, load_plugins
+
+HERE = Path(__file__).parent
+BROKEN = HERE / "broken"
+ACME = HERE / "third_party" / "acme_fair"
+
+
+def test_built_ins_come_through_entry_points_and_load_without_problem():
+    registry, problems = load_plugins()
+    assert [str(problem) for problem in problems if problem.distribution == BUILT_IN] == []
+    assert {point.name for point in entry_points() if point.distribution == BUILT_IN} >= {
+        "fairbench_baselines",
+        "fairbench_meta",
+    }
+    assert registry.origin("methods", "faalgrad").name == "fairbench_meta.faalgrad"
+    assert registry.origin("methods", "faalgrad").distribution == BUILT_IN
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("import_error", "needs 'a_library_nobody_has', which is not installed"),
+        ("misspelt_hook", "'fairbench_metric' is not a hook; did you mean 'fairbench_metrics'?"),
+        ("extra_argument", "Argument(s) {'colour'} are declared in the hookimpl but can not be found in the hookspec"),
+        ("taken_name", "two methods are named 'constant': fairbench_baselines.constant (fairbench-harness"),
+        ("exits", "SystemExit: 3 (exits.py, line 5)"),
+        ("no_hook", "it implements no hook"),
+        ("not_a_list", "fairbench_methods returned str; it must return a list"),
+        ("no_fit", "fairbench_methods returned Idle, which has no 'fit'"),
+        ("not_there", "no such file"),
+    ],
+)
+def test_a_local_file_that_cannot_be_used_is_refused_with_the_reason(name, message):
+    with pytest.raises(PluginError) as caught:
+        load_plugins([str(BROKEN / f"{name}.py")])
+    assert message in str(caught.value)
+    assert "constant" in load_plugins()[0].names("methods")
+
+
+def test_a_local_file_is_loaded_beside_the_built_ins():
+    registry, _ = load_plugins([str(ACME / "acme_fair" / "by_score.py")])
+    assert "by_score" in registry.names("methods")
+    assert "faalgrad" in registry.names("methods")
+    assert registry.origin("methods", "by_score").distribution == "local file"
+
+
+def test_only_the_named_plugins_are_loaded(monkeypatch):
+    monkeypatch.setenv("FAIRBENCH_PLUGINS", "fairbench_baselines, fairbench_metrics")
+    registry, _ = load_plugins()
+    assert registry.names("datasets") == []
+    assert "mlp" in registry.names("methods")
+    assert "faalgrad" not in registry.names("methods")
+
+
+def test_an_unknown_name_among_those_to_load_is_refused():
+    with pytest.raises(
+        UnknownName, match="no plugin is named 'fairbench_basilines'; did you mean 'fairbench_baselines'"
+    ):
+        load_plugins(only=["fairbench_basilines"])
+
+
+def test_an_unknown_component_mentions_plugins_that_could_not_be_loaded(acme_on_path):
+    assert (
+        "1 plugins could not be loaded ('fairbench plugins' says why)" in acme_on_path("show", "metric", "gapp").stderr
+    )
+
+
+@pytest.fixture
+def acme_on_path(tmp_path):
+    """Install the third party's package into a folder of its own and run commands with it on the path."""
+    site = tmp_path / "site"
+    source = tmp_path / "acme_fair"
+    shutil.copytree(ACME, source)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+        str(site),
+    ]
+    subprocess.run([*pip, str(source)], check=True, capture_output=True)
+
+    def fairbench(*arguments, cwd=tmp_path):
+        environment = {**os.environ, "PYTHONPATH": str(site), "FAIRBENCH_CACHE": str(tmp_path / "cache")}
+        command = [sys.executable, "-m", "fairbench", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+    return fairbench
+
+
+def test_an_installed_third_party_method_runs_beside_the_built_ins_although_its_sister_is_broken(acme_on_path):
+    listed = acme_on_path("plugins")
+    assert listed.returncode == 1
+    assert "plugin acme_fair.gap (acme-fair 2.1) is broken: 'fairbench_metric' is not a hook" in listed.stdout
+    shown = acme_on_path("show", "method", "by_score")
+    assert "acme_fair.by_score (acme-fair 2.1)" in shown.stdout
+    assert "Which column decides." in shown.stdout
+    run = acme_on_path(
+        "run",
+        "--methods",
+        "by_score[quantile=0.3|0.7],constant",
+        "--datasets",
+        "synthetic[rows=300]",
+        "--repeats",
+        2,
+        "--workers",
+        2,
+        "--out",
+        "r",
+    )
+    assert run.returncode == 0, run.stderr
+    assert "warning: plugin acme_fair.gap (acme-fair 2.1) is broken" in run.stderr
+    assert "by_score[quantile=0.3]" in run.stdout
+    assert "6 cells: 6 done, 0 skipped, 0 failed" in run.stderr

@@ -1,0 +1,144 @@
+"""A split without leaks: sizes, and encoders that know the training part alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairbench.cells import Preparation
+from fairbench.data import Dataset
+from fairbench.errors import NotApplicable, SuiteError
+from fairbench.preparation import encode, split_dataset
+
+
+def dataset(n=200, **changes):
+    generator = np.random.default_rng(0)
+    fields = {
+        "name": "made",
+        "X": pd.DataFrame(
+            {
+                "row": np.arange(n, dtype=float),
+                "colour": generator.choice(["red", "blue"], n),
+                "sex_again": generator.choice(["f", "m"], n),
+            }
+        ),
+        "y": np.arange(n) % 2,
+        "sensitive_features": pd.DataFrame(
+            {"sex": generator.choice(["female", "male"], n), "race": generator.choice(["black", "white", "other"], n)}
+        ),
+        "protected_group": {"sex": "female", "race": "black"},
+        "sensitive_columns": {"sex": ("sex_again",)},
+    }
+    return Dataset(**{**fields, **changes})
+
+
+def split(data, group="sex", seed=0, **preparation):
+    return split_dataset(data, group=group, seed=seed, preparation=Preparation(**preparation))
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"),
+    [(6172, (4320, 926, 926)), (45222, (31655, 6783, 6784)), (1994, (1395, 299, 300)), (118, (82, 18, 18))],
+)
+def test_sizes_are_70_15_15_as_documented(n, sizes):
+    parts = split(dataset(n))
+    assert (len(parts.train), len(parts.validation), len(parts.test)) == sizes
+
+
+@given(n=st.integers(20, 400), seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)  # the first call imports scikit-learn
+def test_parts_are_a_partition_of_the_rows(n, seed):
+    parts = split(dataset(n), seed=seed, scale="none")
+    rows = np.concatenate([part.X[:, 0] for part in (parts.train, parts.validation, parts.test)])
+    assert sorted(rows.tolist()) == list(range(n))
+
+
+def test_same_seed_gives_the_same_parts_whatever_the_scaling():
+    raw, standard = split(dataset(), scale="none"), split(dataset(), scale="standard")
+    assert raw.test.y.tolist() == standard.test.y.tolist()
+    assert raw.test.group.tolist() == standard.test.group.tolist()
+    assert split(dataset(), seed=1).test.y.tolist() != raw.test.y.tolist()
+
+
+def test_stratified_parts_keep_the_shares():
+    parts = split(dataset(400), stratify=True)
+    shares = [np.mean((part.group == 0) & (part.y == 1)) for part in (parts.train, parts.validation, parts.test)]
+    assert max(shares) - min(shares) < 2 / 60  # one row more or less in the smallest part
+
+
+def test_held_out_rows_do_not_move_the_encoder():
+    data = dataset()
+    train = np.arange(100)
+    X, names = encode(data.X, train, "standard")
+    changed = data.X.copy()
+    changed.loc[150, "row"] = 1e9
+    changed.loc[151, "colour"] = "never seen"
+    X2, names2 = encode(changed, train, "standard")
+    assert names == names2
+    np.testing.assert_array_equal(X[:100], X2[:100])
+    assert X2[151, 1:3].tolist() == [0.0, 0.0]  # a category unseen in training
+
+
+def test_standard_scaling_is_of_the_training_part():
+    parts = split(dataset())
+    column = parts.train.X[:, 0]
+    assert abs(column.mean()) < 1e-5  # float32
+    assert abs(column.std() - 1) < 1e-5
+
+
+def test_missing_numbers_become_the_training_median():
+    X = pd.DataFrame({"age": [1.0, 3.0, 100.0, np.nan], "job": ["a", None, "b", "a"]})
+    encoded, names = encode(X, np.array([0, 1]), "none")
+    assert names == ("age", "job_a", "job_missing")
+    assert encoded.tolist() == [[1, 1, 0], [3, 0, 1], [100, 0, 0], [2, 1, 0]]
+
+
+def test_columns_that_carry_the_group_leave_the_features():
+    assert not [name for name in split(dataset()).train.schema.feature_names if "sex_again" in name]
+    assert [name for name in split(dataset(), group="race").train.schema.feature_names if "sex_again" in name]
+
+
+def test_group_becomes_the_last_feature_only_when_asked_for():
+    hidden, seen = split(dataset()), split(dataset(), sensitive_as_feature=True)
+    assert seen.train.X.shape[1] == hidden.train.X.shape[1] + 1
+    assert seen.train.schema.feature_names[-1] == "group_female"
+    np.testing.assert_array_equal(seen.train.X[:, -1], seen.train.protected.astype(float))
+
+
+def test_three_groups_as_features_are_a_column_each():
+    names = split(dataset(), group="race", sensitive_as_feature=True).train.schema.feature_names
+    assert names[-3:] == ("group_black", "group_other", "group_white")
+
+
+def test_two_attributes_give_a_code_for_each_combination():
+    schema = split(dataset(), group="sex,race").train.schema
+    assert len(schema.group_names) == 6
+    assert schema.group_names[schema.protected] == "female, black"
+
+
+def test_unknown_attribute_is_not_applicable_and_names_those_there_are():
+    with pytest.raises(NotApplicable, match="made has no sensitive attribute 'age'; it has: sex, race"):
+        split(dataset(), group="age")
+
+
+def test_too_few_rows_are_not_applicable():
+    with pytest.raises(NotApplicable, match="2 rows cannot be split"):
+        split(
+            dataset(
+                n=2, sensitive_features=pd.DataFrame({"sex": ["female", "male"]}), protected_group={"sex": "female"}
+            )
+        )
+
+
+def test_training_part_of_one_class_is_not_applicable():
+    held = int(split(dataset(), scale="none").test.X[0, 0])  # the only positive row is in the test part
+    with pytest.raises(NotApplicable, match="training part of 140 rows has only one class"):
+        split(dataset(y=(np.arange(200) == held).astype(int)))
+
+
+def test_unknown_scale_is_refused():
+    with pytest.raises(SuiteError, match="scale is 'minmax'; it must be one of standard, none"):
+        Preparation(scale="minmax")
