@@ -81,7 +81,9 @@ def call(*arguments):
 
 
 def rows(*arguments):
-    return {row["dataset"]: row for row in [json.loads(line) for line in call(*arguments, "--json").stdout.splitlines()]}
+    return {
+        row["dataset"]: row for row in [json.loads(line) for line in call(*arguments, "--json").stdout.splitlines()]
+    }
 
 
 def test_list_tells_where_each_file_is(tmp_path):

@@ -1,0 +1,161 @@
+"""Runs that are killed, interrupted or denied a disk: nothing finished is lost, and the same command goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fairbench.store import FILE_NAME, Store
+
+GRID = [
+    *("run", "--methods", "constant,mlp[epochs=30,patience=30],faalgrad[epochs=30,inner_steps=5]"),
+    *("--datasets", "synthetic[rows=2000]", "--repeats", "4", "--out", "r"),
+]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "fairbench", *arguments]
+
+
+def run(*arguments, cwd, **options):
+    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, check=False, **options)
+
+
+def start(*arguments, cwd):
+    """Start a run in a process group of its own, as a shell does."""
+    return subprocess.Popen(
+        command(*arguments), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finished(path: Path) -> dict[str, float]:
+    """Return the seconds of every finished cell by its key."""
+    if not (path / "r" / FILE_NAME).exists():
+        return {}
+    with Store(path / "r" / FILE_NAME) as store:
+        return {record.cell.key: record.seconds for record in store.records() if record.status == "done"}
+
+
+def wait_for_cells(path: Path, count: int, process: subprocess.Popen) -> dict[str, float]:
+    for _ in range(600):
+        if len(done := finished(path)) >= count:
+            return done
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    raise AssertionError(f"{count} cells were not finished within 30 s")
+
+
+def values(path):
+    """Return every exported row without its time."""
+    rows = list(csv.DictReader(io.StringIO(run("export", "r", cwd=path).stdout)))
+    return sorted(tuple(value for name, value in row.items() if name != "seconds") for row in rows)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """One run from beginning to end: its table and its values."""
+    path = tmp_path_factory.mktemp("undisturbed")
+    done = run(*GRID, "--workers", "1", cwd=path)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, values(path)
+
+
+def test_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_table(tmp_path, undisturbed):
+    process = start(*GRID, "--workers", "2", cwd=tmp_path)
+    wait_for_cells(tmp_path, 3, process)
+    process.kill()
+    process.communicate()
+    before = finished(tmp_path)
+    assert 3 <= len(before) < 12
+    again = run(*GRID, "--workers", "2", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    after = finished(tmp_path)
+    assert len(after) == 12
+    assert {key: after[key] for key in before} == before  # their times are those of the first run: nothing was redone
+    assert (again.stdout, values(tmp_path)) == undisturbed
+
+
+def test_ctrl_c_keeps_finished_cells_and_exits_130_without_a_traceback(tmp_path, undisturbed):
+    process = start(*GRID, "--workers", "2", cwd=tmp_path)
+    wait_for_cells(tmp_path, 2, process)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "interrupted: the same command with --out r goes on" in err
+    kept = finished(tmp_path)
+    assert 2 <= len(kept) < 12
+    assert "cells not run yet" in " ".join(out.split())
+    again = run(*GRID, "--workers", "1", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (0, undisturbed[0])
+    run_file = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert [bool(session["finished"]) for session in run_file["sessions"]] == [False, True]
+
+
+def test_an_unfinished_dated_run_is_found_again_by_the_same_command(tmp_path):
+    grid = GRID[:-2]
+    process = start(*grid, "--workers", "1", cwd=tmp_path)
+    for _ in range(600):
+        if list(tmp_path.glob(f"runs/*/{FILE_NAME}")):
+            break
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    again = run(*grid, "--workers", "1", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_two_runs_do_not_write_to_one_directory(tmp_path):
+    process = start(*GRID, "--workers", "1", cwd=tmp_path)
+    try:
+        wait_for_cells(tmp_path, 1, process)
+        second = run(*GRID, "--workers", "1", cwd=tmp_path)
+        assert second.returncode == 2
+        assert "another run is writing to r; wait for it, or choose another directory with --out" in second.stderr
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_full_disk_is_explained_and_keeps_finished_cells(tmp_path):
+    def little_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # bytes of any one file, as on a nearly full disk
+
+    full = run(*GRID, "--workers", "1", cwd=tmp_path, preexec_fn=little_room)
+    assert full.returncode == 2, full.stderr
+    assert "Traceback" not in full.stderr
+    assert "cannot be written" in full.stderr
+    assert "finished cells are kept" in full.stderr
+    kept = finished(tmp_path)
+    assert kept
+    again = run(*GRID, "--workers", "1", cwd=tmp_path)
+    assert again.returncode == 0
+    assert {key: finished(tmp_path)[key] for key in kept} == kept
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_directory_is_explained(tmp_path):
+    (tmp_path / "r").mkdir(mode=0o555)
+    denied = run(*GRID, "--workers", "1", cwd=tmp_path)
+    assert denied.returncode == 2
+    assert "r cannot be written" in denied.stderr
+
+
+def test_a_directory_that_cannot_be_made_is_explained(tmp_path):
+    (tmp_path / "file").write_text("")
+    denied = run(*GRID[:-1], "file/r", "--workers", "1", cwd=tmp_path)
+    assert denied.returncode == 2
+    assert "Traceback" not in denied.stderr
+    assert "file/r cannot be written" in denied.stderr
+    assert "choose another run directory with --out" in denied.stderr
