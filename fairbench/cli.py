@@ -200,6 +200,7 @@ def _executor(registry: Any, options: dict[str, Any], cells: int) -> Any:
 def _run(suite: Suite, cells: list[Cell], registry: Any, plugin: tuple[str, ...], options: dict[str, Any]) -> int:
     from fairbench import rundir
     from fairbench.cells import FAILED
+    from fairbench.checkpoints import FOLDER
     from fairbench.cli_progress import cell_progress, download_progress
     from fairbench.files import DataSource
     from fairbench.run import CellRunner, gather, run_cells
@@ -207,7 +208,7 @@ def _run(suite: Suite, cells: list[Cell], registry: Any, plugin: tuple[str, ...]
     path = rundir.choose_directory(suite, cells, options["out"])
     executor = _executor(registry, options, len(cells))
     source = DataSource(options["data_dir"], options["offline"])
-    runner = CellRunner(source, plugin)
+    runner = CellRunner(source, plugin, partial=path.absolute() / FOLDER)
     with download_progress() as progress:
         available = gather(cells, runner, progress)
     for label, reason in {**available.skipped, **available.failed}.items():
@@ -247,14 +248,21 @@ def _summary(results: Results, path: Path, interrupted: bool) -> str:
 
 
 def _write_reports(results: Results, registry: Any, path: Path) -> None:
-    """Write every report that has a file suffix beside the results; a read-only directory is no reason to fail."""
+    """Write every report that has a file suffix and something to show beside the results.
+
+    A read-only directory, or a library that a report lacks, is no reason to fail.
+    """
+    from fairbench.errors import NotApplicable
+
     for name in registry.names("reports"):
         report = registry.report(name)
         if report.suffix:
             target = path / f"report{report.suffix}"
             try:
-                target.write_text(report.render(results), encoding="utf-8")
-            except OSError as error:
+                made = report.render(results)
+                if made:
+                    target.write_bytes(made if isinstance(made, bytes) else made.encode("utf-8"))
+            except (OSError, NotApplicable) as error:
                 click.echo(f"warning: {target} was not written: {error}", err=True)
 
 
@@ -275,14 +283,19 @@ def _write_reports(results: Results, registry: Any, path: Path) -> None:
 )
 @plugin_option
 def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
-    """Print a run's tables; the default also writes them as Markdown, CSV and LaTeX into the run directory."""
+    """Print a run's tables; the default also writes every report that is a file into the run directory."""
     from fairbench.plugins import load_plugins
     from fairbench.rundir import load_results
 
     registry, _ = load_plugins(plugin)
     chosen = registry.report(name)
     results = load_results(run_directory)
-    click.echo(chosen.render(results))
+    made = chosen.render(results)
+    if isinstance(made, bytes) and sys.stdout.isatty():
+        raise click.UsageError(f"{name} is a picture; write it to a file: ... --format {name} > report{chosen.suffix}")
+    if not made:
+        click.echo(f"{run_directory} has nothing for the report {name!r} to show", err=True)
+    click.echo(made, nl=isinstance(made, str))
     if name == "terminal":
         _write_reports(results, registry, run_directory)
         click.echo(f"written to {run_directory}: report.*", err=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union, runtime_checkable
+
+from numpy.typing import NDArray
 
 from fairbench.data import Dataset, Inputs, Predictions, Samples, Split
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from fairbench.results import Results
 
 Predictor = Callable[[Inputs], Predictions]
+Arrays = Mapping[str, NDArray[Any]]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -141,13 +144,25 @@ class Metric:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scenario hands over to be measured at one step (a generation; holdout has one)."""
+    """What a scenario hands over to be measured at one step (a generation; holdout has one).
+
+    Args:
+        samples: the rows that were predicted.
+        predictions: of the samples, by operating point.
+        chosen: the operating point that stands for the method.
+        step: rises from outcome to outcome.
+        diagnostics: curves recorded while training, by name.
+        values: numbers that the scenario measured itself, by name; they are stored beside the metrics' values.
+        state: all that ``Resumable.resume`` needs to go on after this step, as plain arrays; None if it cannot.
+    """
 
     samples: Samples
     predictions: Mapping[str, Predictions]
     chosen: str
     step: int = 0
     diagnostics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    state: Optional[Arrays] = None
 
 
 class Scenario(Protocol):
@@ -157,6 +172,17 @@ class Scenario(Protocol):
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
         """Yield an outcome for each step; ``seed(purpose)`` gives this cell's seed for a purpose."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What a scenario of many long steps offers as well: a killed run then goes on after its last finished step."""
+
+    def resume(
+        self, split: Split, method: Method, seed: Callable[[str], int], step: int, state: Arrays
+    ) -> Iterable[Outcome]:
+        """Yield the outcomes that ``run`` yields after ``step``, to the last bit; ``state`` is that step's."""
         ...
 
 
@@ -178,10 +204,11 @@ class Report:
 
     Args:
         name: as in ``--format``.
-        suffix: of the file it is written to, e.g. ``.md``; empty for one that is only printed.
-        render: Results -> text.
+        suffix: of the file it is written to, e.g. ``.md`` for ``report.md``; empty for one that is only printed.
+        render: Results -> text, or the bytes of a picture; empty where there is nothing to show. May raise
+            ``NotApplicable`` if a library that it needs is missing.
     """
 
     name: str
     suffix: str
-    render: Callable[[Results], str]
+    render: Callable[[Results], Union[str, bytes]]

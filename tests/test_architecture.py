@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["version", "errors", "seeding", "names"],
     ["data"],
-    ["counts", "components", "cells"],
-    ["hooks", "results"],
+    ["counts", "components", "cells", "choices"],
+    ["hooks", "results", "registry"],
     ["api"],
-    ["files", "choices", "preparation", "registry", "store"],
+    ["files", "preparation", "store", "checkpoints"],
     ["suite", "plugins"],
     ["run"],
     ["rundir", "export"],
