@@ -91,7 +91,7 @@ class Checkpoint:
     def load(self, versions: Mapping[str, str]) -> Optional[Progress]:
         """Return what was saved; None if there is nothing, or nothing of these plugin versions that can be read."""
         try:
-            with np.load(self.path, allow_pickle=False) as arrays:
+            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
                 if [about["format"], about["cell"], about["versions"]] != [FORMAT, self.cell.key, dict(versions)]:
                     return None

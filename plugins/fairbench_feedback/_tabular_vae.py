@@ -44,7 +44,7 @@ class TabularVAE:
     hidden: int = parameter(64, "width of the hidden layers", minimum=1)
     epochs: int = parameter(60, "passes over the rows", minimum=1)
     batch_size: int = parameter(128, "rows in a step", minimum=1)
-    lr: float = parameter(2e-3, "learning rate of Adam", minimum=0)
+    lr: float = parameter(5e-3, "learning rate of Adam", minimum=0)
     beta: float = parameter(1.0, "weight of the divergence", minimum=0)
 
     def fit(self, X: NDArray[Any], image_shape: tuple[int, ...], *, seed: int) -> FittedVAE:
