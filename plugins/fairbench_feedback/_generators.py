@@ -100,14 +100,14 @@ class Domain:
         """Return the domain of training rows (n, d)."""
         d = X.shape[1]
         if image_shape:
-            return cls(np.zeros(d), np.ones(d), np.zeros(d, dtype=bool), ())
+            return cls(np.zeros(d, np.float32), np.ones(d, np.float32), np.zeros(d, dtype=bool), ())
         low, high = X.min(axis=0), X.max(axis=0)
         pairs = (np.equal(X, low) | np.equal(X, high)).all(axis=0)
         return cls(low, high, pairs, tuple(one_hot_blocks(X)))
 
     def project(self, X: Rows) -> NDArray[np.float32]:
         """Return the nearest rows (n, d) within the domain."""
-        rows = np.clip(X, self.low, self.high).astype(np.float32)
+        rows = np.clip(X, self.low, self.high).astype(np.float32, copy=False)
         if self.pairs.any():
             low, high, seen = self.low[self.pairs], self.high[self.pairs], X[:, self.pairs]
             rows[:, self.pairs] = np.where(seen - low < high - seen, low, high)
