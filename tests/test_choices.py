@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairbench.api import build_choice, parameter
 from fairbench.cells import Choice
 from fairbench.choices import parse_choices, parse_value
-from fairbench.errors import SuiteError
+from fairbench.errors import SuiteError, UnknownName
 
 
 def test_alternatives_become_one_choice_each():

@@ -44,7 +44,10 @@ def table(**changes):
         ({"X": pd.DataFrame({"age": []})}, "X has no rows"),
         ({"X": np.zeros((4, 12))}, r"X is an array of shape \(4, 12\) and image_shape is \(\); images are rows of"),
         ({"X": np.zeros((4, 12)), "image_shape": (3, 2, 3)}, r"shape \(4, 12\) and image_shape is \(3, 2, 3\)"),
-        ({"X": np.full((4, 12), 2.0), "image_shape": (3, 2, 2)}, r"pixels are float64 from 2.0 to 2.0; they must be uint8"),
+        (
+            {"X": np.full((4, 12), 2.0), "image_shape": (3, 2, 2)},
+            "pixels are float64 from 2.0 to 2.0; they must",
+        ),
         ({"X": np.full((4, 12), np.nan), "image_shape": (3, 2, 2)}, "pixels are float64 from nan to nan"),
         ({"X": np.ones((4, 12), int), "image_shape": (3, 2, 2)}, "pixels are int64 from 1 to 1"),
         ({"image_shape": (3, 2, 2)}, r"image_shape is \(3, 2, 2\) but X is a table; give X as an array"),
