@@ -106,7 +106,7 @@ def test_an_unfinished_dated_run_is_found_again_by_the_same_command(tmp_path):
     grid = GRID[:-2]
     process = start(*grid, "--workers", "1", cwd=tmp_path)
     for _ in range(600):
-        if list(tmp_path.glob(f"runs/*/{FILE_NAME}")):
+        if list(tmp_path.glob("runs/*/run.json")):
             break
         time.sleep(0.05)
     process.kill()
@@ -152,10 +152,11 @@ def test_a_read_only_directory_is_explained(tmp_path):
     assert "r cannot be written" in denied.stderr
 
 
-def test_a_directory_that_cannot_be_made_is_explained(tmp_path):
+@pytest.mark.parametrize("place", ["file/r", "/sys/fairbench"])  # a folder below a file; a place read-only even for root
+def test_a_directory_that_cannot_be_made_is_explained(tmp_path, place):
     (tmp_path / "file").write_text("")
-    denied = run(*GRID[:-1], "file/r", "--workers", "1", cwd=tmp_path)
+    denied = run(*GRID[:-1], place, "--workers", "1", cwd=tmp_path)
     assert denied.returncode == 2
     assert "Traceback" not in denied.stderr
-    assert "file/r cannot be written" in denied.stderr
+    assert f"{place} cannot be written" in denied.stderr
     assert "choose another run directory with --out" in denied.stderr
