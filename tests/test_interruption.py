@@ -152,7 +152,7 @@ def test_a_read_only_directory_is_explained(tmp_path):
     assert "r cannot be written" in denied.stderr
 
 
-@pytest.mark.parametrize("place", ["file/r", "/sys/fairbench"])  # a folder below a file; a place read-only even for root
+@pytest.mark.parametrize("place", ["file/r", "/sys/fairbench"])  # below a file; where even root may not write
 def test_a_directory_that_cannot_be_made_is_explained(tmp_path, place):
     (tmp_path / "file").write_text("")
     denied = run(*GRID[:-1], place, "--workers", "1", cwd=tmp_path)
