@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from fairbench.store import FILE_NAME, Store
 
@@ -117,15 +118,24 @@ def test_an_unfinished_dated_run_is_found_again_by_the_same_command(tmp_path):
 
 
 def test_two_runs_do_not_write_to_one_directory(tmp_path):
+    (tmp_path / "r").mkdir()
+    with FileLock(str(tmp_path / "r" / ".lock")):  # what a run holds from its beginning to its end
+        second = run(*GRID, "--workers", "1", cwd=tmp_path)
+    assert second.returncode == 2
+    assert "another run is writing to r; wait for it, or choose another directory with --out" in second.stderr
+
+
+def test_a_run_holds_its_directory_until_it_ends(tmp_path):
     process = start(*GRID, "--workers", "1", cwd=tmp_path)
     try:
         wait_for_cells(tmp_path, 1, process)
-        second = run(*GRID, "--workers", "1", cwd=tmp_path)
-        assert second.returncode == 2
-        assert "another run is writing to r; wait for it, or choose another directory with --out" in second.stderr
+        os.kill(process.pid, signal.SIGSTOP)  # it cannot end while we look
+        with pytest.raises(Timeout):
+            FileLock(str(tmp_path / "r" / ".lock")).acquire(timeout=0)
     finally:
         process.kill()
         process.communicate()
+    FileLock(str(tmp_path / "r" / ".lock")).acquire(timeout=5)
 
 
 def test_a_full_disk_is_explained_and_keeps_finished_cells(tmp_path):
