@@ -115,6 +115,15 @@ def test_a_missing_store_is_explained(tmp_path):
         Store(tmp_path / "results.sqlite")
 
 
+def test_a_store_that_was_only_begun_is_explained(tmp_path):
+    (tmp_path / "results.sqlite").touch()
+    with pytest.raises(StoreError, match="holds nothing yet"):
+        Store(tmp_path / "results.sqlite")
+    Store(tmp_path / "results.sqlite", create=True).close()
+    with Store(tmp_path / "results.sqlite") as store:
+        assert store.records() == []
+
+
 def test_a_file_that_is_no_store_is_explained(tmp_path):
     path = tmp_path / "results.sqlite"
     path.write_text("not a database, but long enough to be taken for one " * 50)
