@@ -111,16 +111,23 @@ class Store:
         with _explained(path):
             uri = path.absolute().as_uri() + ("?mode=rwc" if create else "?mode=ro")
             self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
-            if create:
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-                if self._format() == 0:
-                    self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
-            elif self._format() == 0:
-                raise StoreError(f"{path} holds nothing yet; its run has only just begun")
-            if self._format() != FORMAT:
-                raise StoreError(
-                    f"{path} has format {self._format()}, this fairbench reads format {FORMAT}; run the suite again"
-                )
+            try:
+                self._open(create)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _open(self, create: bool) -> None:
+        """Make the tables of a new store in one step, and refuse a store of another format."""
+        if create:
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            if self._format() == 0:
+                self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
+        seen = self._format()
+        if seen == 0:
+            raise StoreError(f"{self.path} holds nothing yet; its run has only just begun")
+        if seen != FORMAT:
+            raise StoreError(f"{self.path} has format {seen}, this fairbench reads format {FORMAT}; run the suite again")
 
     def _format(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])

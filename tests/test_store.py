@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_a_file_that_is_no_store_is_explained(tmp_path):
 def test_another_format_is_refused(tmp_path):
     path = tmp_path / "results.sqlite"
     Store(path, create=True).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     with pytest.raises(StoreError, match=f"has format {FORMAT + 1}, this fairbench reads format {FORMAT}"):
         Store(path)
