@@ -127,7 +127,7 @@ class Store:
         if seen == 0:
             raise StoreError(f"{self.path} holds nothing yet; its run has only just begun")
         if seen != FORMAT:
-            raise StoreError(f"{self.path} has format {seen}, this fairbench reads format {FORMAT}; run the suite again")
+            raise StoreError(f"{self.path} has format {seen}, this fairbench reads format {FORMAT}; run it again")
 
     def _format(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
