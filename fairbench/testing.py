@@ -132,7 +132,7 @@ def method_predicts_each_row_alone(method: type[Method]) -> None:
     """Predictions permute with the rows, and need no labels."""
     split = example_split()
     inputs, order = split.test.inputs, np.random.default_rng(5).permutation(len(split.test))
-    moved = Inputs(inputs.X[order], inputs.group[order], inputs.schema)
+    moved = inputs.select(order)
     for name, predictor in _fit(method(), split).points.items():
         straight, permuted = predictor(inputs), predictor(moved)
         require(
