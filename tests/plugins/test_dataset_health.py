@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+import zipfile
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +12,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from fairbench_datasets.health import LABELS, Health
 
 from fairbench.api import DataError, Dataset
 from fairbench.cells import Preparation
+from fairbench.cli_data import data
+from fairbench.files import DataSource
+from fairbench.plugins import load_plugins
 from fairbench.preparation import split_dataset
+from fairbench.run import Workbench
+from fairbench.suite import Suite, plan
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from health_files import CLAIM_COLUMNS, make_tables, write
+from health_files import CLAIM_COLUMNS, make_tables, pinned, write
 
 FAIRBINN = Health(variant="fairbinn", label="charlson_positive")
 DAYS = {"1 day": 1, "2 days": 2, "6 days": 6, "1- 2 weeks": 11, "2- 4 weeks": 21, "4- 8 weeks": 42, "26+ weeks": 180}
@@ -234,3 +241,23 @@ def test_files_are_pinned_never_served_and_say_how_to_get_them() -> None:
         assert file.archive is None
         assert "Kaggle" in file.obtain
         assert "fairbench data add health" in file.obtain
+
+
+def test_from_a_users_zip_to_a_fit_by_age_bands(made: Made, tmp_path, monkeypatch) -> None:
+    source = next(iter(made.files.values())).parent
+    monkeypatch.setattr(Health, "files", pinned(source))
+    monkeypatch.setenv("FAIRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
+    with zipfile.ZipFile(tmp_path / "HHP_release3.zip", "w") as archive:
+        for path in source.glob("*.csv"):
+            archive.write(path, path.name)
+    result = CliRunner().invoke(data, ["add", "health", str(tmp_path / "HHP_release3.zip")])
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) == len(Health.files)
+    registry, _ = load_plugins()
+    methods = ("fairbinn_coupled[epochs=1,hidden=(4)]",)
+    suite = Suite("x", ("health[variant=fairbinn,label=charlson_positive]",), methods, group=("age_band",), repeats=1)
+    [cell] = plan(suite, registry)
+    split = Workbench(registry, DataSource(offline=True)).split(cell)
+    fitted = registry.method(cell.method).fit(split.train, split.validation, seed=0)
+    assert len(fitted.points[""](split.test.inputs).y_pred) == len(split.test)
