@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable, ClassVar, Optional
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Fitted, Predictions, Predictor, Samples, group_rates, parameter
+from fairbench.api import Fitted, NotApplicable, Predictions, Predictor, Samples, group_rates, parameter
 from fairbench.api import seed as derive_seed
 from fairbench.api.torch import Batch, Model, as_batch, predictor, train_model
 
@@ -45,6 +45,8 @@ def make_penalty(name: str, protected: int) -> Penalty:
 @dataclass(frozen=True)
 class FairNetwork:
     """Hyper-parameters of a network that is trained for accuracy and for a fairness loss."""
+
+    name: ClassVar[str]
 
     eta: tuple[float, ...] = parameter(
         (1.0,),
@@ -94,8 +96,13 @@ class FairNetwork:
     )
 
     def __post_init__(self) -> None:
-        """Check that the fairness block has a place."""
-        block_place(self.hidden, self.fair_layers, self.position)
+        """Check the weights, and that the fairness block has a place, as far as that can be said without the data."""
+        if not self.eta or len(set(map(_point, self.eta))) < len(self.eta):
+            raise NotApplicable(f"{self.name}: eta is {self.eta}; give one weight or several different ones")
+        try:
+            block_place(self.hidden, self.fair_layers, self.position)
+        except NotApplicable as reason:
+            raise NotApplicable(f"{self.name}: {reason}") from None
 
     def game(self, model: SplitNetwork, penalty: Penalty, eta: float) -> tuple[list[Player], Play]:
         """Return the players, a follower last, and how they play through an epoch."""
@@ -110,7 +117,7 @@ class FairNetwork:
         points: dict[str, Predictor] = {}
         diagnostics: dict[str, list[float]] = {}
         for eta in self.eta:
-            name = f"eta={eta:g}" if len(self.eta) > 1 else ""
+            name = _point(eta) if len(self.eta) > 1 else ""
             points[name], curves = self._train(train, validation, eta, seed=seed)
             diagnostics.update({f"{name} {curve}".strip(): values for curve, values in curves.items()})
         return Fitted(points, self._choose(points, validation), diagnostics)
@@ -162,6 +169,10 @@ class Bilevel(FairNetwork):
     fair_lr_decay: float = parameter(
         0.9, f"factor on fair_lr after every {FALLS_EVERY} epochs", source=RELEASED, minimum=0, maximum=1
     )
+
+
+def _point(eta: float) -> str:
+    return f"eta={eta:g}"
 
 
 class Observer:

@@ -237,11 +237,13 @@ def test_the_players_parameters_are_disjoint_and_complete(position: int) -> None
         ({"fair_layers": (32,)}, r"fair_layers=\(32,\) must begin and end with 32, .* and have two entries or more"),
         ({"fair_layers": (32, 32), "position": 2}, "must begin and end with 64, the width of hidden layer 1"),
         ({"hidden": (64, 0)}, "a layer needs at least one unit"),
+        ({"eta": ()}, r"eta is \(\); give one weight or several different ones"),
+        ({"eta": (3.0, 1.0, 3.0)}, r"eta is \(3.0, 1.0, 3.0\); give one weight or several different ones"),
     ],
 )
 @pytest.mark.parametrize("kind", [FairBiNN, FairBiNNCoupled, LagrangianDP])
-def test_a_block_that_does_not_fit_is_refused_before_anything_runs(kind, fields, message) -> None:
-    with pytest.raises(NotApplicable, match=message):
+def test_settings_that_do_not_fit_are_refused_before_anything_runs(kind, fields, message) -> None:
+    with pytest.raises(NotApplicable, match=f"^{kind.name}: .*{message}"):
         kind(**fields)
 
 
