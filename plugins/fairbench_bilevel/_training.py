@@ -49,8 +49,9 @@ class FairNetwork:
     name: ClassVar[str]
 
     eta: tuple[float, ...] = parameter(
-        (1.0,),
+        (3.0,),
         "weight of the fairness loss; each of several is an operating point, one of them chosen on validation",
+        source="own: of 0.3, 3 and 30 the largest that costs at most 0.02 of validation accuracy on adult and compas",
         minimum=0,
     )
     loss: str = parameter(

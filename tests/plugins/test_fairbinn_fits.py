@@ -94,14 +94,14 @@ def test_odds_without_rows_to_compare_are_not_applicable(kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_curves_are_recorded_for_every_epoch(kind) -> None:
-    found = curves(kind(**FAST))
+    found = curves(kind(**FAST, eta=(2.0,)))
     final = {"final_training_bce", "final_training_penalty"}
     follower = set() if kind is LagrangianDP else {"follower_displacement"}
     seen = {"training_bce", "training_penalty", "validation_loss", "validation_bce", "validation_penalty"}
     seen |= {"validation_accuracy", "validation_gap", "validation_positive_rate"}
     assert set(found) == seen | final | follower
     assert {name: len(curve) for name, curve in found.items()} == {name: 1 if name in final else 4 for name in found}
-    expected = np.array(found["validation_bce"]) + 1.0 * np.array(found["validation_penalty"])
+    expected = np.array(found["validation_bce"]) + 2.0 * np.array(found["validation_penalty"])
     np.testing.assert_allclose(found["validation_loss"], expected, rtol=1e-6)  # float32 sums
 
 
