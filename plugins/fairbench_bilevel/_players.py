@@ -63,7 +63,7 @@ class SplitNetwork(nn.Module):
         seed: of the first weights (torch's default initialisation).
 
     References:
-        Yazdani-Jahromi et al. (2024), FairBiNN, NeurIPS, section 3 and table 2.
+        Yazdani-Jahromi et al. (2024), FairBiNN, NeurIPS, table 2.
     """
 
     def __init__(

@@ -84,7 +84,7 @@ class FairNetwork:
         None,
         "epochs without a smaller validation loss (cross-entropy + eta * fairness loss) before stopping with the best "
         "weights; none for all epochs and the last weights",
-        source=f"{PAPER}: trains without a validation part",
+        source=f"{RELEASED}: no validation part",
         minimum=1,
     )
     accuracy_slack: float = parameter(

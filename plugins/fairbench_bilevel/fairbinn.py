@@ -25,10 +25,10 @@ Losses = tuple[Tensor, Tensor]
 class FairBiNN(Bilevel):
     """Alternate steps of a leader (all other layers, cross-entropy) and a follower (the fairness block, fairness loss).
 
-    Each player descends the gradient of its own loss by its own layers and by nothing else; the losses of the other
-    player's layers never reach it. Note what follows: Adam cancels a constant factor on a loss, so eta does next to
-    nothing here (``follower_optimizer = sgd`` is not invariant); and the follower's loss knows nothing of accuracy, so
-    its best response is to make the scores constant. ``fairbinn_coupled`` is what the released code computes instead.
+    Each player descends the gradient of its own loss with respect to its own layers, and nothing else. Two things
+    follow: Adam cancels a constant factor on a loss, so eta does next to nothing here (plain descent, ``sgd``, feels
+    it); and the follower's loss knows nothing of accuracy, so its best response is to make all scores the same.
+    ``fairbinn_coupled`` is what the released code computes instead.
 
     With ``unroll_steps`` the leader differentiates through that many gradient steps of the follower (of size
     ``fair_lr``), which the paper's text describes and its code does not do; ``order``, ``follower_steps`` and
@@ -36,7 +36,7 @@ class FairBiNN(Bilevel):
 
     References:
         Yazdani-Jahromi et al. (2024), FairBiNN: On Balancing Fairness and Accuracy via Stackelberg Equilibrium,
-        NeurIPS, section 3 and algorithm 1.
+        NeurIPS, algorithm 1.
     """
 
     name = "fairbinn"

@@ -26,7 +26,7 @@ class LagrangianDP(FairNetwork):
 
     References:
         Yazdani-Jahromi et al. (2024), FairBiNN: On Balancing Fairness and Accuracy via Stackelberg Equilibrium,
-        NeurIPS, section 3.3 (regularisation by a Lagrangian).
+        NeurIPS: the Lagrangian approach of theorem 9.
     """
 
     name = "lagrangian_dp"

@@ -34,7 +34,7 @@ def log_loss(samples: Samples, predictions: Predictions) -> float:
         Undefined: the method gives no score, or there are no rows.
 
     References:
-        Good (1952), Rational decisions, section 8; equals scikit-learn's ``log_loss``.
+        Good (1952), Rational decisions; equals scikit-learn's ``log_loss``.
     """
     score = np.clip(_scores(predictions), EPSILON, 1 - EPSILON)
     if not len(samples):
