@@ -304,9 +304,9 @@ def _codes(group: Any, score: Tensor) -> Codes:
     code = code.reshape(-1) if code.ndim == 2 and code.shape[1] == 1 else code
     if code.ndim != 1 or len(code) != score.numel():
         raise ValueError(f"group has shape {code.shape} but there are {score.numel()} scores; every row needs one code")
-    if code.dtype.kind not in "iub":
+    if len(code) and code.dtype.kind not in "iub":
         raise ValueError(f"group holds {code.dtype}; it must hold whole-number codes")
-    return code
+    return code.astype(np.int64, copy=False)
 
 
 def _tolerances(epsilon: Number, count: int) -> list[float]:
@@ -325,8 +325,8 @@ def _within(value: Array, box: Box, dtype: torch.dtype) -> np.ndarray[Any, Any]:
         return value.astype(np.float64, copy=False)
     single = value.astype(np.float32)
     lower, upper = np.float32(box.lower), np.float32(box.upper)
-    if lower != box.lower or upper != box.upper:
-        lower = np.nextafter(lower, np.float32(math.inf)) if lower < box.lower else lower
-        upper = np.nextafter(upper, np.float32(-math.inf)) if upper > box.upper else upper
+    if float(lower) != box.lower or float(upper) != box.upper:
+        lower = np.nextafter(lower, np.float32(math.inf)) if float(lower) < box.lower else lower
+        upper = np.nextafter(upper, np.float32(-math.inf)) if float(upper) > box.upper else upper
         np.clip(single, lower, upper, out=single)
     return single

@@ -163,7 +163,7 @@ class Cells:
 def _fixed_point(score: Array, unit: float) -> NDArray[np.int64]:
     """Return score * unit rounded to whole numbers, of at most 50 bits."""
     scaled = SCRATCH.take("scaled", len(score), np.float64)
-    np.multiply(score, unit, out=scaled)
+    np.multiply(score, unit, out=scaled, dtype=np.float64)
     scaled += ROUNDER  # leaves the whole number in the low bits; three times as fast as a conversion
     fixed: NDArray[np.int64] = scaled.view(np.int64)
     fixed -= ROUNDER_BITS

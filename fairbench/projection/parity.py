@@ -123,11 +123,13 @@ def _solve_range(
             f"difference of {lower - upper + epsilon:.6g} or more"
         )
     guesses, centre = dict.fromkeys(levels, 0.0), min(max((smallest + largest) / 2, lower), upper)
+    jumps = [mean + side for mean in means for side in (half, -half)]  # where a wholly clipped group begins to move
+    least = 4 / cells.unit
     while True:
         balance, sizes, give = 0.0, 0.0, 0.0
         for g, level in levels.items():
-            shifted = Contrast(level.terms, level.target + centre, level.name)
-            guesses[g], slope = solve_contrast(cells, shifted, half, guess=guesses[g])
+            shifted_level = Contrast(level.terms, level.target + centre, level.name)
+            guesses[g], slope = solve_contrast(cells, shifted_level, half, guess=guesses[g])
             balance += guesses[g]
             sizes += abs(guesses[g])
             if guesses[g]:
@@ -137,14 +139,22 @@ def _solve_range(
         else:
             upper = centre
         step = balance / give if 0 < give < math.inf else math.inf
-        if abs(balance) <= BALANCE * sizes or abs(step) <= 4 / cells.unit:
+        if abs(balance) <= BALANCE * sizes or abs(step) <= least or upper - lower <= least:
             return list(guesses.values())
-        following = centre + step
-        if not lower < following < upper:
-            following = (lower + upper) / 2
-            if not lower < following < upper:
-                return list(guesses.values())
-        centre = following
+        centre += step
+        if not lower < centre < upper:
+            centre = _between(lower, upper, jumps, least)
+
+
+def _between(lower: float, upper: float, jumps: Sequence[float], least: float) -> float:
+    """Return where to look in a bracket on which Newton's steps fail: at a jump, beside it, or in the middle."""
+    inside = [jump for jump in jumps if lower < jump < upper]
+    if inside:
+        return inside[len(inside) // 2]
+    for beside in [lower + least] * (lower in jumps) + [upper - least] * (upper in jumps):
+        if lower < beside < upper:
+            return beside
+    return (lower + upper) / 2
 
 
 def _reached(cells: Cells, levels: Mapping[int, Contrast], sign: float) -> list[float]:
