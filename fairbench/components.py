@@ -145,13 +145,24 @@ class Metric:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scenario hands over to be measured at one step (a generation; holdout has one)."""
+    """What a scenario hands over to be measured at one step (a generation; holdout has one).
+
+    Args:
+        samples: the rows that the metrics are taken over.
+        predictions: of those rows, by operating point.
+        chosen: the point that stands for the method.
+        step: rises from outcome to outcome.
+        diagnostics: curves recorded on the way, by name.
+        values: numbers that no metric can find in samples and predictions, by name; they are stored beside the
+            metrics' values of the chosen point, for all rows together.
+    """
 
     samples: Samples
     predictions: Mapping[str, Predictions]
     chosen: str
     step: int = 0
     diagnostics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scenario(Protocol):

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["version", "errors", "seeding", "names"],
     ["data"],
-    ["counts", "components", "cells"],
+    ["counts", "components", "cells", "projection"],
     ["hooks", "results"],
     ["api"],
     ["files", "choices", "preparation", "registry", "store"],

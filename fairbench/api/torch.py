@@ -1,5 +1,7 @@
 """What plugins need of torch and higher: batches, small networks, losses, the differentiable inner loop, and training.
 
+The projections onto fairness constraints are those of ``fairbench.api.projection``.
+
 Everything is deterministic: randomness comes from seeds that are passed in, and the harness's loops run on one thread,
 because the order in which threads add changes the last bits of a sum.
 """
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.components import Predictor
 from fairbench.data import Inputs, Predictions, Samples
 
@@ -32,8 +35,11 @@ __all__ = [
     "ACTIVATIONS",
     "Adapted",
     "Batch",
+    "Contrasts",
+    "Infeasible",
     "Loss",
     "Model",
+    "Projection",
     "as_batch",
     "gradient",
     "linear",
@@ -42,6 +48,8 @@ __all__ = [
     "one_thread",
     "parity_gap",
     "predictor",
+    "project",
+    "project_parity",
     "seeded",
     "train_model",
     "unroll",
