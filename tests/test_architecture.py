@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["version", "errors", "seeding", "names"],
     ["data"],
-    ["counts", "components", "cells", "projection"],
+    ["counts", "components", "cells", "projection", "intervals", "lines"],
     ["hooks", "results"],
     ["api"],
     ["files", "choices", "preparation", "registry", "store"],
