@@ -24,7 +24,7 @@ LAYERS = [
     ["rundir", "export"],
     ["testing"],
     ["cli_options", "cli_progress"],
-    ["cli_data", "cli_show"],
+    ["cli_data", "cli_run", "cli_show"],
     ["cli"],
     ["__main__"],
 ]
