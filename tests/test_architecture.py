@@ -21,10 +21,11 @@ LAYERS = [
     ["adding"],
     ["suite", "plugins"],
     ["run"],
-    ["rundir", "export"],
+    ["rundir", "export", "papers"],
     ["testing"],
     ["cli_options", "cli_progress"],
     ["cli_data", "cli_run", "cli_show"],
+    ["cli_reproduce"],
     ["cli"],
     ["__main__"],
 ]
