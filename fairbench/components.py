@@ -90,13 +90,17 @@ class Archive:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A raw file: its path below a data folder, its pinned digest, where it is served, and an archive that holds it."""
+    """A raw file: its path below a data folder, its pinned digest, where it is served, and an archive that holds it.
+
+    A file that may not be passed on is served nowhere: ``obtain`` then tells the user how to get it.
+    """
 
     path: str
     sha256: str
     urls: tuple[str, ...] = ()
     archive: Optional[Archive] = None
     bytes: Optional[int] = None
+    obtain: str = ""
 
 
 class DatasetSpec(Protocol):
@@ -147,12 +151,13 @@ class Outcome:
     """What a scenario hands over to be measured at one step (a generation; holdout has one).
 
     Args:
-        samples: the rows that were predicted.
-        predictions: of the samples, by operating point.
-        chosen: the operating point that stands for the method.
+        samples: the rows that the metrics are taken over.
+        predictions: of those rows, by operating point.
+        chosen: the point that stands for the method.
         step: rises from outcome to outcome.
-        diagnostics: curves recorded while training, by name.
-        values: numbers that the scenario measured itself, by name; they are stored beside the metrics' values.
+        diagnostics: curves recorded on the way, by name.
+        values: numbers that no metric can find in samples and predictions, by name; they are stored beside the
+            metrics' values of the chosen point, for all rows together.
         state: all that ``Resumable.resume`` needs to go on after this step, as plain arrays; None if it cannot.
     """
 
@@ -212,3 +217,21 @@ class Report:
     name: str
     suffix: str
     render: Callable[[Results], Union[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper reports, and how it is run again; ``fairbench reproduce`` sets the two side by side.
+
+    Args:
+        name: as on the command line, e.g. ``faalgrad``.
+        title: of the paper.
+        reference: who published it where.
+        directory: holds ``published.toml`` (the numbers and claims), suites, and perhaps ``rerun.toml`` (protocols and
+            figures); data files of the plugin's package.
+    """
+
+    name: str
+    title: str
+    reference: str
+    directory: Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
+Keys = Mapping[str, NDArray[Any]]
 
 
 def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
@@ -41,6 +42,15 @@ def _check_labels(y: NDArray[Any], where: str) -> None:
         )
 
 
+def _check_key(name: str, values: NDArray[Any], where: str) -> None:
+    """Refuse a task key that is neither numbers nor strings, or that is missing in some row."""
+    if values.ndim != 1 or values.dtype.kind not in "biufU":
+        raise DataError(f"{where}: key {name!r} is {values.ndim}-dimensional of {values.dtype}; use numbers or strings")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        row = int(np.isfinite(values).argmin())
+        raise DataError(f"{where}: key {name!r} is {values[row]} in row {row}; every row needs a task")
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A table, or images, as the loader returns it: nothing is encoded, scaled or split yet.
@@ -59,6 +69,8 @@ class Dataset:
         image_shape: (channels, height, width) of images; empty for a table.
         partition: how the rows must be parted where that is not free (a published split, rows that belong together):
             seed of a repeat -> positions of train, validation and test, disjoint; None leaves it to the harness.
+        keys: (n, m) DataFrame of numbers or strings that name a row's task or cluster (its state, say), the default
+            first; None if there are none. A key is no feature, and one that carries the group leaves with it.
     """
 
     name: str
@@ -72,9 +84,10 @@ class Dataset:
     notes: tuple[str, ...] = ()
     image_shape: tuple[int, ...] = ()
     partition: Optional[Callable[[int], Sequence[NDArray[Any]]]] = None
+    keys: Optional[pd.DataFrame] = None
 
     def __post_init__(self) -> None:
-        """Check shapes, labels, groups and missing values."""
+        """Check shapes, labels, groups, missing values and keys."""
         n = len(self.X)
         if n == 0:
             raise DataError(f"{self.name}: X has no rows")
@@ -102,6 +115,32 @@ class Dataset:
             self._check_pixels(self.X)
         else:
             self._check_features(self.X)
+        self._check_keys()
+
+    def _check_keys(self) -> None:
+        if self.keys is None:
+            return
+        _check_length("keys", len(self.keys), len(self.X), self.name)
+        for name, missing in self.keys.isna().sum().items():
+            if missing:
+                raise DataError(
+                    f"{self.name}: key {name!r} is missing in {missing} of {len(self.X)} rows; every row needs a task"
+                )
+        for name, values in self.key_arrays().items():
+            _check_key(name, values, self.name)
+
+    def key_arrays(self, without: Collection[str] = ()) -> Keys:
+        """Return the task keys but those named, each (n,): numbers as they are, all else as strings."""
+        if self.keys is None:
+            return {}
+        types = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
+        columns = {name: self.keys[name] for name in self.keys.columns if name not in without}
+        return {
+            name: values.to_numpy(dtype=types[values.dtype.kind])
+            if values.dtype.kind in types
+            else values.astype(str).to_numpy(dtype=np.str_)
+            for name, values in columns.items()
+        }
 
     def _check_pixels(self, X: NDArray[Any]) -> None:
         shape = self.image_shape
@@ -166,13 +205,13 @@ class Schema:
     image_shape: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """What a predictor sees of n rows: X (n, d) float32 and group (n,) codes, read-only; never the labels."""
+class _Rows:
+    """What Inputs and Samples share; without fields of its own, so that each of them can order its fields."""
 
     X: Floats
     group: Integers
     schema: Schema
+    keys: Keys
 
     def __post_init__(self) -> None:
         """Check shapes and values, and freeze the arrays."""
@@ -189,6 +228,11 @@ class Inputs:
             raise DataError(f"group codes run to {self.group.max()} but only {len(self.schema.group_names)} are named")
         object.__setattr__(self, "X", _frozen(self.X, np.float32))
         object.__setattr__(self, "group", _frozen(self.group, np.int64))
+        keys = {name: _frozen(values) for name, values in self.keys.items()}
+        for name, values in keys.items():
+            _check_key(name, values, "inputs")
+            _check_length(f"key {name!r}", len(values), len(self.X), "inputs")
+        object.__setattr__(self, "keys", keys)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -204,12 +248,40 @@ class Inputs:
         """Return a mask (n,) of the protected group's rows."""
         return np.asarray(self.group == self.schema.protected)
 
+    def _selected_keys(self, rows: NDArray[Any]) -> Keys:
+        return {name: values[rows] for name, values in self.keys.items()}
+
 
 @dataclass(frozen=True, eq=False)
-class Samples(Inputs):
-    """Inputs with their labels y (n,) in {0, 1}."""
+class Inputs(_Rows):
+    """What a predictor sees of n rows, read-only; never the labels.
 
+    Args:
+        X: (n, d) float32 features.
+        group: (n,) group codes.
+        schema: the names of features and groups.
+        keys: by name, (n,) numbers or strings that say which task or cluster a row belongs to; often there are none.
+    """
+
+    X: Floats
+    group: Integers
+    schema: Schema
+    keys: Keys = field(default_factory=dict)
+
+    def select(self, rows: NDArray[Any]) -> Inputs:
+        """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
+        return Inputs(self.X[rows], self.group[rows], self.schema, self._selected_keys(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(_Rows):
+    """What a method learns from: the fields of ``Inputs``, and their labels y (n,) in {0, 1}."""
+
+    X: Floats
+    group: Integers
+    schema: Schema
     y: Integers
+    keys: Keys = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the labels too."""
@@ -221,11 +293,11 @@ class Samples(Inputs):
     @property
     def inputs(self) -> Inputs:
         """Return the same rows without their labels."""
-        return Inputs(self.X, self.group, self.schema)
+        return Inputs(self.X, self.group, self.schema, self.keys)
 
     def select(self, rows: NDArray[Any]) -> Samples:
         """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
-        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows])
+        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows], self._selected_keys(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +324,8 @@ def tables_only(schema: Schema, who: str) -> None:
         NotApplicable: the rows are images.
     """
     if schema.image_shape:
-        raise NotApplicable(f"{who} works on tables, and these rows are images of {_by(schema.image_shape)} values")
+        shape = " x ".join(map(str, schema.image_shape))
+        raise NotApplicable(f"{who} works on tables, and these rows are images of {shape} values")
 
 
 def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
@@ -265,10 +338,6 @@ def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
         raise NotApplicable(f"{who} works on images, and this is a table of {len(schema.feature_names)} columns")
     channels, height, width = schema.image_shape
     return channels, height, width
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
 
 
 def _fractions(values: Any, what: str, n: int) -> Floats:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HOLDOUT_SHARE = 0.30  # of all rows; half of it, rounded up, is the test part
+TEST_TO_TRAIN = HOLDOUT_SHARE / 2 / (1 - HOLDOUT_SHARE)  # rows of the test part over rows of the training part
 
 
 def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Preparation) -> Split:
@@ -51,7 +52,7 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
             raise NotApplicable(f"{dataset.name} holds images, which have no column for the group; hide it")
         shape = dataset.image_shape
         schema = Schema(_pixel_names(*shape), names, protected, dataset.favorable_label, shape)
-        return Split(*(Samples(_pixels(dataset.X[rows]), codes[rows], schema, dataset.y[rows]) for rows in parts))
+        return Split(*(_images(dataset, rows, codes, schema) for rows in parts))
     carried = {column for attribute in attributes for column in dataset.sensitive_columns.get(attribute, ())}
     table = dataset.X.drop(columns=[column for column in dataset.X.columns if column in carried])
     X, feature_names = encode(table, train, preparation.scale)
@@ -59,7 +60,8 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
         flags, flag_names = _group_features(codes, names, protected)
         X, feature_names = np.hstack([X, flags]), feature_names + flag_names
     schema = Schema(feature_names, names, protected, dataset.favorable_label)
-    return Split(*(Samples(X[rows], codes[rows], schema, dataset.y[rows]) for rows in parts))
+    samples = Samples(X, codes, schema, dataset.y, dataset.key_arrays(without=carried))
+    return Split(*(samples.select(rows) for rows in parts))
 
 
 def _group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...], int]:
@@ -121,9 +123,12 @@ def _pixel_names(channels: int, height: int, width: int) -> tuple[str, ...]:
     return tuple(f"{c},{row},{column}" for c in range(channels) for row in range(height) for column in range(width))
 
 
-def _pixels(X: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the images of one part in [0, 1]; only what is in a part is ever held as float32."""
-    return X.astype(np.float32) / np.float32(255 if X.dtype == np.uint8 else 1)
+def _images(dataset: Dataset, rows: NDArray[np.intp], codes: NDArray[np.int64], schema: Schema) -> Samples:
+    """Return the images of one part, in [0, 1]; only what is in a part is ever held as float32."""
+    pixels = dataset.X[rows]
+    X = pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
+    keys = {name: values[rows] for name, values in dataset.key_arrays().items()}
+    return Samples(X, codes[rows], schema, dataset.y[rows], keys)
 
 
 def encode(table: pd.DataFrame, train: NDArray[np.intp], scale: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:

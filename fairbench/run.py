@@ -120,11 +120,12 @@ def _measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Re
         values += measure(outcome.samples, predictions, metrics, step=outcome.step, point=point)
     taken = {metric.name for metric in metrics} & set(outcome.values)
     if taken:
-        raise DataError(f"scenario {record.cell.scenario.name} calls a value {min(taken)!r}, which is a metric's name")
+        raise DataError(
+            f"scenario {record.cell.scenario.name} measured {', '.join(sorted(taken))}, but a metric has that name; "
+            "rename the scenario's value"
+        )
     for name, value in outcome.values.items():
-        finite = _finite(value)
-        reason = "" if finite is not None else f"the scenario measured {value}"
-        values.append(Value(outcome.step, outcome.chosen, "", name, finite, reason))
+        values.append(_checked_value(outcome.step, outcome.chosen, "", name, float(value), "scenario measured"))
     diagnostics = {name: tuple(map(_finite, curve)) for name, curve in outcome.diagnostics.items()}
     return replace(
         record, values=tuple(values), chosen=outcome.chosen, diagnostics={**record.diagnostics, **diagnostics}
@@ -152,9 +153,14 @@ def _value(metric: Metric, samples: Samples, predictions: Predictions, step: int
         value = float(metric(samples, predictions))
     except Undefined as reason:
         return Value(step, point, group, metric.name, None, str(reason))
+    return _checked_value(step, point, group, metric.name, value, "metric returned")
+
+
+def _checked_value(step: int, point: str, group: str, name: str, value: float, done: str) -> Value:
+    """Return the value, or null and why if it is not a finite number."""
     if not math.isfinite(value):
-        return Value(step, point, group, metric.name, None, f"the metric returned {value}")
-    return Value(step, point, group, metric.name, value)
+        return Value(step, point, group, name, None, f"the {done} {value}")
+    return Value(step, point, group, name, value)
 
 
 def _finite(value: Any) -> Any:
@@ -176,7 +182,7 @@ class CellRunner:
     source: DataSource
     plugin_files: tuple[str, ...] = ()
     only: Optional[tuple[str, ...]] = None
-    partial: Optional[Path] = None  # folder for checkpoints of unfinished cells
+    partial: Optional[Path] = field(default=None, compare=False)  # folder for checkpoints of unfinished cells
 
     def __call__(self, cell: Cell) -> Measured:
         """Run the cell on this process's workbench, in one thread."""

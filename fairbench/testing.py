@@ -34,15 +34,20 @@ from fairbench.components import (
     Method,
     Metric,
     Outcome,
+    Paper,
     Report,
     Resumable,
     Scenario,
 )
-from fairbench.data import Dataset, Inputs, Predictions, Samples, Schema, Split
-from fairbench.errors import NotApplicable, Undefined, UnknownName
+from fairbench.data import Dataset, Inputs, Predictions, Samples, Split
+from fairbench.errors import FairbenchError, NotApplicable, Undefined, UnknownName
+from fairbench.examples import example_images, example_split
 from fairbench.names import KINDS
+from fairbench.papers.published import read_published
+from fairbench.papers.rerun import read_rerun
 from fairbench.registry import Registry, check_parameters, plain
 from fairbench.results import Results
+from fairbench.suite import read_suite
 
 SCORE_TOLERANCE = 1e-5  # matrix products take sums in another order when rows move; float32 keeps about seven digits
 
@@ -55,36 +60,6 @@ def require(condition: bool, message: str) -> None:
     """Raise Nonconforming with the message unless the condition holds."""
     if not condition:
         raise Nonconforming(message)
-
-
-def example_split(groups: int = 2, rows: int = 240, seed: int = 0) -> Split:
-    """Return a small split whose labels depend on the features and whose groups differ in base rate."""
-    generator = np.random.default_rng(seed)
-    group = generator.integers(0, groups, rows)
-    X = generator.normal(size=(rows, 5)).astype(np.float32)
-    X[:, 0] += 0.8 * group
-    y = (X[:, 0] + X[:, 1] + generator.normal(size=rows) > 0.5).astype(np.int64)
-    schema = Schema(tuple(f"x{column}" for column in range(5)), tuple(f"group {code}" for code in range(groups)), 0)
-    samples = Samples(X, group, schema, y)
-    order, first, second = np.arange(rows), int(0.7 * rows), int(0.85 * rows)
-    return Split(*(samples.select(part) for part in (order[:first], order[first:second], order[second:])))
-
-
-def example_images(groups: int = 2, rows: int = 240, seed: int = 0) -> Split:
-    """Return a small split of 3 x 16 x 16 images whose labels depend on their brightness and groups on their colour."""
-    table, shape = example_split(groups, rows, seed), (3, 16, 16)
-    generator = np.random.default_rng(seed)
-    schema = dataclasses.replace(
-        table.train.schema, feature_names=tuple(f"pixel {place}" for place in range(768)), image_shape=shape
-    )
-
-    def images(part: Samples) -> Samples:
-        X = generator.random((len(part), *shape), dtype=np.float32) / 2
-        X += part.y[:, None, None, None] / 4
-        X[np.arange(len(part)), part.group % 3] += 0.25
-        return Samples(X.reshape(len(part), -1), part.group, schema, part.y)
-
-    return Split(*(images(part) for part in (table.train, table.validation, table.test)))
 
 
 @cache
@@ -174,7 +149,7 @@ def method_predicts_each_row_alone(method: type[Method]) -> None:
     """Predictions permute with the rows, and need no labels."""
     split = _example(method)
     inputs, order = split.test.inputs, np.random.default_rng(5).permutation(len(split.test))
-    moved = Inputs(inputs.X[order], inputs.group[order], inputs.schema)
+    moved = inputs.select(order)
     for name, predictor in _fit(method(), split).points.items():
         straight, permuted = predictor(inputs), predictor(moved)
         require(
@@ -214,7 +189,7 @@ def parameters_survive_json(component: type) -> None:
 
 
 def dataset_files_are_pinned(spec: type[DatasetSpec]) -> None:
-    """Every raw file has a full digest and is served over http or https."""
+    """Every raw file has a full digest, and is served over http or https or says how a user gets it."""
     for file in spec.files:
         digests = [file.sha256, *([file.archive.sha256] if file.archive else [])]
         require(all(len(digest) == 64 for digest in digests), f"{file.path}: a sha256 has 64 hexadecimal digits")
@@ -223,6 +198,7 @@ def dataset_files_are_pinned(spec: type[DatasetSpec]) -> None:
             all(url.startswith(("http://", "https://")) for url in urls),
             f"{file.path}: only http and https are fetched",
         )
+        require(bool(urls) != bool(file.obtain), f"{file.path}: give urls or an archive, or else obtain: how to get it")
 
 
 def embedded_dataset_loads_alike(spec: type[DatasetSpec]) -> None:
@@ -344,6 +320,17 @@ def executor_maps_every_item(executor: type[Executor]) -> None:
     require(isinstance(results[3], BaseException), f"an exception in the function came back as {results[3]!r}")
 
 
+def paper_can_be_read(paper: Paper) -> None:
+    """A paper's directory holds published numbers, suites and protocols that can be read; names are not looked up."""
+    try:
+        published = read_published(paper)
+        for part in read_rerun(paper, published).parts.values():
+            for suite in part.suites:
+                read_suite(paper.directory / suite)
+    except FairbenchError as error:
+        raise Nonconforming(str(error)) from error
+
+
 CHECKS: Mapping[str, Sequence[Callable[[Any], None]]] = {
     "datasets": (parameters_survive_json, dataset_files_are_pinned, embedded_dataset_loads_alike),
     "methods": (
@@ -357,6 +344,7 @@ CHECKS: Mapping[str, Sequence[Callable[[Any], None]]] = {
     "scenarios": (parameters_survive_json, scenario_yields_outcomes, scenario_goes_on_where_it_stopped),
     "reports": (report_renders_anything,),
     "executors": (parameters_survive_json, executor_maps_every_item),
+    "papers": (paper_can_be_read,),
 }
 
 

@@ -87,34 +87,6 @@ def measured(result):
     return result.record.values, result.record.diagnostics, result.record.chosen, made
 
 
-def test_what_a_scenario_measured_itself_is_stored_beside_the_metrics(bench):
-    record = run_cell(cell_of(), bench.workbench).record
-    own = [value for value in record.values if value.metric in ("product", "hole")]
-    assert [(v.step, v.point, v.group, v.metric) for v in own[:2]] == [(0, "a", "", "product"), (0, "a", "", "hole")]
-    assert own[2].value == pytest.approx(1.21)
-    assert own[1][4:] == (None, "the scenario measured nan")
-
-
-def test_a_value_with_the_name_of_a_metric_is_refused(bench):
-    cell = cell_of()
-    clash = replace(cell, metrics=("accuracy",))
-    registry, _ = load_plugins()
-    scenario = registry.get("scenarios", "counting")
-    original = scenario._steps
-
-    def renamed(self, *arguments):
-        for outcome in original(self, *arguments):
-            yield replace(outcome, values={"accuracy": 1.0})
-
-    scenario._steps = renamed
-    try:
-        record = run_cell(clash, bench.workbench).record
-    finally:
-        scenario._steps = original
-    assert record.status == FAILED
-    assert "scenario counting calls a value 'accuracy', which is a metric's name" in record.reason
-
-
 def test_a_cell_that_stops_goes_on_after_its_last_finished_step(bench):
     undisturbed = run_cell(cell_of(), bench.workbench)
     cell = cell_of(stop=2)

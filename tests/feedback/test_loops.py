@@ -18,9 +18,9 @@ from fairbench.cells import Preparation
 from fairbench.choices import parse_choices
 from fairbench.counts import group_rates
 from fairbench.errors import UnknownName
+from fairbench.examples import example_split
 from fairbench.plugins import load_plugins
 from fairbench.preparation import split_dataset
-from fairbench.testing import example_split
 
 SMALL = GaussLoop(train=200, validation=60, test=400)
 QUICK = {"generations": 3, "generator": "gaussian_mixture[components=3]", "annotator": "logistic", "population": 200}
