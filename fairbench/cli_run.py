@@ -38,10 +38,10 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
         return
     for cell in cells:
         scale = f"scale={cell.preparation.scale}"
-        shown = show_params(cell.method.params)
-        click.echo(
-            f"{cell.key[:8]}  {cell.dataset}  {cell.group}  {scale}  repeat {cell.repeat}  {cell.method.name}  {shown}"
-        )
+        shown = [cell.method.name, show_params(cell.method.params)]
+        if cell.scenario.name != "holdout":
+            shown.append(str(cell.scenario))
+        click.echo("  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *shown]))
     click.echo(f"{len(cells)} cells", err=True)
 
 

@@ -76,6 +76,7 @@ def _panel(outcome: Outcome, grids: Sequence[Grid], dataset: str, figure: Figure
     """Return what is drawn for a dataset; None if its baseline has not been run."""
     here = [grid for grid in grids if dataset in grid.datasets]
     first, measurements = here[0], outcome.measurements
+    assert first.baseline is not None  # noqa: S101 - a trade-off is refused where there is no coin
     baseline = first.row(dataset, first.baseline)
     size, accuracy = (
         Estimate.of(list(measurements.series(first, baseline, column).values())) for column in (gap, ACCURACY)
@@ -114,14 +115,12 @@ def _dot(outcome: Outcome, grids: Sequence[Grid], dataset: str, method: Choice, 
 def _said(grids: Sequence[Grid], dataset: str, method: Choice, gap: Column) -> Dot | None:
     """Return the published point of a method, if both numbers are published."""
     for grid in grids:
-        key, columns = grid.find(dataset, method), [(column.metric, column.group) for column in grid.table.columns]
-        if key is None or (gap.metric, "") not in columns or (ACCURACY.metric, "") not in columns:
+        key, columns = grid.find(dataset, method), [column.place for column in grid.table.columns]
+        if key is None or gap.place not in columns or ACCURACY.place not in columns:
             continue
         for line in grid.table.rows:
             if grid.find(str(line.dataset), line.method) == key:
-                size, accuracy = (
-                    line.numbers[columns.index((name, ""))].mean for name in (gap.metric, ACCURACY.metric)
-                )
+                size, accuracy = (line.numbers[columns.index(column.place)].mean for column in (gap, ACCURACY))
                 if size is not None and accuracy is not None:
                     return Dot(size, accuracy)
     return None

@@ -5,10 +5,12 @@
     runs = 5                                # independent runs behind each number
     notes = ["a sentence that must stand beside the tables"]
     optional_methods = ["fair_maml"]        # left out, with the reason, where they are not installed
+    recomputed = "from what"                # only where the numbers are not the paper's: they are then never called so
 
     [columns]                               # short name -> metric, for a group if need be; all numbers are fractions
     accuracy = "accuracy"
     theirs = { metric = "accuracy", group = "female", heading = "accuracy of women" }
+    loss = { value = "generator_loss", heading = "loss" }   # what the scenario measures itself
 
     [tables.table1]
     title = "what it shows"
@@ -17,22 +19,26 @@
       { dataset = "adult", method = "mlp", label = "baseline", accuracy = 0.82, theirs = "not reported" },
       { dataset = "adult", method = "faalgrad[inner_steps=10]", accuracy = [0.52, 0.07], theirs = 0.6,
         uncertain = ["theirs"] },
-    ]
+    ]                                       # of several scenarios: scenario = "seq_class[reparation=none]"
+
+    [tables.table2]
+    steps = [0, 10]                         # each number stands for these steps (generations): accuracy = [0.9, 0.8]
 
     [claims.fairer]
     text = "FaAlGrad lowers the difference."
     table = "table1"
     metrics = ["demographic_parity_difference"]
     expected = "lower"
-    compare = [{ method = "faalgrad[inner_steps=1|10]", against = "mlp" }]
+    compare = [{ method = "faalgrad[inner_steps=1|10]", against = "mlp" }]   # scenario, against_scenario: as in rows
+    step = 10                               # else the last one
 
 A number is a mean, or [mean, spread]; a text says why there is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from fairbench.cells import Choice
@@ -47,11 +53,24 @@ LOWER, HIGHER = "lower", "higher"
 
 @dataclass(frozen=True)
 class Column:
-    """What is measured: a metric, over all rows or (``group`` not empty) within a group."""
+    """What is measured: a metric, over all rows or (``group`` not empty) within a group.
+
+    Args:
+        metric: its name, or that of a value which the scenario measures itself.
+        group: a group's name.
+        heading: for tables.
+        step: of the scenario (a generation); None for its last.
+    """
 
     metric: str
     group: str = ""
     heading: str = ""
+    step: Optional[int] = None
+
+    @property
+    def place(self) -> tuple[str, str, Optional[int]]:
+        """Return what tells it from other columns, whatever their headings."""
+        return self.metric, self.group, self.step
 
 
 @dataclass(frozen=True)
@@ -66,13 +85,17 @@ class Number:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a published table; ``numbers`` go with the table's columns."""
+    """A line of a published table; ``numbers`` go with the table's columns.
+
+    ``scenario`` gives as many parameters as tell it from the others that the table's suites run; None if there is one.
+    """
 
     dataset: Choice
     method: Choice
     label: str
     numbers: tuple[Number, ...]
     where: str
+    scenario: Optional[Choice] = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,8 @@ class Pair:
     method: Choice
     against: Choice
     datasets: tuple[str, ...] = ()
+    scenario: Optional[Choice] = None
+    against_scenario: Optional[Choice] = None
 
 
 @dataclass(frozen=True)
@@ -111,13 +136,19 @@ class Claim:
 
 @dataclass(frozen=True)
 class Published:
-    """All that a paper reports."""
+    """All that a paper reports; ``recomputed`` says where numbers are from that the paper itself does not print."""
 
     runs: int
     tables: Mapping[str, Table]
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
     optional_methods: tuple[str, ...]
+    recomputed: str = ""
+
+    @property
+    def called(self) -> str:
+        """Return what its numbers are called: ``published`` or ``recomputed``."""
+        return "recomputed" if self.recomputed else "published"
 
 
 def read_published(paper: Paper, registry: Optional[Registry] = None) -> Published:
@@ -127,7 +158,7 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
         PaperError: a key, a value or a name is wrong; the message says where.
     """
     top = read_toml(paper.directory / FILE, f"paper {paper.name}, {FILE}")
-    top.only(["runs", "notes", "optional_methods", "columns", "tables", "claims"])
+    top.only(["runs", "notes", "optional_methods", "recomputed", "columns", "tables", "claims"])
     runs = top.get("runs", int)
     if runs < 1:
         raise PaperError(f"{top.where}: runs is {runs}; at least 1 is needed")
@@ -138,8 +169,9 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
     if not tables:
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
     overall = {column.metric: column for column in columns.values() if not column.group}
-    claims = tuple(_claim(name, node, tables, overall, names) for name, node in top.children("claims").items())
-    return Published(runs, tables, claims, top.texts("notes", []), optional)
+    known = {**columns, **overall}
+    claims = tuple(_claim(name, node, tables, known, names) for name, node in top.children("claims").items())
+    return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""))
 
 
 @dataclass(frozen=True)
@@ -159,6 +191,15 @@ class _Names:
         registry = self.registry
         return choice if registry is None else named(lambda: registry.shorten("datasets", choice), node.where)
 
+    def scenario(self, node: Node, key: str = "scenario") -> Optional[Choice]:
+        """Return the scenario that a row names, with the parameters that it gives; None if it names none."""
+        if key not in node.table:
+            return None
+        choice, registry = node.choice(key), self.registry
+        if registry is not None:
+            named(lambda: registry.complete("scenarios", choice), node.where)
+        return choice
+
     def column(self, node: Node, column: Column) -> Column:
         registry = self.registry
         if registry is None:
@@ -167,10 +208,10 @@ class _Names:
         if column.group and not metric.by_group:
             raise PaperError(f"{node.where}: {column.metric} is not measured by group; leave group out")
         label = metric.label or metric.name
-        return Column(column.metric, column.group, column.heading or " of ".join(filter(None, [label, column.group])))
+        return replace(column, heading=column.heading or " of ".join(filter(None, [label, column.group])))
 
     def check_range(self, node: Node, column: Column, value: float) -> None:
-        if self.registry is None:
+        if self.registry is None or column.metric not in self.registry.names("metrics"):
             return
         low, high = self.registry.metric(column.metric).range
         if not low <= value <= high:
@@ -190,14 +231,17 @@ def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
     names = _Names(registry, ())
     for name, value in node.table.items():
         given = Node({"metric": value} if isinstance(value, str) else node.get(name, dict), f"{node.where}.{name}")
-        given.only(["metric", "group", "heading"])
-        column = Column(given.get("metric", str), given.get("group", str, ""), given.get("heading", str, ""))
-        columns[name] = names.column(given, column)
+        given.only(["metric", "value", "group", "heading"])
+        if "value" in given.table:
+            columns[name] = Column(given.get("value", str), heading=given.get("heading", str))
+        else:
+            column = Column(given.get("metric", str), given.get("group", str, ""), given.get("heading", str, ""))
+            columns[name] = names.column(given, column)
     return columns
 
 
 def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) -> Table:
-    node.only(["title", "columns", "rows", "notes"])
+    node.only(["title", "columns", "steps", "rows", "notes"])
     chosen = node.texts("columns")
     for column in chosen:
         if column not in columns:
@@ -205,32 +249,56 @@ def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) 
             raise PaperError(
                 f"{node.where}: no column is named {column!r}{did_you_mean(column, columns)} ([columns] has: {known})"
             )
-    rows = tuple(_row(row, {column: columns[column] for column in chosen}, names) for row in node.rows("rows"))
+    steps = node.get("steps", list, [])
+    for step in steps:
+        if not isinstance(step, int) or step < 0:
+            raise PaperError(f"{node.where}: steps holds {step!r}; a step is a whole number, the first one is 0")
+    rows = tuple(_row(row, {column: columns[column] for column in chosen}, steps, names) for row in node.rows("rows"))
     if not rows:
         raise PaperError(f"{node.where} has no rows; add e.g. {{dataset = 'adult', method = 'mlp', ...}}")
     title, notes = node.get("title", str), node.texts("notes", [])
-    return Table(name, title, tuple(columns[column] for column in chosen), rows, notes)
+    measured = tuple(at for column in chosen for at in _at_steps(columns[column], steps))
+    return Table(name, title, measured, rows, notes)
 
 
-def _row(node: Node, columns: Mapping[str, Column], names: _Names) -> Row:
-    described = " ".join(str(node.table[key]) for key in ("dataset", "method") if key in node.table)
+def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
+    """Return the column at each of the steps, or at the last one if none is named."""
+    return [replace(column, step=step, heading=f"{column.heading}, step {step}") for step in steps] or [column]
+
+
+def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], names: _Names) -> Row:
+    described = " ".join(str(node.table[key]) for key in ("dataset", "method", "scenario") if key in node.table)
     node = Node(node.table, f"{node.where} ({described})")
-    node.only(["dataset", "method", "label", "uncertain", *columns])
+    node.only(["dataset", "method", "scenario", "label", "uncertain", *columns])
     uncertain = node.texts("uncertain", [])
     for column in uncertain:
         if column not in columns:
             raise PaperError(f"{node.where}: uncertain names {column!r}, which is not among {', '.join(columns)}")
     dataset, method = names.dataset(node, node.choice("dataset")), names.method(node, node.choice("method"))
-    numbers = tuple(_number(node, name, column, name in uncertain, names) for name, column in columns.items())
-    return Row(dataset, method, node.get("label", str, str(method)), numbers, node.where)
+    numbers = tuple(
+        _number(node, name, value, column, name in uncertain, names)
+        for name, column in columns.items()
+        for value in _values(node, name, steps)
+    )
+    label, scenario = node.get("label", str, str(method)), names.scenario(node)
+    return Row(dataset, method, label, numbers, node.where, scenario)
 
 
-def _number(node: Node, name: str, column: Column, uncertain: bool, names: _Names) -> Number:
+def _values(node: Node, name: str, steps: Sequence[int]) -> list[Any]:
+    """Return what a row gives for a column: an entry, or with steps one for each of them."""
     if name not in node.table:
         raise PaperError(
             f"{node.where}: column {name!r} is missing; give a number, [mean, spread], or a text such as 'not reported'"
         )
-    value: Any = node.table[name]
+    value = node.table[name]
+    if not steps:
+        return [value]
+    if not isinstance(value, list) or len(value) != len(steps):
+        raise PaperError(f"{node.where}: {name} is {value!r}; give a list with an entry for each of the steps {steps}")
+    return value
+
+
+def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, names: _Names) -> Number:
     if isinstance(value, str):
         return Number(uncertain=uncertain, reason=value)
     parts = value if isinstance(value, list) else [value]
@@ -245,15 +313,19 @@ def _number(node: Node, name: str, column: Column, uncertain: bool, names: _Name
     return Number(float(parts[0]), float(parts[1]) if len(parts) == 2 else None, uncertain)
 
 
-def _claim(name: str, node: Node, tables: Mapping[str, Table], overall: Mapping[str, Column], names: _Names) -> Claim:
-    node.only(["text", "source", "table", "metrics", "expected", "compare"])
+def _claim(name: str, node: Node, tables: Mapping[str, Table], known: Mapping[str, Column], names: _Names) -> Claim:
+    """Return a claim; its metrics are names of columns or of metrics."""
+    node.only(["text", "source", "table", "metrics", "step", "expected", "compare"])
     table, expected = node.get("table", str), node.get("expected", str)
     if table not in tables:
         raise PaperError(f"{node.where}: table is {table!r}; it must be one of {', '.join(tables)}")
     if expected not in (LOWER, HIGHER):
         raise PaperError(f"{node.where}: expected is {expected!r}; it must be {LOWER!r} or {HIGHER!r}")
     metrics = node.texts("metrics")
-    columns = tuple(overall.get(metric) or names.column(node, Column(metric)) for metric in metrics)
+    steps = [node.get("step", int)] if "step" in node.table else []
+    columns = tuple(
+        at for metric in metrics for at in _at_steps(known.get(metric) or names.column(node, Column(metric)), steps)
+    )
     pairs = tuple(pair for row in node.rows("compare") for pair in _pairs(row, names))
     text, source = node.get("text", str), node.get("source", str, "")
     return Claim(name, text, source, table, columns, expected, pairs, node.where)
@@ -261,7 +333,7 @@ def _claim(name: str, node: Node, tables: Mapping[str, Table], overall: Mapping[
 
 def _pairs(node: Node, names: _Names) -> list[Pair]:
     """Return every method with its counterpart: one for all, or as many in the same order."""
-    node.only(["method", "against", "datasets"])
+    node.only(["method", "against", "datasets", "scenario", "against_scenario"])
     methods = [names.method(node, choice) for choice in node.choices("method")]
     against = [names.method(node, choice) for choice in node.choices("against")]
     if len(against) == 1:
@@ -274,4 +346,5 @@ def _pairs(node: Node, names: _Names) -> list[Pair]:
     datasets = tuple(
         str(names.dataset(node, choice)) for choice in (node.choices("datasets") if "datasets" in node.table else ())
     )
-    return [Pair(method, other, datasets) for method, other in zip(methods, against)]
+    scenarios = names.scenario(node), names.scenario(node, "against_scenario")
+    return [Pair(method, other, datasets, *scenarios) for method, other in zip(methods, against)]
