@@ -1,6 +1,6 @@
 """How long a full-size feedback suite takes on this machine: single training steps, timed and multiplied.
 
-    python benchmarks/feedback_cost.py mnist
+    python benchmarks/feedback_cost.py mnist      # or share, svhn, celeba
 
 The VAE and the network are trained on random images for a few steps each; what a generation takes is their steps in
 one. What is left out (sampling, labelling, measuring) is small beside them.
@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import fairbench_papers
 import numpy as np
 import torch
 from fairbench_feedback import _networks
@@ -21,7 +22,13 @@ from fairbench_feedback._conv_vae import PRESETS, ConvVAE
 from fairbench.plugins import load_plugins
 from fairbench.suite import plan, read_suite
 
-TRAINING = {"mnist": 50_000, "svhn": 52_327, "celeba": 162_770}
+HERE, PAPER = Path(__file__).parent, Path(fairbench_papers.__file__).parent / "data" / "feedback_loops"
+SUITES = {  # preset of the VAE, rows of the training part, suite
+    "mnist": ("mnist", 50_000, PAPER / "colored_mnist.toml"),
+    "share": ("mnist", 50_000, PAPER / "synthetic_share.toml"),
+    "svhn": ("svhn", 52_327, PAPER / "colored_svhn.toml"),
+    "celeba": ("celeba", 162_770, HERE / "feedback-celeba.toml"),
+}
 STEPS = 3
 
 
@@ -49,12 +56,14 @@ def network_step(preset: str, size: int) -> float:
     return (time.process_time() - start) / 10
 
 
-def main(preset: str) -> None:
+def main(name: str) -> None:
     """Print the cost of a generation, a cell and the suite."""
-    suite = read_suite(Path(__file__).parent / f"feedback-{preset}.toml")
+    preset, n, path = SUITES[name]
+    suite = read_suite(path)
     cells = plan(suite, load_plugins()[0])
     network, loop = cells[0].method.params, cells[0].scenario.params
-    n, how = TRAINING[preset], PRESETS[preset].training
+    generations = loop["generations"]
+    how = PRESETS[preset].training
     vae, classifier = vae_step(preset), network_step(preset, network["batch_size"])
     generator = vae * how.epochs * math.ceil(n / how.batch_size)
     rows = round(loop["passes"] * n)
@@ -63,7 +72,6 @@ def main(preset: str) -> None:
     print(f"a generation: {generator / 3600:.1f} h for its generator, {labels / 3600:.2f} h for its classifier")
     total = 0.0
     for cell in cells:
-        generations = cell.scenario.params["generations"]
         fits = 1 if cell.scenario.name == "seq_class" else generations
         total += fits * generator + generations * labels
     longest = generations * (generator + labels)

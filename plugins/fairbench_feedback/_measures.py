@@ -42,12 +42,13 @@ def composition(
 
 
 def rates(prefix: str, samples: Samples, predictions: Predictions) -> dict[str, float]:
-    """Return accuracy, worst-group accuracy and the gaps of demographic parity and equalized odds, NaN if undefined."""
+    """Return accuracy, its minimum and gap over groups, and the gaps of parity and of odds; NaN if undefined."""
     by_group = group_rates(samples, predictions)
     here = by_group.n > 0
     return {
         f"{prefix}_accuracy": float((by_group.accuracy[here] * by_group.n[here]).sum() / by_group.n.sum()),
         f"{prefix}_worst_group_accuracy": float(by_group.accuracy[here].min()),
+        f"{prefix}_accuracy_difference": _gap(by_group.accuracy[here]),
         f"{prefix}_demographic_parity_difference": _gap(by_group.selection[here]),
         f"{prefix}_equalized_odds_difference": max(
             _gap(by_group.true_positive[here]), _gap(by_group.false_positive[here])

@@ -29,6 +29,7 @@ def test_rates_by_hand():
         {
             "test_accuracy": 10 / 14,
             "test_worst_group_accuracy": 5 / 8,
+            "test_accuracy_difference": 5 / 6 - 5 / 8,
             "test_demographic_parity_difference": 5 / 8 - 1 / 6,
             "test_equalized_odds_difference": 1 / 2,  # the worse of 1/4 and 1/2
         }
