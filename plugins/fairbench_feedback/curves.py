@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fairbench.api import NotApplicable, Report, Results, hookimpl
@@ -29,14 +30,20 @@ STYLES: Mapping[str, tuple[str, Any]] = {  # the plain loop red, the classifiers
 }
 INCH = {"panel": 2.55, "strip": 2.15, "title": 0.62, "legend": 0.22, "foot": 0.62}
 DPI = 110
+UNDATED: Mapping[str, Mapping[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
+VARIANTS = ((0, (8, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))  # dashes of lines whose reparation has been drawn
 
 
-def render(results: Results) -> bytes:
-    """Return a PNG with a row of panels for each dataset, scenario and method; nothing where no loop has finished.
+def render(results: Results, form: str = "png") -> bytes:
+    """Return a picture with a row of panels for each dataset, scenario and method; nothing where no loop has finished.
 
     A line is the mean over the repeats, its band one standard deviation to either side. A cross marks generations in
     which some repeat has collapsed to a constant or to the group; where repeats end in different states, some collapsed
     and some not, each is drawn by itself as a thin line too. Dotted: the annotator that was trained on real labels.
+
+    Args:
+        results: of a run.
+        form: ``png`` or ``svg``; the same results give the same bytes.
 
     Raises:
         NotApplicable: matplotlib is not installed.
@@ -45,14 +52,13 @@ def render(results: Results) -> bytes:
     if not shown:
         return b""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise NotApplicable("the report 'curves' needs matplotlib: pip install 'fairbench-harness[plots]'") from error
 
     heights = [INCH["title"] + INCH["strip"] + INCH["legend"] * _legend_rows(strip) for strip in shown]
     figure = Figure(figsize=(INCH["panel"] * len(PANELS), sum(heights) + INCH["foot"]), dpi=DPI)
-    FigureCanvasAgg(figure)
     figure.set_facecolor("white")
     top = sum(heights) + INCH["foot"]
     total = top
@@ -61,7 +67,8 @@ def render(results: Results) -> bytes:
         top -= height
     figure.text(0.008, 0.12 / total, _foot(shown), fontsize=7.5, color="#444444", va="bottom")
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": None})
+    with rc_context({"svg.hashsalt": "fairbench"}):
+        figure.savefig(picture, format=form, metadata=UNDATED[form])
     return picture.getvalue()
 
 
@@ -75,6 +82,7 @@ def _look(strip: Strip) -> list[tuple[str, Any]]:
     for line in strip.lines:
         colour, dashes = STYLES.get(line.reparation, (COLOURS[0], "-"))
         if not strip.method or colour in taken:
+            dashes = VARIANTS[len(taken) % len(VARIANTS)] if taken else "-"
             colour = next((free for free in COLOURS if free not in taken), COLOURS[0])
         taken.append(colour)
         look.append((colour, dashes))
@@ -149,8 +157,10 @@ def _frame(axes: Any, strip: Strip, metric: str) -> None:
 
 
 def _foot(shown: Sequence[Strip]) -> str:
-    text = "mean over the runs, band ± one standard deviation; dotted: annotator A_L, trained on real labels"
     lines = [line for strip in shown for line in strip.lines]
+    several = any(len(line.records) > 1 for line in lines)
+    text = "mean over the runs, band ± one standard deviation; " if several else ""
+    text += "dotted grey: annotator A_L, trained on real labels"
     if any(line.collapsed(step) for line in lines for step in line.steps):
         text += "; x: some run has collapsed: its classifier is a constant or the group alone"
     if any(0 < line.collapsed(line.steps[-1]) < len(line.records) for line in lines):
@@ -162,5 +172,5 @@ def _foot(shown: Sequence[Strip]) -> str:
 
 @hookimpl
 def fairbench_reports() -> list[Report]:
-    """Return the picture."""
-    return [Report("curves", ".png", render)]
+    """Return the picture in two forms."""
+    return [Report("curves", ".png", render), Report("curves_svg", ".svg", partial(render, form="svg"))]

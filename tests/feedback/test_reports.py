@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import numpy as np
@@ -191,7 +192,8 @@ def test_single_runs_are_drawn_where_they_end_differently():
 
 def test_the_same_records_give_the_same_bytes():
     found = results(record(steps=falling(0.9, 0.7)))
-    assert curves.render(found) == curves.render(found)
+    for form in ("png", "svg"):
+        assert curves.render(found, form) == curves.render(found, form)
 
 
 def test_an_undefined_generation_leaves_a_gap_and_no_error():
@@ -200,8 +202,16 @@ def test_an_undefined_generation_leaves_a_gap_and_no_error():
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
-    for name in ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_agg"):
+    for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(NotApplicable, match=r"'curves' needs matplotlib: pip install 'fairbench-harness\[plots\]'"):
         curves.render(results(record()))
     assert curves.render(results()) == b""  # a run without loops does not miss it
+
+
+def test_the_picture_is_drawn_as_vectors_too():
+    found = results(record(steps=falling(0.9, 0.7)))
+    png, vectors = picture(found), curves.render(found, "svg").decode()
+    points = [float(re.search(rf'<svg [^>]*{side}="([0-9.]+)pt"', vectors)[1]) for side in ("width", "height")]
+    assert points == pytest.approx([72 / curves.DPI * side for side in png.size], abs=1)  # PNGs have whole pixels
+    assert curves.render(results(), "svg") == b""
