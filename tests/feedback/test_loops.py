@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from fairbench_baselines.logistic import Logistic
 from fairbench_baselines.mlp import MLP
+from fairbench_baselines.tree import Tree
 from fairbench_datasets.colored_digits import ColoredDigits
 from fairbench_datasets.gauss_loop import GaussLoop
 from fairbench_feedback.loops import SeqClass, SeqGenNonSeqClass, SeqGenSeqClass
 
-from fairbench.api import NotApplicable, SuiteError
+from fairbench.api import NotApplicable, SuiteError, tables_only
 from fairbench.api import seed as derive_seed
 from fairbench.cells import Preparation
 from fairbench.choices import parse_choices
@@ -130,6 +131,21 @@ def test_settings_that_do_not_fit_the_data_are_not_applicable(parameters, spec, 
         run(SeqClass(**{**QUICK, **parameters}), spec=spec)
 
 
+class Columns(Logistic):
+    """A method that is made for tables."""
+
+    def fit(self, train, validation, *, seed):
+        tables_only(train.schema, "method columns")
+        return super().fit(train, validation, seed=seed)
+
+
+def test_a_method_for_tables_does_not_apply_to_images():
+    loop = SeqClass(generations=1, generator="gaussian_mixture[components=1,reduce=2,rows=100]", annotator="logistic")
+    with pytest.raises(NotApplicable, match="method columns works on tables, and these rows are images of 3 x 8 x 8"):
+        run(loop, Columns(), ColoredDigits())
+    assert len(run(SeqClass(**QUICK), Columns())) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
@@ -158,11 +174,13 @@ def test_parameters_are_refused_before_anything_runs(text, error, message):
         registry.scenario(choice)
 
 
+NETWORK = MLP(hidden=(32,), batch_size=256, epochs=25, patience=25, lr=0.004)
+
+
 @lru_cache(maxsize=16)
-def course(setting, reparation, generations):
+def course(setting, reparation, generations, method=NETWORK):
     """Return accuracy, equalized odds difference and population KL at the last generation, means of three repeats."""
     scenario = {"seq_class": SeqClass, "seq_gen_seq_class": SeqGenSeqClass}[setting]
-    method = MLP(hidden=(32,), batch_size=256, epochs=25, patience=25, lr=0.004)
     found = []
     for repeat in range(3):
         loop = scenario(generations=generations, reparation=reparation, population=1000)
@@ -189,3 +207,11 @@ def test_a_lineage_of_generators_costs_more_accuracy_and_its_reparation_keeps_th
     assert course("seq_gen_seq_class", "none", 20)[0] < course("seq_class", "none", 20)[0]
     assert course("seq_gen_seq_class", "generator", 6)[2] < 0.02
     assert course("seq_gen_seq_class", "none", 6)[2] > 0.05
+
+
+def test_a_tree_hardly_reacts():
+    """The negative control: its labels drift too little from teacher to student to add up."""
+    _, odds_first, _ = course("seq_class", "none", 1, Tree())
+    accuracy, odds, _ = course("seq_class", "none", 20, Tree())
+    assert odds < odds_first + 0.05  # the network's rises by more than .15
+    assert accuracy > course("seq_class", "none", 1, Tree())[0] - 0.03
