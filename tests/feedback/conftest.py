@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from threadpoolctl import threadpool_limits
 
 sys.path.append(str(Path(__file__).parent))
@@ -14,5 +15,8 @@ sys.path.append(str(Path(__file__).parent))
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     """Let sums be taken in one order, and small matrices without threads that wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with threadpool_limits(1):
         yield
+    torch.set_num_threads(threads)
