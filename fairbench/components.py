@@ -87,13 +87,17 @@ class Archive:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A raw file: its path below a data folder, its pinned digest, where it is served, and an archive that holds it."""
+    """A raw file: its path below a data folder, its pinned digest, where it is served, and an archive that holds it.
+
+    A file that may not be passed on is served nowhere: ``obtain`` then tells the user how to get it.
+    """
 
     path: str
     sha256: str
     urls: tuple[str, ...] = ()
     archive: Optional[Archive] = None
     bytes: Optional[int] = None
+    obtain: str = ""
 
 
 class DatasetSpec(Protocol):
@@ -141,13 +145,24 @@ class Metric:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scenario hands over to be measured at one step (a generation; holdout has one)."""
+    """What a scenario hands over to be measured at one step (a generation; holdout has one).
+
+    Args:
+        samples: the rows that the metrics are taken over.
+        predictions: of those rows, by operating point.
+        chosen: the point that stands for the method.
+        step: rises from outcome to outcome.
+        diagnostics: curves recorded on the way, by name.
+        values: numbers that no metric can find in samples and predictions, by name; they are stored beside the
+            metrics' values of the chosen point, for all rows together.
+    """
 
     samples: Samples
     predictions: Mapping[str, Predictions]
     chosen: str
     step: int = 0
     diagnostics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scenario(Protocol):
@@ -185,3 +200,21 @@ class Report:
     name: str
     suffix: str
     render: Callable[[Results], str]
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper reports, and how it is run again; ``fairbench reproduce`` sets the two side by side.
+
+    Args:
+        name: as on the command line, e.g. ``faalgrad``.
+        title: of the paper.
+        reference: who published it where.
+        directory: holds ``published.toml`` (the numbers and claims), suites, and perhaps ``rerun.toml`` (protocols and
+            figures); data files of the plugin's package.
+    """
+
+    name: str
+    title: str
+    reference: str
+    directory: Path

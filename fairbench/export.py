@@ -84,6 +84,8 @@ def diagnostic_rows(results: Results) -> Iterator[Row]:
 def rescored(results: Results, run: Path, registry: Registry, metrics: str) -> Results:
     """Return the results with the metrics computed from the stored predictions; features are not stored.
 
+    Values that are no metric's were measured by the scenario itself and stay.
+
     Raises:
         UnknownName: no metric has a name.
     """
@@ -91,7 +93,7 @@ def rescored(results: Results, run: Path, registry: Registry, metrics: str) -> R
     records = []
     with Store(run / FILE_NAME) as store:
         for record in results.records:
-            values = []
+            values = [value for value in record.values if value.metric not in registry.names("metrics")]
             for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
                 schema = Schema((), truth.group_names, 0)
                 samples = Samples(np.zeros((len(truth.y), 0), dtype=np.float32), truth.group, schema, truth.y)

@@ -105,6 +105,14 @@ def _measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Re
                 f"for {len(outcome.samples)} rows"
             )
         values += measure(outcome.samples, predictions, metrics, step=outcome.step, point=point)
+    taken = {metric.name for metric in metrics} & set(outcome.values)
+    if taken:
+        raise DataError(
+            f"scenario {record.cell.scenario.name} measured {', '.join(sorted(taken))}, but a metric has that name; "
+            "rename the scenario's value"
+        )
+    for name, value in outcome.values.items():
+        values.append(_checked_value(outcome.step, outcome.chosen, "", name, float(value), "scenario measured"))
     diagnostics = {name: tuple(map(_finite, curve)) for name, curve in outcome.diagnostics.items()}
     return replace(
         record, values=tuple(values), chosen=outcome.chosen, diagnostics={**record.diagnostics, **diagnostics}
@@ -132,9 +140,14 @@ def _value(metric: Metric, samples: Samples, predictions: Predictions, step: int
         value = float(metric(samples, predictions))
     except Undefined as reason:
         return Value(step, point, group, metric.name, None, str(reason))
+    return _checked_value(step, point, group, metric.name, value, "metric returned")
+
+
+def _checked_value(step: int, point: str, group: str, name: str, value: float, done: str) -> Value:
+    """Return the value, or null and why if it is not a finite number."""
     if not math.isfinite(value):
-        return Value(step, point, group, metric.name, None, f"the metric returned {value}")
-    return Value(step, point, group, metric.name, value)
+        return Value(step, point, group, name, None, f"the {done} {value}")
+    return Value(step, point, group, name, value)
 
 
 def _finite(value: Any) -> Any:

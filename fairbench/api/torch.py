@@ -1,5 +1,7 @@
 """What plugins need of torch and higher: batches, small networks, losses, the differentiable inner loop, and training.
 
+The projections onto fairness constraints are those of ``fairbench.api.projection``.
+
 Everything is deterministic: randomness comes from seeds that are passed in, and the harness's loops run on one thread,
 because the order in which threads add changes the last bits of a sum.
 """
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.components import Predictor
 from fairbench.data import Inputs, Predictions, Samples
 
@@ -32,8 +35,11 @@ __all__ = [
     "ACTIVATIONS",
     "Adapted",
     "Batch",
+    "Contrasts",
+    "Infeasible",
     "Loss",
     "Model",
+    "Projection",
     "as_batch",
     "gradient",
     "linear",
@@ -42,6 +48,8 @@ __all__ = [
     "one_thread",
     "parity_gap",
     "predictor",
+    "project",
+    "project_parity",
     "seeded",
     "train_model",
     "unroll",
@@ -271,7 +279,7 @@ def train_model(
     validation_loss: Loss,
     *,
     epochs: int,
-    patience: int,
+    patience: int | None,
 ) -> dict[str, list[float]]:
     """Train until the validation loss has not fallen for a while; leave the model with its best weights, in eval mode.
 
@@ -284,13 +292,14 @@ def train_model(
             returns what shall be recorded of it, the same names every time.
         validation_loss: model -> scalar, taken after every epoch without gradients and in eval mode.
         epochs: the largest number of epochs.
-        patience: stop after so many epochs in a row without a new smallest validation loss.
+        patience: stop after so many epochs in a row without a new smallest validation loss. None makes all epochs and
+            leaves the last weights, for procedures that choose nothing while they train.
 
     Returns:
         A value for each epoch made, by name: ``validation_loss`` and what ``step`` returned.
 
     Raises:
-        ArithmeticError: no epoch gave a finite validation loss.
+        ArithmeticError: the weights that would be left have no finite validation loss.
     """
     curves: dict[str, list[float]] = {"validation_loss": []}
     best, best_epoch, weights = math.inf, -1, {}
@@ -303,15 +312,17 @@ def train_model(
                 value = float(validation_loss(model))
             for name, measured in {"validation_loss": value, **diagnostics}.items():
                 curves.setdefault(name, []).append(measured)
-            if value < best:  # false for NaN too
+            if patience is None:
+                best = value
+            elif value < best:  # false for NaN too
                 best, best_epoch = value, epoch
                 weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             elif epoch - best_epoch >= patience:
                 break
-    if epochs and not weights:
-        seen = len(curves["validation_loss"])
+    if epochs and not math.isfinite(best):
+        seen, never = len(curves["validation_loss"]), "" if patience is None else " and never finite"
         raise ArithmeticError(
-            f"training diverged: the validation loss was {value} after {seen} epochs and never finite; "
+            f"training diverged: the validation loss was {value} after {seen} epochs{never}; "
             "lower the learning rate or scale the features"
         )
     if weights:

@@ -1,0 +1,332 @@
+"""The nearest scores that satisfy a fairness constraint, as differentiable functions and a module for torch.
+
+    minimise |y - score|^2  subject to  lower <= y_i <= upper  and  |c_k . y - d_k| <= epsilon_k
+
+- ``project_parity``: all group means within epsilon of each other, for any number of groups
+- ``project``: any ``Contrasts``: two attributes, equalized odds, mean residuals, rows and offsets of one's own
+- ``Projection``: a layer that builds them from a batch's groups and labels, and counts what could not be constrained
+- ``solve_parity``, ``solve_contrasts``, ``solve_penalised``: the same on NumPy arrays, with multipliers and shifts
+
+Values and gradients are exact: there is no solver's tolerance, and no bound is violated. n rows take O(n) memory and
+far less time than sorting them. The work is done in float64 on the CPU, whatever the tensors' type and device, and the
+outputs do not depend on the order of the rows, to the last bit.
+
+What is constrained are means of scores, in the space of the scores, and not rates of decisions: parity of logits does
+not bound the gap of mean probabilities. And an output depends on the whole batch that it is in.
+
+References:
+    Troxell, Roemer and Montufar (2026), Differentiable Optimization Layers for Guaranteed Fairness in Deep Learning.
+    Amos and Kolter (2017), OptNet: Differentiable Optimization as a Layer in Neural Networks (the backward pass).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable, NamedTuple, Optional, Union
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from fairbench.projection.backward import pull_back
+from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution
+from fairbench.projection.contrasts import Contrasts
+from fairbench.projection.general import solve_contrasts
+from fairbench.projection.parity import Past, solve_parity
+from fairbench.projection.penalty import solve_penalised
+
+__all__ = [
+    "CONSTRAINTS",
+    "Box",
+    "Contrasts",
+    "Infeasible",
+    "Past",
+    "Projection",
+    "Solution",
+    "project",
+    "project_parity",
+    "solve_contrasts",
+    "solve_parity",
+    "solve_penalised",
+]
+
+CONSTRAINTS = ("mean_prediction", "mean_residual", "equalized_odds")
+
+Number = Union[float, Tensor]
+
+
+def project_parity(
+    score: Tensor, group: Any, *, epsilon: Number = 0.05, lower: float = -math.inf, upper: float = math.inf
+) -> Tensor:
+    """Return the nearest scores in the box whose group means (of any number of groups) lie within epsilon.
+
+    A group without rows does not count; with fewer than two groups the scores are only clipped.
+
+    Args:
+        score: (n,) or (n, 1), float32 or float64, finite.
+        group: (n,) whole-number codes, 0 or more, as a tensor or an array.
+        epsilon: largest mean minus smallest, >= 0; a tensor that requires a gradient gets it.
+        lower: bound of every output; may be -inf.
+        upper: bound of every output; may be inf.
+
+    Returns:
+        Outputs in the shape and type of score, with gradients to score and epsilon. Rows at a bound get none.
+
+    Raises:
+        ValueError: a score is NaN or infinite, epsilon is negative, lower is not below upper, or the shapes disagree.
+    """
+    box, code = Box(lower, upper), _codes(group, score)
+    (tolerance,) = _tolerances(epsilon, 1)
+    n_groups = int(np.maximum.reduce(code, initial=0)) + 1
+
+    def solve(values: Array, offset: Optional[Array]) -> Solution:
+        return solve_parity(values, code, n_groups, tolerance, box)
+
+    return _apply(score, epsilon, None, _Call(solve, code, box))
+
+
+def project(
+    score: Tensor,
+    contrasts: Contrasts,
+    *,
+    epsilon: Number = 0.05,
+    offset: Optional[Tensor] = None,
+    lower: float = -math.inf,
+    upper: float = math.inf,
+) -> Tensor:
+    """Return the nearest scores in the box whose contrasts lie within epsilon of their offsets.
+
+    Args:
+        score: (n,) or (n, 1), float32 or float64, finite.
+        contrasts: K constraints on the n outputs, e.g. ``Contrasts.equalized_odds(group, y)``.
+        epsilon: >= 0, one for all or (K,); a tensor that requires a gradient gets it.
+        offset: (K,) to be used instead of the contrasts' own; it gets a gradient if it requires one.
+        lower: bound of every output; may be -inf.
+        upper: bound of every output; may be inf.
+
+    Returns:
+        Outputs in the shape and type of score, with gradients to score, epsilon and offset (none to the weights).
+
+    Raises:
+        Infeasible: the box does not allow a contrast, or several at once; the message says which.
+        ValueError: a score is NaN or infinite, epsilon is negative, lower is not below upper, or the shapes disagree.
+    """
+    box, count = Box(lower, upper), len(contrasts.offset)
+    if score.numel() != contrasts.rows:
+        raise ValueError(f"there are {score.numel()} scores, but the contrasts are about {contrasts.rows} rows")
+
+    def solve(values: Array, given: Optional[Array]) -> Solution:
+        return solve_contrasts(values, contrasts if given is None else contrasts.at(given), tolerance, box)
+
+    tolerance = np.array(_tolerances(epsilon, count))
+    return _apply(score, epsilon, offset, _Call(solve, contrasts.code, box))
+
+
+class Projection(nn.Module):
+    """A layer that projects a batch's scores onto a fairness constraint.
+
+    ``counts`` says how often it was called (``batches``), how many of the batches had rows of one group only and were
+    therefore clipped and nothing else (``one_group``), how many contrasts were left out because a group had no rows of
+    a label (``dropped``), and how many batches could not satisfy their constraints and were only clipped
+    (``infeasible``).
+
+    Args:
+        constraint: ``mean_prediction`` (any number of groups), ``mean_residual`` or ``equalized_odds``.
+        epsilon: >= 0; an ``nn.Parameter`` is learned.
+        lower: bound of every output; may be -inf.
+        upper: bound of every output; may be inf.
+        strict: raise where a batch cannot be constrained, instead of clipping and counting.
+    """
+
+    def __init__(
+        self,
+        constraint: str = "mean_prediction",
+        *,
+        epsilon: Number = 0.05,
+        lower: float = -math.inf,
+        upper: float = math.inf,
+        strict: bool = False,
+    ) -> None:
+        """Check the settings."""
+        super().__init__()
+        if constraint not in CONSTRAINTS:
+            raise ValueError(f"constraint is {constraint!r}; it must be one of {', '.join(CONSTRAINTS)}")
+        _tolerances(epsilon, 1)
+        self.constraint, self.epsilon, self.strict = constraint, epsilon, strict
+        self.box = Box(lower, upper)
+        self.counts = {"batches": 0, "one_group": 0, "dropped": 0, "infeasible": 0}
+
+    def forward(self, score: Tensor, group: Any, y: Any = None) -> Tensor:
+        """Return the projected scores, in the shape and type of score.
+
+        Args:
+            score: (n,) or (n, 1), float32 or float64, finite.
+            group: (n,) codes of any number of groups; or (n, 2) codes 0 and 1 of two attributes, each constrained by
+                itself.
+            y: (n,) labels, for ``mean_residual`` and ``equalized_odds``. The outputs then carry the labels: this is for
+                training and audits, never for prediction.
+
+        Raises:
+            Infeasible: ``strict``, and the constraints contradict the box or each other.
+            ValueError: ``strict``, and only one group has rows; or an argument is not as above.
+        """
+        if self.constraint != "mean_prediction" and y is None:
+            raise ValueError(f"{self.constraint} is about labels; call the layer with y, or use mean_prediction")
+        self.counts["batches"] += 1
+        try:
+            return self._project(score, _array(group), y)
+        except Infeasible:
+            if self.strict:
+                raise
+            self.counts["infeasible"] += 1
+            return self._clip(score)
+
+    def extra_repr(self) -> str:
+        """Return the settings."""
+        (epsilon,) = _tolerances(self.epsilon, 1)
+        return f"{self.constraint}, epsilon={epsilon:g}, box=[{self.box.lower:g}, {self.box.upper:g}]"
+
+    def _project(self, score: Tensor, group: Codes, y: Any) -> Tensor:
+        lower, upper = self.box.lower, self.box.upper
+        flat = group.reshape(-1) if group.ndim == 2 and group.shape[1] == 1 else group
+        if flat.ndim == 1 and self.constraint == "mean_prediction":
+            if not len(flat) or flat.min() == flat.max():
+                return self._alone(score, flat)
+            return project_parity(score, flat, epsilon=self.epsilon, lower=lower, upper=upper)
+        if flat.ndim == 1 and self.constraint == "equalized_odds" and flat.max(initial=0) > 1:
+            return self._within_classes(score, flat, _array(y).reshape(-1) > 0.5)
+        if self.constraint == "mean_prediction":
+            contrasts = Contrasts.mean_prediction(flat)
+        elif self.constraint == "mean_residual":
+            contrasts = Contrasts.mean_residual(flat, _array(y))
+        else:
+            contrasts = Contrasts.equalized_odds(flat, _array(y))
+        self.counts["dropped"] += len(contrasts.dropped)
+        if not len(contrasts.offset):
+            return self._alone(score, flat)
+        return project(score, contrasts, epsilon=self.epsilon, lower=lower, upper=upper)
+
+    def _within_classes(self, score: Tensor, group: Codes, positive: np.ndarray[Any, Any]) -> Tensor:
+        """Return equalized odds for three groups and more: parity within each class."""
+        seen = len(np.unique(group))
+        if seen < 2:
+            return self._alone(score, group)
+        flat = score.reshape(-1)
+        parts, order = [], []
+        for rows in (np.flatnonzero(positive), np.flatnonzero(~positive)):
+            index = torch.from_numpy(rows).to(score.device)
+            self.counts["dropped"] += seen - len(np.unique(group[rows]))
+            parts.append(
+                project_parity(
+                    flat[index], group[rows], epsilon=self.epsilon, lower=self.box.lower, upper=self.box.upper
+                )
+            )
+            order.append(index)
+        return torch.cat(parts)[torch.cat(order).argsort()].reshape(score.shape)
+
+    def _alone(self, score: Tensor, group: Codes) -> Tensor:
+        """Return the scores within the box, and count a batch in which nothing can be compared."""
+        if self.strict:
+            raise ValueError(
+                f"a batch of {len(group)} rows has nothing to compare: its group codes are "
+                f"{np.unique(group, axis=0).tolist()}; use stratified batches, or strict=False to clip and count"
+            )
+        self.counts["one_group"] += 1
+        return self._clip(score)
+
+    def _clip(self, score: Tensor) -> Tensor:
+        """Return the scores within the box, as a projection without constraints gives them."""
+        return project_parity(
+            score, np.zeros(score.numel(), dtype=np.int64), lower=self.box.lower, upper=self.box.upper
+        )
+
+
+class _Call(NamedTuple):
+    """What the autograd function needs to know of one call besides its tensors."""
+
+    solve: Callable[[Array, Optional[Array]], Solution]
+    code: Optional[Codes]
+    box: Box
+
+
+class _Project(torch.autograd.Function):
+    """Forward through a solver, backward through the linear map that the solution is nearby."""
+
+    @staticmethod
+    def forward(ctx: Any, score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
+        solution = call.solve(_array(score).reshape(-1), None if offset is None else _array(offset))
+        ctx.solution, ctx.call, ctx.given = solution, call, (epsilon, offset)
+        return _like(_within(solution.value, call.box, score.dtype), score)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
+        call = ctx.call
+        pull = pull_back(ctx.solution, call.code, call.box, _array(gradient).reshape(-1))
+        by_epsilon, by_offset = ctx.needs_input_grad[1:3]
+        return (
+            _like(pull.score, gradient),
+            _totals(pull.right * pull.slope, pull.active, ctx.given[0]) if by_epsilon else None,
+            _totals(pull.right, pull.active, ctx.given[1]) if by_offset else None,
+            None,
+        )
+
+
+def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
+    """Return the sum of the active constraints' parts for each element of a tensor, or of all for its only one."""
+    place = active if like.numel() > 1 else np.zeros_like(active)
+    total = np.bincount(place, weights=parts, minlength=like.numel())
+    return _like(total, like)
+
+
+def _like(values: np.ndarray[Any, Any], tensor: Tensor) -> Tensor:
+    """Return the values as a tensor of another's shape, type and device."""
+    return torch.from_numpy(values.reshape(tensor.shape)).to(tensor.device, tensor.dtype)
+
+
+def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
+    if score.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"score is {score.dtype}; the projection takes float32 and float64")
+    if score.ndim != 1 and score.shape[1:] != (1,):
+        raise ValueError(f"score has shape {tuple(score.shape)}; it must be (n,) or (n, 1)")
+    projected: Tensor = _Project.apply(score, epsilon, offset, call)  # type: ignore[no-untyped-call]
+    return projected
+
+
+def _array(values: Any) -> np.ndarray[Any, Any]:
+    """Return a tensor's values, or anything that NumPy understands, as an array; nothing is copied on the CPU."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def _codes(group: Any, score: Tensor) -> Codes:
+    code = _array(group)
+    code = code.reshape(-1) if code.ndim == 2 and code.shape[1] == 1 else code
+    if code.ndim != 1 or len(code) != score.numel():
+        raise ValueError(f"group has shape {code.shape} but there are {score.numel()} scores; every row needs one code")
+    if len(code) and code.dtype.kind not in "iub":
+        raise ValueError(f"group holds {code.dtype}; it must hold whole-number codes")
+    return code.astype(np.int64, copy=False)
+
+
+def _tolerances(epsilon: Number, count: int) -> list[float]:
+    """Return one epsilon for each contrast after checking them."""
+    given = [epsilon] if isinstance(epsilon, (int, float)) else np.ravel(_array(epsilon)).tolist()
+    if len(given) not in (1, count):
+        raise ValueError(f"there are {len(given)} epsilons but {count} contrasts; give one for all, or one for each")
+    if not all(0 <= value < math.inf for value in given):  # false for NaN too
+        raise ValueError(f"epsilon is {', '.join(map(str, given))}; it must be a number, 0 or more")
+    return given * count if len(given) == 1 else given
+
+
+def _within(value: Array, box: Box, dtype: torch.dtype) -> np.ndarray[Any, Any]:
+    """Return the outputs in the tensors' type; where that has no such bound, the next number inside the box is one."""
+    if dtype == torch.float64:
+        return value.astype(np.float64, copy=False)
+    single = value.astype(np.float32)
+    lower, upper = np.float32(box.lower), np.float32(box.upper)
+    if float(lower) != box.lower or float(upper) != box.upper:
+        lower = np.nextafter(lower, np.float32(math.inf)) if float(lower) < box.lower else lower
+        upper = np.nextafter(upper, np.float32(-math.inf)) if float(upper) > box.upper else upper
+        np.clip(single, lower, upper, out=single)
+    return single

@@ -1,0 +1,10 @@
+"""The nearest scores that satisfy affine fairness constraints, exactly and in a few passes over the rows.
+
+    minimise |y - score|^2  subject to  lower <= y_i <= upper  and  |c_k . y - d_k| <= epsilon_k
+
+- ``cells``: exact totals of clipped, shifted scores; ``root``: one contrast, one multiplier
+- ``parity``: the range of the group means of any number of groups; ``contrasts``, ``joint``, ``general``: anything else
+- ``penalty``: the same with a price on the constraint instead
+
+Everything here is NumPy on 64-bit numbers; ``fairbench.api.projection`` has the differentiable functions on tensors.
+"""

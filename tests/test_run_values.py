@@ -1,0 +1,78 @@
+"""What a scenario measures itself stands beside the metrics' values, and survives rescoring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from fairbench.cells import DONE, FAILED
+from fairbench.components import Outcome
+from fairbench.data import Predictions
+from fairbench.export import rescored
+from fairbench.files import DataSource
+from fairbench.plugins import load_plugins
+from fairbench.registry import Plugin
+from fairbench.results import Results
+from fairbench.run import CellRunner, Workbench, run_cell
+from fairbench.store import FILE_NAME, Store
+from fairbench.suite import Suite, plan
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Measure two things at two steps, one of them without a number."""
+
+    name: ClassVar[str] = "counts"
+    clash: bool = False
+
+    def run(self, split, method, seed) -> Iterator[Outcome]:
+        for step in (0, 1):
+            made = {point: Predictions(np.ones(len(split.test))) for point in ("a", "b")}
+            values = {"rows_seen": 10.0 * step, "nothing": float("nan")}
+            yield Outcome(split.test, made, "b", step, values={"accuracy": 1.0} if self.clash else values)
+
+
+@pytest.fixture(scope="module")
+def registry():
+    registry, _ = load_plugins()
+    registry.add(Plugin("counts", "local file", ""), {"scenarios": [Counts]})
+    return registry
+
+
+def measured(registry, scenario="counts"):
+    (cell,) = plan(Suite("x", ("synthetic[rows=300]",), ("constant",), (scenario,), ("accuracy",), repeats=1), registry)
+    runner = CellRunner(DataSource(None, offline=True))
+    return run_cell(cell, Workbench(registry, runner.source))
+
+
+def test_a_scenarios_values_are_those_of_the_chosen_point_and_all_rows(registry):
+    record = measured(registry).record
+    assert record.status == DONE, record.reason
+    own = [value for value in record.values if value.metric != "accuracy"]
+    assert [(value.step, value.point, value.group, value.metric, value.value) for value in own] == [
+        (0, "b", "", "rows_seen", 0.0),
+        (0, "b", "", "nothing", None),
+        (1, "b", "", "rows_seen", 10.0),
+        (1, "b", "", "nothing", None),
+    ]
+    assert own[1].reason == "the scenario measured nan"
+
+
+def test_a_value_may_not_have_a_metrics_name(registry):
+    record = measured(registry, "counts[clash=true]").record
+    assert record.status == FAILED
+    assert "scenario counts measured accuracy, but a metric has that name" in record.reason
+
+
+def test_rescoring_keeps_what_no_metric_can_measure(registry, tmp_path):
+    result = measured(registry)
+    with Store(tmp_path / FILE_NAME, create=True) as store:
+        store.add(result)
+    results = Results([result.record], {}, 1, {})
+    (record,) = rescored(results, tmp_path, registry, "selection_rate").records
+    names = {value.metric for value in record.values}
+    assert names == {"rows_seen", "nothing", "selection_rate"}
