@@ -228,7 +228,15 @@ class Adapted:
         return module
 
 
-def unroll(model: nn.Module, loss: Loss, *, steps: int, lr: float, first_order: bool = False) -> Adapted:
+def unroll(
+    model: nn.Module,
+    loss: Loss,
+    *,
+    steps: int,
+    lr: float,
+    first_order: bool = False,
+    after_step: Callable[[nn.Module], None] | None = None,
+) -> Adapted:
     """Return the model after inner steps of gradient descent, theta <- theta - lr * grad loss(theta).
 
     ``backward()`` on a loss of the result adds to ``.grad`` of the model's own parameters, which stay as they are.
@@ -241,6 +249,9 @@ def unroll(model: nn.Module, loss: Loss, *, steps: int, lr: float, first_order: 
         first_order: take the derivative of the end by the start for the identity, so that the gradient of a loss at the
             adapted weights arrives at the model's parameters unchanged (first-order MAML). Nothing flows through the
             inner loop then, and so no gradient reaches what ``loss`` itself depends on.
+        after_step: called with the functional model after each step, e.g. to move a multiplier that ``loss`` reads.
+            What it computes stays in the graph, but the next step takes it as given: that gradient is by the weights in
+            ``loss`` alone, as in primal-dual methods.
 
     References:
         Finn, Abbeel and Levine (2017), Model-agnostic meta-learning, eq. 1 and section 5.2 (first order).
@@ -249,7 +260,11 @@ def unroll(model: nn.Module, loss: Loss, *, steps: int, lr: float, first_order: 
     loop = higher.innerloop_ctx(model, optimizer, copy_initial_weights=False, track_higher_grads=not first_order)
     with loop as (functional, inner):
         for _ in range(steps):
+            if after_step is not None:  # other tensors of the same values, on which nothing computed so far depends
+                functional.update_params([weight.view_as(weight) for weight in functional.fast_params])
             inner.step(loss(functional))
+            if after_step is not None:
+                after_step(functional)
     if first_order:
         # higher cuts the graph at every step, which leaves the end a leaf of its own: tie it to the start again, with
         # derivative one. p - p.detach() is exactly 0, so that the adapted weights keep their bits.
