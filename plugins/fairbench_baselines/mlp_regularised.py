@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from fairbench.api import Fitted, NotApplicable, Samples, hookimpl, parameter
 from fairbench.api import seed as derive_seed
-from fairbench.api.torch import Batch, Loss, as_batch, mlp, predictor, train_model
+from fairbench.api.torch import Batch, Loss, as_batch, minibatches, mlp, predictor, train_model
 
 from ._mlp import Network
 
@@ -69,18 +69,18 @@ class RegularisedMLP(Network):
         rows, label = as_batch(train), train.schema.favorable_label
         model = mlp(rows.n_features, self.hidden, self.activation, seed=seed)
         order = torch.Generator().manual_seed(derive_seed("batches", seed))
-        optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
         counted = self._counted(rows, label)
 
         def step(epoch: int) -> dict[str, float]:
-            total = 0.0
-            for part in torch.randperm(len(rows), generator=order).split(self.batch_size or len(rows)):
-                loss = self._objective(model(rows.X[part]), rows.y[part], counted[part], label)
+            total = torch.zeros(())
+            for features, labels, part in minibatches(rows, self.batch_size, order, counted):
+                loss = self._objective(model(features), labels, part, label)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                total += float(loss.detach()) * len(part)
-            return {"training_loss": total / len(rows)}
+                total += loss.detach() * len(labels)
+            return {"training_loss": float(total) / len(rows)}
 
         curves = train_model(
             model, step, self._validation_loss(as_batch(validation), label), epochs=self.epochs, patience=self.patience
