@@ -5,8 +5,9 @@ Slack, Friedler & Givental, Fairness warnings and Fair-MAML: learning fairly wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 
@@ -41,6 +42,9 @@ class FairMAML(Sampled):
     """
 
     name = "fair_maml"
+    grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
+        {"gamma": gamma, "inner_lr": lr} for gamma in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0) for lr in (0.05, 0.4)
+    )
 
     gamma: float = parameter(0.5, "weight of the fairness term; 0 is MAML", source="own, in the grid 0 to 4", minimum=0)
     criterion: str = parameter(

@@ -5,8 +5,9 @@ Zhao, Chen & Thuraisingham, Fairness-aware online meta-learning (KDD 2021).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -44,6 +45,12 @@ class FFML(Stream):
     """
 
     name = "ffml"
+    grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
+        {"criterion": criterion, "bound": bound, "dual_lr": lr, "outer_dual_lr": lr}
+        for criterion in ("demographic_parity", "equalized_odds")
+        for bound in (0.01, 0.05, 0.1)
+        for lr in (0.01, 0.1)
+    )
 
     variant: str = parameter("paper", "follow the paper, or the mechanics of its code", choices=("paper", "code"))
     criterion: str = parameter(

@@ -5,7 +5,9 @@ Finn, Rajeswaran, Kakade & Levine, Online meta-learning (ICML 2019), as the base
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from fairbench.api import Schema, hookimpl, parameter
 
@@ -30,6 +32,9 @@ class MaskedFTML(Stream):
     """
 
     name = "m_ftml"
+    grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
+        {"inner_lr": inner, "outer_lr": outer} for inner in (0.01, 0.1) for outer in (1e-3, 1e-2)
+    )
 
     variant: str = parameter(
         "ftml", "follow the paper, or the mechanics of the code of FFML's authors", choices=("ftml", "code")
