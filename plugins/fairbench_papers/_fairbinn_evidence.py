@@ -60,21 +60,21 @@ def lower_loss(records: Sequence[Record]) -> Evidence:
 def _reading(constant: float) -> list[str]:
     targets = ", ".join(f"{target:g}" for target in TARGETS)
     return [
-        "Theorem 9 speaks of the loss that is minimised, without the fairness loss, on the training part; that of the "
+        "Theorem 9 speaks of the loss that is minimised, without the fairness loss, on the training part. That of the "
         "test part is shown beside it, since layers that hardly move overfit less. Networks, first weights, batches, "
-        "epochs and learning rates are the same for all three methods. Differences are taken within repeats, at equal "
-        "eta (the mean over all weights) and, because the run with the lower loss may simply be less fair, at equal "
-        f"gaps in mean score: at {targets}, interpolated between a method's runs, where both methods span them (none in common: "
-        "they never do).",
-        f"Supported takes lower losses at both, not supported higher ones at either, by one-sided sign tests over "
-        f"repeats at the {LEVEL:.0%} level, which fewer than five repeats cannot reach; all else is inconclusive. "
-        "Nothing is concluded from the theorem itself.",
-        f"The area under a front (hyper-volume) reaches up from the constant prediction's accuracy, {constant:.3f}, "
-        f"and down from a gap of {WORST_GAP:g}; which weights make the front is chosen on validation, their accuracy and "
-        f"gap are those of the test part. Runs that select less than {TRIVIAL_RATE:.0%} or more than "
-        f"{1 - TRIVIAL_RATE:.0%} of the people are trivial: they take part in no front and stand for no gap. Seconds "
-        "are those of the whole cell (preparation, validation after every epoch and metrics included) by its epochs, "
-        "the median over runs.",
+        "epochs and learning rates are the same for all three methods.",
+        "Differences are taken within repeats: at equal eta (the mean over all weights) and, because the run with the "
+        f"lower loss may simply be less fair, at equal gaps in mean score. These are {targets}, interpolated between a "
+        "method's runs; a gap that one of the two methods does not span in a repeat is left out.",
+        "Supported takes a lower loss at equal eta and at equal gaps, not supported a higher one at either, by "
+        f"one-sided sign tests over repeats at the {LEVEL:.0%} level, which fewer than five repeats cannot reach. All "
+        "else is inconclusive. Nothing is concluded from the theorem itself.",
+        f"The area under a front (hyper-volume) counts accuracy above the constant prediction's {constant:.3f} and "
+        f"gaps below {WORST_GAP:g}. Which weights make the front is chosen on validation; their accuracy and gap are "
+        f"those of the test part. Runs that select less than {TRIVIAL_RATE:.0%} or more than {1 - TRIVIAL_RATE:.0%} of "
+        "the people are trivial: they take part in no front and stand for no gap.",
+        "Seconds are those of the whole cell (preparation, validation after every epoch and metrics included) by its "
+        "epochs, the median over runs.",
     ]
 
 
