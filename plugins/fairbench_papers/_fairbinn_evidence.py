@@ -21,7 +21,7 @@ from fairbench_papers._fairbinn_claim import (
     verdict,
 )
 
-BASELINE, BILEVEL = "lagrangian_dp", ("fairbinn_coupled", "fairbinn")
+BASELINE, BILEVEL = "lagrangian_dp", {"fairbinn_coupled": "as released", "fairbinn": "as printed"}
 WORST_GAP = 0.25  # of the area under a front
 LOSSES = {"training": lambda run: run.training_bce, "test": lambda run: run.test_bce}
 Rows = list[dict[str, str]]
@@ -43,9 +43,11 @@ def lower_loss(records: Sequence[Record]) -> Evidence:
         raise Undefined("no constant prediction was run")
     floor = float(np.mean(constant))
     verdicts, differences = _compare(series)
-    text = ", ".join(f"{verdicts['training', label]} for {label}" for label in series if label != BASELINE)
+    text = ", ".join(
+        f"{verdicts['training', name]} {form} ({name})" for name, form in BILEVEL.items() if name in series
+    )
     return Evidence(
-        f"{text} (training loss)",
+        f"{text}; of the training loss",
         _reading(floor),
         {
             "Means over repeats of the cross-entropy without the fairness loss, and of the gap in mean score": _losses(
@@ -133,7 +135,7 @@ def _losses(series: Mapping[str, Sequence[Run]]) -> Rows:
 def _compare(series: Mapping[str, Sequence[Run]]) -> tuple[dict[tuple[str, str], str], Rows]:
     """Return the verdict for each loss and bilevel method, and a row for each."""
     verdicts, rows = {}, []
-    for label in (label for label in series if label != BASELINE):
+    for label in (label for label in BILEVEL if label in series):
         for name, loss in LOSSES.items():
             equal = [compared(series[label], series[BASELINE], loss) for compared in (at_equal_eta, at_equal_gap)]
             verdicts[name, label] = verdict(*equal)
