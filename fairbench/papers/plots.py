@@ -109,7 +109,7 @@ def draw_trade_off(
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         named = {name: handle for axes in grid for handle, name in zip(*axes.get_legend_handles_labels())}
-        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2)
+        figure.legend([*named.values()], [*named], loc="outside lower center", ncols=2)
         _entitle(figure, title)
         _save(figure, stem)
 
