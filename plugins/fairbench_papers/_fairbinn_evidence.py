@@ -70,7 +70,8 @@ def _reading(constant: float) -> list[str]:
         "method's runs; a gap that one of the two methods does not span in a repeat is left out.",
         "Supported takes a lower loss at equal eta and at equal gaps, not supported a higher one at either, by "
         f"one-sided sign tests over repeats at the {LEVEL:.0%} level, which fewer than five repeats cannot reach. All "
-        "else is inconclusive. Nothing is concluded from the theorem itself.",
+        "else is inconclusive. The repeats' splits overlap, which sign tests do not correct for. Nothing is concluded "
+        "from the theorem itself.",
         f"The area under a front (hyper-volume) counts accuracy above the constant prediction's {constant:.3f} and "
         f"gaps below {WORST_GAP:g}. Which weights make the front is chosen on validation; their accuracy and gap are "
         f"those of the test part. Runs that select less than {TRIVIAL_RATE:.0%} or more than {1 - TRIVIAL_RATE:.0%} of "
