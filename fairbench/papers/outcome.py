@@ -62,7 +62,7 @@ class Outcome:
             for table, grids in reproduction.tables
         )
         judgements = tuple(
-            judge_claim(claim, grid, measurements)
+            judge_claim(claim, grid, measurements, reproduction.paper.tests)
             for claim in reproduction.published.claims
             for grid in reproduction.grids
             if grid.table.name == claim.table
@@ -112,7 +112,7 @@ def _lines(origin: str, table: str, dataset: str, protocol: str, row: MeasuredRo
             "dataset": dataset,
             "protocol": protocol,
             "row": row.label,
-            "metric": comparison.column.metric,
+            "metric": comparison.column.quantity,
             "group": comparison.column.group,
             "step": comparison.column.step,
             "origin": origin,

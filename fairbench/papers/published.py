@@ -7,14 +7,17 @@
     optional_methods = ["fair_maml"]        # left out, with the reason, where they are not installed
     recomputed = "from what"                # only where the numbers are not the paper's: they are then never called so
 
-    [columns]                               # short name -> metric, for a group if need be; all numbers are fractions
+    [columns]                               # short name -> metric, for a group if need be; rates and gaps are fractions
     accuracy = "accuracy"
     theirs = { metric = "accuracy", group = "female", heading = "accuracy of women" }
-    loss = { value = "generator_loss", heading = "loss" }   # what the scenario measures itself
+    loss = { diagnostic = "training_bce" }  # the last value of a curve that the method records while training
+    time = { seconds_per = "training_bce", heading = "seconds per epoch" }  # the cell's, by the length of a curve
+    share = { value = "population_kl", heading = "KL of samples" }  # what the scenario measures itself
 
     [tables.table1]
     title = "what it shows"
     columns = ["accuracy", "theirs"]
+    otherwise = "not reported"              # for a column that a row leaves out; without it every row gives them all
     rows = [
       { dataset = "adult", method = "mlp", label = "baseline", accuracy = 0.82, theirs = "not reported" },
       { dataset = "adult", method = "faalgrad[inner_steps=10]", accuracy = [0.52, 0.07], theirs = 0.6,
@@ -32,13 +35,19 @@
     compare = [{ method = "faalgrad[inner_steps=1|10]", against = "mlp" }]   # scenario, against_scenario: as in rows
     step = 10                               # else the last one
 
+    [claims.cheaper]
+    text = "FaAlGrad's loss is lower wherever it is as fair."
+    table = "table1"
+    test = "equal_gaps"                     # the paper's plugin brings it (``Paper.tests``)
+
 A number is a mean, or [mean, spread]; a text says why there is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Optional
 
 from fairbench.cells import Choice
@@ -49,28 +58,34 @@ from fairbench.registry import Registry
 
 FILE = "published.toml"
 LOWER, HIGHER = "lower", "higher"
+KINDS = METRIC, VALUE, DIAGNOSTIC, SECONDS_PER = "metric", "value", "diagnostic", "seconds_per"
 
 
 @dataclass(frozen=True)
 class Column:
-    """What is measured: a metric, over all rows or (``group`` not empty) within a group.
+    """What is measured; two columns are equal if they measure the same.
 
     Args:
-        metric: its name, or that of a value which the scenario measures itself.
-        group: a group's name.
+        metric: name of the metric, of the curve, or of the scenario's value.
+        group: of a metric, the group within which it is taken; empty for all rows.
         heading: for tables.
-        step: of the scenario (a generation); None for its last.
+        kind: ``metric``; ``value``, a number that the scenario measures itself; ``diagnostic``, the last value of a
+            curve recorded while training; or ``seconds_per``, the cell's seconds by the number of the curve's values.
+        step: of metrics and values, the scenario's step (a generation); None for its last.
     """
 
     metric: str
     group: str = ""
-    heading: str = ""
+    heading: str = field(default="", compare=False)
+    kind: str = METRIC
     step: Optional[int] = None
 
     @property
-    def place(self) -> tuple[str, str, Optional[int]]:
-        """Return what tells it from other columns, whatever their headings."""
-        return self.metric, self.group, self.step
+    def quantity(self) -> str:
+        """Return what is measured in words: the metric's name, or what is done with which curve."""
+        return {DIAGNOSTIC: f"last {self.metric}", SECONDS_PER: f"seconds per {self.metric}"}.get(
+            self.kind, self.metric
+        )
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says of its table: ``method`` has lower (or higher) values than ``against`` in every pair."""
+    """What a paper says of its table: ``method`` has lower (or higher) values than ``against`` in every pair.
+
+    Or whatever the paper's own ``test`` of that name judges; then there are no columns and no pairs.
+    """
 
     name: str
     text: str
@@ -132,6 +150,7 @@ class Claim:
     expected: str
     pairs: tuple[Pair, ...]
     where: str
+    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,9 +187,8 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
     tables = {name: _table(name, node, columns, names) for name, node in top.children("tables").items()}
     if not tables:
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
-    overall = {column.metric: column for column in columns.values() if not column.group}
-    known = {**columns, **overall}
-    claims = tuple(_claim(name, node, tables, known, names) for name, node in top.children("claims").items())
+    read_claim = partial(_claim, tables=tables, columns=columns, names=names, tests=list(paper.tests))
+    claims = tuple(read_claim(name, node) for name, node in top.children("claims").items())
     return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""))
 
 
@@ -202,8 +220,8 @@ class _Names:
 
     def column(self, node: Node, column: Column) -> Column:
         registry = self.registry
-        if registry is None:
-            return column
+        if registry is None or column.kind != METRIC:
+            return column if column.heading else replace(column, heading=column.quantity)
         metric = named(lambda: registry.metric(column.metric), node.where)
         if column.group and not metric.by_group:
             raise PaperError(f"{node.where}: {column.metric} is not measured by group; leave group out")
@@ -211,7 +229,7 @@ class _Names:
         return replace(column, heading=column.heading or " of ".join(filter(None, [label, column.group])))
 
     def check_range(self, node: Node, column: Column, value: float) -> None:
-        if self.registry is None or column.metric not in self.registry.names("metrics"):
+        if self.registry is None or column.kind != METRIC:
             return
         low, high = self.registry.metric(column.metric).range
         if not low <= value <= high:
@@ -231,17 +249,22 @@ def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
     names = _Names(registry, ())
     for name, value in node.table.items():
         given = Node({"metric": value} if isinstance(value, str) else node.get(name, dict), f"{node.where}.{name}")
-        given.only(["metric", "value", "group", "heading"])
-        if "value" in given.table:
-            columns[name] = Column(given.get("value", str), heading=given.get("heading", str))
-        else:
-            column = Column(given.get("metric", str), given.get("group", str, ""), given.get("heading", str, ""))
-            columns[name] = names.column(given, column)
+        given.only([*KINDS, "group", "heading"])
+        kinds = [kind for kind in KINDS if kind in given.table]
+        if len(kinds) != 1:
+            raise PaperError(
+                f"{given.where} gives {' and '.join(kinds) or 'nothing to measure'}; "
+                f"give one of {', '.join(KINDS[:-1])} and {KINDS[-1]}"
+            )
+        if "group" in given.table and kinds != [METRIC]:
+            raise PaperError(f"{given.where}: a {kinds[0]} is not measured by group; leave group out")
+        texts = (given.get(kinds[0], str), given.get("group", str, ""), given.get("heading", str, ""))
+        columns[name] = names.column(given, Column(*texts, kind=kinds[0]))
     return columns
 
 
 def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) -> Table:
-    node.only(["title", "columns", "steps", "rows", "notes"])
+    node.only(["title", "columns", "steps", "otherwise", "rows", "notes"])
     chosen = node.texts("columns")
     for column in chosen:
         if column not in columns:
@@ -253,7 +276,10 @@ def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) 
     for step in steps:
         if not isinstance(step, int) or step < 0:
             raise PaperError(f"{node.where}: steps holds {step!r}; a step is a whole number, the first one is 0")
-    rows = tuple(_row(row, {column: columns[column] for column in chosen}, steps, names) for row in node.rows("rows"))
+    if steps and any(columns[column].kind not in (METRIC, VALUE) for column in chosen):
+        raise PaperError(f"{node.where}: a curve has no steps; remove steps, or its columns")
+    otherwise, given = node.get("otherwise", str, ""), {column: columns[column] for column in chosen}
+    rows = tuple(_row(row, given, steps, otherwise, names) for row in node.rows("rows"))
     if not rows:
         raise PaperError(f"{node.where} has no rows; add e.g. {{dataset = 'adult', method = 'mlp', ...}}")
     title, notes = node.get("title", str), node.texts("notes", [])
@@ -266,7 +292,7 @@ def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
     return [replace(column, step=step, heading=f"{column.heading}, step {step}") for step in steps] or [column]
 
 
-def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], names: _Names) -> Row:
+def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: _Names) -> Row:
     described = " ".join(str(node.table[key]) for key in ("dataset", "method", "scenario") if key in node.table)
     node = Node(node.table, f"{node.where} ({described})")
     node.only(["dataset", "method", "scenario", "label", "uncertain", *columns])
@@ -275,6 +301,9 @@ def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], names:
         if column not in columns:
             raise PaperError(f"{node.where}: uncertain names {column!r}, which is not among {', '.join(columns)}")
     dataset, method = names.dataset(node, node.choice("dataset")), names.method(node, node.choice("method"))
+    if otherwise:
+        missing = [otherwise] * len(steps) if steps else otherwise
+        node = Node({**dict.fromkeys(columns, missing), **node.table}, node.where)
     numbers = tuple(
         _number(node, name, value, column, name in uncertain, names)
         for name, column in columns.items()
@@ -313,22 +342,37 @@ def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, 
     return Number(float(parts[0]), float(parts[1]) if len(parts) == 2 else None, uncertain)
 
 
-def _claim(name: str, node: Node, tables: Mapping[str, Table], known: Mapping[str, Column], names: _Names) -> Claim:
-    """Return a claim; its metrics are names of columns or of metrics."""
-    node.only(["text", "source", "table", "metrics", "step", "expected", "compare"])
-    table, expected = node.get("table", str), node.get("expected", str)
+def _claim(
+    name: str,
+    node: Node,
+    tables: Mapping[str, Table],
+    columns: Mapping[str, Column],
+    names: _Names,
+    tests: Sequence[str],
+) -> Claim:
+    table, text, source = node.get("table", str), node.get("text", str), node.get("source", str, "")
     if table not in tables:
         raise PaperError(f"{node.where}: table is {table!r}; it must be one of {', '.join(tables)}")
+    if "test" in node.table:
+        node.only(["text", "source", "table", "test"])
+        test = node.get("test", str)
+        if test not in tests:
+            known = ", ".join(tests) or "none"
+            raise PaperError(
+                f"{node.where}: no test is named {test!r}{did_you_mean(test, tests)} (Paper.tests: {known})"
+            )
+        return Claim(name, text, source, table, (), "", (), node.where, test)
+    node.only(["text", "source", "table", "metrics", "step", "expected", "compare"])
+    expected = node.get("expected", str)
     if expected not in (LOWER, HIGHER):
         raise PaperError(f"{node.where}: expected is {expected!r}; it must be {LOWER!r} or {HIGHER!r}")
-    metrics = node.texts("metrics")
+    equal = {column: column for column in columns.values()}  # equal ones have the paper's heading
     steps = [node.get("step", int)] if "step" in node.table else []
-    columns = tuple(
-        at for metric in metrics for at in _at_steps(known.get(metric) or names.column(node, Column(metric)), steps)
-    )
+    asked = [(short, Column(short)) for short in node.texts("metrics")]
+    meant = [columns.get(short) or equal.get(column) or names.column(node, column) for short, column in asked]
+    compared = tuple(at for column in meant for at in _at_steps(column, steps))
     pairs = tuple(pair for row in node.rows("compare") for pair in _pairs(row, names))
-    text, source = node.get("text", str), node.get("source", str, "")
-    return Claim(name, text, source, table, columns, expected, pairs, node.where)
+    return Claim(name, text, source, table, compared, expected, pairs, node.where)
 
 
 def _pairs(node: Node, names: _Names) -> list[Pair]:

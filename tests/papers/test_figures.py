@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -38,6 +39,15 @@ def panel(title):
     series = [[Dot(0.05, 0.6, 0.01, 0.02, "0.2"), Dot(0.08, 0.61, 0.01, 0.02, "0.3"), Dot(0.081, 0.611, text="0.4")]]
     curve = [Dot(0.02, 0.55, text="0.1"), Dot(0.2, 0.7, text="0.5"), Dot(0.9, 0.5, text="1.0")]
     return Panel(title, 0.54, Dot(0.2, 0.7), curve, series, [[Dot(0.04, 0.59)]])
+
+
+def test_a_trade_off_without_published_points_or_curve_does_not_speak_of_them(tmp_path):
+    bare = dataclasses.replace(panel("d"), published=[[]], curve=[])
+    draw_trade_off([bare], ["ours"], "sweep", "some gap", "What it shows", tmp_path / "f")
+    drawn = (tmp_path / "f.svg").read_text()
+    assert "<!-- ours (± standard deviation) -->" in drawn
+    assert "as published" not in drawn
+    assert "sweep" not in drawn
 
 
 @pytest.mark.parametrize("panels", [1, 3])

@@ -16,7 +16,7 @@ from fairbench.papers.drawn import Drawn
 from fairbench.papers.grids import plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN
 from fairbench.papers.outcome import Outcome
-from fairbench.papers.published import read_published
+from fairbench.papers.published import Column, read_published
 from fairbench.plugins import load_plugins
 from fairbench.results import Results
 
@@ -196,7 +196,7 @@ def test_the_recomputed_numbers_of_feedback_loops_are_complete(registry):
     counts = {name: (len(table.rows), len(table.columns)) for name, table in published.tables.items()}
     assert counts == {"colored_mnist": (6, 30), "colored_svhn": (6, 30), "synthetic_share": (8, 6)}
     mnist = {row.label: row.numbers for row in published.tables["colored_mnist"].rows}
-    place = [column.place for column in published.tables["colored_mnist"].columns].index(("accuracy", "", 10))
+    place = published.tables["colored_mnist"].columns.index(Column("accuracy", step=10))
     assert (mnist["seq_class, no reparation"][place].mean, mnist["seq_class, no reparation"][place].spread) == (
         0.893,
         0.02,
