@@ -193,7 +193,7 @@ def _executor(registry: Any, options: dict[str, Any], cells: int) -> Any:
         if len(choices) != 1:
             raise SuiteError(f"--executor names {len(choices)} executors; name one")
         return registry.build("executors", choices[0])
-    workers = min(options["workers"] or len(os.sched_getaffinity(0)), cells)
+    workers = min(options["workers"] or registry.get("executors", "processes")().workers, cells)
     return registry.build("executors", parse_choices(f"processes[workers={workers}]" if workers > 1 else "serial")[0])
 
 

@@ -61,7 +61,10 @@ def verify(names: Sequence[str], data_dir: Path | None, as_json: bool) -> None:
 @data_dir_option
 @offline_option
 def fetch(names: Sequence[str], data_dir: Path | None, offline: bool) -> None:
-    """Download the raw files of NAMES (default: all datasets) that are missing; exit 1 if one cannot be had."""
+    """Download the raw files of NAMES (default: all datasets) that are missing; exit 1 if one cannot be had.
+
+    Where all are meant, those that only a user can bring ('fairbench data add') may be missing.
+    """
     from fairbench.cli_progress import download_progress
     from fairbench.files import DataSource, fetch_all
 
@@ -71,13 +74,33 @@ def fetch(names: Sequence[str], data_dir: Path | None, offline: bool) -> None:
     had_all = True
     for name, outcome in fetched.items():
         if isinstance(outcome, Exception):
-            had_all = False
+            had_all &= not names and any(file.obtain for file in files[name])
             click.echo(f"{name}: {outcome}", err=True)
         else:
             for path in outcome.values():
                 click.echo(f"{name}\t{path}")
     if not had_all:
         raise click.exceptions.Exit(1)
+
+
+@data.command(
+    short_help="Take in raw files that you have.",
+    epilog=examples("fairbench data add health HHP_release3.zip", "fairbench data add adult downloads/adult"),
+)
+@click.argument("name")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to copy to, for --data-dir or FAIRBENCH_DATA.  [default: the user's cache]",
+)
+def add(name: str, source: Path, into: Path | None) -> None:
+    """Copy the raw files of NAME out of SOURCE, a folder or a zip, if all are there and have the right digests."""
+    from fairbench.adding import add_files
+    from fairbench.files import cache_dir
+
+    for path in add_files(_files((name,))[name], source, into or cache_dir()):
+        click.echo(f"{name}\t{path}")
 
 
 @data.command(
@@ -94,7 +117,8 @@ def path(name: str, data_dir: Path | None) -> None:
     for row in rows:
         click.echo(row["path"] or cache_dir() / row["file"])
         if row["state"] != SOUND:
-            click.echo(f"{row['file']} is {row['state']}; 'fairbench data fetch {name}' gets it", err=True)
+            advice = row["obtain"] or f"'fairbench data fetch {name}' gets it"
+            click.echo(f"{row['file']} is {row['state']}; {advice}", err=True)
     if any(row["state"] != SOUND for row in rows):
         raise click.exceptions.Exit(1)
 
@@ -121,6 +145,7 @@ def _rows(names: Sequence[str], data_dir: Path | None, every_copy: bool = False)
     for name, files in _files(names).items():
         for file in files:
             row: dict[str, Any] = {"dataset": name, "file": file.path, "bytes": file.bytes, "expected": file.sha256}
+            row["obtain"] = file.obtain
             copies = list(source.copies(file))
             for copy in copies if every_copy else copies[:1]:
                 state = SOUND if copy.sha256 == file.sha256 else DAMAGED

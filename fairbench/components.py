@@ -87,13 +87,17 @@ class Archive:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A raw file: its path below a data folder, its pinned digest, where it is served, and an archive that holds it."""
+    """A raw file: its path below a data folder, its pinned digest, where it is served, and an archive that holds it.
+
+    A file that may not be passed on is served nowhere: ``obtain`` then tells the user how to get it.
+    """
 
     path: str
     sha256: str
     urls: tuple[str, ...] = ()
     archive: Optional[Archive] = None
     bytes: Optional[int] = None
+    obtain: str = ""
 
 
 class DatasetSpec(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
+Keys = Mapping[str, NDArray[Any]]
 
 
 def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
@@ -40,6 +41,15 @@ def _check_labels(y: NDArray[Any], where: str) -> None:
         )
 
 
+def _check_key(name: str, values: NDArray[Any], where: str) -> None:
+    """Refuse a task key that is neither numbers nor strings, or that is missing in some row."""
+    if values.ndim != 1 or values.dtype.kind not in "biufU":
+        raise DataError(f"{where}: key {name!r} is {values.ndim}-dimensional of {values.dtype}; use numbers or strings")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        row = int(np.isfinite(values).argmin())
+        raise DataError(f"{where}: key {name!r} is {values[row]} in row {row}; every row needs a task")
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A table as its loader returns it: nothing is encoded, scaled or split yet.
@@ -54,6 +64,8 @@ class Dataset:
         sensitive_columns: for an attribute the columns of X that carry the same; they leave X when it is the group.
         missing_values: True if X lacks values on purpose; they are then imputed from the training part.
         notes: sentences that must stand beside every result on these data.
+        keys: (n, m) DataFrame of numbers or strings that name a row's task or cluster (its state, say), the default
+            first; None if there are none. A key is no feature, and one that carries the group leaves with it.
     """
 
     name: str
@@ -65,9 +77,10 @@ class Dataset:
     sensitive_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing_values: bool = False
     notes: tuple[str, ...] = ()
+    keys: Optional[pd.DataFrame] = None
 
     def __post_init__(self) -> None:
-        """Check shapes, labels, groups and missing values."""
+        """Check shapes, labels, groups, missing values and keys."""
         n = len(self.X)
         if n == 0:
             raise DataError(f"{self.name}: X has no rows")
@@ -92,6 +105,32 @@ class Dataset:
                 seen = self.protected_group.get(attribute)
                 raise DataError(f"{self.name}: protected_group of {attribute!r} is {seen!r}; its groups are {groups}")
         self._check_features()
+        self._check_keys()
+
+    def _check_keys(self) -> None:
+        if self.keys is None:
+            return
+        _check_length("keys", len(self.keys), len(self.X), self.name)
+        for name, missing in self.keys.isna().sum().items():
+            if missing:
+                raise DataError(
+                    f"{self.name}: key {name!r} is missing in {missing} of {len(self.X)} rows; every row needs a task"
+                )
+        for name, values in self.key_arrays().items():
+            _check_key(name, values, self.name)
+
+    def key_arrays(self, without: Collection[str] = ()) -> Keys:
+        """Return the task keys but those named, each (n,): numbers as they are, all else as strings."""
+        if self.keys is None:
+            return {}
+        types = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
+        columns = {name: self.keys[name] for name in self.keys.columns if name not in without}
+        return {
+            name: values.to_numpy(dtype=types[values.dtype.kind])
+            if values.dtype.kind in types
+            else values.astype(str).to_numpy(dtype=np.str_)
+            for name, values in columns.items()
+        }
 
     def _check_features(self) -> None:
         for column in self.X.columns:
@@ -135,13 +174,13 @@ class Schema:
     favorable_label: int = 1
 
 
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """What a predictor sees of n rows: X (n, d) float32 and group (n,) codes, read-only; never the labels."""
+class _Rows:
+    """What Inputs and Samples share; without fields of its own, so that each of them can order its fields."""
 
     X: Floats
     group: Integers
     schema: Schema
+    keys: Keys
 
     def __post_init__(self) -> None:
         """Check shapes and values, and freeze the arrays."""
@@ -158,6 +197,11 @@ class Inputs:
             raise DataError(f"group codes run to {self.group.max()} but only {len(self.schema.group_names)} are named")
         object.__setattr__(self, "X", _frozen(self.X, np.float32))
         object.__setattr__(self, "group", _frozen(self.group, np.int64))
+        keys = {name: _frozen(values) for name, values in self.keys.items()}
+        for name, values in keys.items():
+            _check_key(name, values, "inputs")
+            _check_length(f"key {name!r}", len(values), len(self.X), "inputs")
+        object.__setattr__(self, "keys", keys)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -173,12 +217,40 @@ class Inputs:
         """Return a mask (n,) of the protected group's rows."""
         return np.asarray(self.group == self.schema.protected)
 
+    def _selected_keys(self, rows: NDArray[Any]) -> Keys:
+        return {name: values[rows] for name, values in self.keys.items()}
+
 
 @dataclass(frozen=True, eq=False)
-class Samples(Inputs):
-    """Inputs with their labels y (n,) in {0, 1}."""
+class Inputs(_Rows):
+    """What a predictor sees of n rows, read-only; never the labels.
 
+    Args:
+        X: (n, d) float32 features.
+        group: (n,) group codes.
+        schema: the names of features and groups.
+        keys: by name, (n,) numbers or strings that say which task or cluster a row belongs to; often there are none.
+    """
+
+    X: Floats
+    group: Integers
+    schema: Schema
+    keys: Keys = field(default_factory=dict)
+
+    def select(self, rows: NDArray[Any]) -> Inputs:
+        """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
+        return Inputs(self.X[rows], self.group[rows], self.schema, self._selected_keys(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(_Rows):
+    """What a method learns from: the fields of ``Inputs``, and their labels y (n,) in {0, 1}."""
+
+    X: Floats
+    group: Integers
+    schema: Schema
     y: Integers
+    keys: Keys = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the labels too."""
@@ -190,11 +262,11 @@ class Samples(Inputs):
     @property
     def inputs(self) -> Inputs:
         """Return the same rows without their labels."""
-        return Inputs(self.X, self.group, self.schema)
+        return Inputs(self.X, self.group, self.schema, self.keys)
 
     def select(self, rows: NDArray[Any]) -> Samples:
         """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
-        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows])
+        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows], self._selected_keys(rows))
 
 
 @dataclass(frozen=True, eq=False)

@@ -161,10 +161,11 @@ class DataSource:
     def _fetch(self, file: DataFile, network: _Network) -> Path:
         reasons: list[str] = []
         path = self._look(file, reasons)
-        if path is None and self.offline:
-            reasons.append("offline, so nothing was downloaded")
-        elif path is None:
-            path = network.download(file, cache_dir(), reasons)
+        if path is None and not file.obtain:
+            if self.offline:
+                reasons.append("offline, so nothing was downloaded")
+            else:
+                path = network.download(file, cache_dir(), reasons)
         if path is None:
             raise NotApplicable(self._absent(file, reasons))
         return path
@@ -172,10 +173,11 @@ class DataSource:
     def _absent(self, file: DataFile, reasons: Sequence[str]) -> str:
         looked = ", ".join(f"{folder} ({place})" for place, folder in self.places())
         said = "; ".join(dict.fromkeys(reasons))  # two addresses of one dead host say the same
-        return (
-            f"{file.path}: not found in {looked}{'; ' if said else ''}{said}; get it with 'fairbench data fetch', put "
-            "it where 'fairbench data path' says, or name its folder with --data-dir or FAIRBENCH_DATA"
+        advice = file.obtain or (
+            "get it with 'fairbench data fetch', put it where 'fairbench data path' says, or name its folder with "
+            "--data-dir or FAIRBENCH_DATA"
         )
+        return f"{file.path}: not found in {looked}{'; ' if said else ''}{said}; {advice}"
 
 
 def fetch_all(

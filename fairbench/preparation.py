@@ -46,7 +46,8 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
         flags, flag_names = _group_features(codes, names, protected)
         X, feature_names = np.hstack([X, flags]), feature_names + flag_names
     schema = Schema(feature_names, names, protected, dataset.favorable_label)
-    return Split(*(Samples(X[rows], codes[rows], schema, dataset.y[rows]) for rows in parts))
+    samples = Samples(X, codes, schema, dataset.y, dataset.key_arrays(without=carried))
+    return Split(*(samples.select(rows) for rows in parts))
 
 
 def _group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...], int]:

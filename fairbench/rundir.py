@@ -107,8 +107,8 @@ def writing(
         raise StoreError(f"{path} cannot be written: {error}; choose another run directory with --out") from error
     try:
         run = _opened(path, suite, cells, available, registry, command)
+        _write(path, run)  # before the store, so that a run killed at any moment is known by its suite
         with Store(path / FILE_NAME, create=True) as store:
-            _write(path, run)
             yield store
             if store.finished() >= {cell.key for cell in cells if str(cell.dataset) in available.digests}:
                 run["sessions"][-1]["finished"] = _now().isoformat()

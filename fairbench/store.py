@@ -23,16 +23,16 @@ from fairbench.errors import StoreError
 FILE_NAME = "results.sqlite"
 FORMAT = 1
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS cells (
+CREATE TABLE cells (
     key TEXT PRIMARY KEY, cell TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, chosen TEXT NOT NULL,
     seconds REAL NOT NULL, cpu_seconds REAL NOT NULL, versions TEXT NOT NULL, diagnostics TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS "values" (
+CREATE TABLE "values" (
     key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, "group" TEXT NOT NULL, metric TEXT NOT NULL,
     value REAL, reason TEXT NOT NULL, PRIMARY KEY (key, step, point, "group", metric)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS truths (
+CREATE TABLE truths (
     key TEXT PRIMARY KEY, n INTEGER NOT NULL, y BLOB NOT NULL, "group" BLOB NOT NULL,
     group_names TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS predictions (
+CREATE TABLE predictions (
     key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, truth TEXT NOT NULL,
     y_pred BLOB NOT NULL, y_score BLOB, decision BLOB, PRIMARY KEY (key, step, point)) WITHOUT ROWID;
 """
@@ -111,15 +111,23 @@ class Store:
         with _explained(path):
             uri = path.absolute().as_uri() + ("?mode=rwc" if create else "?mode=ro")
             self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
-            if create:
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-                self._connection.executescript(_SCHEMA)
-                if self._format() == 0:
-                    self._connection.execute(f"PRAGMA user_version = {FORMAT}")
-            if self._format() != FORMAT:
-                raise StoreError(
-                    f"{path} has format {self._format()}, this fairbench reads format {FORMAT}; run the suite again"
-                )
+            try:
+                self._open(create)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _open(self, create: bool) -> None:
+        """Make the tables of a new store in one step, and refuse a store of another format."""
+        if create:
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            if self._format() == 0:
+                self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
+        seen = self._format()
+        if seen == 0:
+            raise StoreError(f"{self.path} holds nothing yet; its run has only just begun")
+        if seen != FORMAT:
+            raise StoreError(f"{self.path} has format {seen}, this fairbench reads format {FORMAT}; run it again")
 
     def _format(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])

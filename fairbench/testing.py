@@ -132,7 +132,7 @@ def method_predicts_each_row_alone(method: type[Method]) -> None:
     """Predictions permute with the rows, and need no labels."""
     split = example_split()
     inputs, order = split.test.inputs, np.random.default_rng(5).permutation(len(split.test))
-    moved = Inputs(inputs.X[order], inputs.group[order], inputs.schema)
+    moved = inputs.select(order)
     for name, predictor in _fit(method(), split).points.items():
         straight, permuted = predictor(inputs), predictor(moved)
         require(
@@ -172,7 +172,7 @@ def parameters_survive_json(component: type) -> None:
 
 
 def dataset_files_are_pinned(spec: type[DatasetSpec]) -> None:
-    """Every raw file has a full digest and is served over http or https."""
+    """Every raw file has a full digest, and is served over http or https or says how a user gets it."""
     for file in spec.files:
         digests = [file.sha256, *([file.archive.sha256] if file.archive else [])]
         require(all(len(digest) == 64 for digest in digests), f"{file.path}: a sha256 has 64 hexadecimal digits")
@@ -181,6 +181,7 @@ def dataset_files_are_pinned(spec: type[DatasetSpec]) -> None:
             all(url.startswith(("http://", "https://")) for url in urls),
             f"{file.path}: only http and https are fetched",
         )
+        require(bool(urls) != bool(file.obtain), f"{file.path}: give urls or an archive, or else obtain: how to get it")
 
 
 def embedded_dataset_loads_alike(spec: type[DatasetSpec]) -> None:

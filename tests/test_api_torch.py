@@ -272,7 +272,7 @@ def test_predictions_do_not_depend_on_the_order_of_the_rows() -> None:
 # --- Training ---
 
 
-def follow(losses: list[float], *, epochs: int, patience: int) -> tuple[float, dict[str, list[float]]]:
+def follow(losses: list[float], *, epochs: int, patience: int | None) -> tuple[float, dict[str, list[float]]]:
     """Train a single weight that becomes each of the losses in turn; return where it ends, and the curves."""
     model = torch.nn.Linear(1, 1, bias=False)
 
@@ -298,6 +298,16 @@ def test_training_ignores_epochs_without_a_finite_loss_and_fails_if_there_is_no_
     assert follow([4.0, math.nan, 3.0, math.inf, math.nan], epochs=5, patience=2)[0] == 3.0
     with pytest.raises(ArithmeticError, match="validation loss was nan after 2 epochs and never finite"):
         follow([math.inf, math.nan, 1.0], epochs=3, patience=2)
+
+
+def test_without_patience_all_epochs_are_made_and_the_last_weights_are_left() -> None:
+    losses = [1.0, 5.0, math.nan, 4.0]
+    end, curves = follow(losses, epochs=4, patience=None)
+    assert end == 4.0
+    assert len(curves["epoch"]) == 4
+    with pytest.raises(ArithmeticError, match="validation loss was nan after 3 epochs; lower the learning rate"):
+        follow(losses, epochs=3, patience=None)
+    assert follow(losses, epochs=0, patience=None)[1] == {"validation_loss": []}
 
 
 def test_training_steps_in_train_mode_validates_without_gradients_and_uses_one_thread() -> None:

@@ -18,6 +18,7 @@ LAYERS = [
     ["hooks", "results"],
     ["api"],
     ["files", "choices", "preparation", "registry", "store"],
+    ["adding"],
     ["suite", "plugins"],
     ["run"],
     ["rundir", "export"],

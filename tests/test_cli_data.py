@@ -47,7 +47,7 @@ def served(tmp_path):
 
 @pytest.fixture(autouse=True)
 def datasets(served, tmp_path, monkeypatch):
-    """Register two datasets with one file each and one that needs none, with an empty cache."""
+    """Register two datasets with one file each, one that needs none and one that nobody serves; the cache is empty."""
     monkeypatch.setenv("FAIRBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -61,7 +61,9 @@ def datasets(served, tmp_path, monkeypatch):
         return DataFile(f"{name}/{name}.data", hashlib.sha256(GOOD).hexdigest(), (url,), bytes=len(GOOD))
 
     registry = Registry()
+    licensed = DataFile("survey/survey.data", hashlib.sha256(GOOD).hexdigest(), bytes=len(GOOD), obtain="ask its owner")
     members = [dataset("adult", file("adult")), dataset("german", file("german")), dataset("made")]
+    members.append(dataset("survey", licensed))
     registry.add(Plugin("ours", "tests", "1"), {"datasets": members})
     monkeypatch.setattr(fairbench.plugins, "load_plugins", lambda: (registry, registry.problems))
     return registry
@@ -89,7 +91,7 @@ def rows(*arguments):
 def test_list_tells_where_each_file_is(tmp_path):
     theirs = put(tmp_path / "theirs", GOOD)
     seen = rows("list", "--data-dir", tmp_path / "theirs")
-    assert set(seen) == {"adult", "german"}
+    assert set(seen) == {"adult", "german", "survey"}
     assert (seen["adult"]["state"], seen["adult"]["path"], seen["adult"]["place"]) == (
         "sound",
         str(theirs),
@@ -139,9 +141,42 @@ def test_fetch_of_all_is_exit_1_with_the_reason_if_one_cannot_be_had():
     result = call("fetch")
     assert result.exit_code == 1
     assert result.stdout.startswith("adult\t")
-    assert len(result.stderr.splitlines()) == 1
-    assert result.stderr.startswith("german: german/german.data: not found in ")
-    assert "german.data: HTTP 404" in result.stderr
+    german, survey = result.stderr.splitlines()
+    assert german.startswith("german: german/german.data: not found in ")
+    assert "german.data: HTTP 404" in german
+    assert survey.startswith("survey: survey/survey.data: not found in ")
+    assert survey.endswith("; ask its owner")
+
+
+def test_fetch_of_all_may_lack_what_only_a_user_can_bring(served, tmp_path):
+    (tmp_path / "served" / "german.data").write_bytes(GOOD)
+    everything, named = call("fetch"), call("fetch", "survey")
+    assert everything.exit_code == 0
+    assert named.exit_code == 1
+    assert everything.stderr == named.stderr
+    assert named.stderr.startswith("survey: survey/survey.data: not found in ")
+
+
+def test_add_takes_in_what_a_user_has(tmp_path):
+    put(tmp_path / "mine", GOOD, "survey")
+    result = call("add", "survey", tmp_path / "mine")
+    path = cache_dir() / "survey" / "survey.data"
+    assert (result.exit_code, result.stdout) == (0, f"survey\t{path}\n")
+    assert call("path", "survey").stdout == f"{path}\n"
+    assert call("add", "survey", tmp_path / "mine", "--into", tmp_path / "raw").exit_code == 0
+    assert rows("list", "--data-dir", tmp_path / "raw")["survey"]["place"] == "--data-dir"
+
+
+def test_add_refuses_another_version_and_an_unknown_name(tmp_path):
+    put(tmp_path / "mine", BAD, "survey")
+    result = call("add", "survey", tmp_path / "mine")
+    assert isinstance(result.exception, DataError)
+    assert str(result.exception).endswith("; nothing was copied; ask its owner")
+    assert isinstance(call("add", "servey", tmp_path / "mine").exception, UnknownName)
+
+
+def test_path_tells_how_to_get_what_only_a_user_can_bring():
+    assert call("path", "survey").stderr == "survey/survey.data is missing; ask its owner\n"
 
 
 def test_fetch_offline_connects_to_nobody(monkeypatch):
@@ -188,7 +223,7 @@ def test_a_plugin_that_cannot_be_used_is_told_on_stderr(datasets):
     assert "acme.fair (acme 2.1) cannot be used: needs 'acme'" in call("list").stderr
 
 
-@pytest.mark.parametrize("command", ["list", "verify", "fetch", "path"])
+@pytest.mark.parametrize("command", ["list", "verify", "fetch", "add", "path"])
 def test_help_is_a_sentence_with_defaults_and_two_examples(command):
     text = call(command, "--help").stdout
     sentence = text.split("\n\n")[1]

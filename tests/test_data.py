@@ -42,6 +42,9 @@ def table(**changes):
         ),
         ({"X": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "'age' holds infinite values"),
         ({"X": pd.DataFrame({"age": []})}, "X has no rows"),
+        ({"keys": pd.DataFrame({"state": ["NJ", "PA"]})}, "keys has 2 rows but X has 4"),
+        ({"keys": pd.DataFrame({"state": ["NJ", None, "PA", None]})}, "key 'state' is missing in 2 of 4 rows"),
+        ({"keys": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "tiny: key 'age' is inf in row 1"),
     ],
 )
 def test_invalid_table_is_refused_with_what_was_seen(changes, message):
@@ -59,6 +62,7 @@ def test_digest_changes_with_any_value():
     assert table(X=pd.DataFrame({"age": [1.0, 2.0, 3.0, 5.0]})).digest != same
     assert table(y=np.array([1, 1, 0, 1])).digest != same
     assert table(sensitive_features=pd.DataFrame({"sex": ["male", "male", "female", "male"]})).digest != same
+    assert table(keys=pd.DataFrame({"state": ["a", "b", "a", "b"]})).digest == same  # keys are no values of their own
 
 
 def test_arrays_are_read_only():
@@ -129,3 +133,51 @@ def test_drawn_decisions_repeat_with_the_seed_and_follow_the_chance():
 def test_invalid_predictions_are_refused(fields, message):
     with pytest.raises(DataError, match=message):
         Predictions(**fields)
+
+
+@pytest.mark.parametrize("kind", [object, "category", "string"])
+def test_keys_become_plain_arrays(kind):
+    keys = pd.DataFrame({"state": ["NJ", "PA", "NJ", "PA"], "age": [3, 1, 2, 5], "size": [0.5, 1.0, 2.0, 3.0]})
+    keys["state"] = keys["state"].astype(kind)
+    data = table(keys=keys)
+    arrays = data.key_arrays()
+    assert {name: values.tolist() for name, values in arrays.items()} == {
+        name: keys[name].tolist() for name in ("state", "age", "size")
+    }
+    assert [values.dtype.kind for values in arrays.values()] == ["U", "i", "f"]
+    assert list(data.key_arrays(without=["age"])) == ["state", "size"]
+    assert table().key_arrays() == {}
+
+
+def with_keys(**keys):
+    arrays = {name: np.array(values) for name, values in keys.items()}
+    return Samples(np.ones((3, 2)), np.array([0, 1, 0]), SCHEMA, np.array([0, 1, 1]), arrays)
+
+
+def test_keys_stay_with_their_rows_and_reach_the_inputs():
+    samples = with_keys(state=["a", "b", "c"], age=[1, 2, 3])
+    for picked in (samples.select(np.array([2, 0])), samples.inputs.select(np.array([2, 0]))):
+        assert {name: values.tolist() for name, values in picked.keys.items()} == {"state": ["c", "a"], "age": [3, 1]}
+    assert samples.select(np.array([False, True, False])).inputs.keys["state"].tolist() == ["b"]
+    assert Samples(np.ones((1, 2)), np.array([0]), SCHEMA, np.array([0])).keys == {}
+
+
+def test_keys_are_read_only():
+    samples = with_keys(state=["a", "b", "c"])
+    for part in (samples, samples.inputs, samples.select(np.arange(3))):
+        with pytest.raises(ValueError, match="read-only"):
+            part.keys["state"][0] = "b"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["a", "b"], "inputs: key 'k' has 2 rows but X has 3"),
+        ([1.0, np.nan, 2.0], "key 'k' is nan in row 1; every row needs a task"),
+        ([[1], [2], [3]], "key 'k' is 2-dimensional of int64; use numbers or strings"),
+        (np.array(["a", None, "b"], dtype=object), "key 'k' is 1-dimensional of object; use numbers or strings"),
+    ],
+)
+def test_invalid_keys_are_refused(values, message):
+    with pytest.raises(DataError, match=message):
+        with_keys(k=values)

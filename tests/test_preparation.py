@@ -113,6 +113,23 @@ def test_three_groups_as_features_are_a_column_each():
     assert names[-3:] == ("group_black", "group_other", "group_white")
 
 
+def test_keys_follow_their_rows_through_the_split():
+    keys = pd.DataFrame({"town": [f"town {row}" for row in range(200)], "year": np.arange(200)})
+    parts = split(dataset(keys=keys), scale="none")
+    for part in (parts.train, parts.validation, parts.test):
+        assert part.keys["year"].tolist() == part.X[:, 0].tolist()
+        assert part.keys["town"].tolist() == [f"town {row:g}" for row in part.X[:, 0]]
+    plain = split(dataset(), scale="none")
+    assert plain.train.keys == {}
+    np.testing.assert_array_equal(plain.train.X, parts.train.X)  # a key is no feature
+
+
+def test_a_key_that_carries_the_group_leaves_with_it():
+    keys = pd.DataFrame({"sex_again": ["f", "m"] * 100, "year": np.arange(200)})
+    assert list(split(dataset(keys=keys)).test.keys) == ["year"]
+    assert list(split(dataset(keys=keys), group="race").test.keys) == ["sex_again", "year"]
+
+
 def test_two_attributes_give_a_code_for_each_combination():
     schema = split(dataset(), group="sex,race").train.schema
     assert len(schema.group_names) == 6

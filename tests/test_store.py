@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -115,6 +116,15 @@ def test_a_missing_store_is_explained(tmp_path):
         Store(tmp_path / "results.sqlite")
 
 
+def test_a_store_that_was_only_begun_is_explained(tmp_path):
+    (tmp_path / "results.sqlite").touch()
+    with pytest.raises(StoreError, match="holds nothing yet"):
+        Store(tmp_path / "results.sqlite")
+    Store(tmp_path / "results.sqlite", create=True).close()
+    with Store(tmp_path / "results.sqlite") as store:
+        assert store.records() == []
+
+
 def test_a_file_that_is_no_store_is_explained(tmp_path):
     path = tmp_path / "results.sqlite"
     path.write_text("not a database, but long enough to be taken for one " * 50)
@@ -125,7 +135,7 @@ def test_a_file_that_is_no_store_is_explained(tmp_path):
 def test_another_format_is_refused(tmp_path):
     path = tmp_path / "results.sqlite"
     Store(path, create=True).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     with pytest.raises(StoreError, match=f"has format {FORMAT + 1}, this fairbench reads format {FORMAT}"):
         Store(path)

@@ -264,7 +264,7 @@ def train_model(
     validation_loss: Loss,
     *,
     epochs: int,
-    patience: int,
+    patience: int | None,
 ) -> dict[str, list[float]]:
     """Train until the validation loss has not fallen for a while; leave the model with its best weights, in eval mode.
 
@@ -277,13 +277,14 @@ def train_model(
             returns what shall be recorded of it, the same names every time.
         validation_loss: model -> scalar, taken after every epoch without gradients and in eval mode.
         epochs: the largest number of epochs.
-        patience: stop after so many epochs in a row without a new smallest validation loss.
+        patience: stop after so many epochs in a row without a new smallest validation loss. None makes all epochs and
+            leaves the last weights, for procedures that choose nothing while they train.
 
     Returns:
         A value for each epoch made, by name: ``validation_loss`` and what ``step`` returned.
 
     Raises:
-        ArithmeticError: no epoch gave a finite validation loss.
+        ArithmeticError: the weights that would be left have no finite validation loss.
     """
     curves: dict[str, list[float]] = {"validation_loss": []}
     best, best_epoch, weights = math.inf, -1, {}
@@ -296,15 +297,17 @@ def train_model(
                 value = float(validation_loss(model))
             for name, measured in {"validation_loss": value, **diagnostics}.items():
                 curves.setdefault(name, []).append(measured)
-            if value < best:  # false for NaN too
+            if patience is None:
+                best = value
+            elif value < best:  # false for NaN too
                 best, best_epoch = value, epoch
                 weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             elif epoch - best_epoch >= patience:
                 break
-    if epochs and not weights:
-        seen = len(curves["validation_loss"])
+    if epochs and not math.isfinite(best):
+        seen, never = len(curves["validation_loss"]), "" if patience is None else " and never finite"
         raise ArithmeticError(
-            f"training diverged: the validation loss was {value} after {seen} epochs and never finite; "
+            f"training diverged: the validation loss was {value} after {seen} epochs{never}; "
             "lower the learning rate or scale the features"
         )
     if weights:

@@ -96,6 +96,7 @@ class Adult:
             protected_group={"sex": "Female", "race": "Non-White"},
             sensitive_columns={"sex": ("sex",), "race": ("race",)},
             notes=("The feature relationship names husbands and wives, so sex can be read off it for the married.",),
+            keys=pd.DataFrame({"age": rows["age"], "country": rows["native-country"]}),
         )
 
 

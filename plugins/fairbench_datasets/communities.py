@@ -78,6 +78,7 @@ class Communities:
             protected_group={"race": PROTECTED},
             favorable_label=0,
             notes=tuple(notes),
+            keys=rows[["state"]],
         )
 
 

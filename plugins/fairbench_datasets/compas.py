@@ -105,6 +105,7 @@ class Compas:
             favorable_label=0,
             sensitive_columns={"sex": ("sex",)},
             notes=tuple(notes),
+            keys=rows[["age"]],
         )
 
 

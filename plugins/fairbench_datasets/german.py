@@ -83,6 +83,7 @@ class German:
             protected_group={"sex": "Female", "age": YOUNG},
             sensitive_columns={"age": ("age",)},
             notes=NOTES,
+            keys=rows[["age"]],
         )
 
 

@@ -117,6 +117,21 @@ def test_group_leaves_the_features(load, cls):
             assert abs(np.corrcoef(column.astype(float), group)[0, 1]) < 0.999, name
 
 
+def test_task_keys_are_states_ages_and_countries(load):
+    keys = {cls.name: load(cls()).keys for cls in SPECS}
+    assert {name: list(table.columns) for name, table in keys.items()} == {
+        "compas": ["age"],
+        "adult": ["age", "country"],
+        "communities": ["state"],
+        "german": ["age"],
+    }
+    states = keys["communities"]["state"].value_counts()
+    assert (len(states), states["NJ"], states["DC"], "MI" in states) == (46, 211, 1, False)
+    assert (keys["adult"]["country"] == "United-States").sum() == 41292  # of the 45,222 rows without missing values
+    for cls in (adult.Adult, compas.Compas, german.German):
+        assert keys[cls.name]["age"].tolist() == load(cls()).X["age"].tolist()
+
+
 def test_favorable_labels_are_what_is_good_for_the_person(load):
     labels = {cls.name: load(cls()).favorable_label for cls in SPECS}
     assert labels == {"compas": 0, "communities": 0, "adult": 1, "german": 1}

@@ -142,7 +142,7 @@ def test_what_cannot_be_pickled_is_an_exception_of_its_item(tasks):
     items = ["unpicklable", "two", "interrupt", "fine"]
     results = dict(Processes(workers=1).map(tasks.fail, items))
     assert isinstance(results["unpicklable"], Exception)
-    assert "pickle" in str(results["unpicklable"])
+    assert "lambda" in str(results["unpicklable"])  # what it was; Python 3.13 no longer says "pickle"
     assert isinstance(results["two"], WorkerRaised)
     assert "TwoPartError: here: this" in str(results["two"])
     assert isinstance(results["interrupt"], KeyboardInterrupt)

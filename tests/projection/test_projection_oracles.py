@@ -69,7 +69,7 @@ def test_slsqp_finds_nothing_nearer_on_tiny_problems(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_outputs_are_those_of_cvxpy_with_clarabel(kind):
-    cvxpy = pytest.importorskip("cvxpy", reason="CVXPY is an oracle; pip install 'fairbench-harness[test]'")
+    cvxpy = pytest.importorskip("cvxpy", reason="CVXPY is an oracle; pip install 'fairbench-harness[oracles]'")
     for seed in SEEDS:
         instance = make(kind, seed)
         y = cvxpy.Variable(len(instance.score))
@@ -85,7 +85,7 @@ def test_outputs_are_those_of_cvxpy_with_clarabel(kind):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith(("range", "rows"))])
 def test_the_penalised_step_is_that_of_cvxpy(kind):
-    cvxpy = pytest.importorskip("cvxpy", reason="CVXPY is an oracle; pip install 'fairbench-harness[test]'")
+    cvxpy = pytest.importorskip("cvxpy", reason="CVXPY is an oracle; pip install 'fairbench-harness[oracles]'")
     for seed in range(12):
         instance = make(kind, seed)
         random = np.random.default_rng(seed)

@@ -1,0 +1,56 @@
+"""What the harness adds to a cell, beside the same work done by hand: ``python benchmarks/speed/harness.py``."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from fairbench.files import DataSource
+from fairbench.plugins import load_plugins
+from fairbench.run import CellRunner, Workbench, gather, run_cells
+from fairbench.store import Store
+from fairbench.suite import Suite, plan
+
+REPEATS = 100
+
+
+def cpu_milliseconds(work) -> float:
+    """Return the CPU time of a call."""
+    started = time.process_time()
+    work()
+    return 1000 * (time.process_time() - started)
+
+
+def by_hand(cells, workbench: Workbench) -> None:
+    """Split, fit, predict and measure as a script would."""
+    for cell in cells:
+        split = workbench.split(cell)
+        predictor = workbench.registry.method(cell.method).fit(split.train, split.validation, seed=0)
+        predictions = predictor(split.test.inputs)
+        for name in cell.metrics:
+            workbench.registry.metric(name)(split.test, predictions)
+
+
+def main() -> None:
+    """Print CPU milliseconds for each cell, by hand and through the harness."""
+    registry, _ = load_plugins()
+    metrics = ("accuracy", "demographic_parity_difference", "equalized_odds_difference", "selection_rate")
+    rows = "synthetic[rows=5000]"
+    suite = Suite("speed", (rows,), ("always_0", "always_1", "constant"), metrics=metrics, repeats=REPEATS)
+    cells = plan(suite, registry)
+    runner = CellRunner(DataSource(None, offline=True))
+    available = gather(cells, runner)
+    serial = registry.get("executors", "serial")()
+    by_hand(cells[:30], runner.workbench)  # imports
+    workbench = Workbench(registry, runner.source)  # a fresh one, as the harness has: both prepare every split once
+    hand = cpu_milliseconds(lambda: by_hand(cells, workbench)) / len(cells)
+    runner = CellRunner(DataSource(Path(), offline=True))
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "results.sqlite", create=True) as store:
+        harness = cpu_milliseconds(lambda: list(run_cells(cells, available, runner, serial, store))) / len(cells)
+    print(f"{len(cells)} cells of {rows}, CPU ms for each: by hand {hand:.2f}, in the harness {harness:.2f}")
+    print(f"the harness adds {harness - hand:.2f} ms (x{harness / hand:.2f}): plan, record, values by group, storage")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Mini-batches that hold every group by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairbench.api import NotApplicable, Samples
+from fairbench.api import seed as derive_seed
+from fairbench.api.torch import Batch, as_batch
+
+
+def strata(train: Samples, by_label: bool) -> Tensor:
+    """Return each row's stratum (n,), a code from 0 without gaps: its group, or its group and label.
+
+    Raises:
+        NotApplicable: with labels, a group that has rows has none of one label, so there is no rate to compare.
+    """
+    groups, codes = np.unique(train.group, return_inverse=True)
+    if by_label:
+        cells = np.bincount(codes * 2 + train.y, minlength=2 * len(groups))
+        if not cells.all():
+            lacking = int(cells.argmin())
+            name = train.group_names[groups[lacking // 2]]
+            raise NotApplicable(
+                f"equalized odds need both labels in every group; {name!r} has no training row with y = {lacking % 2}"
+            )
+        codes = codes * 2 + train.y
+    return torch.tensor(codes)
+
+
+def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tensor]:
+    """Return the positions of each batch's rows: all rows are dealt once, like cards, one stratum after the other.
+
+    Every batch gets its share of each stratum, rounded up or down, and the batches' sizes differ by one row at most. So
+    with no more batches than the smallest stratum has rows, no batch lacks one.
+
+    Args:
+        stratum: (n,) codes.
+        batches: their number, >= 1.
+        generator: where the order within the strata comes from.
+    """
+    shuffled = torch.randperm(len(stratum), generator=generator)
+    by_stratum = shuffled[torch.argsort(stratum[shuffled], stable=True)]
+    return [by_stratum[first::batches] for first in range(batches)]
+
+
+class StratifiedBatches:
+    """Training rows, dealt anew into mini-batches each time that they are iterated over.
+
+    A stratum with fewer rows than there would be batches makes the batches fewer and larger: the design holds for any
+    data, and tiny groups cost batches.
+    """
+
+    def __init__(self, train: Samples, size: int, *, by_label: bool, seed: int) -> None:
+        """Keep the rows as tensors.
+
+        Args:
+            train: (n,) rows.
+            size: the largest number of rows in a batch (but see above); 0 for all rows in one batch.
+            by_label: whether each batch must hold both labels of each group.
+            seed: of the dealing.
+        """
+        self.rows = as_batch(train)
+        self.stratum = strata(train, by_label)
+        wanted = -(-len(train) // size) if size else 1
+        self.number = min(wanted, int(torch.bincount(self.stratum).min()))
+        self._generators = [torch.Generator().manual_seed(derive_seed("deal", seed, hand)) for hand in range(2)]
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield every row once."""
+        return self._dealt(self._generators[0])
+
+    def pairs(self) -> Iterator[tuple[Batch, Batch]]:
+        """Yield the same batches as iteration does, each with one of a second, independent deal."""
+        return zip(self, self._dealt(self._generators[1]))
+
+    def _dealt(self, generator: torch.Generator) -> Iterator[Batch]:
+        rows, parts = self.rows, deal(self.stratum, self.number, generator)
+        order = torch.cat(parts)  # one gather and then views, which is faster than a gather for each batch
+        features, y, group, protected = (values[order] for values in (rows.X, rows.y, rows.group, rows.protected))
+        end = 0
+        for part in parts:
+            start, end = end, end + len(part)
+            here = slice(start, end)
+            yield Batch(features[here], y[here], group[here], protected[here], rows.n_groups)

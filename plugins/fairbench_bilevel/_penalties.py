@@ -1,0 +1,74 @@
+"""How far apart the groups' scores are, as losses that can be differentiated.
+
+Throughout, m_k is the mean score of group k and m that of all rows; a group without rows does not count, and where
+fewer than two are left the value is 0 with gradient 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Callable
+
+import torch
+from torch import Tensor
+
+from fairbench.api.torch import parity_gap
+
+Gap = Callable[[Tensor, Tensor], Tensor]
+
+
+def group_means(score: Tensor, group: Tensor) -> Tensor:
+    """Return the mean score (G,) of the groups that have rows, in the order of their codes.
+
+    Args:
+        score: (n,), n > 0.
+        group: (n,) int64 codes.
+    """
+    rows = torch.bincount(group)
+    total = torch.zeros(len(rows), dtype=score.dtype, device=score.device).index_add(0, group, score)
+    return (total / rows)[rows > 0]
+
+
+def squared_gap(score: Tensor, group: Tensor) -> Tensor:
+    """Return (m_1 - m_0)^2 for two groups; for more of them the mean over groups of (m_k - m)^2."""
+    mean = group_means(score, group)
+    if len(mean) == 2:
+        return (mean[1] - mean[0]) ** 2
+    return ((mean - score.mean()) ** 2).mean()
+
+
+def legacy_gap(score: Tensor, in_reference: Tensor) -> Tensor:
+    """Return what the released code of FairBiNN minimises for demographic parity, up to its factor eta.
+
+    Its hinge terms reduce to (m_r - m)^2 / 2, where r is one group alone, whatever their number, and the means are over
+    the sigmoid of scores that are sigmoids already.
+
+    Args:
+        score: (n,) in [0, 1].
+        in_reference: (n,) bool, the rows of group r. Without any the value is 0, where the released code has NaN.
+    """
+    twice = score.sigmoid()
+    if not in_reference.any():
+        return 0 * twice.sum()
+    return (twice[in_reference].mean() - twice.mean()) ** 2 / 2
+
+
+def _by_label(gap: Gap, score: Tensor, y: Tensor, group: Tensor) -> Tensor:
+    """Return the gap (2,) among the rows of each label; 0 for a label without rows."""
+    sides = [y == label for label in (0, 1)]
+    return torch.stack([gap(score[side], group[side]) if side.any() else 0 * score.sum() for side in sides])
+
+
+PENALTIES: Mapping[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {
+    "dp_sq": lambda score, y, group, reference: squared_gap(score, group),
+    "dp_abs": lambda score, y, group, reference: parity_gap(score, group),
+    "dp_legacy": lambda score, y, group, reference: legacy_gap(score, group == reference),
+    "eo_sq": lambda score, y, group, reference: _by_label(squared_gap, score, y, group).mean(),
+    "eo_max": lambda score, y, group, reference: _by_label(parity_gap, score, y, group).amax(),
+}
+"""(score (n,) in [0, 1], y (n,) in {0, 1}, group (n,) codes, code of the group that ``dp_legacy`` is about) -> >= 0."""
+
+
+def needs_labels(penalty: str) -> bool:
+    """Return whether the penalty compares rows of one label, as equalized odds do."""
+    return penalty.startswith("eo_")

@@ -1,0 +1,51 @@
+"""The Lagrangian baseline: one optimiser for everything, the fairness loss added with a fixed weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from fairbench.api import hookimpl
+
+from ._batches import StratifiedBatches
+from ._players import Player, SplitNetwork
+from ._training import FairNetwork, Penalty, Play
+
+
+@dataclass(frozen=True)
+class LagrangianDP(FairNetwork):
+    """Minimise cross-entropy + eta * fairness loss over all layers with one optimiser: FairBiNN's own baseline.
+
+    The network is FairBiNN's with the same first weights and batches, so that the two differ in nothing but who moves
+    what. (The released baseline inserts the fairness block twice and gives the layers behind it two steps for each one
+    of the others; neither is done here.)
+
+    References:
+        Yazdani-Jahromi et al. (2024), FairBiNN: On Balancing Fairness and Accuracy via Stackelberg Equilibrium,
+        NeurIPS: the Lagrangian approach of theorem 9.
+    """
+
+    name = "lagrangian_dp"
+
+    def game(self, model: SplitNetwork, penalty: Penalty, eta: float) -> tuple[list[Player], Play]:
+        """Return the only player, and how it plays."""
+        everyone = Player([*model.leading(), *model.following()], self.lr, decay=self.lr_decay)
+
+        def play(batches: StratifiedBatches) -> Iterator[tuple[Tensor, Tensor]]:
+            for batch in batches:
+                logit = model(batch.X)
+                bce, unfairness = cross_entropy(logit, batch.y), penalty(logit, batch)
+                everyone.step(torch.autograd.grad(bce + eta * unfairness, everyone.parameters))
+                yield bce.detach(), unfairness.detach()
+
+        return [everyone], play
+
+
+@hookimpl
+def fairbench_methods():
+    """Return the method."""
+    return [LagrangianDP]

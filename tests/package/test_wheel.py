@@ -1,0 +1,60 @@
+"""What is built holds everything it needs, and works where nothing of the sources lies about."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Build the source distribution and the wheel from a copy of the sources."""
+    folder = tmp_path_factory.mktemp("dist")
+    source = tmp_path_factory.mktemp("source")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in tracked.splitlines():
+        target = source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+def test_the_wheel_holds_every_module_and_data_file(built):
+    (wheel,) = built.glob("fairbench_harness-*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    modules = [path.relative_to(ROOT) for path in (ROOT / "fairbench").rglob("*.py")]
+    modules += [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").rglob("*.py")]
+    assert {str(module) for module in modules} <= held
+    assert {"fairbench/py.typed", "fairbench/default_suite.toml"} <= held
+    assert not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_the_source_distribution_can_be_built_from(built):
+    (archive,) = built.glob("fairbench_harness-*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = [name.partition("/")[2] for name in opened.getnames()]
+    assert {"pyproject.toml", "README.md", "LICENSE", "fairbench/cli.py", "fairbench/default_suite.toml"} <= set(names)
+
+
+def test_the_installed_wheel_runs_the_smoke_suite(built, tmp_path):
+    (wheel,) = built.glob("*.whl")
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(site), "FAIRBENCH_CACHE": str(tmp_path / "cache")}
+    suite = str(ROOT / "benchmarks" / "smoke.toml")
+    command = [sys.executable, "-m", "fairbench", "run", suite, "--repeats", "1", "--out", "r"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "14 cells: 14 done, 0 skipped, 0 failed" in done.stderr
+    assert "synthetic[rows=1000] by group" in done.stdout
