@@ -282,7 +282,10 @@ def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
 
 def _like(values: np.ndarray[Any, Any], tensor: Tensor) -> Tensor:
     """Return the values as a tensor of another's shape, type and device."""
-    return torch.from_numpy(values.reshape(tensor.shape)).to(tensor.device, tensor.dtype)
+    made = torch.from_numpy(values.astype(np.float32 if tensor.dtype == torch.float32 else np.float64, copy=False))
+    if tensor.ndim != 1:
+        made = made.reshape(tensor.shape)
+    return made.to(tensor.device) if tensor.device.type != "cpu" else made
 
 
 def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
