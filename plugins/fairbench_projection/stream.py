@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
@@ -42,7 +41,8 @@ class Stream:
     all outputs), ``stream_largest_pooled_gap`` and ``stream_steps_above`` (of the pooled gap after each batch: its
     maximum, and how often it exceeded epsilon), ``stream_largest_batch_gap``, ``stream_distortion`` (mean squared
     change of a score), ``stream_clipped_share``, and how many batches there were, had one group, or could not be
-    corrected. The curves ``pooled_gap`` and ``batch_gap`` have a value for each batch.
+    corrected. The curves ``pooled_gap``, ``average_gap`` (both of all rows so far) and ``batch_gap`` have a value for
+    each batch.
     """
 
     name = "stream"
@@ -78,7 +78,7 @@ class Stream:
             streamed,
             {name: watch.predictions for name, watch in watches.items()},
             fitted.chosen,
-            diagnostics={**fitted.diagnostics, "pooled_gap": watch.pooled_gap, "batch_gap": watch.batch_gap},
+            diagnostics={**fitted.diagnostics, **watch.curves},
             values=watch.values(self.epsilon),
         )
 
@@ -152,11 +152,17 @@ class Watch:
         )
         return Predictions(y_pred, y_score, decision)
 
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """Return what was recorded of each batch."""
+        average = np.cumsum(np.multiply(self._rows, self.batch_gap)) / np.cumsum(self._rows)
+        return {"pooled_gap": self.pooled_gap, "average_gap": average.tolist(), "batch_gap": self.batch_gap}
+
     def values(self, epsilon: float) -> dict[str, float]:
         """Return the scenario's own numbers."""
         n = sum(self._rows)
         return {
-            "stream_average_gap": math.fsum(np.multiply(self._rows, self.batch_gap)) / n,
+            "stream_average_gap": self.curves["average_gap"][-1],
             "stream_pooled_gap": self.pooled_gap[-1],
             "stream_largest_pooled_gap": max(self.pooled_gap),
             "stream_steps_above": float(sum(gap > epsilon + SLACK for gap in self.pooled_gap)),
