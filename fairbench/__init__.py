@@ -8,6 +8,8 @@ Data flows one way: suite -> cells -> ``run_cell`` -> store -> report.
 - ``files``, ``adding``, ``preparation``: raw files found, verified or taken in; a dataset split, encoded without leaks
 - ``registry``, ``plugins``: names to components, and how plugins are found and kept apart
 - ``suite``, ``run``, ``store``, ``results``: plan a grid, run it, keep it, read it
+- ``intervals``, ``lines``: uncertainty over repeats; the coin that every method is held against
+- ``papers``: published tables and figures run again, and set beside what is measured
 - ``testing``, ``cli``: the checks that every component passes; the command line
 """
 

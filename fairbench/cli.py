@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
 
-from fairbench import cli_data, cli_show
-from fairbench.cli_options import complete_choices, data_dir_option, examples, offline_option, plugin_option
+from fairbench import cli_data, cli_reproduce, cli_show
+from fairbench.cli_options import (
+    complete_choices,
+    data_dir_option,
+    examples,
+    executor_options,
+    offline_option,
+    plugin_option,
+)
+from fairbench.cli_run import INTERRUPTED, cell_runner, exit_status, print_cells, run_plan, summary, warn_of
 from fairbench.errors import FairbenchError
 from fairbench.version import __version__
 
 if TYPE_CHECKING:
-    from fairbench.cells import Cell
     from fairbench.results import Results
     from fairbench.suite import Suite
-
-INTERRUPTED = 130
 
 
 def main() -> None:
@@ -54,6 +58,7 @@ def cli() -> None:
 
 
 cli.add_command(cli_data.data)
+cli.add_command(cli_reproduce.reproduce)
 for _command in (cli_show.list_components, cli_show.show, cli_show.plugins, cli_show.check, cli_show.completion):
     cli.add_command(_command)
 
@@ -119,10 +124,7 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]"
 )
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Worker processes, one thread each.  [default: the machine's cores]"
-)
-@click.option("--executor", metavar="NAME", help="Where cells run, e.g. 'processes[workers=2]'; overrides --workers.")
+@executor_options
 @click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: the cells as JSON lines.")
 @data_dir_option
@@ -130,18 +132,25 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @plugin_option
 def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     """Run a grid of methods, datasets and repeats, from a SUITE file or from options, and print its tables."""
+    from fairbench import rundir
     from fairbench.plugins import load_plugins
     from fairbench.suite import plan
 
     chosen = _chosen_suite(suite, options)
     registry, problems = load_plugins(plugin)
-    for problem in problems:
-        click.echo(f"warning: plugin {problem} is {problem.state}: {problem.problem}", err=True)
+    warn_of(problems)
     cells = plan(chosen, registry)
     if options["dry_run"]:
-        _print_cells(cells, options["as_json"])
+        print_cells(cells, options["as_json"])
         return 0
-    return _run(chosen, cells, registry, plugin, options)
+    planned = rundir.Plan(chosen.to_dict(), cells)
+    path = rundir.choose_directory(planned, options["out"])
+    interrupted = run_plan(planned, path, registry, cell_runner(options, plugin), options)
+    results = rundir.load_results(path)
+    _write_reports(results, registry, path)
+    click.echo(registry.report("terminal").render(results))
+    click.echo(summary(results, path, interrupted), err=True)
+    return exit_status(results, interrupted)
 
 
 def _chosen_suite(path: Optional[Path], options: dict[str, Any]) -> Suite:
@@ -165,85 +174,6 @@ def _chosen_suite(path: Optional[Path], options: dict[str, Any]) -> Suite:
                 f"Give a suite file, or both --methods and --datasets ({name} is missing). See 'fairbench run --help'."
             )
     return Suite(name=given["methods"][0], parameters=default_parameters(), **given)
-
-
-def _print_cells(cells: list[Cell], as_json: bool) -> None:
-    from fairbench.cells import show_params
-
-    if as_json:
-        for cell in cells:
-            click.echo(cell.to_json())
-        return
-    for cell in cells:
-        scale = f"scale={cell.preparation.scale}"
-        shown = show_params(cell.method.params)
-        click.echo(
-            f"{cell.key[:8]}  {cell.dataset}  {cell.group}  {scale}  repeat {cell.repeat}  {cell.method.name}  {shown}"
-        )
-    click.echo(f"{len(cells)} cells", err=True)
-
-
-def _executor(registry: Any, options: dict[str, Any], cells: int) -> Any:
-    """Return the executor that the options name; a single worker runs in this process."""
-    from fairbench.choices import parse_choices
-    from fairbench.errors import SuiteError
-
-    if options["executor"]:
-        choices = parse_choices(options["executor"])
-        if len(choices) != 1:
-            raise SuiteError(f"--executor names {len(choices)} executors; name one")
-        return registry.build("executors", choices[0])
-    workers = min(options["workers"] or registry.get("executors", "processes")().workers, cells)
-    return registry.build("executors", parse_choices(f"processes[workers={workers}]" if workers > 1 else "serial")[0])
-
-
-def _run(suite: Suite, cells: list[Cell], registry: Any, plugin: tuple[str, ...], options: dict[str, Any]) -> int:
-    from fairbench import rundir
-    from fairbench.cells import FAILED
-    from fairbench.cli_progress import cell_progress, download_progress
-    from fairbench.files import DataSource
-    from fairbench.run import CellRunner, gather, run_cells
-
-    path = rundir.choose_directory(suite, cells, options["out"])
-    executor = _executor(registry, options, len(cells))
-    source = DataSource(options["data_dir"], options["offline"])
-    runner = CellRunner(source, plugin)
-    with download_progress() as progress:
-        available = gather(cells, runner, progress)
-    for label, reason in {**available.skipped, **available.failed}.items():
-        click.echo(f"{label} is left out: {reason.strip().splitlines()[-1]}", err=True)
-    interrupted = False
-    with rundir.writing(path, suite, cells, available, registry, sys.argv[1:]) as store:
-        already = len(store.finished())
-        with cell_progress(len(cells), already) as advance:
-            try:
-                with closing(run_cells(cells, available, runner, executor, store)) as records:
-                    for record in records:
-                        advance(record)
-            except KeyboardInterrupt:
-                interrupted = True
-    results = rundir.load_results(path)
-    _write_reports(results, registry, path)
-    click.echo(registry.report("terminal").render(results))
-    click.echo(_summary(results, path, interrupted), err=True)
-    if interrupted:
-        return INTERRUPTED
-    return 1 if any(record.status == FAILED for record in results.records) or not _any_done(results) else 0
-
-
-def _any_done(results: Results) -> bool:
-    from fairbench.cells import DONE
-
-    return any(record.status == DONE for record in results.records)
-
-
-def _summary(results: Results, path: Path, interrupted: bool) -> str:
-    counts = {
-        status: sum(record.status == status for record in results.records) for status in ("done", "skipped", "failed")
-    }
-    parts = ", ".join(f"{count} {status}" for status, count in counts.items())
-    ending = f"; interrupted: the same command with --out {path} goes on" if interrupted else ""
-    return f"{results.planned} cells: {parts}; everything is in {path}{ending}"
 
 
 def _write_reports(results: Results, registry: Any, path: Path) -> None:

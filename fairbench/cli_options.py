@@ -23,6 +23,19 @@ def plugin_option(command: Command) -> Command:
     )(command)
 
 
+def executor_options(command: Command) -> Command:
+    """Add ``--workers`` and ``--executor``."""
+    executor = click.option(
+        "--executor", metavar="NAME", help="Where cells run, e.g. 'processes[workers=2]'; overrides --workers."
+    )
+    workers = click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="Worker processes, one thread each.  [default: the machine's cores]",
+    )
+    return workers(executor(command))
+
+
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from fairbench.cli_options import examples, json_option, plugin_option, print_rows
 from fairbench.names import KINDS
+
+if TYPE_CHECKING:
+    from fairbench.components import Paper
 
 _SINGULAR = {kind[:-1]: kind for kind in KINDS}
 
@@ -53,25 +57,36 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     """Show a component: what it does, its parameters with defaults, meaning and source, and where it comes from."""
     from fairbench.plugins import load_plugins
-    from fairbench.registry import parameters
+    from fairbench.registry import describe, parameters
 
     registry, _ = load_plugins(plugin)
     component = registry.get(_SINGULAR[kind], name)
     origin = registry.origin(_SINGULAR[kind], name)
     target = getattr(component, "function", None) or getattr(component, "render", None) or component
     rows = parameters(component)
-    text = inspect.getdoc(target) or ""
+    text = describe(component) if kind == "paper" else inspect.getdoc(target) or ""
     extra = {key: getattr(component, key) for key in ("better", "range", "reference") if hasattr(component, key)}
+    parts = _parts(component) if kind == "paper" else []
     if as_json:
-        click.echo(
-            json.dumps({"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows})
-        )
+        shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}
+        click.echo(json.dumps({**shown, "parts": parts} if parts else shown))
         return
     click.echo(f"{name} ({kind}, from {origin})\n\n{text}\n")
     for key, value in extra.items():
         click.echo(f"{key}: {value}")
-    if rows:
-        print_rows([_readable(row) for row in rows], as_json=False)
+    if rows or parts:
+        print_rows(parts or [_readable(row) for row in rows], as_json=False)
+
+
+def _parts(paper: Paper) -> list[dict[str, str]]:
+    """Return a paper's tables and figures, as ``fairbench reproduce`` names them."""
+    from fairbench.papers.published import read_published
+    from fairbench.papers.rerun import read_rerun
+
+    published = read_published(paper)
+    tables = {name: table.title for name, table in published.tables.items()}
+    figures = {name: figure.title for name, figure in read_rerun(paper, published).figures.items()}
+    return [{"part": name, "what": title} for name, title in {**tables, **figures}.items()]
 
 
 def _readable(row: dict[str, object]) -> dict[str, object]:

@@ -200,3 +200,21 @@ class Report:
     name: str
     suffix: str
     render: Callable[[Results], str]
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper reports, and how it is run again; ``fairbench reproduce`` sets the two side by side.
+
+    Args:
+        name: as on the command line, e.g. ``faalgrad``.
+        title: of the paper.
+        reference: who published it where.
+        directory: holds ``published.toml`` (the numbers and claims), suites, and perhaps ``rerun.toml`` (protocols and
+            figures); data files of the plugin's package.
+    """
+
+    name: str
+    title: str
+    reference: str
+    directory: Path

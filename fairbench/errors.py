@@ -18,6 +18,10 @@ class SuiteError(FairbenchError):
     """A suite file, a parameter or a choice on the command line is malformed."""
 
 
+class PaperError(FairbenchError):
+    """A paper's directory is malformed: its published numbers, its suites or how it is run again."""
+
+
 class PluginError(FairbenchError):
     """A plugin that was asked for by name cannot be used."""
 

@@ -1,4 +1,4 @@
-"""The six hooks through which every component comes, built-in or not."""
+"""The seven hooks through which every component comes, built-in or not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pluggy
 from fairbench.names import KINDS
 
 if TYPE_CHECKING:
-    from fairbench.components import DatasetSpec, Executor, Method, Metric, Report, Scenario
+    from fairbench.components import DatasetSpec, Executor, Method, Metric, Paper, Report, Scenario
 
 NAMESPACE = "fairbench"
 
@@ -47,3 +47,8 @@ def fairbench_reports() -> list[Report]:  # type: ignore[empty-body]
 @hookspec
 def fairbench_executors() -> list[type[Executor]]:  # type: ignore[empty-body]
     """Return executor classes."""
+
+
+@hookspec
+def fairbench_papers() -> list[Paper]:  # type: ignore[empty-body]
+    """Return papers that can be run again."""

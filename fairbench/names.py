@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-KINDS = ("datasets", "methods", "metrics", "scenarios", "reports", "executors")
+KINDS = ("datasets", "methods", "metrics", "scenarios", "reports", "executors", "papers")
 CACHE_FILE = "names.json"
 
 

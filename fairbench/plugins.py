@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Optional
 import pluggy
 
 import fairbench.hooks
-from fairbench.components import Metric, Report
+from fairbench.components import Metric, Paper, Report
 from fairbench.errors import PluginError, UnknownName, did_you_mean
 from fairbench.hooks import HOOKS, NAMESPACE
 from fairbench.names import KINDS
@@ -36,7 +36,7 @@ _CLASS_NEEDS = {
     "scenarios": ("run",),
     "executors": ("map",),
 }
-_INSTANCES = {"metrics": Metric, "reports": Report}
+_INSTANCES = {"metrics": Metric, "reports": Report, "papers": Paper}
 
 
 class EntryPoint(NamedTuple):

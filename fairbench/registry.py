@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from fairbench.cells import Choice, show_value
-from fairbench.components import Method, Metric, Report, Scenario
+from fairbench.components import Method, Metric, Paper, Report, Scenario
 from fairbench.errors import PluginError, SuiteError, UnknownName
 from fairbench.names import KINDS
 
@@ -91,7 +91,7 @@ class Registry:
         return sorted(self._components[kind])
 
     def get(self, kind: str, name: str) -> Any:
-        """Return a component (a class, or a Metric or Report).
+        """Return a component (a class, or a Metric, Report or Paper).
 
         Raises:
             UnknownName: no component has the name; a plugin that could not be loaded is mentioned.
@@ -147,6 +147,10 @@ class Registry:
     def report(self, name: str) -> Report:
         """Return a report."""
         return typing.cast(Report, self.get("reports", name))
+
+    def paper(self, name: str) -> Paper:
+        """Return a paper."""
+        return typing.cast(Paper, self.get("papers", name))
 
 
 def plain(value: Any) -> Any:
@@ -242,7 +246,9 @@ def _type_name(hint: Any) -> str:
 
 
 def describe(component: Any) -> str:
-    """Return the first sentence of a component's docstring (a metric's is its function's)."""
+    """Return the first sentence of a component's docstring (a metric's is its function's), or a paper's title."""
+    if isinstance(component, Paper):
+        return component.title
     target = getattr(component, "function", None) or getattr(component, "render", None) or component
     text: Optional[str] = getattr(target, "__doc__", "")
     return (text or "").strip().split("\n")[0]

@@ -9,6 +9,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Optional
@@ -19,25 +20,48 @@ from fairbench.registry import Registry
 from fairbench.results import Results
 from fairbench.run import Availability
 from fairbench.store import FILE_NAME, Store
-from fairbench.suite import Suite, plan_digest
+from fairbench.suite import plan_digest
 from fairbench.version import __version__
 
 RUN_FILE = "run.json"
 RUNS = Path("runs")
-LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "higher", "fairlearn", "aif360")
+LIBRARIES = (
+    *("numpy", "scipy", "pandas", "scikit-learn", "torch", "higher", "fairlearn", "aif360"),
+    *("matplotlib", "shap"),
+)
 
 
-def choose_directory(suite: Suite, cells: Sequence[Cell], out: Optional[Path]) -> Path:
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run into one directory.
+
+    Args:
+        suite: what was asked for, as ``run.json`` keeps it; it has a ``name``.
+        cells: all that is to be run.
+        grows: whether the directory may hold other cells of a suite of the same name, which then stay.
+    """
+
+    suite: Mapping[str, Any]
+    cells: Sequence[Cell]
+    grows: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the suite's name."""
+        return str(self.suite["name"])
+
+
+def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
     """Return the directory for a run: ``out``, or an unfinished run of the same plan, or a new dated one.
 
     Raises:
         SuiteError: ``out`` holds a run of another plan.
     """
-    digest = plan_digest(cells)
+    digest = plan_digest(plan.cells)
     if out is not None:
         if (out / RUN_FILE).is_file():
             earlier = read_run(out)
-            if earlier["plan"] != digest:
+            if earlier["plan"] != digest and not (plan.grows and earlier["suite"]["name"] == plan.name):
                 raise SuiteError(
                     f"{out} holds a run of another suite ({earlier['suite']['name']}, {earlier['planned']} cells); "
                     "choose another --out, or repeat the command that made it"
@@ -48,7 +72,7 @@ def choose_directory(suite: Suite, cells: Sequence[Cell], out: Optional[Path]) -
     for path in sorted(RUNS.glob(f"*-{digest[:8]}"), reverse=True):
         if (path / RUN_FILE).is_file() and not read_run(path)["sessions"][-1]["finished"]:
             return path
-    name = re.sub(r"[^a-z0-9]+", "-", suite.name.lower()).strip("-") or "run"
+    name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower()).strip("-") or "run"
     return RUNS / f"{_now():%Y-%m-%d-%H%M%S}-{name}-{digest[:8]}"
 
 
@@ -85,7 +109,7 @@ def load_results(path: Path) -> Results:
 
 @contextmanager
 def writing(
-    path: Path, suite: Suite, cells: Sequence[Cell], available: Availability, registry: Registry, command: Sequence[str]
+    path: Path, plan: Plan, available: Availability, registry: Registry, command: Sequence[str], executor: str
 ) -> Iterator[Store]:
     """Hold a run directory for writing: create or reopen it, and note when this session began and ended.
 
@@ -106,19 +130,21 @@ def writing(
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error}; choose another run directory with --out") from error
     try:
-        run = _opened(path, suite, cells, available, registry, command)
+        run = _opened(path, plan, available, registry, command, executor)
         _write(path, run)  # before the store, so that a run killed at any moment is known by its suite
         with Store(path / FILE_NAME, create=True) as store:
             yield store
-            if store.finished() >= {cell.key for cell in cells if str(cell.dataset) in available.digests}:
-                run["sessions"][-1]["finished"] = _now().isoformat()
-                _write(path, run)
+            session = run["sessions"][-1]
+            session["ended"] = _now().isoformat()
+            if store.finished() >= {cell.key for cell in plan.cells if str(cell.dataset) in available.digests}:
+                session["finished"] = session["ended"]
+            _write(path, run)
     finally:
         lock.release()
 
 
 def _opened(
-    path: Path, suite: Suite, cells: Sequence[Cell], available: Availability, registry: Registry, command: Sequence[str]
+    path: Path, plan: Plan, available: Availability, registry: Registry, command: Sequence[str], executor: str
 ) -> dict[str, Any]:
     """Return the content of ``run.json`` with a new session."""
     earlier: Mapping[str, Any] = read_run(path) if (path / RUN_FILE).is_file() else {}
@@ -129,11 +155,17 @@ def _opened(
                 f"{label} is not what it was when {path} was begun: digest {digest[:12]}…, then {before[:12]}…; "
                 "use a new --out"
             )
-    metrics = {name for cell in cells for name in cell.metrics}
+    labels = {
+        name: [registry.metric(name).label or name, registry.metric(name).better]
+        for name in sorted({name for cell in plan.cells for name in cell.metrics})
+    }
+    keys = dict.fromkeys([*(earlier.get("cells", []) if plan.grows else []), *(cell.key for cell in plan.cells)])
     session = {
         "started": _now().isoformat(),
+        "ended": "",
         "finished": "",
         "command": list(command),
+        "executor": executor,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
@@ -143,18 +175,16 @@ def _opened(
     }
     return {
         "fairbench": __version__,
-        "suite": suite.to_dict(),
-        "plan": plan_digest(cells),
-        "planned": len(cells),
+        "suite": dict(plan.suite),
+        "plan": plan_digest(plan.cells),
+        "planned": len(keys),
         "datasets": {**earlier.get("datasets", {}), **available.digests},
         "notes": {**earlier.get("notes", {}), **{label: list(notes) for label, notes in available.notes.items()}},
         "unavailable": dict(available.skipped),
-        "labels": {
-            name: [registry.metric(name).label or name, registry.metric(name).better] for name in sorted(metrics)
-        },
+        "labels": {**(earlier.get("labels", {}) if plan.grows else {}), **labels},
         "seeds": "sha256 of (purpose, dataset, group, repeat), first 4 bytes",
         "sessions": [*earlier.get("sessions", []), session],
-        "cells": [cell.key for cell in cells],
+        "cells": list(keys),
     }
 
 

@@ -116,7 +116,7 @@ def parse_suite(text: str, where: str, name: str) -> Suite:
         if key in table:
             items = table[key] if isinstance(table[key], list) else [table[key]]
             fields[key] = tuple(_checked(item, kind, f"suite {where}: {key}") for item in items)
-    parameters = _checked_parameters(table.get("parameters", {}), where)
+    parameters = checked_parameters(table.get("parameters", {}), where)
     if "extends" in table:
         if table["extends"] != "default":
             raise SuiteError(f"suite {where}: extends is {table['extends']!r}; only 'default' can be extended")
@@ -131,7 +131,12 @@ def _checked(value: Any, kind: type, where: str) -> Any:
     return value
 
 
-def _checked_parameters(table: Any, where: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+def checked_parameters(table: Any, where: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Return hyper-parameters by dataset and method as they are, if they are tables of that depth.
+
+    Raises:
+        SuiteError: they are not; ``where`` is for the message.
+    """
     levels = isinstance(table, dict) and all(
         isinstance(methods, dict) and all(isinstance(params, dict) for params in methods.values())
         for methods in table.values()
@@ -159,7 +164,7 @@ def merge_parameters(
 def default_parameters() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """Return the hyper-parameters of the default suite, which command-line runs use."""
     text = importlib.resources.files("fairbench").joinpath("default_suite.toml").read_text(encoding="utf-8")
-    return _checked_parameters(tomllib.loads(text)["parameters"], "default")
+    return checked_parameters(tomllib.loads(text)["parameters"], "default")
 
 
 def plan(suite: Suite, registry: Registry) -> list[Cell]:

@@ -26,12 +26,15 @@ from typing import Any, Callable, ClassVar, NamedTuple, Optional
 import numpy as np
 
 from fairbench.cells import DONE, Cell, Choice, Record, Value, canonical
-from fairbench.components import DatasetSpec, Executor, Fitted, Method, Metric, Report, Scenario
+from fairbench.components import DatasetSpec, Executor, Fitted, Method, Metric, Paper, Report, Scenario
 from fairbench.data import Dataset, Inputs, Predictions, Samples, Schema, Split
-from fairbench.errors import NotApplicable, Undefined, UnknownName
+from fairbench.errors import FairbenchError, NotApplicable, Undefined, UnknownName
 from fairbench.names import KINDS
+from fairbench.papers.published import read_published
+from fairbench.papers.rerun import read_rerun
 from fairbench.registry import Registry, check_parameters, plain
 from fairbench.results import Results
+from fairbench.suite import read_suite
 
 SCORE_TOLERANCE = 1e-5  # matrix products take sums in another order when rows move; float32 keeps about seven digits
 
@@ -274,6 +277,17 @@ def executor_maps_every_item(executor: type[Executor]) -> None:
     require(isinstance(results[3], BaseException), f"an exception in the function came back as {results[3]!r}")
 
 
+def paper_can_be_read(paper: Paper) -> None:
+    """A paper's directory holds published numbers, suites and protocols that can be read; names are not looked up."""
+    try:
+        published = read_published(paper)
+        for part in read_rerun(paper, published).parts.values():
+            for suite in part.suites:
+                read_suite(paper.directory / suite)
+    except FairbenchError as error:
+        raise Nonconforming(str(error)) from error
+
+
 CHECKS: Mapping[str, Sequence[Callable[[Any], None]]] = {
     "datasets": (parameters_survive_json, dataset_files_are_pinned, embedded_dataset_loads_alike),
     "methods": (
@@ -287,6 +301,7 @@ CHECKS: Mapping[str, Sequence[Callable[[Any], None]]] = {
     "scenarios": (parameters_survive_json, scenario_yields_outcomes),
     "reports": (report_renders_anything,),
     "executors": (parameters_survive_json, executor_maps_every_item),
+    "papers": (paper_can_be_read,),
 }
 
 

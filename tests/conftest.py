@@ -1,11 +1,15 @@
-"""Eight rows small enough to check every rate by hand."""
+"""Eight rows small enough to check every rate by hand, and the command line in this process."""
 
 from __future__ import annotations
+
+import os
+import sys
 
 import numpy as np
 import pytest
 
 from fairbench.api import Predictions, Samples, Schema
+from fairbench.cli import main
 
 
 @pytest.fixture
@@ -23,3 +27,23 @@ def eight_rows() -> Samples:
 def eight_predictions() -> Predictions:
     """Selected in the groups (other, protected): 3/4 and 1/4; of y = 1 all and 1/3; of y = 0 one half and none."""
     return Predictions(np.array([1, 0, 0, 0, 1, 1, 1, 0]))
+
+
+@pytest.fixture
+def fairbench(monkeypatch, capsys, tmp_path):
+    """Run a command in this process, in an empty folder; return status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAIRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "120")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, os.environ.get(name, "1"))
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fairbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return exit_info.value.code, captured.out, captured.err
+
+    return run

@@ -6,12 +6,9 @@ import csv
 import io
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-from fairbench.cli import main
 
 HERE = Path(__file__).parent
 MISBEHAVING = HERE / "broken" / "misbehaving.py"
@@ -28,32 +25,23 @@ GRID = [
 ]
 
 
-@pytest.fixture
-def fairbench(monkeypatch, capsys, tmp_path):
-    """Run a command in this process, in an empty folder; return status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FAIRBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "120")
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.setenv(name, os.environ.get(name, "1"))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fairbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_info:
-            main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return exit_info.value.code, captured.out, captured.err
-
-    return run
-
-
 def test_help_is_one_sentence_and_two_examples(fairbench):
     status, out, _ = fairbench("--help")
     assert status == 0
     assert "Benchmark fairness methods: the same splits for all, real data" in out
     assert "  fairbench run --methods faalgrad,threshold --datasets all\n" in out
-    for command in ("run", "report", "export", "rescore", "list", "show", "plugins", "check", "completion"):
+    for command in (
+        "run",
+        "reproduce",
+        "report",
+        "export",
+        "rescore",
+        "list",
+        "show",
+        "plugins",
+        "check",
+        "completion",
+    ):
         status, out, _ = fairbench(command, "--help")
         assert status == 0
         assert "Examples:" in out

@@ -36,6 +36,9 @@ def test_the_wheel_holds_every_module_and_data_file(built):
     modules += [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").rglob("*.py")]
     assert {str(module) for module in modules} <= held
     assert {"fairbench/py.typed", "fairbench/default_suite.toml"} <= held
+    papers = [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").glob("*/data/*/*.toml")]
+    assert papers
+    assert {str(path) for path in papers} <= held
     assert not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
 
 
@@ -58,3 +61,7 @@ def test_the_installed_wheel_runs_the_smoke_suite(built, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "14 cells: 14 done, 0 skipped, 0 failed" in done.stderr
     assert "synthetic[rows=1000] by group" in done.stdout
+    command = [sys.executable, "-m", "fairbench", "reproduce", "faalgrad:table4", "--quick", "--dry-run"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2 * 6 * 5

@@ -1,0 +1,134 @@
+"""Whether what a paper says of its tables holds: paired differences between two rows, repeat by repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from fairbench.intervals import CorrectedT, corrected_t
+from fairbench.papers.grids import Grid, Key
+from fairbench.papers.measured import Measurements
+from fairbench.papers.published import LOWER, Claim, Column, Pair
+from fairbench.preparation import TEST_TO_TRAIN
+
+HELD, CONTRARY, OPEN, MISSING = "held", "did not hold", "not told apart", "not run"
+PARTLY = "held in part"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One comparison of a claim on one dataset.
+
+    Args:
+        dataset: where.
+        labels: of the two rows, as in the paper or the suite.
+        column: what was compared.
+        published: published difference between the means, or None.
+        measured: the paired differences, method minus other; None where there are none.
+        outcome: ``held``, ``did not hold``, ``not told apart`` or ``not run``.
+        alike: in how many repeats the first row decides nearly alike for everybody, and how many there are.
+    """
+
+    dataset: str
+    labels: tuple[str, str]
+    column: Column
+    published: Optional[float]
+    measured: Optional[CorrectedT]
+    outcome: str
+    alike: tuple[int, int]
+
+    @property
+    def mostly_alike(self) -> bool:
+        """Return whether the first row decides nearly alike for everybody in most repeats."""
+        return 2 * self.alike[0] > self.alike[1]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim under a protocol, with all its comparisons."""
+
+    claim: Claim
+    protocol: str
+    findings: tuple[Finding, ...]
+
+    def count(self, outcome: str) -> int:
+        """Return how many comparisons ended so."""
+        return sum(finding.outcome == outcome for finding in self.findings)
+
+    @property
+    def outcome(self) -> str:
+        """Return one word for all comparisons that were run.
+
+        ``held`` if all held, ``held in part`` if some did, ``did not hold`` if none did and the interval of at least
+        one lies on the other side, else ``not told apart``.
+        """
+        run = len(self.findings) - self.count(MISSING)
+        held = self.count(HELD)
+        if not run:
+            return MISSING
+        if held:
+            return HELD if held == run else PARTLY
+        return CONTRARY if self.count(CONTRARY) else OPEN
+
+
+def judge(difference: Optional[CorrectedT], expected: str) -> str:
+    """Return the outcome of one comparison: on which side of 0 the interval of the difference lies."""
+    if difference is None:
+        return MISSING
+    if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
+        return OPEN
+    return HELD if (difference.high < 0) == (expected == LOWER) else CONTRARY
+
+
+def judge_claim(claim: Claim, grid: Grid, measurements: Measurements) -> Judgement:
+    """Return the claim with its comparisons on every dataset of the grid that has both rows."""
+    findings = []
+    for dataset in grid.datasets:
+        for pair in claim.pairs:
+            if pair.datasets and dataset not in pair.datasets:
+                continue
+            keys = grid.find(dataset, pair.method), grid.find(dataset, pair.against)
+            if keys[0] is None or keys[1] is None:
+                continue
+            for column in claim.columns:
+                findings.append(_finding(claim, grid, dataset, pair, (keys[0], keys[1]), column, measurements))
+    return Judgement(claim, grid.protocol.name, tuple(findings))
+
+
+def _finding(
+    claim: Claim,
+    grid: Grid,
+    dataset: str,
+    pair: Pair,
+    keys: tuple[Key, Key],
+    column: Column,
+    measurements: Measurements,
+) -> Finding:
+    first, second = (measurements.series(grid, key, column) for key in keys)
+    differences = [first[repeat] - second[repeat] for repeat in sorted(first.keys() & second.keys())]
+    measured = corrected_t(differences, TEST_TO_TRAIN) if differences else None
+    return Finding(
+        dataset,
+        (str(pair.method), str(pair.against)),
+        column,
+        _published_difference(grid, keys, column),
+        measured,
+        judge(measured, claim.expected),
+        (measurements.alike(grid, keys[0]), len(first)),
+    )
+
+
+def _published_difference(grid: Grid, keys: Sequence[Key], column: Column) -> Optional[float]:
+    """Return the difference between the published means of two rows, if both are published."""
+    places = [
+        place for place, known in enumerate(grid.table.columns) if known.metric == column.metric and not known.group
+    ]
+    means = []
+    for key in keys:
+        for line in grid.table.rows:
+            if places and grid.find(str(line.dataset), line.method) == key:
+                means.append(line.numbers[places[0]].mean)
+    if len(means) != 2 or means[0] is None or means[1] is None:
+        return None
+    return means[0] - means[1]

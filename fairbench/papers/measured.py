@@ -1,0 +1,282 @@
+"""Stored values by row and repeat; published and measured numbers compared; points above the coin."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from fairbench.cells import DONE, Record
+from fairbench.lines import AboveCoin, above_coin, best_constant, published_above_coin
+from fairbench.papers.grids import CONSTANT, Grid, Key
+from fairbench.papers.published import Column, Number, Row
+from fairbench.preparation import TEST_TO_TRAIN
+
+GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
+ACCURACY, SELECTED = Column("accuracy"), Column("selection_rate")
+NEARLY_ALL = 0.95  # a selection rate beyond it, or below one minus it, decides nearly alike for everybody
+WITHIN, HIGHER, LOWER = "within", "higher", "lower"
+ROUNDING = 1e-9  # of the difference of two decimal fractions in binary
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Values over repeats: mean and sample standard deviation (None with fewer than one, two), and how many."""
+
+    mean: Optional[float]
+    sd: Optional[float]
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Estimate:
+        """Return the estimate from the values there are."""
+        mean = statistics.fmean(values) if values else None
+        return cls(mean, statistics.stdev(values) if len(values) > 1 else None, len(values))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published number beside the measured ones.
+
+    Args:
+        column: what was measured.
+        published: the number in the paper; None where the row is not in the paper.
+        few: over as many repeats as the paper has runs.
+        all: over all repeats, of which ``few`` are the first.
+        difference: mean over all repeats minus published mean; None where one is missing.
+        verdict: ``within``, ``higher``, ``lower``, or empty.
+        own_spread: whether the verdict had to take the measured spread over ``few``, none being published.
+    """
+
+    column: Column
+    published: Optional[Number]
+    few: Estimate
+    all: Estimate
+    difference: Optional[float]
+    verdict: str
+    own_spread: bool
+
+
+@dataclass(frozen=True)
+class Coin:
+    """Points above the coin at one kind of gap: of the published row and of the measured one."""
+
+    gap: Column
+    published: Optional[AboveCoin]
+    measured: Optional[AboveCoin]
+
+
+@dataclass(frozen=True)
+class MeasuredRow:
+    """A row of a table under a protocol.
+
+    Args:
+        label: as in the paper, or as in the suite.
+        contender: whether it is a row of the paper other than its baseline.
+        planned: how many repeats were planned.
+        comparisons: one for each of the table's columns.
+        coins: one for each kind of gap.
+        selected: the selection rate.
+        alike: in how many repeats (nearly) everybody is decided alike.
+        reason: why there is nothing, if so.
+    """
+
+    label: str
+    contender: bool
+    planned: int
+    comparisons: tuple[Comparison, ...]
+    coins: tuple[Coin, ...]
+    selected: Estimate
+    alike: int
+    reason: str = ""
+
+
+def verdict(published: Number, mean: float, own_sd: Optional[float]) -> tuple[str, bool]:
+    """Return whether a measured mean lies within the published spread of the published mean, or which way off.
+
+    Without a published spread, the measured standard deviation over the paper's number of repeats takes its place.
+
+    Returns:
+        ``within``, ``higher`` or ``lower``, or nothing where neither spread is known; and whether it was the measured
+        spread.
+    """
+    assert published.mean is not None  # noqa: S101 - asked only of numbers
+    own = published.spread is None
+    spread = own_sd if published.spread is None else published.spread
+    if spread is None:
+        return "", own
+    difference = mean - published.mean
+    if abs(difference) <= spread + ROUNDING:
+        return WITHIN, own
+    return (HIGHER if difference > 0 else LOWER), own
+
+
+class Measurements:
+    """The stored values of a reproduction, by cell."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        """Take the records of a run directory."""
+        self.records = {record.cell.key: record for record in records}
+        self._values: dict[str, Mapping[tuple[str, str], float]] = {}
+
+    def values(self, key: str) -> Mapping[tuple[str, str], float]:
+        """Return a cell's defined values at its last step and chosen operating point, by (metric, group)."""
+        if key not in self._values:
+            record = self.records.get(key)
+            self._values[key] = {} if record is None or record.status != DONE else _chosen(record, record.chosen)
+        return self._values[key]
+
+    def series(self, grid: Grid, row: Key, column: Column) -> dict[int, float]:
+        """Return a row's defined values by repeat."""
+        found = {}
+        for cell in grid.cells[row]:
+            value = self.values(cell.key).get((column.metric, column.group))
+            if value is not None:
+                found[cell.repeat] = value
+        return found
+
+    def points(self, grid: Grid, row: Key, column: Column) -> dict[str, Estimate]:
+        """Return for each operating point of a row the estimate over its repeats, in the order of the points' names."""
+        found: dict[str, list[float]] = {}
+        for cell in grid.cells[row]:
+            record = self.records.get(cell.key)
+            if record is not None and record.status == DONE:
+                for point in dict.fromkeys(value.point for value in record.values):
+                    value = _chosen(record, point).get((column.metric, column.group))
+                    if value is not None:
+                        found.setdefault(point, []).append(value)
+        return {point: Estimate.of(found[point]) for point in sorted(found)}
+
+    def alike(self, grid: Grid, row: Key) -> int:
+        """Return in how many repeats a row decides nearly alike for everybody."""
+        return sum(not 1 - NEARLY_ALL <= rate <= NEARLY_ALL for rate in self.series(grid, row, SELECTED).values())
+
+    def reason(self, grid: Grid, row: Key) -> str:
+        """Return why a row has no values: the first reason of its cells, or that they were not run."""
+        for cell in grid.cells[row]:
+            record = self.records.get(cell.key)
+            if record is not None and record.status != DONE:
+                return f"{record.status}: {brief(record)}"
+        return "not run"
+
+
+def brief(record: Record) -> str:
+    """Return a record's reason on one line: of a traceback the last one."""
+    return (record.reason.strip().splitlines() or ["no reason was kept"])[-1]
+
+
+def _chosen(record: Record, point: str) -> dict[tuple[str, str], float]:
+    last = max((value.step for value in record.values), default=0)
+    return {
+        (value.metric, value.group): value.value
+        for value in record.values
+        if value.step == last and value.point == point and value.value is not None
+    }
+
+
+def constants(measurements: Measurements, grid: Grid, dataset: str) -> dict[int, float]:
+    """Return by repeat the accuracy of the better of the two constant predictions.
+
+    The method ``constant`` shows one of the two in each repeat; the accuracies of both add up to 1.
+    """
+    row = grid.row(dataset, CONSTANT)
+    accuracy = measurements.series(grid, row, ACCURACY)
+    selected = measurements.series(grid, row, SELECTED)
+    repeats = sorted(accuracy.keys() & selected.keys())
+    ones = [accuracy[repeat] if selected[repeat] == 1 else 1 - accuracy[repeat] for repeat in repeats]
+    return dict(zip(repeats, best_constant(ones).tolist())) if repeats else {}
+
+
+def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column) -> Optional[AboveCoin]:
+    """Return how far a row lies above the coin of the baseline, over the repeats that both and the constant have."""
+    baseline = grid.row(row[0], grid.baseline)
+    parts = [
+        measurements.series(grid, row, ACCURACY),
+        measurements.series(grid, row, gap),
+        measurements.series(grid, baseline, ACCURACY),
+        measurements.series(grid, baseline, gap),
+        constants(measurements, grid, row[0]),
+    ]
+    repeats = sorted(set(parts[0]).intersection(*parts[1:]))
+    if not repeats:
+        return None
+    accuracy, size, base_accuracy, base_gap, constant = ([part[repeat] for repeat in repeats] for part in parts)
+    return above_coin(accuracy, size, base_accuracy, base_gap, constant, TEST_TO_TRAIN)
+
+
+def _published_coin(
+    line: Optional[Row],
+    baseline: Optional[Row],
+    columns: Sequence[Column],
+    gap: Column,
+    constant: Optional[float],
+    runs: int,
+) -> Optional[AboveCoin]:
+    """Return how far a published row lies above the coin through the published baseline, if all of it is published."""
+    if line is None or baseline is None or constant is None:
+        return None
+    places = {(column.metric, column.group): index for index, column in enumerate(columns)}
+    wanted = [places.get((column.metric, column.group)) for column in (ACCURACY, gap)]
+    if None in wanted:
+        return None
+    own, other = ([row.numbers[index] for index in wanted if index is not None] for row in (line, baseline))
+    means = [number.mean for number in (*own, *other)]
+    if None in means:
+        return None
+    accuracy, size, base_accuracy, base_gap = (mean for mean in means if mean is not None)
+    spreads = [number.spread for number in own]
+    return published_above_coin(
+        (accuracy, spreads[0]), (size, spreads[1]), (base_accuracy, base_gap), constant, runs, TEST_TO_TRAIN
+    )
+
+
+def measure_table(measurements: Measurements, grid: Grid, dataset: str, runs: int) -> list[MeasuredRow]:
+    """Return the rows of one dataset in a table: the published ones in their order, then what else the suite has."""
+    lines = {
+        key: line
+        for line in grid.table.rows
+        if str(line.dataset) == dataset and (key := grid.find(dataset, line.method)) is not None
+    }
+    own = [key for key in grid.cells if key[0] == dataset]
+    baseline = grid.row(dataset, grid.baseline)
+    constant = constants(measurements, grid, dataset)
+    level = statistics.fmean(constant.values()) if constant else None
+    rows = []
+    for key in [*(key for key in own if key not in lines), *lines]:
+        line = lines.get(key)
+        coins = tuple(
+            Coin(
+                gap,
+                _published_coin(line, lines.get(baseline), grid.table.columns, gap, level, runs),
+                row_above_coin(measurements, grid, key, gap),
+            )
+            for gap in GAPS
+        )
+        selected = measurements.series(grid, key, SELECTED)
+        comparisons = tuple(
+            _compare(measurements.series(grid, key, column), column, line.numbers[index] if line else None, runs)
+            for index, column in enumerate(grid.table.columns)
+        )
+        rows.append(
+            MeasuredRow(
+                line.label if line else grid.labels[key],
+                line is not None and key != baseline,
+                len(grid.cells[key]),
+                comparisons,
+                coins,
+                Estimate.of(list(selected.values())),
+                measurements.alike(grid, key),
+                "" if selected else measurements.reason(grid, key),
+            )
+        )
+    return rows
+
+
+def _compare(values: Mapping[int, float], column: Column, published: Optional[Number], runs: int) -> Comparison:
+    few = Estimate.of([value for repeat, value in values.items() if repeat < runs])
+    every = Estimate.of(list(values.values()))
+    if published is None or published.mean is None or every.mean is None:
+        return Comparison(column, published, few, every, None, "", False)
+    word, own = verdict(published, every.mean, few.sd)
+    return Comparison(column, published, few, every, every.mean - published.mean, word, own)

@@ -1,0 +1,138 @@
+"""All that a reproduction found, computed once from the stored records: what the document and the command show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from fairbench.cells import DONE, Record
+from fairbench.lines import AboveCoin
+from fairbench.papers.claims import Judgement, judge_claim
+from fairbench.papers.grids import Grid, Reproduction
+from fairbench.papers.measured import MeasuredRow, Measurements, brief, measure_table
+from fairbench.papers.published import Table
+from fairbench.results import Results
+
+
+@dataclass(frozen=True)
+class TableOutcome:
+    """A table: for each dataset and protocol its rows, the same ones in the same order under every protocol."""
+
+    table: Table
+    grids: tuple[Grid, ...]
+    rows: Mapping[str, Mapping[str, Sequence[MeasuredRow]]]  # dataset -> protocol -> rows
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything found.
+
+    Args:
+        reproduction: what was planned.
+        results: the records of its cells, and what produced them.
+        tables: published and measured.
+        judgements: the claims.
+        measurements: the values by cell, for figures.
+    """
+
+    reproduction: Reproduction
+    results: Results
+    tables: tuple[TableOutcome, ...]
+    judgements: tuple[Judgement, ...]
+    measurements: Measurements
+
+    @classmethod
+    def of(cls, reproduction: Reproduction, results: Results) -> Outcome:
+        """Compare, line up and judge what a run directory holds of the reproduction's cells."""
+        keys = {cell.key for cell in reproduction.cells}
+        records = [record for record in results.records if record.cell.key in keys]
+        results = replace(results, records=records, planned=len(keys))
+        measurements, runs = Measurements(records), reproduction.published.runs
+        tables = tuple(
+            TableOutcome(
+                table,
+                tuple(grids),
+                {
+                    dataset: {grid.protocol.name: measure_table(measurements, grid, dataset, runs) for grid in grids}
+                    for dataset in grids[0].datasets
+                },
+            )
+            for table, grids in reproduction.tables
+        )
+        judgements = tuple(
+            judge_claim(claim, grid, measurements)
+            for claim in reproduction.published.claims
+            for grid in reproduction.grids
+            if grid.table.name == claim.table
+        )
+        return cls(reproduction, results, tables, judgements, measurements)
+
+    def missing(self) -> list[str]:
+        """Return a sentence for each reason why rows have no values."""
+        cells: dict[tuple[str, str], list[Record]] = {}
+        for record in self.results.records:
+            if record.status != DONE:
+                kind = re.sub(r"\d[\d.,]*", "", brief(record))  # counts differ from split to split
+                cells.setdefault((record.status, kind), []).append(record)
+        sentences = [
+            f"{len(here)} cells {status} ({_names(record.cell.method.name for record in here)} on "
+            f"{_names(str(record.cell.dataset) for record in here)}): {brief(here[0])}"
+            f"{' (and the like)' if len(set(map(brief, here))) > 1 else ''}"
+            for (status, _), here in cells.items()
+        ]
+        left = self.results.planned - len(self.results.records)
+        return [*self.reproduction.left_out, *sentences, *([f"{left} cells have not been run"] if left else [])]
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield every comparison as one flat row, for CSV and JSON."""
+        for outcome in self.tables:
+            for dataset, protocols in outcome.rows.items():
+                for protocol, rows in protocols.items():
+                    for row in rows:
+                        yield from _lines(outcome.table.name, dataset, protocol, row)
+
+
+def _names(names: Iterator[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _lines(table: str, dataset: str, protocol: str, row: MeasuredRow) -> Iterator[dict[str, Any]]:
+    coins: dict[str, Optional[float]] = {}
+    for coin in row.coins:
+        for who, value in (("published", coin.published), ("measured", coin.measured)):
+            coins.update(_coin(f"{who}_above_coin_{coin.gap.heading.lower()}", value))
+    for comparison in row.comparisons:
+        said = comparison.published
+        yield {
+            "table": table,
+            "dataset": dataset,
+            "protocol": protocol,
+            "row": row.label,
+            "metric": comparison.column.metric,
+            "group": comparison.column.group,
+            "published": said.mean if said else None,
+            "published_spread": said.spread if said else None,
+            "uncertain": bool(said and said.uncertain),
+            "repeats": comparison.all.n,
+            "mean": comparison.all.mean,
+            "sd": comparison.all.sd,
+            "first_repeats": comparison.few.n,
+            "first_mean": comparison.few.mean,
+            "first_sd": comparison.few.sd,
+            "difference": comparison.difference,
+            "verdict": comparison.verdict,
+            "verdict_by": (
+                "" if not comparison.verdict else "measured spread" if comparison.own_spread else "published spread"
+            ),
+            "selection_rate": row.selected.mean,
+            "decided_alike": row.alike,
+            **coins,
+            "reason": row.reason,
+        }
+
+
+def _coin(name: str, value: Optional[AboveCoin]) -> dict[str, Optional[float]]:
+    ends = (None, None, None) if value is None else (value.value, value.low, value.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), ends))

@@ -1,0 +1,242 @@
+"""The drawing itself: PNG and SVG in one colour-blind-safe palette; needs matplotlib, the extra ``plots``.
+
+The colours are those of Okabe and Ito (2008), Color universal design; shape and line style tell everything apart too.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from fairbench.errors import NotApplicable
+from fairbench.papers.explain import Explanation
+
+BLACK, BLUE, VERMILLION, GREEN, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+GREY, LIGHT = "#777777", "#DDDDDD"
+STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"))  # of the series; more of them begin again
+DOTS_PER_INCH = 150
+SETTINGS = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": LIGHT,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "fairbench",  # so that the same numbers give the same file
+}
+
+
+def require_matplotlib() -> Any:
+    """Return the module matplotlib.
+
+    Raises:
+        NotApplicable: it is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise NotApplicable(
+            "figures need the package 'matplotlib': install the extra plots (pip install 'fairbench-harness[plots]')"
+        ) from error
+    return matplotlib
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point of a trade-off: gap and accuracy, their standard deviations or None, and what to write beside it."""
+
+    gap: float
+    accuracy: float
+    gap_sd: Optional[float] = None
+    accuracy_sd: Optional[float] = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is drawn for one dataset.
+
+    Args:
+        title: the dataset.
+        constant: accuracy of the better constant.
+        baseline: gap and accuracy.
+        curve: operating points in their order.
+        series: measured points of each series.
+        published: published points of each series.
+    """
+
+    title: str
+    constant: float
+    baseline: Dot
+    curve: Sequence[Dot]
+    series: Sequence[Sequence[Dot]]
+    published: Sequence[Sequence[Dot]]
+
+
+def draw_trade_off(
+    panels: Sequence[Panel], labels: Sequence[str], curve: str, gap: str, title: str, stem: Path
+) -> None:
+    """Draw accuracy against a gap, a panel for each dataset, and write ``stem``.png and ``stem``.svg.
+
+    Args:
+        panels: at least one.
+        labels: of the series.
+        curve: label of the curve.
+        gap: label of the horizontal axis.
+        title: of the whole.
+        stem: path without a suffix.
+    """
+    matplotlib = require_matplotlib()
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    with matplotlib.rc_context(SETTINGS):
+        figure, grid = _figure((4.6 * columns, 3.5 * rows + 1.1), rows, columns)
+        for axes, panel in zip(grid, panels):
+            _trade_off(axes, panel, labels, curve)
+            axes.set_title(panel.title, loc="left")
+            axes.set_xlabel(f"{gap} (fraction; 0 is parity)")
+            axes.set_ylabel("accuracy (fraction)")
+        for axes in grid[len(panels) :]:
+            axes.set_visible(False)
+        handles, names = grid[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=2)
+        _entitle(figure, title)
+        _save(figure, stem)
+
+
+def _entitle(figure: Any, title: str) -> None:
+    """Write the title above all, on as many lines as the width asks for."""
+    width = int(11 * figure.get_figwidth())  # letters of this size
+    figure.suptitle("\n".join(textwrap.fill(line, width) for line in title.splitlines()), fontsize=11)
+
+
+def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) -> tuple[Any, list[Any]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+
+
+def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str) -> None:
+    base = panel.baseline
+    top = max(panel.constant, base.accuracy)
+    axes.plot(
+        [0, base.gap], [panel.constant, top], "--", color=BLACK, linewidth=1, label="coin of baseline and constant"
+    )
+    axes.plot([0], [panel.constant], "X", color=BLACK, markersize=7, label="constant prediction", clip_on=False)
+    axes.plot([base.gap], [base.accuracy], "D", color=BLACK, markersize=6, label="baseline")
+    for number, (label, dots) in enumerate(zip(labels, panel.series)):
+        colour, marker = STYLES[number % len(STYLES)]
+        style = {"color": colour, "marker": marker, "linewidth": 1, "markersize": 6}
+        axes.errorbar(
+            *([dot.gap for dot in dots], [dot.accuracy for dot in dots]),
+            xerr=[dot.gap_sd or 0 for dot in dots],
+            yerr=[dot.accuracy_sd or 0 for dot in dots],
+            ecolor=(colour, 0.3),
+            label=f"{label} (± standard deviation)",
+            **style,
+        )
+        said = panel.published[number]
+        axes.plot(
+            *([dot.gap for dot in said], [dot.accuracy for dot in said]),
+            linestyle=":",
+            markerfacecolor="white",
+            label=f"{label}, as published",
+            **style,
+        )
+    # The curve is drawn within the limits of the rest: it runs on to gaps that nobody would choose.
+    left, right = axes.get_xlim()
+    axes.set_xlim(max(left, -0.06 * right), 1.1 * right)  # no gap is below 0, whatever a bar suggests
+    axes.set_ylim(axes.get_ylim())
+    if panel.curve:
+        gaps, accuracies = [dot.gap for dot in panel.curve], [dot.accuracy for dot in panel.curve]
+        axes.plot(gaps, accuracies, "-", marker=".", color=BLUE, linewidth=1.2, label=f"{curve}, all operating points")
+    _write_beside(axes, panel.curve, BLUE, (5, -9))
+    for number, dots in enumerate(panel.series):
+        _write_beside(axes, dots, STYLES[number % len(STYLES)][0], (-6, 4) if number % 2 else (6, 4))
+
+
+def _write_beside(axes: Any, dots: Sequence[Dot], colour: str, offset: tuple[int, int]) -> None:
+    """Write each dot's text beside it; dots that nearly coincide share one line."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    places: list[tuple[Dot, list[str]]] = []
+    for dot in dots:
+        if not (dot.text and left <= dot.gap <= right - 0.03 * (right - left) and low <= dot.accuracy <= high):
+            continue
+        near = (
+            texts
+            for other, texts in places
+            if abs(other.gap - dot.gap) < 0.04 * (right - left)
+            and abs(other.accuracy - dot.accuracy) < 0.04 * (high - low)
+        )
+        texts = next(near, None)
+        if texts is None:
+            places.append((dot, [dot.text]))
+        else:
+            texts.append(dot.text)
+    for dot, texts in places:
+        leftwards = offset[0] < 0 and dot.gap > left + 0.3 * (right - left)  # else it would leave the frame
+        style = {"fontsize": 7, "color": colour, "ha": "right" if leftwards else "left"}
+        where = (offset[0] if leftwards else abs(offset[0]), offset[1])
+        axes.annotate(", ".join(texts), (dot.gap, dot.accuracy), where, textcoords="offset points", **style)
+
+
+def draw_explanations(parts: Sequence[tuple[str, Explanation]], title: str, stem: Path) -> None:
+    """Draw a beeswarm of SHAP values for each explanation, side by side, and write ``stem``.png and ``stem``.svg."""
+    matplotlib = require_matplotlib()
+    most = max(len(explanation.names) for _, explanation in parts)
+    with matplotlib.rc_context(SETTINGS):
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+        colours = LinearSegmentedColormap.from_list("levels", [BLUE, LIGHT, VERMILLION])
+        figure, grid = _figure((5.2 * len(parts), 0.36 * most + 1.9), 1, len(parts), sharex=True)
+        for axes, (label, explanation) in zip(grid, parts):
+            _beeswarm(axes, explanation, colours)
+            axes.set_title(label, loc="left")
+            axes.set_xlabel("SHAP value (change of the score, a fraction)")
+        bar = figure.colorbar(ScalarMappable(Normalize(0, 1), colours), ax=grid, ticks=[0, 1], aspect=40, pad=0.01)
+        bar.ax.set_yticklabels(["low\nvalue", "high\nvalue"])
+        bar.outline.set_visible(False)
+        _entitle(figure, title)
+        _save(figure, stem)
+
+
+def _beeswarm(axes: Any, explanation: Explanation, colours: Any) -> None:
+    """Draw the attributes from the most important one downwards; the sensitive one's name is bold."""
+    order = np.argsort(explanation.importance, kind="stable")  # the axis counts upwards
+    for place, attribute in enumerate(order):
+        values, levels = explanation.values[:, attribute], explanation.levels[:, attribute]
+        colour = [GREY if np.isnan(level) else colours(level) for level in levels]
+        axes.scatter(values, place + _spread(values), s=9, c=colour, linewidths=0, rasterized=True)
+    axes.axvline(0, color=BLACK, linewidth=0.8)
+    axes.set_yticks(range(len(order)), [explanation.names[attribute] for attribute in order])
+    axes.get_yticklabels()[int(np.flatnonzero(order == len(order) - 1)[0])].set_fontweight("bold")
+    axes.set_ylim(-0.6, len(order) - 0.4)
+
+
+def _spread(values: Any, height: float = 0.38, bins: int = 60) -> Any:
+    """Return vertical offsets (n,) that put dots of nearly the same value one above the other, from the middle out."""
+    span = np.ptp(values) or 1.0
+    column = ((values - values.min()) / span * (bins - 1)).astype(int)
+    offsets = np.zeros(len(values))
+    tallest = max(int(np.bincount(column).max()), 2)
+    for number in np.unique(column):
+        rows = np.flatnonzero(column == number)
+        step = np.arange(len(rows))
+        offsets[rows] = np.where(step % 2, -1, 1) * ((step + 1) // 2)
+    return offsets * 2 * height / tallest
+
+
+def _save(figure: Any, stem: Path) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+        figure.savefig(stem.with_name(stem.name + suffix), dpi=DOTS_PER_INCH, metadata=metadata)

@@ -1,0 +1,277 @@
+"""What a paper reports: tables of numbers and claims about them, read from ``published.toml``.
+
+::
+
+    runs = 5                                # independent runs behind each number
+    notes = ["a sentence that must stand beside the tables"]
+    optional_methods = ["fair_maml"]        # left out, with the reason, where they are not installed
+
+    [columns]                               # short name -> metric, for a group if need be; all numbers are fractions
+    accuracy = "accuracy"
+    theirs = { metric = "accuracy", group = "female", heading = "accuracy of women" }
+
+    [tables.table1]
+    title = "what it shows"
+    columns = ["accuracy", "theirs"]
+    rows = [
+      { dataset = "adult", method = "mlp", label = "baseline", accuracy = 0.82, theirs = "not reported" },
+      { dataset = "adult", method = "faalgrad[inner_steps=10]", accuracy = [0.52, 0.07], theirs = 0.6,
+        uncertain = ["theirs"] },
+    ]
+
+    [claims.fairer]
+    text = "FaAlGrad lowers the difference."
+    table = "table1"
+    metrics = ["demographic_parity_difference"]
+    expected = "lower"
+    compare = [{ method = "faalgrad[inner_steps=1|10]", against = "mlp" }]
+
+A number is a mean, or [mean, spread]; a text says why there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from fairbench.cells import Choice
+from fairbench.components import Paper
+from fairbench.errors import PaperError, did_you_mean
+from fairbench.papers.checked import Node, named, read_toml
+from fairbench.registry import Registry
+
+FILE = "published.toml"
+LOWER, HIGHER = "lower", "higher"
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is measured: a metric, over all rows or (``group`` not empty) within a group."""
+
+    metric: str
+    group: str = ""
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A published number: mean and spread, both None where there is none (``reason``)."""
+
+    mean: Optional[float] = None
+    spread: Optional[float] = None
+    uncertain: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a published table; ``numbers`` go with the table's columns."""
+
+    dataset: Choice
+    method: Choice
+    label: str
+    numbers: tuple[Number, ...]
+    where: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A published table."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows to be compared; on all of the table's datasets, or on those named."""
+
+    method: Choice
+    against: Choice
+    datasets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says of its table: ``method`` has lower (or higher) values than ``against`` in every pair."""
+
+    name: str
+    text: str
+    source: str
+    table: str
+    columns: tuple[Column, ...]
+    expected: str
+    pairs: tuple[Pair, ...]
+    where: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """All that a paper reports."""
+
+    runs: int
+    tables: Mapping[str, Table]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...]
+    optional_methods: tuple[str, ...]
+
+
+def read_published(paper: Paper, registry: Optional[Registry] = None) -> Published:
+    """Read a paper's ``published.toml``; with a registry, names and ranges are checked too.
+
+    Raises:
+        PaperError: a key, a value or a name is wrong; the message says where.
+    """
+    top = read_toml(paper.directory / FILE, f"paper {paper.name}, {FILE}")
+    top.only(["runs", "notes", "optional_methods", "columns", "tables", "claims"])
+    runs = top.get("runs", int)
+    if runs < 1:
+        raise PaperError(f"{top.where}: runs is {runs}; at least 1 is needed")
+    optional = top.texts("optional_methods", [])
+    columns = _columns(top, registry)
+    names = _Names(registry, optional)
+    tables = {name: _table(name, node, columns, names) for name, node in top.children("tables").items()}
+    if not tables:
+        raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
+    overall = {column.metric: column for column in columns.values() if not column.group}
+    claims = tuple(_claim(name, node, tables, overall, names) for name, node in top.children("claims").items())
+    return Published(runs, tables, claims, top.texts("notes", []), optional)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Looks names up where there is a registry; a method that may be missing passes."""
+
+    registry: Optional[Registry]
+    optional: tuple[str, ...]
+
+    def method(self, node: Node, choice: Choice) -> Choice:
+        registry = self.registry
+        if registry is not None and not (choice.name in self.optional and not has_method(registry, choice.name)):
+            named(lambda: registry.complete("methods", choice), node.where)
+        return choice
+
+    def dataset(self, node: Node, choice: Choice) -> Choice:
+        registry = self.registry
+        return choice if registry is None else named(lambda: registry.shorten("datasets", choice), node.where)
+
+    def column(self, node: Node, column: Column) -> Column:
+        registry = self.registry
+        if registry is None:
+            return column
+        metric = named(lambda: registry.metric(column.metric), node.where)
+        if column.group and not metric.by_group:
+            raise PaperError(f"{node.where}: {column.metric} is not measured by group; leave group out")
+        label = metric.label or metric.name
+        return Column(column.metric, column.group, column.heading or " of ".join(filter(None, [label, column.group])))
+
+    def check_range(self, node: Node, column: Column, value: float) -> None:
+        if self.registry is None:
+            return
+        low, high = self.registry.metric(column.metric).range
+        if not low <= value <= high:
+            raise PaperError(
+                f"{node.where}: {value:g} is not a value of {column.metric}, which runs from {low:g} to {high:g}; "
+                "give fractions, not per cent"
+            )
+
+
+def has_method(registry: Registry, name: str) -> bool:
+    """Return whether a method of the name can be used."""
+    return name in registry.names("methods")
+
+
+def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
+    node, columns = top.child("columns"), {}
+    names = _Names(registry, ())
+    for name, value in node.table.items():
+        given = Node({"metric": value} if isinstance(value, str) else node.get(name, dict), f"{node.where}.{name}")
+        given.only(["metric", "group", "heading"])
+        column = Column(given.get("metric", str), given.get("group", str, ""), given.get("heading", str, ""))
+        columns[name] = names.column(given, column)
+    return columns
+
+
+def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) -> Table:
+    node.only(["title", "columns", "rows", "notes"])
+    chosen = node.texts("columns")
+    for column in chosen:
+        if column not in columns:
+            known = ", ".join(columns)
+            raise PaperError(
+                f"{node.where}: no column is named {column!r}{did_you_mean(column, columns)} ([columns] has: {known})"
+            )
+    rows = tuple(_row(row, {column: columns[column] for column in chosen}, names) for row in node.rows("rows"))
+    if not rows:
+        raise PaperError(f"{node.where} has no rows; add e.g. {{dataset = 'adult', method = 'mlp', ...}}")
+    title, notes = node.get("title", str), node.texts("notes", [])
+    return Table(name, title, tuple(columns[column] for column in chosen), rows, notes)
+
+
+def _row(node: Node, columns: Mapping[str, Column], names: _Names) -> Row:
+    described = " ".join(str(node.table[key]) for key in ("dataset", "method") if key in node.table)
+    node = Node(node.table, f"{node.where} ({described})")
+    node.only(["dataset", "method", "label", "uncertain", *columns])
+    uncertain = node.texts("uncertain", [])
+    for column in uncertain:
+        if column not in columns:
+            raise PaperError(f"{node.where}: uncertain names {column!r}, which is not among {', '.join(columns)}")
+    dataset, method = names.dataset(node, node.choice("dataset")), names.method(node, node.choice("method"))
+    numbers = tuple(_number(node, name, column, name in uncertain, names) for name, column in columns.items())
+    return Row(dataset, method, node.get("label", str, str(method)), numbers, node.where)
+
+
+def _number(node: Node, name: str, column: Column, uncertain: bool, names: _Names) -> Number:
+    if name not in node.table:
+        raise PaperError(
+            f"{node.where}: column {name!r} is missing; give a number, [mean, spread], or a text such as 'not reported'"
+        )
+    value: Any = node.table[name]
+    if isinstance(value, str):
+        return Number(uncertain=uncertain, reason=value)
+    parts = value if isinstance(value, list) else [value]
+    numeric = all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in parts)
+    if not numeric or len(parts) not in (1, 2):
+        raise PaperError(
+            f"{node.where}: {name} is {value!r}; it must be a number, [mean, spread], or a text such as 'not reported'"
+        )
+    names.check_range(node, column, parts[0])
+    if len(parts) == 2 and not parts[1] >= 0:
+        raise PaperError(f"{node.where}: the spread of {name} is {parts[1]:g}; it must be at least 0")
+    return Number(float(parts[0]), float(parts[1]) if len(parts) == 2 else None, uncertain)
+
+
+def _claim(name: str, node: Node, tables: Mapping[str, Table], overall: Mapping[str, Column], names: _Names) -> Claim:
+    node.only(["text", "source", "table", "metrics", "expected", "compare"])
+    table, expected = node.get("table", str), node.get("expected", str)
+    if table not in tables:
+        raise PaperError(f"{node.where}: table is {table!r}; it must be one of {', '.join(tables)}")
+    if expected not in (LOWER, HIGHER):
+        raise PaperError(f"{node.where}: expected is {expected!r}; it must be {LOWER!r} or {HIGHER!r}")
+    metrics = node.texts("metrics")
+    columns = tuple(overall.get(metric) or names.column(node, Column(metric)) for metric in metrics)
+    pairs = tuple(pair for row in node.rows("compare") for pair in _pairs(row, names))
+    text, source = node.get("text", str), node.get("source", str, "")
+    return Claim(name, text, source, table, columns, expected, pairs, node.where)
+
+
+def _pairs(node: Node, names: _Names) -> list[Pair]:
+    """Return every method with its counterpart: one for all, or as many in the same order."""
+    node.only(["method", "against", "datasets"])
+    methods = [names.method(node, choice) for choice in node.choices("method")]
+    against = [names.method(node, choice) for choice in node.choices("against")]
+    if len(against) == 1:
+        against = against * len(methods)
+    if len(against) != len(methods):
+        raise PaperError(
+            f"{node.where}: method stands for {len(methods)} rows and against for {len(against)}; "
+            "give one, or as many in the same order"
+        )
+    datasets = tuple(
+        str(names.dataset(node, choice)) for choice in (node.choices("datasets") if "datasets" in node.table else ())
+    )
+    return [Pair(method, other, datasets) for method, other in zip(methods, against)]

@@ -1,0 +1,85 @@
+"""A reproduction in a few lines: claims, agreement, coins; each as headings and rows of text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from fairbench.lines import ABOVE, BELOW, OPEN
+from fairbench.papers.claims import CONTRARY, HELD, MISSING, Judgement
+from fairbench.papers.claims import OPEN as UNDECIDED
+from fairbench.papers.measured import GAPS, HIGHER, LOWER, WITHIN
+from fairbench.papers.outcome import Outcome
+
+Summary = tuple[list[str], list[list[str]]]
+
+
+def by_claim(outcome: Outcome) -> list[list[Judgement]]:
+    """Return the judgements of each claim, one for each protocol."""
+    found: dict[str, list[Judgement]] = {}
+    for judgement in outcome.judgements:
+        found.setdefault(judgement.claim.name, []).append(judgement)
+    return list(found.values())
+
+
+def claims(outcome: Outcome) -> Summary:
+    """Return which claims hold under each protocol."""
+    protocols = [protocol.name for protocol in outcome.reproduction.rerun.protocols]
+    rows = []
+    for judged in by_claim(outcome):
+        claim = judged[0].claim
+        where = ", ".join(filter(None, [claim.source, claim.table]))
+        rows.append([f"{claim.text} ({where})", *map(_judged, judged)])
+    return ["claim", *protocols], rows
+
+
+def _judged(judgement: Judgement) -> str:
+    run = len(judgement.findings) - judgement.count(MISSING)
+    if not run:
+        return MISSING
+    alike = sum(finding.mostly_alike for finding in judgement.findings if finding.outcome == HELD)
+    held = f"held, {alike} of them by deciding nearly alike for everybody" if alike else "held"
+    counts = [
+        f"{judgement.count(outcome)} {word}"
+        for outcome, word in ((HELD, held), (CONTRARY, "on the other side"), (UNDECIDED, "not told apart"))
+        if judgement.count(outcome)
+    ]
+    return f"{judgement.outcome} (of {run}: {'; '.join(counts)})"
+
+
+def verdicts(outcome: Outcome) -> Summary:
+    """Return how often published and measured numbers agree."""
+    rows = []
+    for table in outcome.tables:
+        for grid in table.grids:
+            counts = Counter(
+                comparison.verdict
+                for section in table.rows.values()
+                for row in section[grid.protocol.name]
+                for comparison in row.comparisons
+                if comparison.published is not None and comparison.published.mean is not None
+            )
+            counted = [str(counts[word]) for word in (WITHIN, HIGHER, LOWER, "")]
+            rows.append([table.table.name, grid.protocol.name, *counted])
+    return ["table", "protocol", "within the spread", "higher", "lower", "no verdict"], rows
+
+
+def coins(outcome: Outcome) -> Summary:
+    """Return how many of the paper's rows lie above the coin, as published (where it gives spreads) and as measured."""
+    rows = []
+    for table in outcome.tables:
+        for place, gap in enumerate(GAPS):
+            for number, grid in enumerate(table.grids):
+                sections = (section[grid.protocol.name] for section in table.rows.values())
+                here = [row.coins[place] for section in sections for row in section if row.contender]
+                said = [coin.published for coin in here if coin.published and coin.published.low is not None]
+                if number == 0 and said:  # the published coins differ between protocols by our constant only
+                    rows.append([table.table.name, gap.heading, "published", *_sides([coin.reading for coin in said])])
+                measured = [coin.measured.reading for coin in here if coin.measured]
+                rows.append([table.table.name, gap.heading, grid.protocol.name, *_sides(measured)])
+    return ["table", "difference", "rows", ABOVE, BELOW, OPEN], rows
+
+
+def _sides(readings: Sequence[str]) -> list[str]:
+    counts = Counter(readings)
+    return [str(counts[side]) for side in (ABOVE, BELOW, OPEN)]

@@ -1,0 +1,1 @@
+"""Papers that 'fairbench reproduce' runs again; what they report lies as data beside the modules."""

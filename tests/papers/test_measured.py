@@ -1,0 +1,177 @@
+"""Verdicts, coins and claims from numbers made by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from fairbench.cells import DONE, SKIPPED, Record, Value
+from fairbench.intervals import CorrectedT
+from fairbench.lines import BELOW, OPEN
+from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Finding, Judgement, judge
+from fairbench.papers.claims import OPEN as UNDECIDED
+from fairbench.papers.grids import CONSTANT, plan_reproduction
+from fairbench.papers.measured import HIGHER, LOWER, WITHIN, Measurements, constants, measure_table, verdict
+from fairbench.papers.outcome import Outcome
+from fairbench.papers.published import Column, Number
+from fairbench.plugins import load_plugins
+from fairbench.results import Results
+
+DATASET = "synthetic[rows=300]"
+
+
+@pytest.mark.parametrize(
+    ("published", "mean", "own_sd", "expected"),
+    [
+        (Number(0.60, 0.02), 0.61, 0.5, (WITHIN, False)),
+        (Number(0.60, 0.02), 0.62, 0.5, (WITHIN, False)),  # exactly the spread, whatever binary fractions make of it
+        (Number(0.07, 0.06), 0.13, None, (WITHIN, False)),
+        (Number(0.60, 0.02), 0.6201, 0.5, (HIGHER, False)),
+        (Number(0.60, 0.02), 0.5799, 0.5, (LOWER, False)),
+        (Number(0.60, 0.0), 0.60, 0.5, (WITHIN, False)),
+        (Number(0.60), 0.65, 0.05, (WITHIN, True)),
+        (Number(0.60), 0.66, 0.05, (HIGHER, True)),
+        (Number(0.60), 0.54, 0.05, (LOWER, True)),
+        (Number(0.60), 0.60, None, ("", True)),
+    ],
+)
+def test_the_verdict_follows_the_stated_rule(published, mean, own_sd, expected):
+    assert verdict(published, mean, own_sd) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected", "outcome"),
+    [
+        (-0.3, -0.1, "lower", HELD),
+        (-0.3, -0.1, "higher", CONTRARY),
+        (0.1, 0.3, "lower", CONTRARY),
+        (0.1, 0.3, "higher", HELD),
+        (-0.1, 0.3, "lower", UNDECIDED),
+        (0.0, 0.0, "lower", UNDECIDED),
+        (None, None, "lower", UNDECIDED),
+    ],
+)
+def test_a_comparison_is_judged_by_the_side_of_its_interval(low, high, expected, outcome):
+    assert judge(CorrectedT(0.0, 0.1, 5, low, high, None, None), expected) == outcome
+    assert judge(None, expected) == MISSING
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "word"),
+    [
+        ([HELD, HELD], HELD),
+        ([HELD, MISSING], HELD),
+        ([HELD, UNDECIDED], PARTLY),
+        ([HELD, CONTRARY], PARTLY),
+        ([UNDECIDED, CONTRARY], CONTRARY),
+        ([UNDECIDED, UNDECIDED], UNDECIDED),
+        ([MISSING], MISSING),
+        ([], MISSING),
+    ],
+)
+def test_a_claim_is_judged_by_all_its_comparisons(outcomes, word):
+    findings = tuple(Finding("d", ("a", "b"), Column("accuracy"), None, None, outcome, (0, 5)) for outcome in outcomes)
+    assert Judgement(None, "raw", findings).outcome == word
+
+
+def result(cell, accuracy, gap, selected):
+    """Return the record of a cell that measured this."""
+    measured = {
+        "accuracy": accuracy,
+        "demographic_parity_difference": gap,
+        "equalized_odds_difference": gap,
+        "selection_rate": selected,
+    }
+    return Record(cell, DONE, values=tuple(Value(0, "", "", name, value) for name, value in measured.items()))
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    """Table one of the tiny paper with made-up results: 4 repeats of three rows, german skipped."""
+    plugin = str(__import__("pathlib").Path(__file__).parent / "tiny_paper.py")
+    reproduction = plan_reproduction("tiny:one", load_plugins([plugin])[0])
+    records = []
+    for cell in reproduction.cells:
+        if cell.dataset.name == "german":
+            records.append(Record(cell, SKIPPED, "no such file"))
+        elif cell.method.name == "constant":
+            ones = (0.48, 0.55, 0.56, 0.57)[cell.repeat]  # its training majority is wrong in the first repeat
+            records.append(result(cell, ones if cell.repeat else 1 - ones, 0.0, 1.0 if cell.repeat else 0.0))
+        elif cell.method.params["epochs"] == 3:
+            records.append(result(cell, 0.70 + 0.01 * cell.repeat, 0.20, 0.5))
+        else:
+            records.append(
+                result(cell, 0.60 + 0.02 * cell.repeat, 0.10 - 0.01 * cell.repeat, (0.97, 0.98, 0.02, 0.5)[cell.repeat])
+            )
+    return Outcome.of(reproduction, Results(records, {}, len(records), {}))
+
+
+def test_the_better_constant_is_taken_from_both(outcome):
+    grid = outcome.reproduction.grids[0]
+    assert constants(outcome.measurements, grid, DATASET) == pytest.approx({0: 0.48, 1: 0.55, 2: 0.56, 3: 0.57})
+    assert grid.row(DATASET, CONSTANT)[0] == DATASET
+
+
+def test_means_are_over_the_papers_runs_and_over_all(outcome):
+    rows = {row.label: row for row in outcome.tables[0].rows[DATASET]["raw"]}
+    accuracy, gap = rows["long"].comparisons
+    assert (accuracy.few.mean, accuracy.few.n) == (pytest.approx(0.61), 2)
+    assert (accuracy.all.mean, accuracy.all.n) == (pytest.approx(0.63), 4)
+    assert accuracy.all.sd == pytest.approx(0.02 * math.sqrt(5 / 3))
+    assert accuracy.difference == pytest.approx(0.62)
+    assert (accuracy.verdict, accuracy.own_spread) == (HIGHER, False)
+    assert (gap.difference, gap.verdict) == (None, "")  # not reported
+    assert rows["long"].alike == 3
+    assert not rows["constant"].contender
+
+
+def test_points_above_the_coin_go_through_the_means(outcome):
+    """The line has 0.54 at 0 and 0.715 at 0.2; at 0.085 it has 0.614375, and the row has 0.63."""
+    rows = {row.label: row for row in outcome.tables[0].rows[DATASET]["raw"]}
+    coin = rows["long"].coins[0]
+    assert coin.measured.value == pytest.approx(0.63 - (0.54 + 0.175 * 0.425), abs=1e-12)
+    assert coin.measured.reading == OPEN
+    assert rows["short"].coins[0].measured.value == pytest.approx(0, abs=1e-12)
+    assert rows["constant"].coins[0].measured.value == pytest.approx((0.52 + 0.55 + 0.56 + 0.57) / 4 - 0.54)
+    # published: 0.6 at 0.2 against our constant 0.54; no gap is published for the other row
+    assert rows["short"].coins[0].published.value == pytest.approx(0)
+    assert coin.published is None
+
+
+def test_a_claim_is_the_paired_difference(outcome):
+    (judgement,) = [judgement for judgement in outcome.judgements if judgement.protocol == "raw"]
+    measured = {finding.dataset: finding for finding in judgement.findings}
+    found = measured[DATASET]
+    assert found.measured.mean == pytest.approx(-0.085)
+    assert found.measured.n == 4
+    assert found.outcome == CONTRARY  # -0.10, -0.09, -0.08, -0.07: never above 0
+    assert found.mostly_alike
+    assert found.published == pytest.approx(0.01 - 0.6)
+    assert measured["german"].outcome == MISSING
+    assert judgement.outcome == CONTRARY
+
+
+def test_a_dataset_that_was_skipped_has_its_reason(outcome):
+    rows = outcome.tables[0].rows["german"]["raw"]
+    assert {row.reason for row in rows} == {"skipped: no such file"}
+    assert outcome.missing()[-1] == "24 cells skipped (constant, mlp on german): no such file"
+
+
+def test_values_of_other_runs_in_the_same_directory_do_not_count(outcome):
+    grid = outcome.reproduction.grids[0]
+    records = [record for record in outcome.results.records if record.cell.repeat < 2]
+    rows = measure_table(Measurements(records), grid, DATASET, 2)
+    assert {comparison.all.n for row in rows for comparison in row.comparisons} == {2}
+
+
+def test_a_row_below_the_coin_is_read_so(outcome):
+    grid = outcome.reproduction.grids[0]
+    worse = [
+        result(record.cell, 0.4 + 0.001 * record.cell.repeat, 0.1, 0.5)
+        if record.status == DONE and record.cell.method.params.get("epochs") == 4
+        else record
+        for record in outcome.results.records
+    ]
+    rows = {row.label: row for row in measure_table(Measurements(worse), grid, DATASET, 2)}
+    assert rows["long"].coins[0].measured.reading == BELOW
