@@ -124,14 +124,24 @@ class Streamed:
         return RunningPredictor(self.scorer, self.begin())
 
 
-@dataclass(frozen=True, eq=False)
 class RunningPredictor:
-    """A predictor that remembers its batches; ``correction.state()`` is what it remembers, as plain data."""
+    """A predictor that remembers its batches; ``correction.state()`` is what it remembers, as plain data.
 
-    scorer: Scorer
-    correction: Correction
+    ``before`` has the latest batch's chances of y = 1 (n,) before they were corrected, ``infeasible`` counts batches
+    for which the correction was impossible.
+    """
+
+    def __init__(self, scorer: Scorer, correction: Correction) -> None:
+        """Begin with nothing seen."""
+        self.scorer, self.correction = scorer, correction
+        self.before = np.zeros(0)
+
+    @property
+    def infeasible(self) -> int:
+        """Return the correction's count."""
+        return self.correction.infeasible
 
     def __call__(self, inputs: Inputs) -> Predictions:
         """Return the predictions for the next batch."""
-        score, _ = self.scorer(inputs)
+        score, self.before = self.scorer(inputs)
         return self.scorer.decided(self.correction.correct(score, inputs.group))

@@ -131,9 +131,11 @@ class Rule:
             for first, second in combinations(np.unique(member), 2):
                 for label in (0, 1):
                     weight = chance if label else 1 - chance
+                    totals = [weight[member == value].sum() for value in (first, second)]
+                    if min(totals) == 0:  # so sure a model that the label has no rows in a group
+                        continue
                     row, share = np.zeros(len(score)), np.zeros((len(side), 2))
-                    for value, sign in ((first, 1), (second, -1)):
-                        total = weight[member == value].sum()
+                    for value, sign, total in zip((first, second), (1, -1), totals):
                         row[member == value] = sign * weight[member == value] / total
                         share[side == value, label] = sign / total
                     rows.append(row)

@@ -33,8 +33,10 @@ class Stream:
     """Fit once, then predict the test part batch by batch, and watch the groups' mean scores as they add up.
 
     Rows come in a seeded order that every method shares. Each batch is predicted by itself: a predictor that has a
-    method ``stream()`` is asked for a fresh one that remembers its batches. A correction may stand between the
-    predictor and what is given out; corrected scores are cut at 0.5.
+    method ``stream()`` is asked for a fresh one that remembers its batches. If that corrects scores itself, its
+    attributes ``before`` (the latest batch's scores (n,) before that) and ``infeasible`` (batches that it could not
+    correct) are read, so that what it does is counted too. A correction may stand between the predictor and what is
+    given out; corrected scores are cut at 0.5.
 
     Recorded of the chosen operating point, beside the metrics of all outputs together: ``stream_average_gap`` (the
     batches' gaps in mean score, averaged over rows; a batch of one group has gap 0), ``stream_pooled_gap`` (the gap of
@@ -104,14 +106,15 @@ class Stream:
             inputs = Inputs(streamed.X[here], streamed.group[here], streamed.schema)
             made = predict(inputs)
             score = made.decision if made.y_score is None else made.y_score
+            before = getattr(predict, "before", score)
             if self.correction == "none":
-                watch.see(made, score, score, inputs.group)
+                watch.see(made, before, score, inputs.group)
                 continue
             if made.y_score is None:
                 raise NotApplicable(f"correction {self.correction} acts on scores; this method gives decisions only")
             value = correction.correct(score, inputs.group)
-            watch.see(Predictions.from_score(value), score, value, inputs.group)
-        watch.infeasible = correction.infeasible
+            watch.see(Predictions.from_score(value), before, value, inputs.group)
+        watch.infeasible = correction.infeasible + getattr(predict, "infeasible", 0)
         return watch
 
 
@@ -129,7 +132,7 @@ class Watch:
         self.one_group = self.infeasible = 0
 
     def see(self, made: Predictions, score: np.ndarray, value: np.ndarray, group: np.ndarray) -> None:
-        """Take in a batch: its predictions, its scores before and after correction, its groups."""
+        """Take in a batch: its predictions, its scores before any correction and after it, its groups."""
         self._made.append(made)
         self._rows.append(len(group))
         self._total += np.bincount(group, weights=value, minlength=len(self._total))

@@ -14,10 +14,12 @@ from fairbench_projection._rule import Rule
 from fairbench_projection._streaming import Settings, mean_gap
 from fairbench_projection.parity_projection import ParityProjection
 from fairbench_projection.parity_projection_posthoc import PosthocProjection
+from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from fairbench.api import Fitted, Inputs, NotApplicable, Samples, Schema
 from fairbench.api.projection import Box, solve_parity
+from fairbench.api.torch import Projection
 
 QUICK = {"hidden": (8,), "epochs": 6, "lr": 0.02, "batch_size": 100}
 METHODS = (ParityProjection, PosthocProjection)
@@ -144,6 +146,51 @@ def test_a_stream_stays_even_after_every_batch_and_its_first_batch_is_the_batch(
     at_once = made.points["stream"](test.inputs).y_score
     np.testing.assert_array_equal(at_once, made.points["batch"](test.inputs).y_score)
     json.dumps(running.correction.state(), allow_nan=False)
+
+
+def test_labels_leak_into_scores_only_where_somebody_hands_them_to_the_layer():
+    """Score by the group alone: an audit with the test labels ranks perfectly, what predicts knows no more than before.
+
+    Equalized odds of given labels shift each group's two classes apart by different amounts, and so sort them.
+    """
+    random = np.random.default_rng(0)
+    group = random.integers(0, 2, 4000)
+    y = (random.random(4000) < np.where(group == 1, 0.7, 0.3)).astype(int)
+    score = np.where(group == 1, 0.7, 0.3) + 1e-3 * random.random(4000)
+    audited = Projection("equalized_odds", epsilon=0.0)(torch.tensor(score), group, y).numpy()
+    assert roc_auc_score(y, score) < 0.75
+    assert roc_auc_score(y, audited) > 0.99
+    rule = Rule("equalized_odds", 0.0, "probability", False, Schema(("a",), ("g0", "g1"), 0))
+    own = rule.project(score, group, score, None).value  # there are no labels to give it
+    for code in (0, 1):
+        assert roc_auc_score(y[group == code], own[group == code]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_model_without_doubts_has_no_odds_to_compare():
+    rule = Rule("equalized_odds", 0.0, "probability", False, Schema(("a",), ("g0", "g1"), 0))
+    group = np.array([0, 0, 1, 1])
+    value, shift = rule.project(np.ones(4), group, np.ones(4), None)  # nobody has y = 0
+    np.testing.assert_array_equal(value, np.full(4, 1 - 1e-6))
+    assert shift.shape == (2, 2)
+
+
+def test_rows_of_one_group_alone_are_only_clipped():
+    points = fitted(mode="stream", epsilon=0.0).points
+    test = make_samples(60, 2)
+    alone = test.select(test.group == 1)
+    raw, _ = points["batch"].scorer(alone.inputs)
+    for name in ("batch", "stream"):
+        np.testing.assert_array_equal(points[name](alone.inputs).y_score, np.clip(raw, 1e-6, 1 - 1e-6))
+
+
+def test_the_running_predictor_tells_what_it_changed():
+    running = fitted(mode="stream", epsilon=0.0).points["stream"].stream()
+    inputs = make_samples(60, 2).inputs
+    made = running(inputs)
+    _, chance = running.scorer(inputs)
+    np.testing.assert_array_equal(running.before, chance)
+    assert np.abs(made.y_score - chance).max() > 0.01
+    assert running.infeasible == 0
 
 
 @pytest.mark.parametrize("method", METHODS)

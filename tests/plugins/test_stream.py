@@ -137,6 +137,28 @@ def test_a_predictor_that_remembers_is_asked_to_begin_anew():
     assert len(SPLIT.test) == 180
 
 
+def test_what_a_predictor_corrects_by_itself_counts_too():
+    class Halving:
+        infeasible = 0
+        before = np.zeros(0)
+
+        def __call__(self, inputs):
+            self.before = np.full(len(inputs), 0.8)
+            self.infeasible += 1
+            return Predictions.from_score(np.full(len(inputs), 0.4))
+
+    @dataclass(frozen=True)
+    class Correcting:
+        def fit(self, train, validation, *, seed):
+            predictor = Halving()
+            predictor.stream = Halving
+            return predictor
+
+    values = streamed(Correcting(), batch_size=60).values
+    assert values["stream_distortion"] == pytest.approx(0.4**2)
+    assert values["stream_infeasible_batches"] == 3.0
+
+
 def test_every_operating_point_is_streamed_and_the_chosen_one_measured():
     @dataclass(frozen=True)
     class Two:

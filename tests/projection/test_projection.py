@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 import tracemalloc
@@ -211,6 +212,22 @@ def test_the_strict_layer_raises_instead():
         layer(torch.zeros(3), [2, 2, 2])
     with pytest.raises(Infeasible, match=r"the mean residual of group 0 cannot come within 0.05 of 7: .* by 6 or more"):
         Projection("mean_residual", lower=0.0, upper=1.0, strict=True)(torch.zeros(3), [0, 0, 1], [7.0, 7.0, 0.0])
+
+
+@pytest.mark.parametrize("dtype", [SINGLE, DOUBLE])
+def test_a_learned_epsilon_survives_a_checkpoint(dtype):
+    layer, again = (
+        Projection(epsilon=torch.nn.Parameter(torch.tensor(size, dtype=dtype)), lower=0.0, upper=1.0)
+        for size in (0.1, 0.5)
+    )
+    score = torch.tensor([0.1, 0.4, 0.9, 0.8], dtype=dtype)
+    layer(score, [0, 0, 1, 1])[0].backward()
+    assert layer.epsilon.grad == pytest.approx(-0.5)  # half of what the gap may grow by
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(again(score, [0, 0, 1, 1]), layer(score, [0, 0, 1, 1]))
 
 
 def test_equalized_odds_for_three_groups_are_parity_within_each_class():
