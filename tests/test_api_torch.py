@@ -145,6 +145,17 @@ def test_mlp_has_the_layers_asked_for_and_weights_from_the_seed_alone() -> None:
     assert [tuple(p.shape) for p in linear(3, seed=0).parameters()] == [(1, 3), (1,)]
 
 
+@pytest.mark.parametrize("width", [3, 40])
+def test_many_rows_have_the_logits_and_gradients_that_few_at_a_time_have(width) -> None:
+    model = mlp(5, (width, 3), seed=1).double()
+    X = torch.randn(3000, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    parts = torch.cat([model(part) for part in X.split(100)])
+    torch.testing.assert_close(model(X), parts, rtol=0, atol=1e-14)  # two orders of the same few sums
+    whole = torch.autograd.grad(model(X).square().sum(), list(model.parameters()))
+    in_parts = torch.autograd.grad(parts.square().sum(), list(model.parameters()))
+    torch.testing.assert_close(whole, in_parts, rtol=1e-11, atol=1e-11)  # sums of 3,000 terms
+
+
 def test_mlp_refuses_unknown_activations_and_empty_layers() -> None:
     with pytest.raises(ValueError, match="activation is 'gelu'; it must be one of relu, tanh"):
         mlp(3, (4,), "gelu", seed=0)

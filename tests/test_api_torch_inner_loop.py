@@ -139,3 +139,32 @@ def test_inner_loop_passes_gradients_to_what_its_loss_depends_on() -> None:
         return weighted_loss(query)(unroll(model, loss, steps=3, lr=0.5))
 
     assert torch.autograd.gradcheck(outer, (torch.tensor([0.1, -0.2], dtype=torch.float64, requires_grad=True),))
+
+
+def test_what_is_kept_after_a_step_is_given_to_the_next_one_and_stays_in_the_graph() -> None:
+    support, query = double_batch(40, seed=0), double_batch(30, seed=1)
+    model, rate = linear(3, seed=2).double(), 0.5
+    factor = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    kept = [factor]
+
+    def after_step(inner: torch.nn.Module) -> None:
+        kept.append(kept[-1] * weighted_loss(support)(inner))
+
+    end = unroll(model, lambda inner: kept[-1] * weighted_loss(support)(inner), steps=3, lr=rate, after_step=after_step)
+    ours = torch.autograd.grad(weighted_loss(query)(end), [*model.parameters(), factor])
+    # by hand: theta <- theta - rate * m * grad L, then m <- m * L, where grad L never sees that m came from theta
+    start = [p.detach().clone().requires_grad_() for p in model.parameters()]
+    multiplier = factor.detach().clone().requires_grad_()
+    theta, m = start, multiplier
+
+    def loss(weights: list[torch.Tensor], batch: Batch) -> torch.Tensor:
+        return cross_entropy(batch.X @ weights[0].T + weights[1], batch.y)
+
+    for _ in range(3):
+        residual = ((support.X @ theta[0].T + theta[1]).sigmoid() - support.y) / len(support)
+        slopes = [residual.T @ support.X, residual.sum(0)]
+        theta = [w - rate * m * slope for w, slope in zip(theta, slopes)]
+        m = m * loss(theta, support)
+    by_hand = torch.autograd.grad(loss(theta, query), [*start, multiplier])
+    for one, other in zip(ours, by_hand):
+        torch.testing.assert_close(one, other, atol=DOUBLE, rtol=0)

@@ -28,7 +28,7 @@ __all__ = ["NO_TASK", "Shots", "TaskPlan", "draw_rows", "plan_tasks"]
 NO_TASK = -1
 """The code of a row that belongs to no task of the plan."""
 
-OTHER = "other"
+OTHER = "(other)"  # no value of a key is likely to be called that
 CUT_ABOVE, PIECE = 2000, 1000  # rows: a value of a text key with more than the first is cut into tasks of the second
 
 Codes = NDArray[np.int64]
@@ -74,7 +74,8 @@ def draw_rows(y: Integers, rows: Integers, shots: Shots, random: np.random.Gener
             first[positions[: min(shots.support, len(positions) // 2)]] = True
     else:
         first = np.arange(len(order)) < min(shots.support, len(order) // 2)
-    support, query = order[first], order[~first][: shots.query]
+    # Shuffled anew: early in the order, rows of a label that is rare are all in the support.
+    support, query = order[first], random.permutation(order[~first])[: shots.query]
     if not (len(support) and len(query)):
         raise NotApplicable(f"a task of {len(rows)} rows cannot give a support and a query set; merge small tasks")
     return support, query
@@ -127,9 +128,9 @@ def plan_tasks(train: Samples, kind: str = "auto", *, seed: int, count: int = 0,
     """Return the tasks of a training part.
 
     - a key of numbers (``age``): bins at the training part's quantiles. A bin that is too small joins a neighbour.
-    - a key of words (``state``, ``country``): a task for each value. Values with too few rows are one task, ``other``,
-      and so is a value that training does not have. One with more than 2,000 rows is cut at random into tasks of about
-      1,000; its other rows then have no task.
+    - a key of words (``state``, ``country``): a task for each value. Values with too few rows are together the task
+      ``(other)``, and so is a value that training does not have. One with more than 2,000 rows is cut at random into
+      tasks of about 1,000; its other rows then have no task.
     - ``random``: parts that keep the shares of (y, group); no row beyond the training part has a task.
     - ``kmeans``: clusters of the standardised features; any row belongs to the nearest centre.
 
@@ -267,9 +268,9 @@ def _deal(samples: Samples, count: int, random: np.random.Generator) -> Codes:
 def _at_random(train: Samples, count: int, small: _Smallness, seed: int) -> TaskPlan:
     parts = _deal(train, max(1, min(count, len(train) // small.min_rows)), np.random.default_rng(seed))
     names = tuple(f"part {part + 1}" for part in range(int(parts.max()) + 1))
-    return (
-        TaskPlan("random", names, parts, _nowhere, assigns=False) if len(names) > 1 else _one_task("random", len(train))
-    )
+    if len(names) == 1:
+        return _one_task("random", len(train))
+    return TaskPlan("random", names, parts, _nowhere, assigns=False)
 
 
 def _by_bin(train: Samples, key: str, count: int, small: _Smallness) -> TaskPlan:

@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+MANY_ROWS, FEW_UNITS = 1024, 16  # where a product by columns begins to pay
 
 Model = Callable[[Tensor], Tensor]
 """X (n, d) -> logits (n, 1)."""
@@ -116,21 +117,24 @@ def as_batch(samples: Samples, dtype: torch.dtype = torch.float32) -> Batch:
     )
 
 
-def minibatches(batch: Batch, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield X (size, d) and y (size, 1) of every row once, in an order drawn anew; the last part may be smaller.
+def minibatches(batch: Batch, size: int, generator: torch.Generator, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield X (size, d), y (size, 1) and further columns of every row once, in an order drawn anew.
 
     Args:
         batch: the rows.
-        size: rows in a part; 0 yields all rows at once, in their own order, and draws nothing.
+        size: rows in a part, of which the last may have fewer; 0 yields all rows at once, in their own order, and draws
+            nothing.
         generator: where the order comes from.
+        columns: tensors with a first axis of the batch's length.
     """
+    tensors = (batch.X, batch.y, *columns)
     if size == 0:
-        yield batch.X, batch.y
+        yield tensors
         return
     order = torch.randperm(len(batch), generator=generator)
-    features, labels = batch.X[order], batch.y[order]  # one gather and then views, which is faster than many gathers
+    shuffled = [tensor[order] for tensor in tensors]  # one gather and then views, which is faster than many gathers
     for start in range(0, len(batch), size):
-        yield features[start : start + size], labels[start : start + size]
+        yield tuple(tensor[start : start + size] for tensor in shuffled)
 
 
 def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tensor]:
@@ -174,8 +178,18 @@ def mlp(n_features: int, hidden: Sequence[int], activation: str = "relu", *, see
     layers: list[nn.Module] = []
     with seeded(seed):
         for n_in, n_out in zip(widths, widths[1:]):
-            layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
-        return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+            layers += [_Linear(n_in, n_out), ACTIVATIONS[activation]()]
+        return nn.Sequential(*layers, _Linear(widths[-1], 1))
+
+
+class _Linear(nn.Linear):
+    """A linear layer; few units times many rows are multiplied with the rows as columns, which is up to 1.8x faster."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (n, n_out) for features (n, n_in)."""
+        if len(features) < MANY_ROWS or self.out_features > FEW_UNITS:
+            return super().forward(features)
+        return torch.addmm(self.bias.unsqueeze(1), self.weight, features.T).T
 
 
 def weighted_loss(batch: Batch, weight: Tensor | None = None) -> Loss:
@@ -245,7 +259,15 @@ class Adapted:
         return module
 
 
-def unroll(model: nn.Module, loss: Loss, *, steps: int, lr: float, first_order: bool = False) -> Adapted:
+def unroll(
+    model: nn.Module,
+    loss: Loss,
+    *,
+    steps: int,
+    lr: float,
+    first_order: bool = False,
+    after_step: Callable[[nn.Module], None] | None = None,
+) -> Adapted:
     """Return the model after inner steps of gradient descent, theta <- theta - lr * grad loss(theta).
 
     ``backward()`` on a loss of the result adds to ``.grad`` of the model's own parameters, which stay as they are.
@@ -258,6 +280,9 @@ def unroll(model: nn.Module, loss: Loss, *, steps: int, lr: float, first_order: 
         first_order: take the derivative of the end by the start for the identity, so that the gradient of a loss at the
             adapted weights arrives at the model's parameters unchanged (first-order MAML). Nothing flows through the
             inner loop then, and so no gradient reaches what ``loss`` itself depends on.
+        after_step: called with the functional model after each step, e.g. to move a multiplier that ``loss`` reads.
+            What it computes stays in the graph, but the next step takes it as given: that gradient is by the weights in
+            ``loss`` alone, as in primal-dual methods.
 
     References:
         Finn, Abbeel and Levine (2017), Model-agnostic meta-learning, eq. 1 and section 5.2 (first order).
@@ -266,7 +291,11 @@ def unroll(model: nn.Module, loss: Loss, *, steps: int, lr: float, first_order: 
     loop = higher.innerloop_ctx(model, optimizer, copy_initial_weights=False, track_higher_grads=not first_order)
     with loop as (functional, inner):
         for _ in range(steps):
+            if after_step is not None:  # other tensors of the same values, on which nothing computed so far depends
+                functional.update_params([weight.view_as(weight) for weight in functional.fast_params])
             inner.step(loss(functional))
+            if after_step is not None:
+                after_step(functional)
     if first_order:
         # higher cuts the graph at every step, which leaves the end a leaf of its own: tie it to the start again, with
         # derivative one. p - p.detach() is exactly 0, so that the adapted weights keep their bits.

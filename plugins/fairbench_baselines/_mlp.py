@@ -38,7 +38,7 @@ class Network:
         rows = as_batch(train)
         model = mlp(rows.n_features, self.hidden, self.activation, seed=seed)
         order = torch.Generator().manual_seed(derive_seed("batches", seed))
-        optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
 
         def step(epoch: int) -> dict[str, float]:
             total = torch.zeros(())

@@ -1,0 +1,36 @@
+"""The fair coin: parity for nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairbench.api import Inputs, Predictions, Predictor, Samples, hookimpl
+from fairbench.api import seed as derive_seed
+
+
+@dataclass(frozen=True)
+class Coin:
+    """Select everyone with probability one half.
+
+    Every gap is 0 and every ratio 1, at an accuracy of one half: what a row of a table must beat to say anything.
+    """
+
+    name = "coin"
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
+        """Return the predictor; nothing is read."""
+        toss = derive_seed("toss", seed)
+
+        def predict(inputs: Inputs) -> Predictions:
+            half = np.full(len(inputs), 0.5)
+            return Predictions.from_decision(half, seed=toss, y_score=half)
+
+        return predict
+
+
+@hookimpl
+def fairbench_methods():
+    """Return the coin."""
+    return [Coin]

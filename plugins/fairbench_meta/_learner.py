@@ -1,0 +1,257 @@
+"""What the meta-learners share: tasks, adaptation, the choice of a checkpoint, and prediction from adapted weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from fairbench.api import Fitted, Inputs, NotApplicable, Predictions, Predictor, Samples, Schema, parameter
+from fairbench.api import seed as derive_seed
+from fairbench.api.tasks import NO_TASK, Shots, draw_rows, plan_tasks
+from fairbench.api.torch import ACTIVATIONS, mlp, one_thread, train_model
+
+from ._inner import INNER_LOOPS, Judgement, Rule, Table, TaskBatch, Terms, adapt, forward, judge
+
+MODES = ("auto", "task", "pooled", "none")
+Weights = Sequence[Tensor]
+OuterStep = Callable[[Judgement], Mapping[str, float]]
+"""Moves what is learned, given the judgement after adaptation; returns what shall be recorded."""
+
+
+class Learned(nn.Module):
+    """What is meta-learned: the net's first weights and, where a method learns them, its multipliers (m,)."""
+
+    def __init__(self, net: nn.Sequential, multiplier: Tensor) -> None:
+        """Keep both."""
+        super().__init__()
+        self.net = net
+        self.multiplier = nn.Parameter(multiplier)
+
+
+def move_multiplier(multiplier: Tensor, lr: float, slope: Tensor) -> None:
+    """Go up the slope (m,), and stay at 0 or above."""
+    with torch.no_grad():
+        multiplier.add_(lr * slope).clamp_(min=0)
+
+
+class Course:
+    """One fit on its way: the training rows as tasks, what is learned so far, and how it adapts."""
+
+    def __init__(self, learner: MetaLearner, train: Samples, seed: int) -> None:
+        """Form the tasks and draw the first weights."""
+        self.learner, self.y = learner, train.y
+        self.plan = plan_tasks(
+            train,
+            learner.tasks,
+            seed=derive_seed("tasks", seed),
+            count=learner.task_count,
+            min_rows=learner.min_task_rows,
+        )
+        self.members = [self.plan.rows(task) for task in range(len(self.plan))]
+        self.terms = learner.terms(train.schema)
+        self.table = Table(train, self.terms)
+        net = mlp(train.X.shape[1], learner.hidden, learner.activation, seed=seed)
+        self.learned = Learned(net, torch.full((len(self.terms),), learner.first_multiplier))
+        self.random = np.random.default_rng(derive_seed("episodes", seed))
+        self.inner, self.rule = INNER_LOOPS[learner.inner_loop], learner.rule()
+
+    def draw(self, tasks: Sequence[int], flip: Sequence[bool] = ()) -> tuple[TaskBatch, TaskBatch]:
+        """Return a support and a query set for each of the tasks."""
+        drawn = [draw_rows(self.y, self.members[task], self.learner.shots, self.random) for task in tasks]
+        return (
+            self.table.batch([support for support, _ in drawn], flip),
+            self.table.batch([query for _, query in drawn], flip),
+        )
+
+    def learn(self, tasks: Sequence[int], outer_step: OuterStep, flip: Sequence[bool] = ()) -> Mapping[str, float]:
+        """Adapt to new draws of the tasks, judge on their query sets, and make an outer step."""
+        support, query = self.draw(tasks, flip)
+        net = self.learned.net
+        weights = self.inner(net, self.learned.multiplier, support, self.terms, self.rule)
+        return outer_step(judge(forward(net, weights, query.X), query, self.terms))
+
+
+class Prediction:
+    """A way to predict: to which place a row belongs, and from which training rows each place's weights adapt.
+
+    In mode ``task`` there is a place for each task and a last one, adapted to all training rows, for rows without a
+    task; in the modes ``pooled`` (adapted to all training rows) and ``none`` (not adapted) there is only one.
+    """
+
+    def __init__(self, course: Course, train: Samples, seed: int) -> None:
+        """Draw the support of each place, several times where it is a part of the place's rows."""
+        learner, plan = course.learner, course.plan
+        self.course, self.plan = course, plan
+        self.mode = ("task" if plan.assigns else "pooled") if learner.prediction == "auto" else learner.prediction
+        if self.mode == "task" and not plan.assigns:
+            raise NotApplicable(f"prediction=task needs rows with a task; where tasks are {plan.kind} no row has one")
+        self.rule = learner.rule(prediction=True)
+        places = [*course.members, np.arange(len(train))] if self.mode == "task" else [np.arange(len(train))]
+        self.supports = [places]
+        if learner.support == "kshot":
+            random = np.random.default_rng(derive_seed("support", seed))
+            self.supports = [
+                [draw_rows(train.y, rows, learner.shots, random)[0] for rows in places] for _ in range(learner.draws)
+            ]
+
+    def place(self, inputs: Inputs) -> np.ndarray:
+        """Return the place (n,) of each row."""
+        if self.mode != "task":
+            return np.zeros(len(inputs), dtype=np.int64)
+        codes = self.plan.assign(inputs)
+        return np.where(codes == NO_TASK, len(self.plan), codes)
+
+    def weights(self, places: Sequence[int]) -> list[dict[int, list[Tensor]]]:
+        """Return, for each draw of the supports, the weights (outside the graph) of the places asked for."""
+        net = self.course.learned.net
+        if self.mode == "none":
+            return [{0: [weight.detach().clone() for weight in net.parameters()]}]
+        adapted: list[dict[int, list[Tensor]]] = []
+        for supports in self.supports:
+            adapted.append({})
+            for together in _of_similar_length(places, [len(rows) for rows in supports]):
+                batch = self.course.table.batch([supports[place] for place in together])
+                with torch.no_grad():
+                    end = adapt(net, self.course.learned.multiplier, batch, self.course.terms, self.rule)
+                for position, place in enumerate(together):
+                    adapted[-1][place] = [weight[position] for weight in end]
+        return adapted
+
+    def predictor(self, seed: int) -> Predictor:
+        """Return the predictor as things stand now; it computes in float64, on one thread.
+
+        With several draws a row's score is the mean over them, and its decision the share of draws that select it, so
+        that rates are the mean rates of the draws.
+        """
+        net, place = self.course.learned.net, self.place
+        weights = [
+            {place: [weight.double() for weight in tensors] for place, tensors in draw.items()}
+            for draw in self.weights(range(len(self.supports[0])))
+        ]
+
+        def predict(inputs: Inputs) -> Predictions:
+            with one_thread(), torch.no_grad():
+                X, places = torch.tensor(inputs.X, dtype=torch.float64), place(inputs)
+                scores = np.stack([logits(net, draw, X, places).sigmoid().numpy() for draw in weights])
+            if len(scores) == 1:
+                return Predictions.from_score(scores[0])
+            return Predictions.from_decision((scores >= 0.5).mean(0), seed=seed, y_score=scores.mean(0))
+
+        return predict
+
+
+def _of_similar_length(places: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Return the places in batches in which no one is more than twice as long as another, to pad little."""
+    batches: list[list[int]] = []
+    for place in sorted(places, key=lambda place: lengths[place]):
+        if batches and lengths[place] <= 2 * lengths[batches[-1][0]]:
+            batches[-1].append(place)
+        else:
+            batches.append([place])
+    return batches
+
+
+def mean_of(records: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each value over records of the same names."""
+    return {name: sum(record[name] for record in records) / len(records) for name in records[0]}
+
+
+def logits(net: nn.Sequential, weights: Mapping[int, Weights], X: Tensor, places: np.ndarray) -> Tensor:
+    """Return the logits (n,) of X (n, d), each row under the weights of its place."""
+    result = torch.zeros(len(X), dtype=X.dtype)
+    for place in np.unique(places).tolist():
+        rows = torch.from_numpy(np.flatnonzero(places == place))
+        result[rows] = forward(net, [weight.unsqueeze(0) for weight in weights[place]], X[rows].unsqueeze(0))[0]
+    return result
+
+
+@dataclass(frozen=True)
+class MetaLearner:
+    """Hyper-parameters of methods that learn first weights over tasks, and how any of them is fitted."""
+
+    tasks: str = parameter(
+        "auto", "a key of the data (state, age, country), random, kmeans, or auto: the data's first key, else random"
+    )
+    task_count: int = parameter(0, "number of tasks; 0: as the data suggest, 1: all rows are one task", minimum=0)
+    min_task_rows: int = parameter(0, "smaller tasks are merged; 0: 1% of the rows, within 14 to 30", minimum=0)
+    prediction: str = parameter(
+        "auto",
+        "adapt to each row's task, to all training rows (pooled) or not at all; auto: task where rows have one",
+        choices=MODES,
+    )
+    support: str = parameter(
+        "full",
+        "adapt, for prediction, to all training rows of the task or to as few as a support set has in training",
+        choices=("full", "kshot"),
+    )
+    draws: int = parameter(5, "with support=kshot: draws of the support, over which decisions are averaged", minimum=1)
+    hidden: tuple[int, ...] = parameter((8,), "width of each hidden layer", source="as faalgrad's")
+    activation: str = parameter("relu", "after each hidden layer", choices=tuple(ACTIVATIONS))
+    inner_lr: float = parameter(0.1, "learning rate of the inner loop", source="own", minimum=0)
+    inner_steps: int = parameter(1, "steps of the inner loop in training", minimum=1)
+    outer_lr: float = parameter(1e-3, "learning rate outside", minimum=0)
+    first_order: bool = parameter(False, "leave out the second derivatives (an ablation)")
+    inner_loop: str = parameter(
+        "batched",
+        "compute all tasks at once, or one after the other through the library higher; the results agree",
+        choices=tuple(INNER_LOOPS),
+    )
+    patience: int = parameter(10, "evaluations without a smaller validation loss before stopping", minimum=1)
+
+    first_multiplier = 0.0
+
+    @property
+    def shots(self) -> Shots:
+        """Return how many rows an episode has."""
+        raise NotImplementedError
+
+    def terms(self, schema: Schema) -> Terms:
+        """Return the fairness terms beside the loss."""
+        raise NotImplementedError
+
+    def rule(self, *, prediction: bool = False) -> Rule:
+        """Return how weights adapt in training, or for prediction."""
+        raise NotImplementedError
+
+    def outer_step(self, course: Course) -> OuterStep:
+        """Return what moves the first weights."""
+        raise NotImplementedError
+
+    def schedule(self, course: Course, outer_step: OuterStep) -> tuple[int, Callable[[int], Mapping[str, float]]]:
+        """Return the number of epochs, and the function that makes one; the checkpoint is chosen between them."""
+        raise NotImplementedError
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
+        """Return the predictor, an operating point named after its mode, of the epoch with the best validation loss.
+
+        The validation loss is binary cross-entropy under the same mode of prediction. The curves are that, what the
+        method records of each epoch, and ``task_sizes``, the number of training rows of each task.
+
+        Raises:
+            NotApplicable: tasks cannot be formed as asked for, or a method with fairness terms finds all rows on one
+                side of the protected group.
+        """
+        if len(self.terms(train.schema)) and len(np.unique(train.protected)) < 2:
+            raise NotApplicable("all training rows are on one side of the protected group; fairness terms need both")
+        with one_thread():
+            course = Course(self, train, seed)
+            prediction = Prediction(course, train, seed)
+            epochs, step = self.schedule(course, self.outer_step(course))
+            X, y = torch.tensor(validation.X), torch.tensor(validation.y, dtype=torch.float32)
+            places = prediction.place(validation.inputs)
+            seen = np.unique(places).tolist()
+
+            def validation_loss(learned: Learned) -> Tensor:
+                losses = [cross_entropy(logits(learned.net, draw, X, places), y) for draw in prediction.weights(seen)]
+                return torch.stack(losses).mean()
+
+            curves = train_model(course.learned, step, validation_loss, epochs=epochs, patience=self.patience)
+            curves["task_sizes"] = [float(len(rows)) for rows in course.members]
+            chosen = prediction.predictor(derive_seed("decisions", seed))
+        return Fitted({prediction.mode: chosen}, chosen=prediction.mode, diagnostics=curves)

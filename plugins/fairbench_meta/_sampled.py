@@ -1,0 +1,40 @@
+"""Learning from tasks drawn at random: what Fair-MAML and PDFM share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Callable
+
+from fairbench.api import parameter
+
+from ._learner import Course, MetaLearner, OuterStep, mean_of
+
+
+@dataclass(frozen=True)
+class Sampled(MetaLearner):
+    """Hyper-parameters of offline meta-learning, and its outer steps."""
+
+    outer_lr: float = parameter(
+        3e-3, "learning rate of Adam, outside (the codes: 0.001)", source="own, by validation loss", minimum=0
+    )
+    tasks_per_step: int = parameter(8, "tasks in an outer step, drawn with replacement", minimum=1)
+    iterations: int = parameter(2000, "the largest number of outer steps", minimum=1)
+    evaluate_every: int = parameter(10, "outer steps between two looks at the validation loss", minimum=1)
+
+    def flips(self, course: Course, count: int) -> Sequence[bool]:
+        """Return which of so many tasks have their labels exchanged."""
+        return ()
+
+    def schedule(self, course: Course, outer_step: OuterStep) -> tuple[int, Callable[[int], Mapping[str, float]]]:
+        """Return epochs of some outer steps each, between two evaluations."""
+
+        def meta_step() -> Mapping[str, float]:
+            tasks = course.random.integers(len(course.members), size=self.tasks_per_step)
+            return course.learn(tasks, outer_step, self.flips(course, len(tasks)))
+
+        def epoch(number: int) -> dict[str, float]:
+            left = self.iterations - number * self.evaluate_every
+            return mean_of([meta_step() for _ in range(min(self.evaluate_every, left))])
+
+        return -(-self.iterations // self.evaluate_every), epoch

@@ -1,0 +1,96 @@
+"""Learning from tasks that arrive one after the other: what m-FTML and FFML share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairbench.api import parameter
+from fairbench.api.tasks import Shots
+
+from ._inner import Rule, adapt, forward, judge
+from ._learner import Course, MetaLearner, OuterStep, mean_of
+
+ALL_STEPS = 600  # more overfit the states of communities (31 tasks) and gain little on compas (10) and adult (20)
+CODE = "Zhao et al. (2021), the authors' code"
+
+
+@dataclass(frozen=True)
+class Stream(MetaLearner):
+    """Hyper-parameters of online meta-learning, and its rounds.
+
+    In round t the first weights are scored on task t, which is new to them (adapt to its support, judge on its query
+    rows: ``incoming_loss`` and ``incoming_accuracy``); then the task joins the buffer, and outer steps on tasks from
+    the buffer follow.
+
+    With ``variant=code`` the mechanics are those of the authors' code: first order; the inner loss divided by
+    ``k_shot``; the losses of an outer step summed over the tasks and divided by ``query_rows``; plain gradient descent
+    outside; the buffered tasks of a round drawn once.
+    """
+
+    k_shot: int = parameter(100, "rows of each label in a support set, at most half of them", source=CODE, minimum=1)
+    query_rows: int = parameter(200, "rows in a query set", source=CODE, minimum=1)
+    meta_steps: int = parameter(
+        0, "outer steps after each new task; 0: 600 in all, shared evenly", source="own, by validation loss", minimum=0
+    )
+    tasks_per_step: int = parameter(8, "tasks in an outer step, as far as there are", source="own", minimum=1)
+    order: str = parameter(
+        "key", "in which tasks arrive: as the plan has them (ages rising, say), or shuffled", choices=("key", "shuffle")
+    )
+
+    @property
+    def shots(self) -> Shots:
+        """Return how many rows an episode has."""
+        return Shots(self.k_shot, self.query_rows, per_class=True)
+
+    @property
+    def as_code(self) -> bool:
+        """Return whether to learn as the authors' code does."""
+        return self.variant == "code"
+
+    def descent(self, **changes: float) -> Rule:
+        """Return the rule of the inner loop."""
+        lr = self.inner_lr / self.k_shot if self.as_code else self.inner_lr
+        return Rule(lr, self.inner_steps, first_order=self.first_order or self.as_code, **changes)
+
+    def optimizer(self, course: Course) -> torch.optim.Optimizer:
+        """Return what moves the first weights."""
+        kind = torch.optim.SGD if self.as_code else torch.optim.Adam
+        return kind(course.learned.net.parameters(), lr=self.outer_lr)
+
+    def together(self, values: Tensor) -> Tensor:
+        """Return the outer objective of values (B,), one for each task."""
+        return values.sum() / self.query_rows if self.as_code else values.mean()
+
+    def schedule(self, course: Course, outer_step: OuterStep) -> tuple[int, Callable[[int], Mapping[str, float]]]:
+        """Return one epoch for each task that arrives."""
+        arriving = np.arange(len(course.members))
+        if self.order == "shuffle":
+            arriving = course.random.permutation(arriving)
+        meta_steps = self.meta_steps or max(1, round(ALL_STEPS / len(arriving)))
+        scoring = self.rule(prediction=True)
+
+        @torch.no_grad()
+        def score(task: int) -> dict[str, float]:
+            support, query = course.draw([task])
+            weights = adapt(course.learned.net, course.learned.multiplier, support, course.terms, scoring)
+            logit = forward(course.learned.net, weights, query.X)
+            right = ((logit >= 0) == (query.y == 1)).to(logit)  # no row is padding: there is one task
+            loss = judge(logit, query, course.terms).loss
+            return {"incoming_loss": float(loss), "incoming_accuracy": float(right.mean())}
+
+        def sample(buffer: np.ndarray) -> np.ndarray:
+            return course.random.choice(buffer, size=min(self.tasks_per_step, len(buffer)), replace=False)
+
+        def epoch(number: int) -> dict[str, float]:
+            scored, buffer = score(int(arriving[number])), arriving[: number + 1]
+            fixed = sample(buffer)
+            tasks = [fixed if self.as_code else sample(buffer) for _ in range(meta_steps)]
+            return {**scored, **mean_of([course.learn(drawn, outer_step) for drawn in tasks])}
+
+        return len(arriving), epoch

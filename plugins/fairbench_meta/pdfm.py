@@ -1,0 +1,90 @@
+"""PDFM: first weights and a first multiplier from which primal-dual steps lead to fair weights of any task.
+
+Zhao, Chen, Wang & Khan, A primal-dual subgradient approach for fair meta learning (ICDM 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from fairbench.api import Schema, hookimpl, parameter
+from fairbench.api.tasks import Shots
+
+from ._inner import Judgement, Rule, Terms
+from ._learner import Course, OuterStep, move_multiplier
+from ._sampled import Sampled
+
+CODE = "Zhao et al. (2020), the authors' code"
+
+
+@dataclass(frozen=True)
+class PrimalDualFairMeta(Sampled):
+    """Learn, over tasks drawn at random, where primal-dual adaptation to a task shall start.
+
+    The constraint of a task is g = |mean of (a - mean a) h| - bound <= 0, the covariance of group and score: with a
+    share p of protected rows, p (1 - p) times the gap in mean score. Adaptation goes down on loss + multiplier g with
+    the weights and up with the multiplier, which looks at the running mean of the weights. The first weights go down on
+    the sum of query losses after adaptation, without g; the first multiplier up on the sum of g.
+
+    The authors ran ``pdfm[first_order=true,outer_lr=0.001,iterations=4000,hidden=(40,40)]``.
+
+    References:
+        Zhao, Chen, Wang and Khan (2020), A primal-dual subgradient approach for fair meta learning, ICDM.
+    """
+
+    name = "pdfm"
+
+    bound: float = parameter(0.05, "the covariance that is allowed", source=CODE, minimum=0)
+    k_shot: int = parameter(10, "rows of each label in a support set, at most half of them", source=CODE, minimum=1)
+    query_rows: int = parameter(20, "rows in a query set", source=CODE, minimum=1)
+    inner_lr: float = parameter(0.01, "learning rate of the inner loop", source=CODE, minimum=0)
+    dual_rounds: int = parameter(10, "dual steps of the inner loop, inner_steps before each", source=CODE, minimum=1)
+    dual_lr: float = parameter(0.01, "learning rate of the multiplier in the inner loop", source=CODE, minimum=0)
+    outer_dual_lr: float = parameter(0.01, "learning rate of the first multiplier", source=CODE, minimum=0)
+    first_multiplier: float = parameter(1.0, "where the first multiplier starts", source=CODE, minimum=0)
+
+    @property
+    def shots(self) -> Shots:
+        """Return how many rows an episode has."""
+        return Shots(self.k_shot, self.query_rows, per_class=True)
+
+    def terms(self, schema: Schema) -> Terms:
+        """Return the constraint."""
+        return Terms("demographic_parity", "covariance", bound=self.bound, favorable_label=schema.favorable_label)
+
+    def rule(self, *, prediction: bool = False) -> Rule:
+        """Return primal-dual steps, the same for prediction."""
+        return Rule(
+            self.inner_lr,
+            self.inner_steps,
+            rounds=self.dual_rounds,
+            dual_lr=self.dual_lr,
+            average=True,
+            first_order=self.first_order,
+        )
+
+    def outer_step(self, course: Course) -> OuterStep:
+        """Return a step of the first weights by Adam, and of the first multiplier."""
+        weights, multiplier = list(course.learned.net.parameters()), course.learned.multiplier
+        outer = torch.optim.Adam(weights, lr=self.outer_lr)
+
+        def step(judged: Judgement) -> dict[str, float]:
+            outer.zero_grad()
+            judged.loss.sum().backward(inputs=weights)
+            outer.step()
+            move_multiplier(multiplier, self.outer_dual_lr, judged.terms.detach().sum(0))
+            return {
+                "query_loss": float(judged.loss.detach().mean()),
+                "violation": float(judged.terms.detach().mean()),
+                "multiplier": float(multiplier.detach()),
+            }
+
+        return step
+
+
+@hookimpl
+def fairbench_methods():
+    """Return the method."""
+    return [PrimalDualFairMeta]

@@ -1,0 +1,95 @@
+"""Choose among a method's configurations on validation, by one rule for all methods, and measure every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Callable
+
+import numpy as np
+
+from fairbench.api import (
+    Fitted,
+    Method,
+    NotApplicable,
+    Outcome,
+    Predictions,
+    Predictor,
+    Samples,
+    Split,
+    group_rates,
+    hookimpl,
+    parameter,
+)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Fit each configuration of the grid that a method declares, and let validation choose.
+
+    A method declares ``grid``, a sequence of mappings from parameters to values; one without is fitted as it is.
+    Chosen is the configuration with the best validation accuracy among those whose demographic parity ratio on
+    validation reaches ``least_ratio``; if none does, the one with the highest ratio. All configurations become
+    operating points, so that the ones that were not chosen can be seen on the test part too.
+    """
+
+    name = "tuned"
+
+    least_ratio: float = parameter(
+        0.8,
+        "demographic parity ratio on validation to reach first",
+        source="the four-fifths rule",
+        minimum=0,
+        maximum=1,
+    )
+    budget: int = parameter(12, "the most configurations that a method may try", minimum=1)
+
+    def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
+        """Yield the one outcome, with the diagnostics of the chosen configuration.
+
+        Raises:
+            NotApplicable: the grid has more configurations than the budget.
+        """
+        configurations = configurations_of(method)
+        if len(configurations) > self.budget:
+            raise NotApplicable(
+                f"{method.name} declares {len(configurations)} configurations, the budget is {self.budget}; "
+                "raise the budget of the scenario or sweep fewer values"
+            )
+        fits = {
+            label: Fitted.of(configuration.fit(split.train, split.validation, seed=seed("fit")))
+            for label, configuration in configurations.items()
+        }
+        predictors = {label: fitted.points[fitted.chosen] for label, fitted in fits.items()}
+        chosen = self.choose(split.validation, predictors)
+        inputs = split.test.inputs
+        predictions = {label: predictor(inputs) for label, predictor in predictors.items()}
+        yield Outcome(split.test, predictions, chosen, diagnostics=fits[chosen].diagnostics)
+
+    def choose(self, validation: Samples, predictors: dict[str, Predictor]) -> str:
+        """Return the label of the configuration that validation prefers, the earliest of equals."""
+        judged = {label: _judge(validation, predictor(validation.inputs)) for label, predictor in predictors.items()}
+        even = {label: accuracy for label, (accuracy, ratio) in judged.items() if ratio >= self.least_ratio}
+        if even:
+            return max(even, key=lambda label: even[label])
+        return max(judged, key=lambda label: judged[label][1])
+
+
+def configurations_of(method: Method) -> dict[str, Method]:
+    """Return the method as each entry of its grid changes it, by a label such as ``gamma=1,inner_lr=0.4``."""
+    grid: Sequence[Mapping[str, Any]] = getattr(method, "grid", ({},))
+    return {",".join(f"{name}={value}" for name, value in entry.items()): replace(method, **entry) for entry in grid}
+
+
+def _judge(validation: Samples, predictions: Predictions) -> tuple[float, float]:
+    """Return accuracy and demographic parity ratio; the ratio is 0 where nobody is selected: that is no parity."""
+    rates = group_rates(validation, predictions)
+    selection = rates.selection[rates.n > 0]
+    accuracy = float(np.nansum(rates.accuracy * rates.n) / len(validation))
+    return accuracy, float(selection.min() / selection.max()) if selection.max() > 0 else 0.0
+
+
+@hookimpl
+def fairbench_scenarios() -> list[type]:
+    """Offer the scenario."""
+    return [Tuned]
