@@ -6,7 +6,7 @@
 For each batch size and correction, means over repeats: the average of the batches' own gaps after 100, 1,000 and all
 batches (what the published primal-dual algorithm holds to epsilon), the gap of all scores given out at the end, the
 largest one after any batch, the share of batches after which it was above epsilon, the mean squared change of a score,
-and the gap of decisions. ``offline`` is the least change that brings all scores together within epsilon, in hindsight.
+the gap of decisions, and the primal-dual algorithm's largest price. ``offline`` is the least change that brings all scores together within epsilon, in hindsight.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fairbench.rundir import load_results
 from fairbench.store import FILE_NAME, Store
 
 AFTER = (100, 1000)  # batches
-COLUMNS = ("largest", "above", "change", "decisions")
+COLUMNS = ("largest", "above", "change", "decisions", "price")
 
 
 def sizes(scenario: Choice) -> str:
@@ -45,6 +45,7 @@ def numbers(record: Record) -> list[float]:
         values["stream_steps_above"] / values["stream_batches"],
         values["stream_distortion"],
         values["demographic_parity_difference"],
+        values.get("stream_largest_price", np.nan),
     ]
 
 
@@ -70,7 +71,7 @@ def lines(results: Results, store: Store) -> Iterator[str]:
         yield f"{'rows':>6} {'correction':<12}" + "".join(f"{head:>10}" for head in heads)
         for (size, correction), records in rows.items():
             means = np.mean([numbers(record) for record in records], axis=0)
-            yield f"{size:>6} {correction:<12}" + "".join(f"{mean:>10.4f}" for mean in means)
+            yield f"{size:>6} {correction:<12}" + "".join(f"{mean:>10.4f}" for mean in means if not np.isnan(mean))
         for (size, correction), records in rows.items():
             if correction == "none":
                 least = np.mean([offline(record, store) for record in records])

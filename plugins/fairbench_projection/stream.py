@@ -43,7 +43,7 @@ class Stream:
     all outputs), ``stream_largest_pooled_gap`` and ``stream_steps_above`` (of the pooled gap after each batch: its
     maximum, and how often it exceeded epsilon), ``stream_largest_batch_gap``, ``stream_distortion`` (mean squared
     change of a score), ``stream_clipped_share``, and how many batches there were, had one group, or could not be
-    corrected. The curves ``pooled_gap``, ``average_gap`` (both of all rows so far) and ``batch_gap`` have a value for
+    corrected; of ``primal_dual`` also ``stream_largest_price``, of a batch's gap. The curves ``pooled_gap``, ``average_gap`` (both of all rows so far) and ``batch_gap`` have a value for
     each batch.
     """
 
@@ -115,6 +115,7 @@ class Stream:
             value = correction.correct(score, inputs.group)
             watch.see(Predictions.from_score(value), before, value, inputs.group)
         watch.infeasible = correction.infeasible + getattr(predict, "infeasible", 0)
+        watch.largest_price = getattr(correction, "largest", None)
         return watch
 
 
@@ -130,6 +131,7 @@ class Watch:
         self.pooled_gap: list[float] = []
         self.batch_gap: list[float] = []
         self.one_group = self.infeasible = 0
+        self.largest_price: Optional[float] = None
 
     def see(self, made: Predictions, score: np.ndarray, value: np.ndarray, group: np.ndarray) -> None:
         """Take in a batch: its predictions, its scores before any correction and after it, its groups."""
@@ -175,6 +177,7 @@ class Watch:
             "stream_batches": float(len(self._rows)),
             "stream_one_group_batches": float(self.one_group),
             "stream_infeasible_batches": float(self.infeasible),
+            **({} if self.largest_price is None else {"stream_largest_price": self.largest_price}),
         }
 
 

@@ -122,7 +122,9 @@ def test_the_pool_keeps_any_methods_scores_within_epsilon(correction, size):
 def test_the_published_correction_does_nothing_to_single_rows():
     plain, priced = streamed(batch_size=1), streamed(batch_size=1, correction="primal_dual")
     assert priced.values["stream_pooled_gap"] == plain.values["stream_pooled_gap"] > 0.2
-    assert priced.values["stream_average_gap"] == 0.0
+    assert priced.values["stream_average_gap"] == priced.values["stream_largest_price"] == 0.0
+    assert streamed(batch_size=16, correction="primal_dual").values["stream_largest_price"] > 0
+    assert "stream_largest_price" not in plain.values
     assert priced.values["stream_one_group_batches"] == len(SPLIT.test)
 
 
