@@ -6,7 +6,8 @@
 For each batch size and correction, means over repeats: the average of the batches' own gaps after 100, 1,000 and all
 batches (what the published primal-dual algorithm holds to epsilon), the gap of all scores given out at the end, the
 largest one after any batch, the share of batches after which it was above epsilon, the mean squared change of a score,
-the gap of decisions, and the primal-dual algorithm's largest price. ``offline`` is the least change that brings all scores together within epsilon, in hindsight.
+the gap of decisions, and the largest price of the primal-dual algorithm. ``offline`` is the least change that brings
+all scores together within epsilon, in hindsight.
 """
 
 from __future__ import annotations

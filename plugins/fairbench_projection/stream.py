@@ -43,8 +43,8 @@ class Stream:
     all outputs), ``stream_largest_pooled_gap`` and ``stream_steps_above`` (of the pooled gap after each batch: its
     maximum, and how often it exceeded epsilon), ``stream_largest_batch_gap``, ``stream_distortion`` (mean squared
     change of a score), ``stream_clipped_share``, and how many batches there were, had one group, or could not be
-    corrected; of ``primal_dual`` also ``stream_largest_price``, of a batch's gap. The curves ``pooled_gap``, ``average_gap`` (both of all rows so far) and ``batch_gap`` have a value for
-    each batch.
+    corrected; of ``primal_dual`` also ``stream_largest_price``, of a batch's gap. The curves ``pooled_gap``,
+    ``average_gap`` (both of all rows so far) and ``batch_gap`` have a value for each batch.
     """
 
     name = "stream"
