@@ -17,8 +17,9 @@ from fairbench.errors import NotApplicable
 from fairbench.papers.explain import Explanation
 
 BLACK, BLUE, VERMILLION, GREEN, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY = "#E69F00", "#56B4E9"
 GREY, LIGHT = "#777777", "#DDDDDD"
-STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"))  # of the series; more of them begin again
+STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"), (ORANGE, "v"), (SKY, "P"))  # of the series; then again
 DOTS_PER_INCH = 150
 SETTINGS = {
     "font.size": 9,
@@ -70,7 +71,7 @@ class Panel:
         baseline: gap and accuracy.
         curve: operating points in their order.
         series: measured points of each series.
-        published: published points of each series.
+        published: published points of each series; a series without any on all panels is not named as published.
     """
 
     title: str
@@ -95,19 +96,20 @@ def draw_trade_off(
         stem: path without a suffix.
     """
     matplotlib = require_matplotlib()
+    said = [any(panel.published[number] for panel in panels) for number in range(len(labels))]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     with matplotlib.rc_context(SETTINGS):
-        figure, grid = _figure((4.6 * columns, 3.5 * rows + 1.1), rows, columns)
+        figure, grid = _figure((4.6 * columns, 3.5 * rows + 2.2 / columns), rows, columns)
         for axes, panel in zip(grid, panels):
-            _trade_off(axes, panel, labels, curve)
+            _trade_off(axes, panel, labels, curve, said)
             axes.set_title(panel.title, loc="left")
             axes.set_xlabel(f"{gap} (fraction; 0 is parity)")
             axes.set_ylabel("accuracy (fraction)")
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         handles, names = grid[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=2)
+        figure.legend(handles, names, loc="outside lower center", ncols=columns)
         _entitle(figure, title)
         _save(figure, stem)
 
@@ -125,7 +127,7 @@ def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) 
     return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
-def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str) -> None:
+def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str, published: Sequence[bool]) -> None:
     base = panel.baseline
     top = max(panel.constant, base.accuracy)
     axes.plot(
@@ -144,6 +146,8 @@ def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str) -> No
             label=f"{label} (± standard deviation)",
             **style,
         )
+        if not published[number]:
+            continue
         said = panel.published[number]
         axes.plot(
             *([dot.gap for dot in said], [dot.accuracy for dot in said]),
