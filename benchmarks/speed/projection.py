@@ -1,17 +1,25 @@
 """The projection layer beside differentiable convex solvers, a plain sigmoid and a sort of the batch.
 
-``python benchmarks/speed/projection.py`` prints CPU milliseconds of this process (so that other processes matter less)
-on one thread, and ratios: mean prediction parity of two groups, float32 scores in the box (0, 1) of which a few per
-cent are clipped, epsilon 0.05. Peers that are not installed are left out: ``pip install cvxpy cvxpylayers``. The
-authors' own package (``pip install --no-deps fairness-training``) needs an older cvxpylayers, ``cvxpylayers<1``.
+    python benchmarks/speed/projection.py            # 256 to 1,048,576 rows: minutes
+    python benchmarks/speed/projection.py --to 1024  # a quick look
+
+It prints CPU milliseconds of this process (so that other processes matter less) on one thread, and ratios: mean
+prediction parity of two groups, float32 scores in the box (0, 1) of which a few per cent are clipped, epsilon 0.05.
+
+Peers are not needed; those that are missing are named and left out. ``pip install cvxpy cvxpylayers diffcp`` brings a
+layer that is built once for one batch's groups, differentiated by diffcp, and CVXPY with Clarabel, forward only. The
+authors' package builds its problem anew for every batch; it takes an environment of its own, for it does not import
+newer peers: ``pip install --no-deps fairness-training cvxpylayers==0.1.9 cvxpy==1.6.5 diffcp scs``.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import time
 import warnings
 from collections.abc import Callable
+from importlib.metadata import version
 from importlib.util import find_spec
 
 import numpy as np
@@ -22,6 +30,11 @@ from fairbench.api.projection import project_parity
 
 SIZES = tuple(4**power for power in range(4, 11))  # 256 to 1,048,576 rows
 LARGEST = {"package": 4096, "cvxpylayers": 4096, "clarabel": 65_536}  # more takes minutes, or memory in n^2
+NEEDS = {
+    "package": ("fairness_training", "cvxpylayers"),
+    "cvxpylayers": ("cvxpylayers", "diffcp"),
+    "clarabel": ("cvxpy",),
+}
 EPSILON = 0.05
 
 Work = Callable[[], object]
@@ -115,24 +128,32 @@ def row(n: int, seed: int = 0) -> dict[str, float]:
 
     found = {"here": milliseconds(here), "sigmoid": milliseconds(sigmoid), "sort": milliseconds(lambda: plain.sort())}
     peers = {
-        "package": ("fairness_training", lambda: package(group, score, gradient)),
-        "cvxpylayers": ("cvxpylayers", lambda: cvxpy_layer(group, score, gradient)),
-        "clarabel": ("cvxpy", lambda: clarabel(group, score)),
+        "package": lambda: package(group, score, gradient),
+        "cvxpylayers": lambda: cvxpy_layer(group, score, gradient),
+        "clarabel": lambda: clarabel(group, score),
     }
-    for name, (module, make) in peers.items():
-        if n <= LARGEST[name] and find_spec(module):
+    for name, make in peers.items():
+        if n <= LARGEST[name] and not missing(name):
             found[name] = milliseconds(make(), repeats=4)
     return found
 
 
+def missing(peer: str) -> list[str]:
+    """Return the modules that a peer needs and that are not installed."""
+    return [module for module in NEEDS[peer] if find_spec(module) is None]
+
+
 def main() -> None:
     """Print the table: milliseconds, and in brackets how many times as long as here."""
+    parser = argparse.ArgumentParser(description="Time the projection beside its peers.")
+    parser.add_argument("--to", type=int, default=SIZES[-1], metavar="ROWS", help="the largest batch")
+    largest = parser.parse_args().to
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     threadpool_limits(1)
-    names = ("sigmoid", "sort", "clarabel", "cvxpylayers", "package")
+    names = ("sigmoid", "sort", *reversed(NEEDS))
     print(f"{'rows':>9} {'here':>9}" + "".join(f"{name:>23}" for name in names))
-    for n in SIZES:
+    for n in (size for size in SIZES if size <= largest):
         found = row(n)
         cells = [
             f"{found[name]:>12.3f} (x{found[name] / found['here']:>7.3g})" if name in found else f"{'-':>23}"
@@ -140,6 +161,11 @@ def main() -> None:
         ]
         print(f"{n:>9,} {found['here']:>9.3f}" + "".join(cells), flush=True)
     print("milliseconds; clarabel: forward only; sort: torch.sort of the scores; the others: forward and backward")
+    for peer in NEEDS:
+        if lacking := missing(peer):
+            print(f"{peer} is left out: {' and '.join(lacking)} not installed")
+    used = [name for name in ("torch", "numpy", "cvxpy", "clarabel", "cvxpylayers", "diffcp") if find_spec(name)]
+    print("with " + ", ".join(f"{name} {version(name)}" for name in used))
 
 
 if __name__ == "__main__":
