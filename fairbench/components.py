@@ -11,6 +11,7 @@ from fairbench.data import Dataset, Inputs, Predictions, Samples, Split
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fairbench.cells import Record
     from fairbench.results import Results
 
 Predictor = Callable[[Inputs], Predictions]
@@ -203,6 +204,21 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a paper's own test of a claim came to on one dataset, shown in the document of its reproduction.
+
+    Args:
+        verdict: in a few words.
+        reading: how the test was made and is to be read; a paragraph of plain text each.
+        tables: by their titles; each row gives its texts by heading, every row the same headings.
+    """
+
+    verdict: str
+    reading: Sequence[str] = ()
+    tables: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Paper:
     """What a paper reports, and how it is run again; ``fairbench reproduce`` sets the two side by side.
 
@@ -212,9 +228,12 @@ class Paper:
         reference: who published it where.
         directory: holds ``published.toml`` (the numbers and claims), suites, and perhaps ``rerun.toml`` (protocols and
             figures); data files of the plugin's package.
+        tests: by name, tests for claims that no difference between two rows can judge. Each gets the finished records
+            of the claim's table on one dataset, under one protocol, and raises ``Undefined`` where they do not suffice.
     """
 
     name: str
     title: str
     reference: str
     directory: Path
+    tests: Mapping[str, Callable[[Sequence[Record]], Evidence]] = field(default_factory=dict)

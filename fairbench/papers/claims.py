@@ -1,11 +1,14 @@
-"""Whether what a paper says of its tables holds: paired differences between two rows, repeat by repeat."""
+"""Whether what a paper says of its tables holds: paired differences between two rows, or the paper's own tests."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Callable, Optional
 
+from fairbench.cells import DONE, Record
+from fairbench.components import Evidence
+from fairbench.errors import Undefined
 from fairbench.intervals import CorrectedT, corrected_t
 from fairbench.papers.grids import Grid, Key
 from fairbench.papers.measured import Measurements
@@ -14,6 +17,7 @@ from fairbench.preparation import TEST_TO_TRAIN
 
 HELD, CONTRARY, OPEN, MISSING = "held", "did not hold", "not told apart", "not run"
 PARTLY = "held in part"
+Test = Callable[[Sequence[Record]], Evidence]
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,27 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What the paper's own test came to on one dataset: evidence, or the reason why there is none."""
+
+    dataset: str
+    evidence: Optional[Evidence]
+    reason: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Return the evidence's verdict, or ``not run`` with the reason."""
+        return f"{MISSING} ({self.reason})" if self.evidence is None else self.evidence.verdict
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """A claim under a protocol, with all its comparisons."""
+    """A claim under a protocol, with all its comparisons or, if it has a test of its own, what that came to."""
 
     claim: Claim
     protocol: str
     findings: tuple[Finding, ...]
+    trials: tuple[Trial, ...] = ()
 
     def count(self, outcome: str) -> int:
         """Return how many comparisons ended so."""
@@ -81,8 +100,11 @@ def judge(difference: Optional[CorrectedT], expected: str) -> str:
     return HELD if (difference.high < 0) == (expected == LOWER) else CONTRARY
 
 
-def judge_claim(claim: Claim, grid: Grid, measurements: Measurements) -> Judgement:
-    """Return the claim with its comparisons on every dataset of the grid that has both rows."""
+def judge_claim(claim: Claim, grid: Grid, measurements: Measurements, tests: Mapping[str, Test]) -> Judgement:
+    """Return the claim with its comparisons on every dataset of the grid that has both rows, or with its trials."""
+    if claim.test:
+        trials = tuple(_try(tests[claim.test], grid, dataset, measurements) for dataset in grid.datasets)
+        return Judgement(claim, grid.protocol.name, (), trials)
     findings = []
     for dataset in grid.datasets:
         for pair in claim.pairs:
@@ -94,6 +116,15 @@ def judge_claim(claim: Claim, grid: Grid, measurements: Measurements) -> Judgeme
             for column in claim.columns:
                 findings.append(_finding(claim, grid, dataset, pair, (keys[0], keys[1]), column, measurements))
     return Judgement(claim, grid.protocol.name, tuple(findings))
+
+
+def _try(test: Test, grid: Grid, dataset: str, measurements: Measurements) -> Trial:
+    cells = (cell for (name, _), row in grid.cells.items() if name == dataset for cell in row)
+    found = [measurements.records[cell.key] for cell in cells if cell.key in measurements.records]
+    try:
+        return Trial(dataset, test([record for record in found if record.status == DONE]))
+    except Undefined as reason:
+        return Trial(dataset, None, str(reason))
 
 
 def _finding(
@@ -121,9 +152,7 @@ def _finding(
 
 def _published_difference(grid: Grid, keys: Sequence[Key], column: Column) -> Optional[float]:
     """Return the difference between the published means of two rows, if both are published."""
-    places = [
-        place for place, known in enumerate(grid.table.columns) if known.metric == column.metric and not known.group
-    ]
+    places = [place for place, known in enumerate(grid.table.columns) if known == column]
     means = []
     for key in keys:
         for line in grid.table.rows:

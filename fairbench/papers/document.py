@@ -34,7 +34,7 @@ splits that overlap; *above* and *below* say that it leaves 0 out. A row below t
 *Selected* is the selection rate. "3/5 alike" says that in three of five repeats fewer than 5% or more than 95% of the
 people are selected: who decides nearly alike for everybody is even between groups for that reason alone.
 
-All numbers but points are fractions.
+Rates and gaps are fractions.
 """
 
 JUDGING = """
@@ -43,6 +43,10 @@ and its 95% interval (as above). A comparison *held* if the interval lies on the
 lies on the other side, and is *not told apart* if 0 is in it. A claim *held* if all its comparisons did, *held in part*
 if some did, *did not hold* if none did and one lies on the other side. Nothing corrects for the number of comparisons.
 """
+
+TESTED = (
+    "Where a claim has a test of its own, the verdict is that test's; how it was made stands with its tables below."
+)
 
 
 def render(outcome: Outcome, drawn: Drawn, command: str, folder: str) -> str:
@@ -98,7 +102,8 @@ def _claims(outcome: Outcome) -> list[str]:
         return []
     shown = [list(map(words.escape, row)) for row in rows]
     table = words.table(headings, shown, left=len(headings))
-    return ["## Which claims hold", "", JUDGING.strip(), "", *table]
+    tested = [TESTED, ""] if any(judgement.claim.test for judgement in outcome.judgements) else []
+    return ["## Which claims hold", "", JUDGING.strip(), "", *tested, *table]
 
 
 def _short(outcome: Outcome) -> list[str]:
@@ -183,10 +188,27 @@ def _comparisons(outcome: Outcome) -> list[str]:
     claims = summaries.by_claim(outcome)
     lines = ["## The claims, comparison by comparison", ""] if claims else []
     for judged in claims:
+        if judged[0].claim.test:
+            lines += [f"**{words.escape(judged[0].claim.text)}**", "", *_trials(judged)]
+            continue
         headings = ["dataset", "row", "against", "metric", "published", *(judgement.protocol for judgement in judged)]
         table = words.table(headings, _findings(judged), left=4) if judged[0].findings else ["Not run.", ""]
         lines += [f"**{words.escape(judged[0].claim.text)}**", "", *table]
     return lines
+
+
+def _trials(judgements: Sequence[Judgement]) -> Iterator[str]:
+    """Yield what a claim's own test came to, under each protocol and on each dataset."""
+    pairs = [(judgement.protocol, trial) for judgement in judgements for trial in judgement.trials]
+    for protocol, trial in pairs:
+        yield from (f"On {words.escape(trial.dataset)}, protocol {protocol}: {words.escape(trial.verdict)}.", "")
+        if trial.evidence is not None:
+            for paragraph in trial.evidence.reading:
+                yield from (words.escape(paragraph), "")
+            for title, rows in trial.evidence.tables.items():
+                yield from (f"{words.escape(title)}:", "")
+                headings = [words.escape(heading) for heading in rows[0]] if rows else []
+                yield from words.table(headings, (list(map(words.escape, row.values())) for row in rows))
 
 
 def _findings(judgements: Sequence[Judgement]) -> Iterator[list[str]]:

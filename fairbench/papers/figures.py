@@ -64,10 +64,13 @@ def _trade_off(outcome: Outcome, figure: Figure, protocol: str, stem: Path) -> P
     labels = [series.label for series in figure.series]
     axis = figure.gap.replace("_", " ")
     draw_trade_off(panels, labels, str(figure.curve), axis, f"{figure.title}\nprotocol {protocol}", stem)
+    published = "; hollow points are published" if any(dots for panel in panels for dots in panel.published) else ""
+    curved = any(panel.curve for panel in panels)
+    operating = ", or the curve's operating point" if curved else ""
     caption = (
-        f"{figure.title}. Means over repeats; bars are standard deviations; hollow points are published. Numbers "
-        "beside points tell them apart: the parameter that a series varies, or the curve's operating point. The curve "
-        "may run on beyond the frame."
+        f"{figure.title}. Means over repeats; bars are standard deviations{published}. Numbers beside points tell them "
+        f"apart: the parameter that a series varies{operating}."
+        f"{' The curve may run on beyond the frame.' if curved else ''}"
     )
     return Picture(figure.name, protocol, figure.title, caption, stem.name)
 
@@ -114,14 +117,12 @@ def _dot(outcome: Outcome, grids: Sequence[Grid], dataset: str, method: Choice, 
 def _said(grids: Sequence[Grid], dataset: str, method: Choice, gap: Column) -> Dot | None:
     """Return the published point of a method, if both numbers are published."""
     for grid in grids:
-        key, columns = grid.find(dataset, method), [(column.metric, column.group) for column in grid.table.columns]
-        if key is None or (gap.metric, "") not in columns or (ACCURACY.metric, "") not in columns:
+        key, columns = grid.find(dataset, method), grid.table.columns
+        if key is None or gap not in columns or ACCURACY not in columns:
             continue
         for line in grid.table.rows:
             if grid.find(str(line.dataset), line.method) == key:
-                size, accuracy = (
-                    line.numbers[columns.index((name, ""))].mean for name in (gap.metric, ACCURACY.metric)
-                )
+                size, accuracy = (line.numbers[columns.index(column)].mean for column in (gap, ACCURACY))
                 if size is not None and accuracy is not None:
                     return Dot(size, accuracy)
     return None

@@ -10,7 +10,7 @@ from typing import Optional
 from fairbench.cells import DONE, Record
 from fairbench.lines import AboveCoin, above_coin, best_constant, published_above_coin
 from fairbench.papers.grids import CONSTANT, Grid, Key
-from fairbench.papers.published import Column, Number, Row
+from fairbench.papers.published import DIAGNOSTIC, METRIC, Column, Number, Row
 from fairbench.preparation import TEST_TO_TRAIN
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
@@ -127,11 +127,21 @@ class Measurements:
             self._values[key] = {} if record is None or record.status != DONE else _chosen(record, record.chosen)
         return self._values[key]
 
+    def value(self, key: str, column: Column) -> Optional[float]:
+        """Return what a column measures of a cell; None where that is undefined, not recorded or not run."""
+        if column.kind == METRIC:
+            return self.values(key).get((column.metric, column.group))
+        record = self.records.get(key)
+        curve = () if record is None or record.status != DONE else record.diagnostics.get(column.metric, ())
+        if record is None or not curve:
+            return None
+        return curve[-1] if column.kind == DIAGNOSTIC else record.seconds / len(curve)
+
     def series(self, grid: Grid, row: Key, column: Column) -> dict[int, float]:
         """Return a row's defined values by repeat."""
         found = {}
         for cell in grid.cells[row]:
-            value = self.values(cell.key).get((column.metric, column.group))
+            value = self.value(cell.key, column)
             if value is not None:
                 found[cell.repeat] = value
         return found
@@ -216,8 +226,8 @@ def _published_coin(
     """Return how far a published row lies above the coin through the published baseline, if all of it is published."""
     if line is None or baseline is None or constant is None:
         return None
-    places = {(column.metric, column.group): index for index, column in enumerate(columns)}
-    wanted = [places.get((column.metric, column.group)) for column in (ACCURACY, gap)]
+    places = {column: index for index, column in enumerate(columns)}
+    wanted = [places.get(column) for column in (ACCURACY, gap)]
     if None in wanted:
         return None
     own, other = ([row.numbers[index] for index in wanted if index is not None] for row in (line, baseline))

@@ -62,7 +62,7 @@ class Outcome:
             for table, grids in reproduction.tables
         )
         judgements = tuple(
-            judge_claim(claim, grid, measurements)
+            judge_claim(claim, grid, measurements, reproduction.paper.tests)
             for claim in reproduction.published.claims
             for grid in reproduction.grids
             if grid.table.name == claim.table
@@ -110,7 +110,7 @@ def _lines(table: str, dataset: str, protocol: str, row: MeasuredRow) -> Iterato
             "dataset": dataset,
             "protocol": protocol,
             "row": row.label,
-            "metric": comparison.column.metric,
+            "metric": comparison.column.quantity,
             "group": comparison.column.group,
             "published": said.mean if said else None,
             "published_spread": said.spread if said else None,

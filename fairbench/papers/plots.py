@@ -20,6 +20,8 @@ BLACK, BLUE, VERMILLION, GREEN, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E
 ORANGE, SKY = "#E69F00", "#56B4E9"
 GREY, LIGHT = "#777777", "#DDDDDD"
 STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"), (ORANGE, "v"), (SKY, "P"))  # of the series; then again
+BESIDE = ((6, 4), (-6, 4), (6, -9))  # points, where each series' texts stand; more of them begin again
+NARROWEST = 7.0  # inches, so that the legend has its place below a single panel
 DOTS_PER_INCH = 150
 SETTINGS = {
     "font.size": 9,
@@ -71,7 +73,7 @@ class Panel:
         baseline: gap and accuracy.
         curve: operating points in their order.
         series: measured points of each series.
-        published: published points of each series; a series without any on all panels is not named as published.
+        published: published points of each series.
     """
 
     title: str
@@ -96,20 +98,19 @@ def draw_trade_off(
         stem: path without a suffix.
     """
     matplotlib = require_matplotlib()
-    said = [any(panel.published[number] for panel in panels) for number in range(len(labels))]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     with matplotlib.rc_context(SETTINGS):
-        figure, grid = _figure((4.6 * columns, 3.5 * rows + 2.2 / columns), rows, columns)
+        figure, grid = _figure((max(NARROWEST, 4.6 * columns), 3.5 * rows + 1.1), rows, columns)
         for axes, panel in zip(grid, panels):
-            _trade_off(axes, panel, labels, curve, said)
+            _trade_off(axes, panel, labels, curve)
             axes.set_title(panel.title, loc="left")
             axes.set_xlabel(f"{gap} (fraction; 0 is parity)")
             axes.set_ylabel("accuracy (fraction)")
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
-        handles, names = grid[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=columns)
+        named = {name: handle for axes in grid for handle, name in zip(*axes.get_legend_handles_labels())}
+        figure.legend([*named.values()], [*named], loc="outside lower center", ncols=2)
         _entitle(figure, title)
         _save(figure, stem)
 
@@ -127,7 +128,7 @@ def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) 
     return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
-def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str, published: Sequence[bool]) -> None:
+def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str) -> None:
     base = panel.baseline
     top = max(panel.constant, base.accuracy)
     axes.plot(
@@ -146,16 +147,15 @@ def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str, publi
             label=f"{label} (± standard deviation)",
             **style,
         )
-        if not published[number]:
-            continue
-        said = panel.published[number]
-        axes.plot(
-            *([dot.gap for dot in said], [dot.accuracy for dot in said]),
-            linestyle=":",
-            markerfacecolor="white",
-            label=f"{label}, as published",
-            **style,
-        )
+        if panel.published[number]:
+            said = panel.published[number]
+            axes.plot(
+                *([dot.gap for dot in said], [dot.accuracy for dot in said]),
+                linestyle=":",
+                markerfacecolor="white",
+                label=f"{label}, as published",
+                **style,
+            )
     # The curve is drawn within the limits of the rest: it runs on to gaps that nobody would choose.
     left, right = axes.get_xlim()
     axes.set_xlim(max(left, -0.06 * right), 1.1 * right)  # no gap is below 0, whatever a bar suggests
@@ -165,7 +165,7 @@ def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str, publi
         axes.plot(gaps, accuracies, "-", marker=".", color=BLUE, linewidth=1.2, label=f"{curve}, all operating points")
     _write_beside(axes, panel.curve, BLUE, (5, -9))
     for number, dots in enumerate(panel.series):
-        _write_beside(axes, dots, STYLES[number % len(STYLES)][0], (-6, 4) if number % 2 else (6, 4))
+        _write_beside(axes, dots, STYLES[number % len(STYLES)][0], BESIDE[number % len(BESIDE)])
 
 
 def _write_beside(axes: Any, dots: Sequence[Dot], colour: str, offset: tuple[int, int]) -> None:

@@ -6,13 +6,16 @@
     notes = ["a sentence that must stand beside the tables"]
     optional_methods = ["fair_maml"]        # left out, with the reason, where they are not installed
 
-    [columns]                               # short name -> metric, for a group if need be; all numbers are fractions
+    [columns]                               # short name -> metric, for a group if need be; rates and gaps are fractions
     accuracy = "accuracy"
     theirs = { metric = "accuracy", group = "female", heading = "accuracy of women" }
+    loss = { diagnostic = "training_bce" }  # the last value of a curve that the method records while training
+    time = { seconds_per = "training_bce", heading = "seconds per epoch" }  # the cell's, by the length of a curve
 
     [tables.table1]
     title = "what it shows"
     columns = ["accuracy", "theirs"]
+    otherwise = "not reported"              # for a column that a row leaves out; without it every row gives them all
     rows = [
       { dataset = "adult", method = "mlp", label = "baseline", accuracy = 0.82, theirs = "not reported" },
       { dataset = "adult", method = "faalgrad[inner_steps=10]", accuracy = [0.52, 0.07], theirs = 0.6,
@@ -26,13 +29,19 @@
     expected = "lower"
     compare = [{ method = "faalgrad[inner_steps=1|10]", against = "mlp" }]
 
+    [claims.cheaper]
+    text = "FaAlGrad's loss is lower wherever it is as fair."
+    table = "table1"
+    test = "equal_gaps"                     # the paper's plugin brings it (``Paper.tests``)
+
 A number is a mean, or [mean, spread]; a text says why there is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Optional
 
 from fairbench.cells import Choice
@@ -43,15 +52,32 @@ from fairbench.registry import Registry
 
 FILE = "published.toml"
 LOWER, HIGHER = "lower", "higher"
+METRIC, DIAGNOSTIC, SECONDS_PER = "metric", "diagnostic", "seconds_per"
 
 
 @dataclass(frozen=True)
 class Column:
-    """What is measured: a metric, over all rows or (``group`` not empty) within a group."""
+    """What is measured; two columns are equal if they measure the same.
+
+    Args:
+        metric: name of the metric, or of the curve.
+        group: of a metric, the group within which it is taken; empty for all rows.
+        heading: for tables.
+        kind: ``metric``; ``diagnostic``, the last value of a curve recorded while training; or ``seconds_per``, the
+            cell's seconds by the number of the curve's values.
+    """
 
     metric: str
     group: str = ""
-    heading: str = ""
+    heading: str = field(default="", compare=False)
+    kind: str = METRIC
+
+    @property
+    def quantity(self) -> str:
+        """Return what is measured in words: the metric's name, or what is done with which curve."""
+        return {DIAGNOSTIC: f"last {self.metric}", SECONDS_PER: f"seconds per {self.metric}"}.get(
+            self.kind, self.metric
+        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +123,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says of its table: ``method`` has lower (or higher) values than ``against`` in every pair."""
+    """What a paper says of its table: ``method`` has lower (or higher) values than ``against`` in every pair.
+
+    Or whatever the paper's own ``test`` of that name judges; then there are no columns and no pairs.
+    """
 
     name: str
     text: str
@@ -107,6 +136,7 @@ class Claim:
     expected: str
     pairs: tuple[Pair, ...]
     where: str
+    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,8 +167,8 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
     tables = {name: _table(name, node, columns, names) for name, node in top.children("tables").items()}
     if not tables:
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
-    overall = {column.metric: column for column in columns.values() if not column.group}
-    claims = tuple(_claim(name, node, tables, overall, names) for name, node in top.children("claims").items())
+    read_claim = partial(_claim, tables=tables, columns=columns, names=names, tests=list(paper.tests))
+    claims = tuple(read_claim(name, node) for name, node in top.children("claims").items())
     return Published(runs, tables, claims, top.texts("notes", []), optional)
 
 
@@ -161,16 +191,16 @@ class _Names:
 
     def column(self, node: Node, column: Column) -> Column:
         registry = self.registry
-        if registry is None:
-            return column
+        if registry is None or column.kind != METRIC:
+            return column if column.heading else replace(column, heading=column.quantity)
         metric = named(lambda: registry.metric(column.metric), node.where)
         if column.group and not metric.by_group:
             raise PaperError(f"{node.where}: {column.metric} is not measured by group; leave group out")
         label = metric.label or metric.name
-        return Column(column.metric, column.group, column.heading or " of ".join(filter(None, [label, column.group])))
+        return replace(column, heading=column.heading or " of ".join(filter(None, [label, column.group])))
 
     def check_range(self, node: Node, column: Column, value: float) -> None:
-        if self.registry is None:
+        if self.registry is None or column.kind != METRIC:
             return
         low, high = self.registry.metric(column.metric).range
         if not low <= value <= high:
@@ -190,14 +220,22 @@ def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
     names = _Names(registry, ())
     for name, value in node.table.items():
         given = Node({"metric": value} if isinstance(value, str) else node.get(name, dict), f"{node.where}.{name}")
-        given.only(["metric", "group", "heading"])
-        column = Column(given.get("metric", str), given.get("group", str, ""), given.get("heading", str, ""))
-        columns[name] = names.column(given, column)
+        given.only([METRIC, DIAGNOSTIC, SECONDS_PER, "group", "heading"])
+        kinds = [kind for kind in (METRIC, DIAGNOSTIC, SECONDS_PER) if kind in given.table]
+        if len(kinds) != 1:
+            raise PaperError(
+                f"{given.where} gives {' and '.join(kinds) or 'nothing to measure'}; "
+                f"give one of {METRIC}, {DIAGNOSTIC} and {SECONDS_PER}"
+            )
+        if "group" in given.table and kinds != [METRIC]:
+            raise PaperError(f"{given.where}: a {kinds[0]} is not measured by group; leave group out")
+        texts = (given.get(kinds[0], str), given.get("group", str, ""), given.get("heading", str, ""))
+        columns[name] = names.column(given, Column(*texts, kind=kinds[0]))
     return columns
 
 
 def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) -> Table:
-    node.only(["title", "columns", "rows", "notes"])
+    node.only(["title", "columns", "otherwise", "rows", "notes"])
     chosen = node.texts("columns")
     for column in chosen:
         if column not in columns:
@@ -205,14 +243,15 @@ def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) 
             raise PaperError(
                 f"{node.where}: no column is named {column!r}{did_you_mean(column, columns)} ([columns] has: {known})"
             )
-    rows = tuple(_row(row, {column: columns[column] for column in chosen}, names) for row in node.rows("rows"))
+    otherwise, given = node.get("otherwise", str, ""), {column: columns[column] for column in chosen}
+    rows = tuple(_row(row, given, otherwise, names) for row in node.rows("rows"))
     if not rows:
         raise PaperError(f"{node.where} has no rows; add e.g. {{dataset = 'adult', method = 'mlp', ...}}")
     title, notes = node.get("title", str), node.texts("notes", [])
     return Table(name, title, tuple(columns[column] for column in chosen), rows, notes)
 
 
-def _row(node: Node, columns: Mapping[str, Column], names: _Names) -> Row:
+def _row(node: Node, columns: Mapping[str, Column], otherwise: str, names: _Names) -> Row:
     described = " ".join(str(node.table[key]) for key in ("dataset", "method") if key in node.table)
     node = Node(node.table, f"{node.where} ({described})")
     node.only(["dataset", "method", "label", "uncertain", *columns])
@@ -221,6 +260,8 @@ def _row(node: Node, columns: Mapping[str, Column], names: _Names) -> Row:
         if column not in columns:
             raise PaperError(f"{node.where}: uncertain names {column!r}, which is not among {', '.join(columns)}")
     dataset, method = names.dataset(node, node.choice("dataset")), names.method(node, node.choice("method"))
+    if otherwise:
+        node = Node({**dict.fromkeys(columns, otherwise), **node.table}, node.where)
     numbers = tuple(_number(node, name, column, name in uncertain, names) for name, column in columns.items())
     return Row(dataset, method, node.get("label", str, str(method)), numbers, node.where)
 
@@ -245,18 +286,35 @@ def _number(node: Node, name: str, column: Column, uncertain: bool, names: _Name
     return Number(float(parts[0]), float(parts[1]) if len(parts) == 2 else None, uncertain)
 
 
-def _claim(name: str, node: Node, tables: Mapping[str, Table], overall: Mapping[str, Column], names: _Names) -> Claim:
-    node.only(["text", "source", "table", "metrics", "expected", "compare"])
-    table, expected = node.get("table", str), node.get("expected", str)
+def _claim(
+    name: str,
+    node: Node,
+    tables: Mapping[str, Table],
+    columns: Mapping[str, Column],
+    names: _Names,
+    tests: Sequence[str],
+) -> Claim:
+    table, text, source = node.get("table", str), node.get("text", str), node.get("source", str, "")
     if table not in tables:
         raise PaperError(f"{node.where}: table is {table!r}; it must be one of {', '.join(tables)}")
+    if "test" in node.table:
+        node.only(["text", "source", "table", "test"])
+        test = node.get("test", str)
+        if test not in tests:
+            known = ", ".join(tests) or "none"
+            raise PaperError(
+                f"{node.where}: no test is named {test!r}{did_you_mean(test, tests)} (Paper.tests: {known})"
+            )
+        return Claim(name, text, source, table, (), "", (), node.where, test)
+    node.only(["text", "source", "table", "metrics", "expected", "compare"])
+    expected = node.get("expected", str)
     if expected not in (LOWER, HIGHER):
         raise PaperError(f"{node.where}: expected is {expected!r}; it must be {LOWER!r} or {HIGHER!r}")
-    metrics = node.texts("metrics")
-    columns = tuple(overall.get(metric) or names.column(node, Column(metric)) for metric in metrics)
+    known_columns = {column: column for column in columns.values()}  # equal ones have the paper's heading
+    asked = [Column(metric) for metric in node.texts("metrics")]
+    compared = tuple(known_columns.get(column) or names.column(node, column) for column in asked)
     pairs = tuple(pair for row in node.rows("compare") for pair in _pairs(row, names))
-    text, source = node.get("text", str), node.get("source", str, "")
-    return Claim(name, text, source, table, columns, expected, pairs, node.where)
+    return Claim(name, text, source, table, compared, expected, pairs, node.where)
 
 
 def _pairs(node: Node, names: _Names) -> list[Pair]:

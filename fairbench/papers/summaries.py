@@ -34,6 +34,10 @@ def claims(outcome: Outcome) -> Summary:
 
 
 def _judged(judgement: Judgement) -> str:
+    if judgement.claim.test:
+        named = len(judgement.trials) > 1
+        told = (f"{trial.dataset}: {trial.verdict}" if named else trial.verdict for trial in judgement.trials)
+        return "; ".join(told)
     run = len(judgement.findings) - judgement.count(MISSING)
     if not run:
         return MISSING

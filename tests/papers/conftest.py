@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def spoiled(tmp_path):
         text = (directory / file).read_text(encoding="utf-8")
         assert old in text
         (directory / file).write_text(text.replace(old, new, 1), encoding="utf-8")
-        return Paper("tiny", "A tiny study", "Nobody", directory)
+        paper = load_plugins([str(HERE / "tiny_paper.py")])[0].paper("tiny")
+        return dataclasses.replace(paper, directory=directory)
 
     return make

@@ -41,6 +41,15 @@ def panel(title):
     return Panel(title, 0.54, Dot(0.2, 0.7), curve, series, [[Dot(0.04, 0.59)]])
 
 
+def test_a_trade_off_without_published_points_or_curve_does_not_speak_of_them(tmp_path):
+    bare = dataclasses.replace(panel("d"), published=[[]], curve=[])
+    draw_trade_off([bare], ["ours"], "sweep", "some gap", "What it shows", tmp_path / "f")
+    drawn = (tmp_path / "f.svg").read_text()
+    assert "<!-- ours (± standard deviation) -->" in drawn
+    assert "as published" not in drawn
+    assert "sweep" not in drawn
+
+
 @pytest.mark.parametrize("panels", [1, 3])
 def test_a_trade_off_has_a_panel_for_each_dataset_with_axes_and_units(tmp_path, panels):
     datasets = [f"data{number}" for number in range(panels)]

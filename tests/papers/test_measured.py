@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from fairbench.cells import DONE, SKIPPED, Record, Value
 from fairbench.intervals import CorrectedT
 from fairbench.lines import BELOW, OPEN
+from fairbench.papers import summaries
 from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Finding, Judgement, judge
 from fairbench.papers.claims import OPEN as UNDECIDED
 from fairbench.papers.grids import CONSTANT, plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN, Measurements, constants, measure_table, verdict
 from fairbench.papers.outcome import Outcome
-from fairbench.papers.published import Column, Number
+from fairbench.papers.published import DIAGNOSTIC, SECONDS_PER, Column, Number
 from fairbench.plugins import load_plugins
 from fairbench.results import Results
 
@@ -140,7 +142,7 @@ def test_points_above_the_coin_go_through_the_means(outcome):
 
 
 def test_a_claim_is_the_paired_difference(outcome):
-    (judgement,) = [judgement for judgement in outcome.judgements if judgement.protocol == "raw"]
+    judgement = next(found for found in outcome.judgements if (found.claim.name, found.protocol) == ("longer", "raw"))
     measured = {finding.dataset: finding for finding in judgement.findings}
     found = measured[DATASET]
     assert found.measured.mean == pytest.approx(-0.085)
@@ -150,6 +152,34 @@ def test_a_claim_is_the_paired_difference(outcome):
     assert found.published == pytest.approx(0.01 - 0.6)
     assert measured["german"].outcome == MISSING
     assert judgement.outcome == CONTRARY
+
+
+def test_a_claim_with_a_test_gets_the_finished_records_of_its_table(outcome):
+    judgement = next(found for found in outcome.judgements if (found.claim.name, found.protocol) == ("many", "raw"))
+    here, german = judgement.trials
+    assert (here.dataset, here.verdict) == (DATASET, "12 cells")
+    assert here.evidence.tables["Cells"] == [
+        {"method_of": "constant", "cells": "4"},
+        {"method_of": "mlp", "cells": "8"},
+    ]
+    assert german.verdict == "not run (nothing to count)"
+    assert summaries.claims(outcome)[1][1][1] == f"{DATASET}: 12 cells; german: not run (nothing to count)"
+
+
+def test_diagnostics_and_seconds_are_read_off_records(outcome):
+    records = [
+        dataclasses.replace(record, diagnostics={"loss": (0.9, 0.5 + record.cell.repeat)}, seconds=3.0)
+        for record in outcome.results.records
+    ]
+    grid, measurements = outcome.reproduction.grids[0], Measurements(records)
+    row, skipped = grid.row(DATASET, CONSTANT), grid.row("german", CONSTANT)
+    last, pace = Column("loss", kind=DIAGNOSTIC), Column("loss", kind=SECONDS_PER)
+    assert measurements.series(grid, row, last) == {0: 0.5, 1: 1.5, 2: 2.5, 3: 3.5}
+    assert measurements.series(grid, row, pace) == dict.fromkeys(range(4), 1.5)
+    assert measurements.series(grid, row, Column("other", kind=DIAGNOSTIC)) == {}
+    assert measurements.series(grid, skipped, pace) == {}
+    assert (last.quantity, pace.quantity) == ("last loss", "seconds per loss")
+    assert last == Column("loss", heading="another", kind=DIAGNOSTIC) != Column("loss")
 
 
 def test_a_dataset_that_was_skipped_has_its_reason(outcome):

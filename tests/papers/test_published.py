@@ -32,7 +32,11 @@ def test_numbers_spreads_doubts_and_gaps_are_read(spoiled, registry):
     assert [column.metric for column in one.columns] == ["accuracy", "demographic_parity_difference"]
     assert one.rows[0].numbers == (Number(0.6), Number(0.2, 0.9))
     assert one.rows[1].numbers == (Number(0.01, 0.02, uncertain=True), Number(reason="not reported"))
-    assert published.tables["two"].columns[0].group == "unprotected"
+    second, loss = published.tables["two"].columns
+    assert (second.group, second.kind) == ("unprotected", "metric")
+    assert (loss.metric, loss.kind, loss.heading) == ("validation_loss", "diagnostic", "last validation_loss")
+    assert published.tables["two"].rows[0].numbers == (Number(0.7), Number(reason="left out"))
+    assert [claim.test for claim in published.claims] == ["", "count", ""]
     assert published.claims[0].pairs[0].against == Choice("mlp", {"epochs": 3})
 
 
@@ -66,7 +70,24 @@ def test_numbers_spreads_doubts_and_gaps_are_read(spoiled, registry):
         ("accuracy = 0.6,", "accuracy = [0.6, -1],", r"the spread of accuracy is -1; it must be at least 0"),
         ("accuracy = 0.6,", "acuracy = 0.6,", r"rows 1 .*: 'acuracy' is not known here; did you mean 'accuracy'"),
         ('uncertain = ["accuracy"]', 'uncertain = ["eo"]', r"uncertain names 'eo', which is not among accuracy, dp"),
-        ('columns = ["second"]', 'columns = ["third"]', r"no column is named 'third'.* has: accuracy, dp, second"),
+        (
+            'columns = ["second", "loss"]',
+            'columns = ["third"]',
+            r"no column is named 'third'.* accuracy, dp, loss, second",
+        ),
+        (
+            '{ diagnostic = "validation_loss" }',
+            "{ heading = 'x' }",
+            r"columns.loss gives nothing to measure; give one of",
+        ),
+        (
+            'diagnostic = "validation_loss"',
+            'diagnostic = "a", seconds_per = "b"',
+            r"columns.loss gives diagnostic and seconds_per; give one of metric, diagnostic and seconds_per",
+        ),
+        ('"validation_loss"', '"validation_loss", group = "x"', r"columns.loss: a diagnostic is not measured by group"),
+        ('test = "count"', 'test = "cuont"', r"claims.many: no test is named 'cuont'; did you mean 'count'.*: count\)"),
+        ('test = "count"', 'test = "count"\nexpected = "lower"', r"claims.many: 'expected' is not known here"),
         ('dp = "demographic_parity_difference"', 'dp = "parity"', r"columns.dp: no metric is named 'parity'"),
         (
             'metric = "accuracy", group',

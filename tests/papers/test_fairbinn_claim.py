@@ -1,14 +1,15 @@
-"""The test of the theorem's claim, against numbers worked out by hand, and the script that prints it."""
+"""The test of FairBiNN's claim about losses, against numbers worked out by hand, and its paper's files."""
 
 from __future__ import annotations
 
-import importlib.util
 import math
+import re
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
-from fairbench_bilevel._claim import (
+from fairbench_papers._fairbinn_claim import (
     INCONCLUSIVE,
     NOT_SUPPORTED,
     SUPPORTED,
@@ -22,15 +23,15 @@ from fairbench_bilevel._claim import (
     mean_by_eta,
     verdict,
 )
+from fairbench_papers._fairbinn_evidence import lower_loss
 
+from fairbench.api import Undefined
 from fairbench.cells import Cell, Choice, Record, Value
-from fairbench.choices import parse_choices
+from fairbench.papers.grids import plan_reproduction
 from fairbench.plugins import load_plugins
-from fairbench.results import Results
-from fairbench.suite import default_parameters, plan, read_suite, tomllib, tune
+from fairbench.suite import default_parameters, plan, read_suite, tune
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SCRIPT = BENCHMARKS / "fairbinn_theorem.py"
 
 
 def make(eta: float = 1.0, repeat: int = 0, bce: float = 0.3, score_gap: float = 0.1, **others) -> Run:
@@ -126,21 +127,12 @@ def test_front_is_chosen_on_validation_and_read_off_the_test_part() -> None:
     assert mean_by_eta(runs[:3], lambda run: run.accuracy) == {1: pytest.approx(0.85), 3: 0.99}
 
 
-# --- The script ---
+# --- Evidence from records ---
 
 
-@pytest.fixture(scope="module")
-def script():
-    """Return the module of the script."""
-    spec = importlib.util.spec_from_file_location("fairbinn_theorem", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def record(method: str, repeat: int, bce: float, eta: float = 1.0, **params) -> Record:
+def record(method: str, repeat: int, bce: Optional[float], eta: float = 1.0, **params) -> Record:
     """Return what a store holds of a fit."""
-    measured = {"accuracy": 0.8, "log_loss": bce + 0.1, "demographic_parity_difference": 0.1}
+    measured = {"accuracy": 0.8, "log_loss": (bce or 0) + 0.1, "demographic_parity_difference": 0.1}
     measured |= {"mean_score_difference": 0.1 / eta, "selection_rate": 0.2}
     diagnostics = {"final_training_bce": (bce,), "training_bce": (0.5, bce)}
     diagnostics |= {"validation_accuracy": (0.7, 0.81), "validation_gap": (0.3, 0.11)}
@@ -150,53 +142,45 @@ def record(method: str, repeat: int, bce: float, eta: float = 1.0, **params) -> 
     return Record(cell, "done", values=tuple(values), diagnostics=diagnostics, seconds=4.0)
 
 
-def results(records: list[Record]) -> Results:
-    constant = [
-        Record(
-            Cell(Choice("adult"), Choice("constant"), "sex", repeat),
-            "done",
-            values=(Value(0, "", "", "accuracy", 0.75),),
-        )
-        for repeat in range(5)
-    ]
-    return Results([*constant, *records], {}, 0, {})
+def sweep(*told: tuple[str, float]) -> list[Record]:
+    """Return five repeats at two weights of methods with these training losses, and the constant prediction's."""
+    values = (Value(0, "", "", "accuracy", 0.75),)
+    constant = [Record(Cell(Choice("adult"), Choice("constant"), "sex", n), "done", values=values) for n in range(5)]
+    fitted = [record(method, n, bce, eta) for n in range(5) for eta in (1.0, 10.0) for method, bce in told]
+    return [*constant, *fitted]
 
 
-def test_script_compares_each_bilevel_series_with_the_baseline(script) -> None:
-    records = [
-        record(method, repeat, bce, eta, **params)
-        for repeat in range(5)
-        for eta in (1.0, 10.0)
-        for method, bce, params in (
-            ("lagrangian_dp", 0.30, {}),
-            ("fairbinn_coupled", 0.33, {}),
-            ("fairbinn", 0.28, {"fair_lr": 1e-5}),
-            ("fairbinn", 0.29, {"fair_lr": 1e-3}),
-        )
-    ]
-    text = script.report(results(records))
-    assert "Accuracy of the constant prediction: 0.750." in text
-    assert "| fairbinn_coupled | 10 | 0.800 | 0.010 | 0.100 | 0.330 | 0.430 | 0 of 5 |" in text
-    shown = "+0.0300 (lower in 0 of 5, p = 0.031)"
-    assert f"| fairbinn_coupled | training | {shown} | {shown} | not supported |" in text
-    shown = "-0.0200 (lower in 5 of 5, p = 0.031)"
-    assert f"| fairbinn[fair_lr=1e-05] | training | {shown} | {shown} | supported |" in text
-    assert "| fairbinn[fair_lr=0.001] | test |" in text
-    # one point on the front, since all are alike: .05 above the constant, and a gap .15 below the reference
-    assert "| lagrangian_dp | 0.0075 | 2 | 2.000 |" in text
+def test_evidence_compares_each_form_of_fairbinn_with_the_baseline() -> None:
+    evidence = lower_loss(sweep(("lagrangian_dp", 0.30), ("fairbinn_coupled", 0.33), ("fairbinn", 0.28)))
+    released, printed = "not supported as released (fairbinn_coupled)", "supported as printed (fairbinn)"
+    assert evidence.verdict == f"{released}, {printed}; of the training loss"
+    losses, differences, fronts = evidence.tables.values()
+    told = {"training loss": "0.330", "test loss": "0.430", "score gap": "0.010", "trivial": "0 of 5"}
+    assert {"method": "fairbinn_coupled", "eta": "10", **told} in losses
+    both = "+0.0300 (lower in 0 of 5, p = 0.031)"
+    assert list(differences[0].values()) == ["fairbinn_coupled", "training", both, both, "not supported"]
+    assert differences[2]["at equal eta"] == "-0.0200 (lower in 5 of 5, p = 0.031)"
+    # all runs are alike: .05 above the constant, and a gap .15 below the reference; 4 seconds for 2 epochs
+    assert list(fronts[-1].values()) == ["lagrangian_dp", "0.0075", "2", "2.000"]
+    assert "the constant prediction's 0.750" in " ".join(evidence.reading)
 
 
-def test_script_refuses_a_run_without_what_it_compares_with(script) -> None:
-    with pytest.raises(SystemExit, match="needs one series of lagrangian_dp"):
-        script.report(results([record("fairbinn", 0, 0.3)]))
-    with pytest.raises(SystemExit, match="no constant prediction on adult; add 'constant'"):
-        script.report(Results([record("lagrangian_dp", 0, 0.3)], {}, 0, {}))
+def test_evidence_says_what_it_lacks() -> None:
+    whole = sweep(("lagrangian_dp", 0.30), ("fairbinn", 0.28))
+    with pytest.raises(Undefined, match="lagrangian_dp and one of fairbinn_coupled and fairbinn are needed"):
+        lower_loss([record for record in whole if record.cell.method.name != "lagrangian_dp"])
+    with pytest.raises(Undefined, match="no constant prediction was run"):
+        lower_loss(whole[5:])
+    with pytest.raises(Undefined, match=r"fairbinn was run in several variants with eta = 1; the test needs one"):
+        lower_loss([*whole, record("fairbinn", 0, 0.28, fair_lr=1e-3)])
+    with pytest.raises(Undefined, match=r"a loss of fairbinn.* is not finite"):
+        lower_loss([*whole, record("fairbinn", 9, None)])
 
 
 # --- Suites and published numbers ---
 
 
-@pytest.mark.parametrize("name", ["adult", "health", "pareto"])
+@pytest.mark.parametrize("name", ["adult", "health"])
 def test_suites_can_be_planned(name: str) -> None:
     cells = plan(read_suite(BENCHMARKS / f"fairbinn-{name}.toml"), load_plugins()[0])
     assert {"fairbinn", "fairbinn_coupled", "lagrangian_dp"} < {cell.method.name for cell in cells}
@@ -212,20 +196,54 @@ def test_the_default_suite_holds_the_papers_layers(name: str, dataset: str, hidd
     assert {key: params[key] for key in layers} == layers
 
 
-def test_published_rows_and_claims_name_methods_and_datasets_that_exist() -> None:
-    registry, _ = load_plugins()
-    published = tomllib.loads((BENCHMARKS / "published" / "fairbinn.toml").read_text(encoding="utf-8"))
-    rows = [row for table in published["tables"].values() for row in table["rows"]]
-    for row in rows:
-        registry.complete("methods", parse_choices(row["method"])[0])
-        registry.shorten("datasets", parse_choices(row["dataset"])[0])
-    for column in published["columns"].values():
-        registry.metric(column)
-    planned = {
-        str(Choice(cell.method.name, {"eta": cell.method.params["eta"]}))
-        for cell in plan(read_suite(BENCHMARKS / "fairbinn-pareto.toml"), registry)
-        if "eta" in cell.method.params
-    }
-    pairs = [pair for claim in published["claims"].values() for pair in claim["compare"]]
-    claimed = [registry.complete("methods", choice) for pair in pairs for choice in parse_choices(pair["method"])]
-    assert {str(Choice(choice.name, {"eta": choice.params["eta"]})) for choice in claimed} <= planned
+def test_the_papers_cells_are_planned() -> None:
+    whole = plan_reproduction("fairbinn", load_plugins()[0])
+    assert {grid.table.name: len(grid.table.rows) for grid in whole.grids} == {"eta": 2, "training": 4, "pareto": 21}
+    assert {len(row) for grid in whole.grids for row in grid.cells.values()} == {5}
+    assert all(cell.preparation.sensitive_as_feature for cell in whole.cells)
+    told = {row.label: [number.mean for number in row.numbers] for row in whole.published.tables["training"].rows[:2]}
+    assert told == {"FairBiNN as released": [0.23, None, 0.62], "Lagrangian": [0.26, None, 0.60]}
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch) -> str:
+    """Return the path of a plugin file with the same paper on made-up data, one repeat of few epochs."""
+    origin = Path(load_plugins()[0].paper("fairbinn").directory)
+    for file in origin.glob("*.toml"):
+        text = file.read_text(encoding="utf-8").replace("adult[education=both]", "synthetic[rows=300]")
+        text = re.sub(r"epochs = \d+", "epochs = 2", text.replace("parameters.adult", "parameters.synthetic"))
+        text = text.replace("runs = 5", "runs = 1")
+        text = text.replace("hidden = [64, 32, 32]", "epochs = 2, hidden = [64, 32, 32]")
+        if file.name == "eta-adult.toml":
+            text += "".join(
+                f"{name} = {{ epochs = 2 }}\n" for name in ("fairbinn", "fairbinn_coupled", "lagrangian_dp")
+            )
+        (tmp_path / "small").mkdir(exist_ok=True)
+        (tmp_path / "small" / file.name).write_text(text, encoding="utf-8")
+    (tmp_path / "small.py").write_text(
+        "from pathlib import Path\nfrom fairbench.api import Paper, hookimpl\n"
+        "from fairbench_papers._fairbinn_evidence import lower_loss\n"
+        "@hookimpl\ndef fairbench_papers():\n"
+        "    directory = Path(__file__).with_name('small')\n"
+        "    return [Paper('small', 'Small', 'Nobody', directory, {'lower_loss': lower_loss})]\n",
+        encoding="utf-8",
+    )
+    monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
+    return str(tmp_path / "small.py")
+
+
+def test_the_document_holds_the_test_of_the_theorem_and_says_what_is_wrong(fairbench, small, tmp_path) -> None:
+    options = ("--plugin", small, "--offline", "--data-dir", str(tmp_path), "--workers", "1", "--out", "r")
+    status, out, _ = fairbench("reproduce", "small:eta,training,scores", *options)
+    assert status == 0
+    assert "harness: inconclusive as released (fairbinn_coupled), inconclusive as printed (fairbinn)" in out
+    text = (tmp_path / "r" / "reproduction.md").read_text(encoding="utf-8")
+    for expected in (
+        "Cross-entropy minus that of lagrangian\\_dp:",
+        "| method | area | points on the front | seconds per epoch |",
+        "| FairBiNN as released | cross-entropy, training part | 0.23 | ",
+        "Nothing was measured. skipped: ",
+        "it does not clear gradients between its two backward passes",
+        "![Accuracy against the gap in mean score, over eta]",
+    ):
+        assert expected in text, expected

@@ -1,0 +1,172 @@
+"""FairBiNN's claim about losses, tested on the finished cells of a sweep over eta and told in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fairbench.api import Evidence, Record, Undefined
+from fairbench_papers._fairbinn_claim import (
+    LEVEL,
+    TARGETS,
+    TRIVIAL_RATE,
+    Comparison,
+    Run,
+    at_equal_eta,
+    at_equal_gap,
+    chosen_front,
+    hypervolume,
+    mean_by_eta,
+    verdict,
+)
+
+BASELINE, BILEVEL = "lagrangian_dp", {"fairbinn_coupled": "as released", "fairbinn": "as printed"}
+WORST_GAP = 0.25  # of the area under a front
+LOSSES = {"training": lambda run: run.training_bce, "test": lambda run: run.test_bce}
+Rows = list[dict[str, str]]
+
+
+def lower_loss(records: Sequence[Record]) -> Evidence:
+    """Return whether FairBiNN's loss is lower than the Lagrangian baseline's, as printed and as released.
+
+    Args:
+        records: finished cells of one dataset: the constant prediction, the baseline and at least one of the two forms
+            of FairBiNN, each with the same parameters but for eta.
+
+    Raises:
+        Undefined: one of these is missing, or a method was run in several variants.
+    """
+    series = _series(records)
+    constant = [_values(record)["accuracy"] for record in records if record.cell.method.name == "constant"]
+    if not constant:
+        raise Undefined("no constant prediction was run")
+    floor = float(np.mean(constant))
+    verdicts, differences = _compare(series)
+    text = ", ".join(
+        f"{verdicts['training', name]} {form} ({name})" for name, form in BILEVEL.items() if name in series
+    )
+    return Evidence(
+        f"{text}; of the training loss",
+        _reading(floor),
+        {
+            "Means over repeats of the cross-entropy without the fairness loss, and of the gap in mean score": _losses(
+                series
+            ),
+            f"Cross-entropy minus that of {BASELINE}": differences,
+            "Fronts of accuracy and the gap of decisions, and time": _fronts(series, floor),
+        },
+    )
+
+
+def _reading(constant: float) -> list[str]:
+    targets = ", ".join(f"{target:g}" for target in TARGETS)
+    return [
+        "Theorem 9 speaks of the loss that is minimised, without the fairness loss, on the training part. That of the "
+        "test part is shown beside it, since layers that hardly move overfit less. Networks, first weights, batches, "
+        "epochs and learning rates are the same for all three methods.",
+        "Differences are taken within repeats: at equal eta (the mean over all weights) and, because the run with the "
+        f"lower loss may simply be less fair, at equal gaps in mean score. These are {targets}, interpolated between a "
+        "method's runs; a gap that one of the two methods does not span in a repeat is left out.",
+        "Supported takes a lower loss at equal eta and at equal gaps, not supported a higher one at either, by "
+        f"one-sided sign tests over repeats at the {LEVEL:.0%} level, which fewer than five repeats cannot reach. All "
+        "else is inconclusive. The repeats' splits overlap, which sign tests do not correct for. Nothing is concluded "
+        "from the theorem itself.",
+        f"The area under a front (hyper-volume) counts accuracy above the constant prediction's {constant:.3f} and "
+        f"gaps below {WORST_GAP:g}. Which weights make the front is chosen on validation; their accuracy and gap are "
+        f"those of the test part. Runs that select less than {TRIVIAL_RATE:.0%} or more than {1 - TRIVIAL_RATE:.0%} of "
+        "the people are trivial: they take part in no front and stand for no gap.",
+        "Seconds are those of the whole cell (preparation, validation after every epoch and metrics included) by its "
+        "epochs, the median over runs.",
+    ]
+
+
+def _series(records: Sequence[Record]) -> dict[str, list[Run]]:
+    """Return the runs of each method by its name, the baseline's last."""
+    found: dict[str, dict[tuple[float, int], Run]] = {name: {} for name in (*BILEVEL, BASELINE)}
+    for record in records:
+        name = record.cell.method.name
+        if name in found and len(record.cell.method.params["eta"]) == 1:
+            run = _run(record)
+            if found[name].setdefault((run.eta, run.repeat), run) is not run:
+                raise Undefined(f"{name} was run in several variants with eta = {run.eta:g}; the test needs one")
+    series = {name: list(runs.values()) for name, runs in found.items() if runs}
+    if BASELINE not in series or len(series) < 2:
+        raise Undefined(f"{BASELINE} and one of {' and '.join(BILEVEL)} are needed, each with one eta a cell")
+    return series
+
+
+def _values(record: Record) -> dict[str, float]:
+    """Return the metrics over all rows at the operating point that stands for the method."""
+    return {value.metric: value.value for value in record.values if not value.group and value.point == record.chosen}
+
+
+def _run(record: Record) -> Run:
+    values, curves = _values(record), record.diagnostics
+    if values["log_loss"] is None or curves["final_training_bce"][0] is None:
+        raise Undefined(f"a loss of {record.cell.method} is not finite")
+    return Run(
+        eta=record.cell.method.params["eta"][0],
+        repeat=record.cell.repeat,
+        training_bce=curves["final_training_bce"][0],
+        test_bce=values["log_loss"],
+        score_gap=values["mean_score_difference"],
+        gap=values["demographic_parity_difference"],
+        accuracy=values["accuracy"],
+        positive_rate=values["selection_rate"],
+        validation=(curves["validation_accuracy"][-1], curves["validation_gap"][-1]),
+        epoch_seconds=record.seconds / len(curves["training_bce"]),
+    )
+
+
+def _losses(series: Mapping[str, Sequence[Run]]) -> Rows:
+    """Return a row for each method and weight."""
+    rows = []
+    for label, runs in series.items():
+        columns = {f"{name} loss": mean_by_eta(runs, loss) for name, loss in LOSSES.items()}
+        columns["score gap"] = mean_by_eta(runs, lambda run: run.score_gap)
+        for eta in columns["score gap"]:
+            here = [run for run in runs if run.eta == eta]
+            told = {name: f"{column[eta]:.3f}" for name, column in columns.items()}
+            trivial = f"{sum(run.trivial for run in here)} of {len(here)}"
+            rows.append({"method": label, "eta": f"{eta:g}", **told, "trivial": trivial})
+    return rows
+
+
+def _compare(series: Mapping[str, Sequence[Run]]) -> tuple[dict[tuple[str, str], str], Rows]:
+    """Return the verdict for each loss and bilevel method, and a row for each."""
+    verdicts, rows = {}, []
+    for label in (label for label in BILEVEL if label in series):
+        for name, loss in LOSSES.items():
+            equal = [compared(series[label], series[BASELINE], loss) for compared in (at_equal_eta, at_equal_gap)]
+            verdicts[name, label] = verdict(*equal)
+            told = dict(zip(("at equal eta", "at equal score gap"), map(_told, equal)))
+            rows.append({"method": label, "loss": name, **told, "verdict": verdicts[name, label]})
+    return verdicts, rows
+
+
+def _told(comparison: Comparison) -> str:
+    if not comparison.differences:
+        return "none in common"
+    repeats = len(comparison.differences)
+    lower = sum(difference < 0 for difference in comparison.differences)
+    chance = min(comparison.chance("less"), comparison.chance("greater"))
+    return f"{comparison.mean:+.4f} (lower in {lower} of {repeats}, p = {chance:.3f})"
+
+
+def _fronts(series: Mapping[str, Sequence[Run]], constant: float) -> Rows:
+    """Return a row for each method; ``constant`` is the accuracy that the areas begin at."""
+    rows = []
+    for label, runs in series.items():
+        points = chosen_front(runs)
+        seconds = float(np.median([run.epoch_seconds for run in runs]))
+        area = f"{hypervolume(points, constant, WORST_GAP):.4f}"
+        rows.append(
+            {
+                "method": label,
+                "area": area,
+                "points on the front": str(len(points)),
+                "seconds per epoch": f"{seconds:.3f}",
+            }
+        )
+    return rows
