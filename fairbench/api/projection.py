@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fairbench.projection.backward import pull_back
-from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution
+from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution, check_epsilon
 from fairbench.projection.contrasts import Contrasts
 from fairbench.projection.general import solve_contrasts
 from fairbench.projection.parity import Past, solve_parity
@@ -317,8 +317,7 @@ def _tolerances(epsilon: Number, count: int) -> list[float]:
     given = [epsilon] if isinstance(epsilon, (int, float)) else np.ravel(_array(epsilon)).tolist()
     if len(given) not in (1, count):
         raise ValueError(f"there are {len(given)} epsilons but {count} contrasts; give one for all, or one for each")
-    if not all(0 <= value < math.inf for value in given):  # false for NaN too
-        raise ValueError(f"epsilon is {', '.join(map(str, given))}; it must be a number, 0 or more")
+    check_epsilon(given)
     return given * count if len(given) == 1 else given
 
 

@@ -74,6 +74,16 @@ class Box:
         return free
 
 
+def check_epsilon(values: Sequence[float]) -> None:
+    """Refuse tolerances that are negative, infinite or NaN.
+
+    Raises:
+        ValueError: one of them is.
+    """
+    if not all(0 <= value < math.inf for value in values):  # false for NaN too
+        raise ValueError(f"epsilon is {', '.join(map(str, values))}; it must be a number, 0 or more")
+
+
 def check_scores(score: Array) -> tuple[float, float]:
     """Return the smallest and the largest score; 0 and 0 if there are none.
 

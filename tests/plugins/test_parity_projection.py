@@ -276,6 +276,12 @@ def test_settings_that_do_not_fit_are_not_applicable(params, names, message):
         fitted(n_groups=len(names) if names else 2, names=names, **params)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_negative_epsilon_is_refused_where_no_suite_has_checked_it(method):
+    with pytest.raises(ValueError, match=r"epsilon is -0.1; it must be a number, 0 or more"):
+        fitted(method, epsilon=-0.1)
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_rows_of_unknown_groups_are_counted_or_refused(strict):
     train, validation = make_samples(600, 0, 3), make_samples(300, 1, 3)

@@ -276,6 +276,11 @@ def test_a_label_that_only_an_audit_may_use_leaks_through_odds():
     [
         (lambda s, g: project_parity(s, g, epsilon=-0.1), "epsilon is -0.1; it must be a number, 0 or more"),
         (lambda s, g: project_parity(s, g, epsilon=float("nan")), "epsilon is nan; it must be a number, 0 or more"),
+        (lambda s, g: solve_parity(s.numpy(), g, 2, float("nan"), Box()), "epsilon is nan; it must be a number, 0 or"),
+        (
+            lambda s, g: solve_contrasts(s.numpy(), Contrasts.mean_prediction(g), np.array([-0.5]), Box()),
+            "epsilon is -0.5; it must be a number, 0 or more",
+        ),
         (lambda s, g: Projection(epsilon=-1.0), "epsilon is -1.0; it must be a number, 0 or more"),
         (lambda s, g: project_parity(s, g, lower=1.0, upper=0.0), "the box is [1, 0]; lower must be below upper"),
         (lambda s, g: Projection(lower=0.5, upper=0.5), "the box is [0.5, 0.5]; lower must be below upper"),
