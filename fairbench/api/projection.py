@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fairbench.projection.backward import pull_back
-from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution
+from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution, check_epsilon
 from fairbench.projection.contrasts import Contrasts
 from fairbench.projection.general import solve_contrasts
 from fairbench.projection.parity import Past, solve_parity
@@ -282,7 +282,10 @@ def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
 
 def _like(values: np.ndarray[Any, Any], tensor: Tensor) -> Tensor:
     """Return the values as a tensor of another's shape, type and device."""
-    return torch.from_numpy(values.reshape(tensor.shape)).to(tensor.device, tensor.dtype)
+    made = torch.from_numpy(values.astype(np.float32 if tensor.dtype == torch.float32 else np.float64, copy=False))
+    if tensor.ndim != 1:
+        made = made.reshape(tensor.shape)
+    return made.to(tensor.device) if tensor.device.type != "cpu" else made
 
 
 def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
@@ -314,8 +317,7 @@ def _tolerances(epsilon: Number, count: int) -> list[float]:
     given = [epsilon] if isinstance(epsilon, (int, float)) else np.ravel(_array(epsilon)).tolist()
     if len(given) not in (1, count):
         raise ValueError(f"there are {len(given)} epsilons but {count} contrasts; give one for all, or one for each")
-    if not all(0 <= value < math.inf for value in given):  # false for NaN too
-        raise ValueError(f"epsilon is {', '.join(map(str, given))}; it must be a number, 0 or more")
+    check_epsilon(given)
     return given * count if len(given) == 1 else given
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "Model",
     "Projection",
     "as_batch",
+    "deal",
     "gradient",
     "linear",
     "minibatches",
@@ -134,6 +135,22 @@ def minibatches(batch: Batch, size: int, generator: torch.Generator, *columns: T
     shuffled = [tensor[order] for tensor in tensors]  # one gather and then views, which is faster than many gathers
     for start in range(0, len(batch), size):
         yield tuple(tensor[start : start + size] for tensor in shuffled)
+
+
+def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tensor]:
+    """Return the positions of each batch's rows: all rows are dealt once, like cards, one stratum after the other.
+
+    Every batch gets its share of each stratum, rounded up or down, and the batches' sizes differ by one row at most. So
+    with no more batches than the smallest stratum has rows, no batch lacks one.
+
+    Args:
+        stratum: (n,) codes.
+        batches: their number, >= 1.
+        generator: where the order within the strata comes from.
+    """
+    shuffled = torch.randperm(len(stratum), generator=generator)
+    by_stratum = shuffled[torch.argsort(stratum[shuffled], stable=True)]
+    return [by_stratum[first::batches] for first in range(batches)]
 
 
 def linear(n_features: int, *, seed: int) -> nn.Module:

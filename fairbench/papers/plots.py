@@ -17,8 +17,9 @@ from fairbench.errors import NotApplicable
 from fairbench.papers.explain import Explanation
 
 BLACK, BLUE, VERMILLION, GREEN, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY = "#E69F00", "#56B4E9"
 GREY, LIGHT = "#777777", "#DDDDDD"
-STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"))  # of the series; more of them begin again
+STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"), (ORANGE, "v"), (SKY, "P"))  # of the series; then again
 BESIDE = ((6, 4), (-6, 4), (6, -9))  # points, where each series' texts stand; more of them begin again
 NARROWEST = 7.0  # inches, so that the legend has its place below a single panel
 DOTS_PER_INCH = 150

@@ -3,7 +3,7 @@
 The projections search for a few shifts, and all that they ask of the n rows is, for a cell and a shift s, the total of
 clip(z - s, lower, upper) and how many rows lie within the box. Sums of floats depend on the order of their terms; sums
 of whole numbers do not. So scores become multiples of a power of two, fine enough that n of them still add up in 64
-bits, and one pass over a cell (clip, add, count) costs less than half as much as its first step of sorting would.
+bits. One pass over a cell (clip, add, count) costs far less than sorting it would; only small cells are sorted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ Codes = NDArray[np.integer]
 VALUE_BITS, TOTAL_BITS = 50, 60  # of one score, and of the sum of all: below 63, so that a shifted score fits as well
 ROUNDER = 1.5 * 2**52
 ROUNDER_BITS = np.float64(ROUNDER).view(np.int64)
-FEW_ROWS = 2000  # two calls without checks are faster than np.clip
+SORTED_ROWS = 512  # of a small cell, which is sorted once: then every total is two binary searches
+CLIP_ROWS = 8000  # up to here two calls without checks are faster than np.clip
 LARGEST = 2.0**61  # shift in grid steps: thousands of times the scores, so that only hopeless searches come here
 SPLIT = 31  # where a number is cut in two for sums that may pass 64 bits
-FREE_MARGIN = (
-    1e-9  # of the box: a row closer to a bound is on it; flat pieces of the search leave rows there by rounding
-)
+FREE_MARGIN = 1e-9  # of the box: a row closer to a bound is on it, where flat pieces of the search leave rows
 
 
 class Infeasible(ValueError):
@@ -75,6 +74,16 @@ class Box:
         return free
 
 
+def check_epsilon(values: Sequence[float]) -> None:
+    """Refuse tolerances that are negative, infinite or NaN.
+
+    Raises:
+        ValueError: one of them is.
+    """
+    if not all(0 <= value < math.inf for value in values):  # false for NaN too
+        raise ValueError(f"epsilon is {', '.join(map(str, values))}; it must be a number, 0 or more")
+
+
 def check_scores(score: Array) -> tuple[float, float]:
     """Return the smallest and the largest score; 0 and 0 if there are none.
 
@@ -116,43 +125,32 @@ class Cells:
         self.unit = math.ldexp(1.0, bits)
         self._lower = None if box.lower == -math.inf else round(box.lower * self.unit)
         self._upper = None if box.upper == math.inf else round(box.upper * self.unit)
-        self._values = _sort_into_cells(_fixed_point(score, self.unit), code, n_cells)
+        self._values = _gather_cells(_fixed_point(score, self.unit), code, n_cells)
         self.count: Sequence[int] = [len(values) for values in self._values]
         if sum(self.count) != len(score):
             raise ValueError(
                 f"group codes run from {code.min()} to {code.max()}; they must be whole numbers from 0 to {n_cells - 1}"
             )
-        most = max(self.count)
-        self._clipped, self._same = SCRATCH.take("clipped", most, np.int64), SCRATCH.take("same", most, bool)
-        self._sums = [int(values.sum()) for values in self._values] if box.endless else []
+        self._prefixes = [_sorted_prefix(values) for values in self._values]
         self._at_rest: dict[int, tuple[float, int]] = {}
 
     def at(self, cell: int, shift: float) -> tuple[float, int]:
         """Return the total of a cell's outputs clip(z - shift), and how many of them the box leaves as they are."""
         if not shift and cell in self._at_rest:  # every search begins there
             return self._at_rest[cell]
-        steps, rows = shift * self.unit, self.count[cell]
+        steps = shift * self.unit
         steps = round(steps) if -LARGEST < steps < LARGEST else int(math.copysign(LARGEST, steps))
-        if self._sums:
-            return (self._sums[cell] - rows * steps) / self.unit, rows
-        values, clipped, same = self._values[cell], self._clipped[:rows], self._same[:rows]
-        lower, upper = self._lower, self._upper
-        if lower is not None and upper is not None and rows > FEW_ROWS:
-            np.clip(values, lower + steps, upper + steps, out=clipped)
+        lower = None if self._lower is None else self._lower + steps
+        upper = None if self._upper is None else self._upper + steps
+        prefix = self._prefixes[cell]
+        if prefix is None:
+            total, free = _clipped_total(self._values[cell], lower, upper)
         else:
-            source = values if lower is None else np.maximum(values, lower + steps, out=clipped)
-            if upper is not None:
-                np.minimum(source, upper + steps, out=clipped)
-        free = int(np.count_nonzero(np.equal(values, clipped, out=same)))
-        if lower is not None and upper is not None:
-            total = int(np.add.reduce(clipped)) - rows * steps
-            total = (total + 2**63) % 2**64 - 2**63  # the sum of the shifted scores may have wrapped; the total cannot
-        else:
-            high = int(np.add.reduce(clipped >> SPLIT))
-            total = (high << SPLIT) + int(np.add.reduce(clipped & (2**SPLIT - 1))) - rows * steps
+            total, free = _sorted_total(self._values[cell], prefix, lower, upper)
+        found = (total - self.count[cell] * steps) / self.unit, free
         if not shift:
-            self._at_rest[cell] = total / self.unit, free
-        return total / self.unit, free
+            self._at_rest[cell] = found
+        return found
 
     def extremes(self, cell: int) -> tuple[float, float]:
         """Return the smallest and the largest score of a cell that has rows."""
@@ -170,7 +168,7 @@ def _fixed_point(score: Array, unit: float) -> NDArray[np.int64]:
     return fixed
 
 
-def _sort_into_cells(fixed: NDArray[np.int64], code: Codes, n_cells: int) -> list[NDArray[np.int64]]:
+def _gather_cells(fixed: NDArray[np.int64], code: Codes, n_cells: int) -> list[NDArray[np.int64]]:
     """Return the values of each cell, in the order of the rows."""
     together, here = SCRATCH.take("together", len(fixed), np.int64), SCRATCH.take("here", len(fixed), bool)
     parts, start = [], 0
@@ -180,6 +178,48 @@ def _sort_into_cells(fixed: NDArray[np.int64], code: Codes, n_cells: int) -> lis
         parts.append(fixed.compress(here, out=together[start:end]))
         start = end
     return parts
+
+
+def _sorted_prefix(values: NDArray[np.int64]) -> Optional[NDArray[np.int64]]:
+    """Sort a small cell in place and return its running totals, from 0 on; None for one that is not worth it."""
+    if len(values) > SORTED_ROWS:
+        return None
+    values.sort()
+    prefix = np.zeros(len(values) + 1, dtype=np.int64)
+    np.add.accumulate(values, out=prefix[1:])
+    return prefix
+
+
+def _sorted_total(
+    values: NDArray[np.int64], prefix: NDArray[np.int64], lower: Optional[int], upper: Optional[int]
+) -> tuple[int, int]:
+    """Return the total of sorted values within bounds, and how many lie there: two binary searches."""
+    first = 0 if lower is None else int(values.searchsorted(lower))
+    last = len(values) if upper is None else int(values.searchsorted(upper, "right"))
+    total = int(prefix[last]) - int(prefix[first])
+    if lower is not None:
+        total += lower * first
+    if upper is not None:
+        total += upper * (len(values) - last)
+    return total, last - first
+
+
+def _clipped_total(values: NDArray[np.int64], lower: Optional[int], upper: Optional[int]) -> tuple[int, int]:
+    """Return the total of values within bounds, and how many lie there: one pass."""
+    if lower is None and upper is None:
+        return int(np.add.reduce(values)), len(values)
+    clipped, same = SCRATCH.take("clipped", len(values), np.int64), SCRATCH.take("same", len(values), bool)
+    if lower is not None and upper is not None and len(values) > CLIP_ROWS:
+        np.clip(values, lower, upper, out=clipped)
+    else:
+        source = values if lower is None else np.maximum(values, lower, out=clipped)
+        if upper is not None:
+            np.minimum(source, upper, out=clipped)
+    free = int(np.count_nonzero(np.equal(values, clipped, out=same)))
+    if lower is None or upper is None or max(abs(lower), abs(upper)) * len(values) >> 62:
+        high = int(np.add.reduce(clipped >> SPLIT))  # in two halves, for the total may pass 64 bits
+        return (high << SPLIT) + int(np.add.reduce(clipped & (2**SPLIT - 1))), free
+    return int(np.add.reduce(clipped)), free
 
 
 @dataclass(frozen=True, eq=False)

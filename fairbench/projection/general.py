@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.projection.cells import Array, Box, Cells, Infeasible, Solution, shifted
+from fairbench.projection.cells import Array, Box, Cells, Infeasible, Solution, check_epsilon, shifted
 from fairbench.projection.contrasts import Contrasts
 from fairbench.projection.joint import Joint, JointCells, JointRows, as_contrast
 from fairbench.projection.root import solve_contrast
@@ -31,8 +31,9 @@ def solve_contrasts(score: Array, contrasts: Contrasts, epsilon: Array, box: Box
 
     Raises:
         Infeasible: the box does not allow a contrast, or several at once.
-        ValueError: a score is NaN or infinite.
+        ValueError: a score is NaN or infinite, or an epsilon is negative.
     """
+    check_epsilon(epsilon.tolist())
     nu = np.zeros(len(contrasts.offset))
     if contrasts.code is None:
         rows = JointRows(score, contrasts, box)

@@ -9,7 +9,17 @@ from typing import Optional
 
 import numpy as np
 
-from fairbench.projection.cells import Array, Box, Cells, Codes, Infeasible, Solution, shifted, unconstrained
+from fairbench.projection.cells import (
+    Array,
+    Box,
+    Cells,
+    Codes,
+    Infeasible,
+    Solution,
+    check_epsilon,
+    shifted,
+    unconstrained,
+)
 from fairbench.projection.root import Contrast, reach, solve_contrast
 
 FIRST = np.zeros(1, dtype=np.int64)
@@ -53,8 +63,9 @@ def solve_parity(
 
     Raises:
         Infeasible: past outputs are so far apart that this batch cannot bring the means within epsilon.
-        ValueError: a score is NaN or infinite.
+        ValueError: a score is NaN or infinite, or epsilon is negative.
     """
+    check_epsilon((epsilon,))
     cells = Cells(score, group, n_groups, box, 0.0 if past is None else past.size)
     if past is None:
         counted = here = [g for g, rows in enumerate(cells.count) if rows]

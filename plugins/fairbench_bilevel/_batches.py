@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fairbench.api import NotApplicable, Samples
 from fairbench.api import seed as derive_seed
-from fairbench.api.torch import Batch, as_batch
+from fairbench.api.torch import Batch, as_batch, deal
 
 
 def strata(train: Samples, by_label: bool) -> Tensor:
@@ -30,22 +30,6 @@ def strata(train: Samples, by_label: bool) -> Tensor:
             )
         codes = codes * 2 + train.y
     return torch.tensor(codes)
-
-
-def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tensor]:
-    """Return the positions of each batch's rows: all rows are dealt once, like cards, one stratum after the other.
-
-    Every batch gets its share of each stratum, rounded up or down, and the batches' sizes differ by one row at most. So
-    with no more batches than the smallest stratum has rows, no batch lacks one.
-
-    Args:
-        stratum: (n,) codes.
-        batches: their number, >= 1.
-        generator: where the order within the strata comes from.
-    """
-    shuffled = torch.randperm(len(stratum), generator=generator)
-    by_stratum = shuffled[torch.argsort(stratum[shuffled], stable=True)]
-    return [by_stratum[first::batches] for first in range(batches)]
 
 
 class StratifiedBatches:

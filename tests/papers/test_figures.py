@@ -16,7 +16,7 @@ import pytest
 from fairbench.api import Dataset, Predictions, Samples, Schema
 from fairbench.papers import explain
 from fairbench.papers.explain import Explanation
-from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off
+from fairbench.papers.plots import STYLES, Dot, Panel, draw_explanations, draw_trade_off
 
 matplotlib = pytest.importorskip("matplotlib", reason="figures need the extra plots")
 needs_shap = pytest.mark.skipif(importlib.util.find_spec("shap") is None, reason="SHAP values need the extra explain")
@@ -59,6 +59,13 @@ def test_a_trade_off_has_a_panel_for_each_dataset_with_axes_and_units(tmp_path, 
     drawn = (tmp_path / "f.svg").read_text()
     assert "<!-- 0.3, 0.4 -->" in drawn  # points that nearly coincide share a line
     assert "<!-- 1.0 -->" not in drawn.partition("sweep")[0]  # beyond the frame
+
+
+def test_series_that_nobody_published_are_not_named_so(tmp_path):
+    ours = dataclasses.replace(panel("data"), series=panel("data").series * 5, published=[[]] * 5)
+    draw_trade_off([ours], [f"ours {number}" for number in range(5)], "sweep", "gap", "title", tmp_path / "f")
+    assert "as published" not in (tmp_path / "f.svg").read_text()
+    assert len({colour for colour, _ in STYLES}) == len({marker for _, marker in STYLES}) == 5
 
 
 def test_the_same_numbers_give_the_same_svg(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 import tracemalloc
@@ -213,6 +214,22 @@ def test_the_strict_layer_raises_instead():
         Projection("mean_residual", lower=0.0, upper=1.0, strict=True)(torch.zeros(3), [0, 0, 1], [7.0, 7.0, 0.0])
 
 
+@pytest.mark.parametrize("dtype", [SINGLE, DOUBLE])
+def test_a_learned_epsilon_survives_a_checkpoint(dtype):
+    layer, again = (
+        Projection(epsilon=torch.nn.Parameter(torch.tensor(size, dtype=dtype)), lower=0.0, upper=1.0)
+        for size in (0.1, 0.5)
+    )
+    score = torch.tensor([0.1, 0.4, 0.9, 0.8], dtype=dtype)
+    layer(score, [0, 0, 1, 1])[0].backward()
+    assert layer.epsilon.grad == pytest.approx(-0.5)  # half of what the gap may grow by
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(again(score, [0, 0, 1, 1]), layer(score, [0, 0, 1, 1]))
+
+
 def test_equalized_odds_for_three_groups_are_parity_within_each_class():
     random = np.random.default_rng(0)
     score, group, y = torch.tensor(random.random(60)), random.integers(0, 3, 60), random.integers(0, 2, 60)
@@ -259,6 +276,11 @@ def test_a_label_that_only_an_audit_may_use_leaks_through_odds():
     [
         (lambda s, g: project_parity(s, g, epsilon=-0.1), "epsilon is -0.1; it must be a number, 0 or more"),
         (lambda s, g: project_parity(s, g, epsilon=float("nan")), "epsilon is nan; it must be a number, 0 or more"),
+        (lambda s, g: solve_parity(s.numpy(), g, 2, float("nan"), Box()), "epsilon is nan; it must be a number, 0 or"),
+        (
+            lambda s, g: solve_contrasts(s.numpy(), Contrasts.mean_prediction(g), np.array([-0.5]), Box()),
+            "epsilon is -0.5; it must be a number, 0 or more",
+        ),
         (lambda s, g: Projection(epsilon=-1.0), "epsilon is -1.0; it must be a number, 0 or more"),
         (lambda s, g: project_parity(s, g, lower=1.0, upper=0.0), "the box is [1, 0]; lower must be below upper"),
         (lambda s, g: Projection(lower=0.5, upper=0.5), "the box is [0.5, 0.5]; lower must be below upper"),

@@ -83,6 +83,24 @@ def test_outputs_are_those_of_cvxpy_with_clarabel(kind):
         np.testing.assert_allclose(instance.project(instance.score).numpy(), y.value, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_those_of_cvxpy_with_diffcp(kind):
+    cvxpy = pytest.importorskip("cvxpy", reason="CVXPY is an oracle; pip install 'fairbench-harness[oracles]'")
+    pytest.importorskip("diffcp", reason="diffcp differentiates CVXPY's problems; pip install diffcp")
+    for seed in (1, 4):  # whose boxes have two finite sides
+        instance, weight = make(kind, seed), np.random.default_rng(seed).normal(size=24)
+        y, z = cvxpy.Variable(24), cvxpy.Parameter(24, value=instance.score.numpy())
+        gaps = cvxpy.abs(instance.rows @ y - instance.target) <= 0.02
+        bounds = [y >= instance.lower, y <= instance.upper]
+        problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(y - z)), [*bounds, gaps])
+        problem.solve(solver="SCS", requires_grad=True, eps=1e-10)
+        y.gradient = weight
+        problem.backward()
+        score = instance.score.requires_grad_()
+        instance.project(score, 0.02).backward(torch.tensor(weight))
+        np.testing.assert_allclose(score.grad.numpy(), z.gradient, atol=1e-4)  # the derivative is solved iteratively
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith(("range", "rows"))])
 def test_the_penalised_step_is_that_of_cvxpy(kind):
     cvxpy = pytest.importorskip("cvxpy", reason="CVXPY is an oracle; pip install 'fairbench-harness[oracles]'")

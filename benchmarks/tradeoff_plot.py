@@ -1,0 +1,332 @@
+"""Fair layers beside each other: accuracy against the gap of decisions, drawn and put into words from a finished run.
+
+    fairbench run benchmarks/pareto-fair-layers.toml --out runs/pareto-fair-layers
+    python benchmarks/tradeoff_plot.py runs/pareto-fair-layers
+
+``tradeoff.png`` and ``tradeoff.svg`` are written into the run directory; Markdown is printed. For each dataset: a table
+of means over repeats, with accuracy above the coin (a blind mixture of the plain network and a constant), and what the
+numbers say about each paper's claim. A difference counts as one if its 95% interval over repeats (Nadeau and Bengio's
+correction for overlapping splits) leaves 0 out. Nothing is chosen on the test part: every configuration is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from fairbench.cells import DONE, Choice, Record
+from fairbench.intervals import corrected_t
+from fairbench.lines import AboveCoin, above_coin, best_constant
+from fairbench.papers.plots import Dot, Panel, draw_trade_off
+from fairbench.preparation import TEST_TO_TRAIN
+from fairbench.results import Results
+from fairbench.rundir import load_results
+
+CONSTANT, BASELINE, CURVE = "constant", "mlp", "threshold"
+LAGRANGIAN, BILEVEL = "lagrangian_dp", ("fairbinn", "fairbinn_coupled")
+LAYER, POSTHOC = "parity_projection", "parity_projection_posthoc"
+SWEEPS = {**dict.fromkeys((*BILEVEL, LAGRANGIAN), "eta"), LAYER: "epsilon", POSTHOC: "epsilon"}
+ACCURACY, LOSS, SELECTED = "accuracy", "log_loss", "selection_rate"
+DECISIONS, SCORES = "demographic_parity_difference", "mean_score_difference"
+BATCH = "batch"  # the operating point that projects all test rows together
+SLACK = 1e-9  # above epsilon: rounding
+GRID = 21  # gaps at which two curves are compared
+
+
+@dataclass(frozen=True)
+class Row:
+    """A configuration: its records by repeat."""
+
+    method: Choice
+    records: Mapping[int, Record]
+
+    @property
+    def value(self) -> Optional[float]:
+        """Return the parameter that its method sweeps over, if any."""
+        found = self.method.params.get(SWEEPS.get(self.method.name, ""))
+        return None if found is None else float(np.ravel(found)[0])
+
+    @property
+    def label(self) -> str:
+        """Return its name in tables."""
+        name = self.method.name
+        return f"{name}, {SWEEPS[name]} {self.value:g}" if name in SWEEPS else name
+
+    def measured(self, metric: str, point: Optional[str] = None) -> dict[int, float]:
+        """Return a metric by repeat, of all groups together, at an operating point or the chosen one."""
+        return {
+            repeat: value.value
+            for repeat, record in self.records.items()
+            for value in record.values
+            if value.metric == metric and not value.group and value.value is not None
+            if value.point == (record.chosen if point is None else point)
+        }
+
+    def mean(self, metric: str) -> float:
+        """Return a metric's mean over repeats; NaN without any."""
+        values = list(self.measured(metric).values())
+        return float(np.mean(values)) if values else float("nan")
+
+    def dot(self) -> Dot:
+        """Return its point of the plot."""
+        gaps, accuracies = (list(self.measured(metric).values()) for metric in (DECISIONS, ACCURACY))
+        spreads = [float(np.std(values, ddof=1)) if len(values) > 1 else None for values in (gaps, accuracies)]
+        text = "" if self.value is None else f"{self.value:g}"
+        return Dot(float(np.mean(gaps)), float(np.mean(accuracies)), *spreads, text)
+
+    def last(self, curve: str) -> float:
+        """Return the mean over repeats of a diagnostic curve's last value; NaN without any."""
+        values = [record.diagnostics[curve][-1] for record in self.records.values() if record.diagnostics.get(curve)]
+        return float(np.mean(values)) if values else float("nan")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A dataset's configurations, in the order of the plan, and the accuracy of the better constant by repeat."""
+
+    title: str
+    rows: Sequence[Row]
+    constant: Mapping[int, float]
+
+    @property
+    def baseline(self) -> Row:
+        """Return the plain network."""
+        return self.series(BASELINE)[0]
+
+    def series(self, name: str) -> list[Row]:
+        """Return a method's configurations by rising parameter."""
+        return sorted((row for row in self.rows if row.method.name == name), key=lambda row: row.value or 0.0)
+
+    def above_coin(self, row: Row) -> Optional[AboveCoin]:
+        """Return how far a configuration lies above the coin at its own gap of decisions."""
+        base = self.baseline
+        parts = [row.measured(ACCURACY), row.measured(DECISIONS), base.measured(ACCURACY), base.measured(DECISIONS)]
+        repeats = sorted(set(self.constant).intersection(*parts))
+        columns = [[part[repeat] for repeat in repeats] for part in (*parts, self.constant)]
+        return above_coin(*columns, TEST_TO_TRAIN) if repeats else None
+
+
+def read_blocks(results: Results) -> list[Block]:
+    """Return the finished cells by dataset.
+
+    Raises:
+        SystemExit: a dataset lacks the constant or the plain network.
+    """
+    found: dict[str, dict[str, tuple[Choice, dict[int, Record]]]] = {}
+    for record in results.records:
+        cell = record.cell
+        if record.status == DONE and cell.scenario.name == "holdout":
+            title = f"{cell.dataset} by {cell.group}"
+            rows = found.setdefault(title, {})
+            rows.setdefault(str(cell.method), (cell.method, {}))[1][cell.repeat] = record
+    blocks = []
+    for title, rows in found.items():
+        here = [Row(method, records) for method, records in rows.values()]
+        missing = {CONSTANT, BASELINE} - {row.method.name for row in here}
+        if missing:
+            raise SystemExit(f"{title} was run without {' and '.join(sorted(missing))}, which the coin is made of")
+        blocks.append(Block(title, here, _constant(next(row for row in here if row.method.name == CONSTANT))))
+    return blocks
+
+
+def _constant(row: Row) -> dict[int, float]:
+    """Return by repeat the accuracy of the better of the two constants, of which the method shows one in each."""
+    accuracy, selected = row.measured(ACCURACY), row.measured(SELECTED)
+    repeats = sorted(accuracy.keys() & selected.keys())
+    ones = [accuracy[repeat] if selected[repeat] == 1 else 1 - accuracy[repeat] for repeat in repeats]
+    return dict(zip(repeats, best_constant(ones).tolist()))
+
+
+# --- In words ---
+
+
+def describe(block: Block) -> Iterator[str]:
+    """Yield the table of all configurations."""
+    heads = ("method", "accuracy", "gap of decisions", "gap of mean scores", "log loss", "selected", "above the coin")
+    yield "| " + " | ".join(heads) + " |"
+    yield "|---" * len(heads) + "|"
+    for row in block.rows:
+        numbers = [row.mean(metric) for metric in (ACCURACY, DECISIONS, SCORES, LOSS, SELECTED)]
+        shown = ["-" if np.isnan(number) else f"{number:.4f}" for number in numbers]
+        yield f"| {row.label} | {' | '.join(shown)} | {_coin(block.above_coin(row))} |"
+
+
+def _coin(found: Optional[AboveCoin]) -> str:
+    if found is None:
+        return "-"
+    spread = "" if found.low is None or found.high is None else f" [{found.low:+.4f}, {found.high:+.4f}]"
+    return f"{found.value:+.4f}{spread}, {found.reading}"
+
+
+def compared(mine: Mapping[int, float], theirs: Mapping[int, float], what: str) -> str:
+    """Return a mean difference over the repeats that both have, its interval, and in how many of them it is above 0."""
+    repeats = sorted(mine.keys() & theirs.keys())
+    if len(repeats) < 2:
+        return f"{what}: nothing to compare ({len(repeats)} repeats in common)"
+    differences = [mine[repeat] - theirs[repeat] for repeat in repeats]
+    found = corrected_t(differences, TEST_TO_TRAIN)
+    reading = "not told apart from 0"
+    if found.low is not None and found.high is not None:
+        reading = "higher" if found.low > 0 else "lower" if found.high < 0 else reading
+    above = sum(difference > 0 for difference in differences)
+    return (
+        f"{what}: {found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}], above 0 in {above} of {len(repeats)} "
+        f"repeats: {reading}"
+    )
+
+
+def at_equal_gaps(mine: Sequence[Row], theirs: Sequence[Row], metric: str) -> tuple[dict[int, float], dict[int, float]]:
+    """Return by repeat what two methods reach on average over the gaps of decisions that both span.
+
+    Each is interpolated between its configurations in order of their gaps; a repeat without a common span is left out.
+    """
+    curves = [_by_repeat(rows, metric) for rows in (mine, theirs)]
+    reached: tuple[dict[int, float], dict[int, float]] = ({}, {})
+    for repeat in sorted(curves[0].keys() & curves[1].keys()):
+        here = [curve[repeat] for curve in curves]
+        low, high = max(curve[0].min() for curve in here), min(curve[0].max() for curve in here)
+        if low < high:
+            gaps = np.linspace(low, high, GRID)
+            for side, curve in zip(reached, here):
+                side[repeat] = float(np.interp(gaps, *curve).mean())
+    return reached
+
+
+def _by_repeat(rows: Sequence[Row], metric: str) -> dict[int, np.ndarray]:
+    """Return for each repeat that all rows have gaps and values (2, n), by rising gap."""
+    gaps, values = ([row.measured(name) for row in rows] for name in (DECISIONS, metric))
+    repeats = set.intersection(*(set(gap) & set(value) for gap, value in zip(gaps, values))) if rows else set()
+    return {
+        repeat: np.array(sorted((gap[repeat], value[repeat]) for gap, value in zip(gaps, values))).T
+        for repeat in repeats
+    }
+
+
+def bilevel_claim(block: Block) -> Iterator[str]:
+    """Yield what the run says about FairBiNN against its Lagrangian baseline."""
+    yield "**FairBiNN** is to be at least as good as the Lagrangian baseline."
+    theirs = block.series(LAGRANGIAN)
+    for name in BILEVEL:
+        mine = block.series(name)
+        if not mine or not theirs:
+            continue
+        for metric, words in ((ACCURACY, "accuracy"), (LOSS, "log loss")):
+            both = at_equal_gaps(mine, theirs, metric)
+            yield f"- {name}, {compared(*both, f'{words} minus that of {LAGRANGIAN} at equal gaps of decisions')}"
+        gaps = [row.mean(DECISIONS) for row in mine]
+        plain = block.baseline.mean(DECISIONS)
+        yield (
+            f"- {name}: its mean gaps of decisions run from {min(gaps):.4f} to {max(gaps):.4f} over eta; the plain "
+            f"network's is {plain:.4f}"
+        )
+
+
+def layer_claim(block: Block) -> Iterator[str]:
+    """Yield what the run says about the fairness layer: what it holds, what it costs, what it does not hold."""
+    yield (
+        "**The fairness layer** is to hold the gap of mean scores within epsilon at little distortion. Below, how "
+        "often it did on the test part: where all its rows were projected together, and by the frozen shifts; how "
+        "often the gap of decisions was within epsilon; the mean squared change of a training score by the frozen "
+        "shifts, and the share of rows that they clip; batches of one group and infeasible ones in the last epoch."
+    )
+    yield ""
+    heads = ("method", "together (largest gap)", "frozen (largest gap)", "decisions (mean gap)", "change", "clipped")
+    yield "| " + " | ".join((*heads, "one group", "infeasible")) + " |"
+    yield "|---" * (len(heads) + 2) + "|"
+    for name in (LAYER, POSTHOC):
+        for row in block.series(name):
+            yield f"| {row.label} | " + " | ".join(_held(row)) + " |"
+    yield ""
+    for mine in block.series(LAYER):
+        for theirs in (row for row in block.series(POSTHOC) if row.value == mine.value):
+            for metric, words in ((LOSS, "log loss"), (ACCURACY, "accuracy")):
+                what = f"{words} of training through the layer minus projecting afterwards"
+                both = (mine.measured(metric), theirs.measured(metric))
+                yield f"- epsilon {mine.value:g}, {compared(*both, what)}"
+
+
+def _held(row: Row) -> Iterator[str]:
+    """Yield which gaps a configuration held within epsilon, and what its layer did."""
+    epsilon = row.value or 0.0
+    for point in (BATCH, None):
+        gaps = list(row.measured(SCORES, point).values())
+        held = sum(gap <= epsilon + SLACK for gap in gaps)
+        yield f"{held} of {len(gaps)} ({max(gaps):.4f})" if gaps else "-"
+    gaps = list(row.measured(DECISIONS).values())
+    yield f"{sum(gap <= epsilon + SLACK for gap in gaps)} of {len(gaps)} ({np.mean(gaps):.4f})" if gaps else "-"
+    yield f"{row.last('frozen_distortion'):.5f}"
+    yield f"{row.last('frozen_clipped_share'):.4f}"
+    for counted in ("one_group_batches", "infeasible_batches"):
+        yield f"{row.last(counted):g}"
+
+
+def coin_summary(block: Block) -> str:
+    """Return how many configurations of the swept methods lie above and below the coin."""
+    found = [block.above_coin(row) for name in SWEEPS for row in block.series(name)]
+    readings = [coin.reading for coin in found if coin is not None]
+    counts = ", ".join(f"{readings.count(reading)} {reading}" for reading in dict.fromkeys(readings))
+    return f"Of {len(readings)} configurations: {counts}."
+
+
+def report(blocks: Sequence[Block]) -> str:
+    """Return all tables and sentences as Markdown."""
+    parts = []
+    for block in blocks:
+        constant, base = float(np.mean(list(block.constant.values()))), block.baseline
+        parts += [
+            f"## {block.title}",
+            f"Means over {len(base.records)} repeats. The better constant has accuracy {constant:.4f}, the plain "
+            f"network {base.mean(ACCURACY):.4f} with a gap of decisions of {base.mean(DECISIONS):.4f}.",
+            "\n".join(describe(block)),
+            coin_summary(block),
+            "\n".join(bilevel_claim(block)),
+            "\n".join(layer_claim(block)),
+        ]
+    return "\n\n".join(parts)
+
+
+# --- The picture ---
+
+
+def panel(block: Block) -> Panel:
+    """Return a dataset's curves; that of the thresholds has all their operating points."""
+    series = [[row.dot() for row in block.series(name)] for name in SWEEPS]
+    constant = float(np.mean(list(block.constant.values())))
+    return Panel(block.title, constant, block.baseline.dot(), _points(block), series, [[] for _ in SWEEPS])
+
+
+def _points(block: Block) -> list[Dot]:
+    """Return means over repeats of the thresholds' operating points, in the order in which they are stored."""
+    rows = block.series(CURVE)
+    points = dict.fromkeys(value.point for row in rows for record in row.records.values() for value in record.values)
+    dots = []
+    for point in points:
+        gaps, accuracies = (rows[0].measured(metric, point) for metric in (DECISIONS, ACCURACY))
+        if gaps and accuracies:
+            means = [float(np.mean(list(values.values()))) for values in (gaps, accuracies)]
+            dots.append(Dot(*means, text=point.rpartition("=")[2]))
+    return dots
+
+
+def main() -> None:
+    """Draw and print the run directory that is named."""
+    parser = argparse.ArgumentParser(
+        description="Draw a run of benchmarks/pareto-fair-layers.toml; print what it says."
+    )
+    parser.add_argument("run", type=Path, help="the directory of a finished run")
+    path = parser.parse_args().run
+    blocks = read_blocks(load_results(path))
+    panels, labels = [panel(block) for block in blocks], [f"{name} over {swept}" for name, swept in SWEEPS.items()]
+    title = "Accuracy against the gap of decisions: fair layers"
+    draw_trade_off(panels, labels, CURVE, "demographic parity difference", title, path / "tradeoff")
+    print(report(blocks))
+    print(f"\nDrawn: {path / 'tradeoff.png'} and tradeoff.svg")
+
+
+if __name__ == "__main__":
+    main()

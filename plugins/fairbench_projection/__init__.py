@@ -1,0 +1,1 @@
+"""Methods and a scenario around the projection of scores onto fairness constraints."""

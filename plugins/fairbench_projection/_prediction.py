@@ -1,0 +1,147 @@
+"""Predictors around a trained network: row by row, a batch at once, or as a stream."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from fairbench.api import Inputs, NotApplicable, Predictions, Samples
+from fairbench.api.torch import one_thread
+
+from ._rule import Rule
+from ._streaming import Correction
+
+Logits = Callable[[Inputs], np.ndarray]
+
+
+def frozen_logits(model: nn.Module) -> Logits:
+    """Return the function from inputs to logits (n,) of a model as it stands now, in float64 and on one thread."""
+    kept = copy.deepcopy(model).double().eval().requires_grad_(False)
+
+    def logits(inputs: Inputs) -> np.ndarray:
+        with one_thread(), torch.no_grad():
+            return np.array(kept(torch.tensor(inputs.X, dtype=torch.float64)).reshape(-1).numpy())
+
+    return logits
+
+
+def sigmoid(logit: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-logit)), exact and silent for large logits of either sign."""
+    small = np.exp(-np.abs(logit))
+    return np.where(logit >= 0, 1, small) / (1 + small)
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """A trained network, and the space in which its scores are constrained."""
+
+    logits: Logits
+    rule: Rule
+
+    def __call__(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores (n,) in the rule's space, and chances of y = 1 (n,)."""
+        logit = self.logits(inputs)
+        chance = sigmoid(logit)
+        return (chance if self.rule.space == "probability" else logit), chance
+
+    def decided(self, value: np.ndarray) -> Predictions:
+        """Return the predictions for outputs (n,) in the rule's space, selected from one half on."""
+        return Predictions.from_score(value if self.rule.space == "probability" else sigmoid(value))
+
+
+class Frozen:
+    """Shifts that were found once on rows with known groups; then every row is predicted by itself.
+
+    On new rows the gap is epsilon and what sampling adds to it. Rows of a group that had no rows then are not shifted,
+    with a warning that counts them; if ``strict``, they are refused.
+    """
+
+    def __init__(self, scorer: Scorer, part: Samples, *, strict: bool) -> None:
+        """Find the shifts on a part of the data.
+
+        Raises:
+            Infeasible: the constraint contradicts the box.
+        """
+        self.scorer, self.strict = scorer, strict
+        score, chance = scorer(part.inputs)
+        self.before = score
+        self.value, self.shift = scorer.rule.project(score, part.group, chance, part.y)
+        self.known = np.bincount(part.group, minlength=len(part.group_names)) > 0
+
+    def __call__(self, inputs: Inputs) -> Predictions:
+        """Return the predictions.
+
+        Raises:
+            NotApplicable: ``strict``, and a row is of an unknown group.
+        """
+        unknown = ~self.known[inputs.group]
+        if unknown.any():
+            names = ", ".join(repr(inputs.group_names[code]) for code in np.unique(inputs.group[unknown]))
+            words = f"{unknown.sum()} of {len(inputs)} rows are of groups without rows to find a shift on ({names})"
+            if self.strict:
+                raise NotApplicable(words)
+            warnings.warn(f"{words}; their scores are not shifted", stacklevel=2)
+        score, chance = self.scorer(inputs)
+        by_label = self.shift[inputs.group]
+        shift = by_label[:, 0] + (by_label[:, 1] - by_label[:, 0]) * chance
+        return self.scorer.decided(self.scorer.rule.box.clip(score - shift))
+
+
+@dataclass(frozen=True, eq=False)
+class WholeBatch:
+    """All rows that come together are projected together: the gap is epsilon, and a row depends on the others."""
+
+    scorer: Scorer
+
+    def __call__(self, inputs: Inputs) -> Predictions:
+        """Return the predictions."""
+        score, chance = self.scorer(inputs)
+        return self.scorer.decided(self.scorer.rule.project(score, inputs.group, chance, None).value)
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """Batches that come one after the other: ``stream()`` gives a predictor that remembers them.
+
+    Called by itself it is the first batch of a stream.
+    """
+
+    scorer: Scorer
+    begin: Callable[[], Correction]
+
+    def __call__(self, inputs: Inputs) -> Predictions:
+        """Return the predictions for a first batch."""
+        return self.stream()(inputs)
+
+    def stream(self) -> RunningPredictor:
+        """Return a predictor that has seen nothing yet."""
+        return RunningPredictor(self.scorer, self.begin())
+
+
+class RunningPredictor:
+    """A predictor that remembers its batches; ``correction.state()`` is what it remembers, as plain data.
+
+    ``before`` has the latest batch's chances of y = 1 (n,) before they were corrected, ``infeasible`` counts batches
+    for which the correction was impossible.
+    """
+
+    def __init__(self, scorer: Scorer, correction: Correction) -> None:
+        """Begin with nothing seen."""
+        self.scorer, self.correction = scorer, correction
+        self.before = np.zeros(0)
+
+    @property
+    def infeasible(self) -> int:
+        """Return the correction's count."""
+        return self.correction.infeasible
+
+    def __call__(self, inputs: Inputs) -> Predictions:
+        """Return the predictions for the next batch."""
+        score, self.before = self.scorer(inputs)
+        return self.scorer.decided(self.correction.correct(score, inputs.group))
