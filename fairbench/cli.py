@@ -177,14 +177,21 @@ def _chosen_suite(path: Optional[Path], options: dict[str, Any]) -> Suite:
 
 
 def _write_reports(results: Results, registry: Any, path: Path) -> None:
-    """Write every report that has a file suffix beside the results; a read-only directory is no reason to fail."""
+    """Write every report that has a file suffix and something to show beside the results.
+
+    A read-only directory, or a library that a report lacks, is no reason to fail.
+    """
+    from fairbench.errors import NotApplicable
+
     for name in registry.names("reports"):
         report = registry.report(name)
         if report.suffix:
             target = path / f"report{report.suffix}"
             try:
-                target.write_text(report.render(results), encoding="utf-8")
-            except OSError as error:
+                made = report.render(results)
+                if made:
+                    target.write_bytes(made if isinstance(made, bytes) else made.encode("utf-8"))
+            except (OSError, NotApplicable) as error:
                 click.echo(f"warning: {target} was not written: {error}", err=True)
 
 
@@ -205,14 +212,19 @@ def _write_reports(results: Results, registry: Any, path: Path) -> None:
 )
 @plugin_option
 def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
-    """Print a run's tables; the default also writes them as Markdown, CSV and LaTeX into the run directory."""
+    """Print a run's tables; the default also writes every report that is a file into the run directory."""
     from fairbench.plugins import load_plugins
     from fairbench.rundir import load_results
 
     registry, _ = load_plugins(plugin)
     chosen = registry.report(name)
     results = load_results(run_directory)
-    click.echo(chosen.render(results))
+    made = chosen.render(results)
+    if isinstance(made, bytes) and sys.stdout.isatty():
+        raise click.UsageError(f"{name} is a picture; write it to a file: ... --format {name} > report{chosen.suffix}")
+    if not made:
+        click.echo(f"{run_directory} has nothing for the report {name!r} to show", err=True)
+    click.echo(made, nl=isinstance(made, str))
     if name == "terminal":
         _write_reports(results, registry, run_directory)
         click.echo(f"written to {run_directory}: report.*", err=True)

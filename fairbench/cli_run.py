@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,10 +38,10 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
         return
     for cell in cells:
         scale = f"scale={cell.preparation.scale}"
-        shown = show_params(cell.method.params)
-        click.echo(
-            f"{cell.key[:8]}  {cell.dataset}  {cell.group}  {scale}  repeat {cell.repeat}  {cell.method.name}  {shown}"
-        )
+        shown = [cell.method.name, show_params(cell.method.params)]
+        if cell.scenario.name != "holdout":
+            shown.append(str(cell.scenario))
+        click.echo("  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *shown]))
     click.echo(f"{len(cells)} cells", err=True)
 
 
@@ -75,9 +76,11 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
         StoreError: the directory cannot be written; what was written before stays.
     """
     from fairbench import rundir
+    from fairbench.checkpoints import FOLDER
     from fairbench.cli_progress import cell_progress, download_progress
     from fairbench.run import gather, run_cells
 
+    runner = replace(runner, partial=path.absolute() / FOLDER)
     chosen = chosen_executor(registry, options, len(plan.cells))
     executor = registry.build("executors", chosen)
     with download_progress() as progress:

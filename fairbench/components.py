@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union, runtime_checkable
+
+from numpy.typing import NDArray
 
 from fairbench.data import Dataset, Inputs, Predictions, Samples, Split
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from fairbench.results import Results
 
 Predictor = Callable[[Inputs], Predictions]
+Arrays = Mapping[str, NDArray[Any]]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -156,6 +159,7 @@ class Outcome:
         diagnostics: curves recorded on the way, by name.
         values: numbers that no metric can find in samples and predictions, by name; they are stored beside the
             metrics' values of the chosen point, for all rows together.
+        state: all that ``Resumable.resume`` needs to go on after this step, as plain arrays; None if it cannot.
     """
 
     samples: Samples
@@ -164,6 +168,7 @@ class Outcome:
     step: int = 0
     diagnostics: Mapping[str, Sequence[float]] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
+    state: Optional[Arrays] = None
 
 
 class Scenario(Protocol):
@@ -173,6 +178,17 @@ class Scenario(Protocol):
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
         """Yield an outcome for each step; ``seed(purpose)`` gives this cell's seed for a purpose."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What a scenario of many long steps offers as well: a killed run then goes on after its last finished step."""
+
+    def resume(
+        self, split: Split, method: Method, seed: Callable[[str], int], step: int, state: Arrays
+    ) -> Iterable[Outcome]:
+        """Yield the outcomes that ``run`` yields after ``step``, to the last bit; ``state`` is that step's."""
         ...
 
 
@@ -194,13 +210,14 @@ class Report:
 
     Args:
         name: as in ``--format``.
-        suffix: of the file it is written to, e.g. ``.md``; empty for one that is only printed.
-        render: Results -> text.
+        suffix: of the file it is written to, e.g. ``.md`` for ``report.md``; empty for one that is only printed.
+        render: Results -> text, or the bytes of a picture; empty where there is nothing to show. May raise
+            ``NotApplicable`` if a library that it needs is missing.
     """
 
     name: str
     suffix: str
-    render: Callable[[Results], str]
+    render: Callable[[Results], Union[str, bytes]]
 
 
 @dataclass(frozen=True)

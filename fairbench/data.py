@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.errors import DataError
+from fairbench.errors import DataError, NotApplicable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,11 +53,12 @@ def _check_key(name: str, values: NDArray[Any], where: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A table as its loader returns it: nothing is encoded, scaled or split yet.
+    """A table, or images, as the loader returns it: nothing is encoded, scaled or split yet.
 
     Args:
         name: the dataset's name, for messages.
-        X: (n, d) DataFrame of numeric, boolean, string or categorical columns.
+        X: (n, d) DataFrame of numeric, boolean, string or categorical columns. Of images an array (n, d), a flattened
+            image in each row: float in [0, 1], or uint8 (0 to 255, a quarter of the memory).
         y: (n,) labels in {0, 1}.
         sensitive_features: (n, k) DataFrame of strings, a column for each attribute; the first is the default group.
         protected_group: for each attribute the value whose rows are protected (AIF360: unprivileged).
@@ -64,12 +66,15 @@ class Dataset:
         sensitive_columns: for an attribute the columns of X that carry the same; they leave X when it is the group.
         missing_values: True if X lacks values on purpose; they are then imputed from the training part.
         notes: sentences that must stand beside every result on these data.
+        image_shape: (channels, height, width) of images; empty for a table.
+        partition: how the rows must be parted where that is not free (a published split, rows that belong together):
+            seed of a repeat -> positions of train, validation and test, disjoint; None leaves it to the harness.
         keys: (n, m) DataFrame of numbers or strings that name a row's task or cluster (its state, say), the default
             first; None if there are none. A key is no feature, and one that carries the group leaves with it.
     """
 
     name: str
-    X: pd.DataFrame
+    X: Union[pd.DataFrame, NDArray[Any]]
     y: Integers
     sensitive_features: pd.DataFrame
     protected_group: Mapping[str, str]
@@ -77,6 +82,8 @@ class Dataset:
     sensitive_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing_values: bool = False
     notes: tuple[str, ...] = ()
+    image_shape: tuple[int, ...] = ()
+    partition: Optional[Callable[[int], Sequence[NDArray[Any]]]] = None
     keys: Optional[pd.DataFrame] = None
 
     def __post_init__(self) -> None:
@@ -104,7 +111,10 @@ class Dataset:
             if self.protected_group.get(attribute) not in groups:
                 seen = self.protected_group.get(attribute)
                 raise DataError(f"{self.name}: protected_group of {attribute!r} is {seen!r}; its groups are {groups}")
-        self._check_features()
+        if isinstance(self.X, np.ndarray):
+            self._check_pixels(self.X)
+        else:
+            self._check_features(self.X)
         self._check_keys()
 
     def _check_keys(self) -> None:
@@ -132,9 +142,25 @@ class Dataset:
             for name, values in columns.items()
         }
 
-    def _check_features(self) -> None:
-        for column in self.X.columns:
-            values = self.X[column]
+    def _check_pixels(self, X: NDArray[Any]) -> None:
+        shape = self.image_shape
+        if len(shape) != 3 or X.ndim != 2 or X.shape[1] != math.prod(shape):
+            raise DataError(
+                f"{self.name}: X is an array of shape {X.shape} and image_shape is {shape}; images are rows of "
+                "channels * height * width values, and a table is a DataFrame"
+            )
+        if X.dtype != np.uint8 and not (X.dtype.kind == "f" and X.min() >= 0 and X.max() <= 1):  # false for NaN too
+            raise DataError(
+                f"{self.name}: pixels are {X.dtype} from {X.min()} to {X.max()}; they must be uint8, or floats in "
+                "[0, 1] without NaN"
+            )
+        object.__setattr__(self, "X", _frozen(X))
+
+    def _check_features(self, X: pd.DataFrame) -> None:
+        if self.image_shape:
+            raise DataError(f"{self.name}: image_shape is {self.image_shape} but X is a table; give X as an array")
+        for column in X.columns:
+            values = X[column]
             if values.dtype.kind == "f" and np.isinf(values.to_numpy()).any():
                 raise DataError(f"{self.name}: feature {column!r} holds infinite values; clip or drop them in load()")
             missing = values.isna().to_numpy()
@@ -150,10 +176,13 @@ class Dataset:
         """Return a sha256 over every value, so that a run can say which data it saw."""
         from pandas.util import hash_pandas_object
 
-        parts = [hash_pandas_object(frame.astype(str), index=False) for frame in (self.X, self.sensitive_features)]
         total = hashlib.sha256(self.y.tobytes())
-        for part in parts:
-            total.update(part.to_numpy().tobytes())
+        for part in (self.X, self.sensitive_features):
+            if isinstance(part, np.ndarray):
+                total.update(f"{part.dtype} {self.image_shape}".encode())
+                total.update(np.ascontiguousarray(part).data)
+            else:
+                total.update(hash_pandas_object(part.astype(str), index=False).to_numpy().tobytes())
         return total.hexdigest()
 
 
@@ -166,12 +195,14 @@ class Schema:
         group_names: (G,) names; a row's group code is an index into them.
         protected: the code of the protected group.
         favorable_label: the label that is good for the person.
+        image_shape: (channels, height, width) if a row is a flattened image in [0, 1]; empty for a table.
     """
 
     feature_names: tuple[str, ...]
     group_names: tuple[str, ...]
     protected: int
     favorable_label: int = 1
+    image_shape: tuple[int, ...] = ()
 
 
 class _Rows:
@@ -284,6 +315,29 @@ class Episode:
 
     support: Samples
     query: Samples
+
+
+def tables_only(schema: Schema, who: str) -> None:
+    """Refuse images on behalf of ``who``, e.g. ``method columns``.
+
+    Raises:
+        NotApplicable: the rows are images.
+    """
+    if schema.image_shape:
+        shape = " x ".join(map(str, schema.image_shape))
+        raise NotApplicable(f"{who} works on tables, and these rows are images of {shape} values")
+
+
+def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
+    """Return (channels, height, width); refuse a table on behalf of ``who``, e.g. ``method cnn``.
+
+    Raises:
+        NotApplicable: the rows are those of a table.
+    """
+    if not schema.image_shape:
+        raise NotApplicable(f"{who} works on images, and this is a table of {len(schema.feature_names)} columns")
+    channels, height, width = schema.image_shape
+    return channels, height, width
 
 
 def _fractions(values: Any, what: str, n: int) -> Floats:

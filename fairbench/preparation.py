@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fairbench.cells import Preparation
 from fairbench.data import Dataset, Samples, Schema, Split
-from fairbench.errors import NotApplicable
+from fairbench.errors import DataError, NotApplicable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,8 @@ TEST_TO_TRAIN = HOLDOUT_SHARE / 2 / (1 - HOLDOUT_SHARE)  # rows of the test part
 def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Preparation) -> Split:
     """Return train (70%), validation (15%) and test (15%), the same for every method.
 
+    A dataset's own partition takes precedence. Images stay in [0, 1], whatever the scaling.
+
     Args:
         dataset: as loaded.
         group: the sensitive attribute, or several joined by commas (a code for each combination that occurs).
@@ -28,11 +30,16 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
         preparation: scaling, and whether the group is a feature.
 
     Raises:
-        NotApplicable: the dataset has no such attribute, or a part would lack a class or a group.
+        NotApplicable: the dataset has no such attribute, a part would lack a class or a group, or images are to have
+            the group among their features.
+        DataError: the dataset's own partition is not one.
     """
     attributes = group.split(",")
     codes, names, protected = _group_codes(dataset, attributes)
-    parts = _positions(len(dataset.y), seed, codes * 2 + dataset.y if preparation.stratify else None)
+    if dataset.partition is None:
+        parts = _positions(len(dataset.y), seed, codes * 2 + dataset.y if preparation.stratify else None)
+    else:
+        parts = _own_partition(dataset, seed, preparation)
     train = parts[0]
     for what, values in (("class", dataset.y), (f"group of {group!r}", codes)):
         if len(np.unique(values[train])) < 2:
@@ -40,6 +47,12 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
                 f"{dataset.name}: the training part of {len(train)} rows has only one {what}; "
                 "use a larger dataset, or stratify = true"
             )
+    if isinstance(dataset.X, np.ndarray):
+        if preparation.sensitive_as_feature:
+            raise NotApplicable(f"{dataset.name} holds images, which have no column for the group; hide it")
+        shape = dataset.image_shape
+        schema = Schema(_pixel_names(*shape), names, protected, dataset.favorable_label, shape)
+        return Split(*(_images(dataset, rows, codes, schema) for rows in parts))
     carried = {column for attribute in attributes for column in dataset.sensitive_columns.get(attribute, ())}
     table = dataset.X.drop(columns=[column for column in dataset.X.columns if column in carried])
     X, feature_names = encode(table, train, preparation.scale)
@@ -82,6 +95,40 @@ def _positions(n: int, seed: int, strata: Any) -> list[NDArray[np.intp]]:
     except ValueError as error:  # too few rows of a stratum
         raise NotApplicable(f"the rows cannot be stratified by label and group: {error}") from error
     return [np.sort(part) for part in (train, validation, test)]
+
+
+def _own_partition(dataset: Dataset, seed: int, preparation: Preparation) -> list[NDArray[np.intp]]:
+    """Return the parts that the dataset itself prescribes, checked."""
+    if preparation.stratify:
+        raise NotApplicable(
+            f"{dataset.name} brings its own partition, which cannot be stratified; use stratify = false"
+        )
+    assert dataset.partition is not None  # noqa: S101 - the caller has looked
+    parts = [np.asarray(rows) for rows in dataset.partition(seed)]
+    rows = np.concatenate(parts)
+    if len(parts) != 3 or min(map(len, parts)) == 0 or len(np.unique(rows)) < len(rows):
+        raise DataError(
+            f"{dataset.name}: its partition has parts of {[len(part) for part in parts]} rows, "
+            f"{len(rows) - len(np.unique(rows))} of them twice; three disjoint parts with rows are needed"
+        )
+    if rows.min() < 0 or rows.max() >= len(dataset.y):
+        raise DataError(
+            f"{dataset.name}: its partition names row {rows.max() if rows.min() >= 0 else rows.min()}; "
+            f"there are {len(dataset.y)} rows"
+        )
+    return parts
+
+
+def _pixel_names(channels: int, height: int, width: int) -> tuple[str, ...]:
+    return tuple(f"{c},{row},{column}" for c in range(channels) for row in range(height) for column in range(width))
+
+
+def _images(dataset: Dataset, rows: NDArray[np.intp], codes: NDArray[np.int64], schema: Schema) -> Samples:
+    """Return the images of one part, in [0, 1]; only what is in a part is ever held as float32."""
+    pixels = dataset.X[rows]
+    X = pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
+    keys = {name: values[rows] for name, values in dataset.key_arrays().items()}
+    return Samples(X, codes[rows], schema, dataset.y[rows], keys)
 
 
 def encode(table: pd.DataFrame, train: NDArray[np.intp], scale: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from fairbench.cells import Choice, show_value
+from fairbench.choices import parse_choices
 from fairbench.components import Method, Metric, Paper, Report, Scenario
 from fairbench.errors import PluginError, SuiteError, UnknownName
 from fairbench.names import KINDS
@@ -185,6 +186,28 @@ def check_parameters(cls: type, where: str, params: Mapping[str, Any]) -> dict[s
                 raise SuiteError(f"{where}: {name} is {show_value(value)}; it must be {words} {limit:g}")
         checked[name] = value
     return checked
+
+
+def build_choice(text: str, classes: Mapping[str, type], where: str) -> Any:
+    """Return the part of a component that a choice within a parameter names, e.g. ``gaussian_mixture[components=10]``.
+
+    Args:
+        text: one choice, as the command line reads it.
+        classes: dataclasses of parameters, by name.
+        where: for messages, e.g. ``generator``.
+
+    Raises:
+        UnknownName: no class, or no parameter of it, has the name.
+        SuiteError: the text names none or several, or a value is of the wrong type or out of range.
+    """
+    choices = parse_choices(text)
+    if len(choices) != 1:
+        raise SuiteError(f"{where} is {text!r}, which names {len(choices)}; name one")
+    (choice,) = choices
+    if choice.name not in classes:
+        raise UnknownName(where, choice.name, classes, f" (there are {', '.join(sorted(classes))})")
+    cls = classes[choice.name]
+    return cls(**check_parameters(cls, f"{where} {choice.name}", choice.params))
 
 
 def _numbers(value: Any) -> list[float]:

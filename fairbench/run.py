@@ -12,12 +12,14 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
 from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Record, Value
-from fairbench.components import DatasetSpec, Executor, Metric, Outcome
+from fairbench.checkpoints import Checkpoint, Progress
+from fairbench.components import DatasetSpec, Executor, Metric, Outcome, Resumable
 from fairbench.data import Dataset, Predictions, Samples, Split
 from fairbench.errors import DataError, NotApplicable, Undefined
 from fairbench.files import DataSource, fetch_all
@@ -64,33 +66,44 @@ class Workbench:
         return self._splits[cell.split_key]
 
 
-def run_cell(cell: Cell, workbench: Workbench) -> Measured:
+def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] = None) -> Measured:
     """Fit the cell's method in its scenario and measure it; everything feeds this function or reads what it returns.
 
     A method or dataset that does not apply gives a skipped record with its reason; any other exception gives a failed
-    one with the traceback, and the run goes on.
+    one with the traceback, and the run goes on. With a checkpoint a scenario that can resume goes on after the last
+    step that an earlier process finished.
     """
     registry, started, cpu_started = workbench.registry, time.perf_counter(), time.process_time()
-    record, predictions = Record(cell, DONE), {}
+    origins = [registry.origin("methods", cell.method.name), registry.origin("datasets", cell.dataset.name)]
+    record = Record(cell, DONE, versions={origin.distribution: origin.version for origin in origins})
+    predictions: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
+    earlier = cpu_earlier = 0.0
     try:
         split = workbench.split(cell)
         scenario, method = registry.scenario(cell.scenario), registry.method(cell.method)
         metrics = [registry.metric(name) for name in cell.metrics]
         _seed_global_generators(cell.seed("global"))
-        for outcome in scenario.run(split, method, cell.seed):
+        if checkpoint and isinstance(scenario, Resumable) and (saved := checkpoint.load(record.versions)):
+            record, predictions = saved.measured.record, dict(saved.measured.predictions)
+            earlier, cpu_earlier = saved.seconds, saved.cpu_seconds
+            outcomes = scenario.resume(split, method, cell.seed, saved.step, saved.state)
+        else:
+            outcomes = scenario.run(split, method, cell.seed)
+        for outcome in outcomes:
             record = _measured(record, outcome, metrics)
             truth = Truth.of(outcome.samples)
             predictions.update({(outcome.step, point): (truth, made) for point, made in outcome.predictions.items()})
+            if checkpoint and outcome.state is not None:
+                spent = earlier + time.perf_counter() - started, cpu_earlier + time.process_time() - cpu_started
+                checkpoint.save(Progress(Measured(record, predictions), outcome.step, outcome.state, *spent))
     except NotApplicable as error:
-        record, predictions = Record(cell, SKIPPED, str(error)), {}
+        record, predictions = Record(cell, SKIPPED, str(error), versions=record.versions), {}
     except Exception:
-        record, predictions = Record(cell, FAILED, traceback.format_exc()), {}
-    origins = [registry.origin("methods", cell.method.name), registry.origin("datasets", cell.dataset.name)]
+        record, predictions = Record(cell, FAILED, traceback.format_exc(), versions=record.versions), {}
     record = replace(
         record,
-        seconds=time.perf_counter() - started,
-        cpu_seconds=time.process_time() - cpu_started,
-        versions={origin.distribution: origin.version for origin in origins},
+        seconds=earlier + time.perf_counter() - started,
+        cpu_seconds=cpu_earlier + time.process_time() - cpu_started,
     )
     return Measured(record, predictions)
 
@@ -169,10 +182,15 @@ class CellRunner:
     source: DataSource
     plugin_files: tuple[str, ...] = ()
     only: Optional[tuple[str, ...]] = None
+    partial: Optional[Path] = field(default=None, compare=False)  # folder for checkpoints of unfinished cells
 
     def __call__(self, cell: Cell) -> Measured:
         """Run the cell on this process's workbench, in one thread."""
-        return run_cell(cell, self.workbench)
+        return run_cell(cell, self.workbench, self.checkpoint(cell))
+
+    def checkpoint(self, cell: Cell) -> Optional[Checkpoint]:
+        """Return where the cell's unfinished steps are kept, if they are."""
+        return Checkpoint(self.partial / f"{cell.key}.npz", cell) if self.partial else None
 
     @property
     def workbench(self) -> Workbench:
@@ -250,8 +268,8 @@ def run_cells(
     for cell in cells:
         label = str(cell.dataset)
         if cell.key in done:
-            continue
-        if label in available.skipped:
+            _discard(runner.checkpoint(cell))  # an earlier session may have ended just before it did
+        elif label in available.skipped:
             yield _kept(store, Measured(Record(cell, SKIPPED, available.skipped[label]), {}))
         elif label in available.failed:
             yield _kept(store, Measured(Record(cell, FAILED, available.failed[label]), {}))
@@ -261,9 +279,17 @@ def run_cells(
         for cell, result in results:
             if isinstance(result, BaseException):  # its worker died
                 result = Measured(Record(cell, FAILED, f"{type(result).__name__}: {result}"), {})
-            yield _kept(store, result)
+            record = _kept(store, result)
+            if record.status != FAILED:  # what failed is tried again, from its last finished step on
+                _discard(runner.checkpoint(cell))
+            yield record
 
 
 def _kept(store: Store, measured: Measured) -> Record:
     store.add(measured)
     return measured.record
+
+
+def _discard(checkpoint: Optional[Checkpoint]) -> None:
+    if checkpoint:
+        checkpoint.remove()

@@ -102,9 +102,10 @@ def load_results(path: Path) -> Results:
     run = read_run(path)
     with Store(path / FILE_NAME) as store:
         records = store.records(run["cells"])
-    return Results(
-        records, run, run["planned"], {name: (label, better) for name, (label, better) in run["labels"].items()}
-    )
+    # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
+    labels = {value.metric: (value.metric, "neither") for record in records for value in record.values}
+    labels.update({name: (label, better) for name, (label, better) in run["labels"].items()})
+    return Results(records, run, run["planned"], labels)
 
 
 @contextmanager

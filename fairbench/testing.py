@@ -21,14 +21,27 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Callable, ClassVar, NamedTuple, Optional
 
 import numpy as np
 
 from fairbench.cells import DONE, Cell, Choice, Record, Value, canonical
-from fairbench.components import DatasetSpec, Executor, Fitted, Method, Metric, Paper, Report, Scenario
-from fairbench.data import Dataset, Inputs, Predictions, Samples, Schema, Split
+from fairbench.components import (
+    DatasetSpec,
+    Executor,
+    Fitted,
+    Method,
+    Metric,
+    Outcome,
+    Paper,
+    Report,
+    Resumable,
+    Scenario,
+)
+from fairbench.data import Dataset, Inputs, Predictions, Samples, Split
 from fairbench.errors import FairbenchError, NotApplicable, Undefined, UnknownName
+from fairbench.examples import example_images, example_split
 from fairbench.names import KINDS
 from fairbench.papers.published import read_published
 from fairbench.papers.rerun import read_rerun
@@ -49,17 +62,18 @@ def require(condition: bool, message: str) -> None:
         raise Nonconforming(message)
 
 
-def example_split(groups: int = 2, rows: int = 240, seed: int = 0) -> Split:
-    """Return a small split whose labels depend on the features and whose groups differ in base rate."""
-    generator = np.random.default_rng(seed)
-    group = generator.integers(0, groups, rows)
-    X = generator.normal(size=(rows, 5)).astype(np.float32)
-    X[:, 0] += 0.8 * group
-    y = (X[:, 0] + X[:, 1] + generator.normal(size=rows) > 0.5).astype(np.int64)
-    schema = Schema(tuple(f"x{column}" for column in range(5)), tuple(f"group {code}" for code in range(groups)), 0)
-    samples = Samples(X, group, schema, y)
-    order, first, second = np.arange(rows), int(0.7 * rows), int(0.85 * rows)
-    return Split(*(samples.select(part) for part in (order[:first], order[first:second], order[second:])))
+@cache
+def _refuses_tables(method: type[Method]) -> bool:
+    try:
+        _fit(method(), example_split())
+    except NotApplicable:
+        return True
+    return False
+
+
+def _example(method: type[Method], groups: int = 2) -> Split:
+    """Return rows of a table, or images if the method refuses tables."""
+    return example_images(groups) if _refuses_tables(method) else example_split(groups)
 
 
 def _fit(method: Method, split: Split, seed: int = 1) -> Fitted:
@@ -105,7 +119,7 @@ def _other_global_seeds(seed: int) -> Iterator[None]:
 
 def method_repeats_itself(method: type[Method]) -> None:
     """The same seed gives the same bytes, whatever the state of the global generators."""
-    split = example_split()
+    split = _example(method)
     with _other_global_seeds(1):
         first = _bytes(_fit(method(), split), split.test.inputs)
     with _other_global_seeds(2):
@@ -115,7 +129,7 @@ def method_repeats_itself(method: type[Method]) -> None:
 
 def method_leaves_things_as_found(method: type[Method]) -> None:
     """Data, parameters and the global state of the generators are as before."""
-    split, instance = example_split(), method()
+    split, instance = _example(method), method()
     parts = [split.train, split.validation, split.test]
     before = [(part.X.copy(), part.y.copy(), part.group.copy()) for part in parts]
     fields, state = repr(instance), _global_state()
@@ -133,7 +147,7 @@ def method_leaves_things_as_found(method: type[Method]) -> None:
 
 def method_predicts_each_row_alone(method: type[Method]) -> None:
     """Predictions permute with the rows, and need no labels."""
-    split = example_split()
+    split = _example(method)
     inputs, order = split.test.inputs, np.random.default_rng(5).permutation(len(split.test))
     moved = inputs.select(order)
     for name, predictor in _fit(method(), split).points.items():
@@ -154,7 +168,7 @@ def method_predicts_each_row_alone(method: type[Method]) -> None:
 
 def method_takes_three_groups(method: type[Method]) -> None:
     """Three groups work, or are refused by NotApplicable with a reason."""
-    split = example_split(groups=3)
+    split = _example(method, groups=3)
     try:
         fitted = _fit(method(), split)
     except NotApplicable as reason:
@@ -188,10 +202,14 @@ def dataset_files_are_pinned(spec: type[DatasetSpec]) -> None:
 
 
 def embedded_dataset_loads_alike(spec: type[DatasetSpec]) -> None:
-    """A dataset without files loads, twice the same, with the attributes it declares."""
+    """A dataset without files loads, twice the same, with the attributes it declares, or says what it needs."""
     if spec.files:
         return
-    first, second = spec().load({}), spec().load({})
+    try:
+        first, second = spec().load({}), spec().load({})
+    except NotApplicable as reason:  # it wants, say, a folder that only the user can name
+        require(bool(str(reason)), "NotApplicable was raised without a reason")
+        return
     require(isinstance(first, Dataset), f"load returned {type(first).__name__}, not a Dataset")
     require(first.digest == second.digest, "two loads differ; take all randomness from a parameter")
     declared, seen = tuple(spec.sensitive_features), tuple(first.sensitive_features.columns)
@@ -246,6 +264,31 @@ def scenario_yields_outcomes(scenario: type[Scenario]) -> None:
         )
 
 
+def scenario_goes_on_where_it_stopped(scenario: type[Scenario]) -> None:
+    """A scenario that can resume yields from a step's state what it has yielded after that step."""
+    built, split = scenario(), example_split()
+    if not isinstance(built, Resumable):
+        return
+
+    def seed(purpose: str) -> int:
+        return len(purpose)
+
+    first, *rest = built.run(split, _Majority(), seed)
+    if first.state is None:
+        return
+    state = {name: np.array(array) for name, array in first.state.items()}
+    again = list(built.resume(split, _Majority(), seed, first.step, state))
+    require(
+        [_shown(outcome) for outcome in rest] == [_shown(outcome) for outcome in again],
+        f"what follows step {first.step} is not what resume yields from its state",
+    )
+
+
+def _shown(outcome: Outcome) -> Any:
+    made = {point: p.y_pred.tobytes() + p.decision.tobytes() for point, p in outcome.predictions.items()}
+    return outcome.step, outcome.chosen, made, repr(outcome.values)
+
+
 def report_renders_anything(report: Report) -> None:
     """A report renders an empty run and one with a value, an undefined value and a failure."""
     cells = [
@@ -260,7 +303,7 @@ def report_renders_anything(report: Report) -> None:
     ]
     labels = {"accuracy": ("accuracy", "higher"), "roc_auc": ("ROC AUC", "higher")}
     for results in (Results((), {}, 0, labels), Results(records, {}, 3, labels)):
-        require(isinstance(report.render(results), str), "render did not return text")
+        require(isinstance(report.render(results), (str, bytes)), "render did not return text, nor a picture's bytes")
 
 
 def _double(item: int) -> int:
@@ -298,7 +341,7 @@ CHECKS: Mapping[str, Sequence[Callable[[Any], None]]] = {
         method_takes_three_groups,
     ),
     "metrics": (metric_is_a_pure_function,),
-    "scenarios": (parameters_survive_json, scenario_yields_outcomes),
+    "scenarios": (parameters_survive_json, scenario_yields_outcomes, scenario_goes_on_where_it_stopped),
     "reports": (report_renders_anything,),
     "executors": (parameters_survive_json, executor_maps_every_item),
     "papers": (paper_can_be_read,),

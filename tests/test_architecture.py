@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["version", "errors", "seeding", "names"],
     ["data"],
-    ["counts", "components", "cells", "projection", "intervals", "lines"],
-    ["hooks", "results"],
+    ["counts", "components", "cells", "choices", "projection", "intervals", "lines"],
+    ["hooks", "results", "registry"],
     ["api"],
-    ["files", "choices", "preparation", "registry", "store"],
+    ["files", "preparation", "store", "checkpoints", "examples"],
     ["adding"],
     ["suite", "plugins"],
     ["run"],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairbench.api import build_choice, parameter
 from fairbench.cells import Choice
 from fairbench.choices import parse_choices, parse_value
-from fairbench.errors import SuiteError
+from fairbench.errors import SuiteError, UnknownName
 
 
 def test_alternatives_become_one_choice_each():
@@ -69,3 +72,24 @@ values = st.one_of(
 @given(names, st.dictionaries(names, values, max_size=4))
 def test_a_choice_reads_back_as_it_was_written(name, params):
     assert parse_choices(str(Choice(name, params))) == [Choice(name, params)]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a component, with parameters of its own."""
+
+    size: int = parameter(1, "how large", minimum=1)
+
+
+def test_a_choice_within_a_parameter_is_built_and_checked():
+    classes = {"part": Part, "other": Part}
+    assert build_choice("part[size=3]", classes, "generator") == Part(3)
+    assert parse_choices("loop[generator=part[size=3],steps=2]")[0].params == {"generator": "part[size=3]", "steps": 2}
+    for text, error, message in [
+        ("prat", UnknownName, r"no generator is named 'prat'; did you mean 'part'\? \(there are other, part\)"),
+        ("part[width=1]", UnknownName, "no parameter of generator part is named 'width'"),
+        ("part[size=0]", SuiteError, "generator part: size is 0; it must be at least 1"),
+        ("part[size=1|2]", SuiteError, r"generator is 'part\[size=1\|2\]', which names 2; name one"),
+    ]:
+        with pytest.raises(error, match=message):
+            build_choice(text, classes, "generator")

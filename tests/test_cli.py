@@ -9,6 +9,9 @@ import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from fairbench.cli import cli
 
 HERE = Path(__file__).parent
 MISBEHAVING = HERE / "broken" / "misbehaving.py"
@@ -290,3 +293,24 @@ def test_names_of_components_complete(fairbench, monkeypatch):
         ["run", "--methods"], "mlp,faal"
     )
     assert [item.value for item in completions] == ["mlp,faalgrad"]
+
+
+def test_a_picture_is_written_beside_the_tables_and_printed_as_bytes(fairbench, tmp_path):
+    loop = "seq_class[generations=2,annotator=logistic,population=100]"
+    status, _, err = fairbench(
+        *("run", "--methods", "constant", "--datasets", "synthetic[rows=300]", "--scenarios", loop),
+        *("--repeats", "1", "--workers", "1", "--out", "r"),
+    )
+    assert status == 0, err
+    written = (tmp_path / "r/report.png").read_bytes()
+    assert written.startswith(b"\x89PNG")
+    assert (tmp_path / "r/report-generations.md").read_text().startswith("# Feedback loops")
+    assert CliRunner().invoke(cli, ["report", "r", "--format", "curves"]).stdout_bytes == written
+
+
+def test_reports_without_anything_to_show_are_not_written(fairbench, tmp_path):
+    fairbench("run", *GRID, "--out", "r")
+    assert not list((tmp_path / "r").glob("*.png"))
+    status, out, err = fairbench("report", "r", "--format", "curves")
+    assert (status, out) == (0, "")
+    assert "r has nothing for the report 'curves' to show" in err

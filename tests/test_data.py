@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairbench.data import Dataset, Inputs, Predictions, Samples, Schema
-from fairbench.errors import DataError
+from fairbench.data import Dataset, Inputs, Predictions, Samples, Schema, images_only, tables_only
+from fairbench.errors import DataError, NotApplicable
 
 SCHEMA = Schema(("a", "b"), ("female", "male"), protected=0)
 
@@ -42,6 +42,15 @@ def table(**changes):
         ),
         ({"X": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "'age' holds infinite values"),
         ({"X": pd.DataFrame({"age": []})}, "X has no rows"),
+        ({"X": np.zeros((4, 12))}, r"X is an array of shape \(4, 12\) and image_shape is \(\); images are rows of"),
+        ({"X": np.zeros((4, 12)), "image_shape": (3, 2, 3)}, r"shape \(4, 12\) and image_shape is \(3, 2, 3\)"),
+        (
+            {"X": np.full((4, 12), 2.0), "image_shape": (3, 2, 2)},
+            "pixels are float64 from 2.0 to 2.0; they must",
+        ),
+        ({"X": np.full((4, 12), np.nan), "image_shape": (3, 2, 2)}, "pixels are float64 from nan to nan"),
+        ({"X": np.ones((4, 12), int), "image_shape": (3, 2, 2)}, "pixels are int64 from 1 to 1"),
+        ({"image_shape": (3, 2, 2)}, r"image_shape is \(3, 2, 2\) but X is a table; give X as an array"),
         ({"keys": pd.DataFrame({"state": ["NJ", "PA"]})}, "keys has 2 rows but X has 4"),
         ({"keys": pd.DataFrame({"state": ["NJ", None, "PA", None]})}, "key 'state' is missing in 2 of 4 rows"),
         ({"keys": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "tiny: key 'age' is inf in row 1"),
@@ -63,6 +72,25 @@ def test_digest_changes_with_any_value():
     assert table(y=np.array([1, 1, 0, 1])).digest != same
     assert table(sensitive_features=pd.DataFrame({"sex": ["male", "male", "female", "male"]})).digest != same
     assert table(keys=pd.DataFrame({"state": ["a", "b", "a", "b"]})).digest == same  # keys are no values of their own
+
+
+def test_digest_of_images_changes_with_any_pixel_and_with_their_type():
+    images = np.zeros((4, 12), np.uint8)
+    same = table(X=images, image_shape=(3, 2, 2)).digest
+    assert table(X=images.copy(), image_shape=(3, 2, 2)).digest == same
+    images[2, 5] = 1
+    others = [table(X=images, image_shape=(3, 2, 2)), table(X=np.zeros((4, 12), np.float32), image_shape=(3, 2, 2))]
+    assert len({same, *(other.digest for other in others)}) == 3
+
+
+def test_tables_and_images_are_told_apart():
+    images = Schema(("p",) * 12, ("female", "male"), 0, image_shape=(3, 2, 2))
+    assert images_only(images, "method m") == (3, 2, 2)
+    tables_only(SCHEMA, "method m")
+    with pytest.raises(NotApplicable, match="method m works on images, and this is a table of 2 columns"):
+        images_only(SCHEMA, "method m")
+    with pytest.raises(NotApplicable, match="method m works on tables, and these rows are images of 3 x 2 x 2 values"):
+        tables_only(images, "method m")
 
 
 def test_arrays_are_read_only():

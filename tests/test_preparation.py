@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairbench.cells import Preparation
 from fairbench.data import Dataset
-from fairbench.errors import NotApplicable, SuiteError
+from fairbench.errors import DataError, NotApplicable, SuiteError
 from fairbench.preparation import encode, split_dataset
 
 
@@ -159,3 +159,52 @@ def test_training_part_of_one_class_is_not_applicable():
 def test_unknown_scale_is_refused():
     with pytest.raises(SuiteError, match="scale is 'minmax'; it must be one of standard, none"):
         Preparation(scale="minmax")
+
+
+def images(dtype=np.uint8):
+    X = (np.arange(200 * 12) % 256).reshape(200, 12).astype(dtype)
+    return dataset(X=X if dtype == np.uint8 else X / np.float32(255), image_shape=(3, 2, 2), sensitive_columns={})
+
+
+@pytest.mark.parametrize("scale", ["standard", "none"])
+def test_images_stay_in_their_range_whatever_the_scaling(scale):
+    parts = split(images(), scale=scale)
+    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [140, 30, 30]
+    assert parts.train.schema.image_shape == (3, 2, 2)
+    assert parts.train.schema.feature_names[5] == "1,0,1"  # channel, row, column
+    assert parts.train.X.dtype == np.float32
+    assert parts.train.X.max() == 1.0  # 255
+    np.testing.assert_array_equal(parts.test.X, split(images(np.float32), scale=scale).test.X)
+
+
+def test_images_have_no_column_for_the_group():
+    with pytest.raises(NotApplicable, match="made holds images, which have no column for the group; hide it"):
+        split(images(), sensitive_as_feature=True)
+
+
+def test_a_dataset_may_bring_its_own_partition():
+    def partition(seed):
+        return [np.arange(seed, 100), np.array([150, 120]), np.arange(160, 170)]
+
+    parts = split(dataset(partition=partition), seed=3, scale="none")
+    assert parts.train.X[:, 0].tolist() == list(range(3, 100))
+    assert parts.validation.X[:, 0].tolist() == [150, 120]
+    assert parts.test.X[:, 0].tolist() == list(range(160, 170))
+    with pytest.raises(NotApplicable, match="made brings its own partition, which cannot be stratified"):
+        split(dataset(partition=partition), stratify=True)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([[0, 1], [2, 3], [3, 4]], r"parts of \[2, 2, 2\] rows, 1 of them twice; three disjoint parts"),
+        ([[0, 1], [2, 3]], r"parts of \[2, 2\] rows, 0 of them twice"),
+        ([[0, 1], [], [3]], r"parts of \[2, 0, 1\] rows"),
+        ([[0, 1], [2], [200]], "names row 200; there are 200 rows"),
+        ([[0, -1], [2], [3]], "names row -1; there are 200 rows"),
+    ],
+)
+def test_a_partition_that_is_none_is_refused(parts, message):
+    data = dataset(partition=lambda seed: [np.array(rows, dtype=int) for rows in parts])
+    with pytest.raises(DataError, match=message):
+        split(data)

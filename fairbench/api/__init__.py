@@ -6,6 +6,7 @@
 from fairbench.cells import Cell, Choice, Record, Value
 from fairbench.components import (
     Archive,
+    Arrays,
     DataFile,
     DatasetSpec,
     Evidence,
@@ -17,13 +18,25 @@ from fairbench.components import (
     Paper,
     Predictor,
     Report,
+    Resumable,
     Scenario,
     parameter,
 )
 from fairbench.counts import GroupRates, group_rates
-from fairbench.data import Dataset, Episode, Inputs, Predictions, Samples, Schema, Split
-from fairbench.errors import DataError, NotApplicable, Undefined
+from fairbench.data import (
+    Dataset,
+    Episode,
+    Inputs,
+    Predictions,
+    Samples,
+    Schema,
+    Split,
+    images_only,
+    tables_only,
+)
+from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
 from fairbench.hooks import hookimpl
+from fairbench.registry import build_choice
 from fairbench.results import Results
 from fairbench.seeding import seed
 
@@ -32,6 +45,7 @@ API_VERSION = 1
 __all__ = [
     "API_VERSION",
     "Archive",
+    "Arrays",
     "Cell",
     "Choice",
     "DataError",
@@ -53,15 +67,20 @@ __all__ = [
     "Predictor",
     "Record",
     "Report",
+    "Resumable",
     "Results",
     "Samples",
     "Scenario",
     "Schema",
     "Split",
+    "SuiteError",
     "Undefined",
     "Value",
+    "build_choice",
     "group_rates",
     "hookimpl",
+    "images_only",
     "parameter",
     "seed",
+    "tables_only",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from fairbench.cells import DONE, Record
+from fairbench.cells import DONE, Choice, Record
 from fairbench.components import Evidence
 from fairbench.errors import Undefined
 from fairbench.intervals import CorrectedT, corrected_t
@@ -110,7 +110,10 @@ def judge_claim(claim: Claim, grid: Grid, measurements: Measurements, tests: Map
         for pair in claim.pairs:
             if pair.datasets and dataset not in pair.datasets:
                 continue
-            keys = grid.find(dataset, pair.method), grid.find(dataset, pair.against)
+            keys = (
+                grid.find(dataset, pair.method, pair.scenario),
+                grid.find(dataset, pair.against, pair.against_scenario),
+            )
             if keys[0] is None or keys[1] is None:
                 continue
             for column in claim.columns:
@@ -119,7 +122,7 @@ def judge_claim(claim: Claim, grid: Grid, measurements: Measurements, tests: Map
 
 
 def _try(test: Test, grid: Grid, dataset: str, measurements: Measurements) -> Trial:
-    cells = (cell for (name, _), row in grid.cells.items() if name == dataset for cell in row)
+    cells = (cell for (name, *_), row in grid.cells.items() if name == dataset for cell in row)
     found = [measurements.records[cell.key] for cell in cells if cell.key in measurements.records]
     try:
         return Trial(dataset, test([record for record in found if record.status == DONE]))
@@ -141,7 +144,7 @@ def _finding(
     measured = corrected_t(differences, TEST_TO_TRAIN) if differences else None
     return Finding(
         dataset,
-        (str(pair.method), str(pair.against)),
+        (_label(pair.method, pair.scenario), _label(pair.against, pair.against_scenario)),
         column,
         _published_difference(grid, keys, column),
         measured,
@@ -150,13 +153,17 @@ def _finding(
     )
 
 
+def _label(method: Choice, scenario: Optional[Choice]) -> str:
+    return f"{method}, {scenario}" if scenario else str(method)
+
+
 def _published_difference(grid: Grid, keys: Sequence[Key], column: Column) -> Optional[float]:
     """Return the difference between the published means of two rows, if both are published."""
     places = [place for place, known in enumerate(grid.table.columns) if known == column]
     means = []
     for key in keys:
         for line in grid.table.rows:
-            if places and grid.find(str(line.dataset), line.method) == key:
+            if places and grid.find(str(line.dataset), line.method, line.scenario) == key:
                 means.append(line.numbers[places[0]].mean)
     if len(means) != 2 or means[0] is None or means[1] is None:
         return None

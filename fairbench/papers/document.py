@@ -17,15 +17,17 @@ from fairbench.papers.outcome import Outcome, TableOutcome
 SLOWEST = 6  # how many kinds of cells the document names by their share of the time
 
 READING = """
-*Published* is mean ± spread over {runs} runs; {uncertain} marks a number that is hard to read in the source.
+*{Called}* is mean ± spread over {runs} runs; {uncertain} marks a number that is hard to read in the source.
 
 *Measured* is mean ± standard deviation over repeats, each with a split of its own. Where there are more than {runs}
 repeats, the first {runs} of them stand in brackets. [3/5] says that a number is undefined or missing in two of five.
 
-*Off* is the measured mean over all repeats minus the published mean, with the verdict: `within` if it is no larger than
-the published spread, else `higher` or `lower`. {own} says that no spread is published and the measured one over the
-first {runs} repeats took its place.
+*Off* is the measured mean over all repeats minus the {called} mean, with the verdict: `within` if it is no larger than
+the {called} spread, else `higher` or `lower`. {own} says that no spread is known and the measured one over the first
+{runs} repeats took its place.
+"""
 
+COIN = """
 *Points above the coin* are percentage points of accuracy above a coin that mixes `{baseline}` with the better constant
 prediction and has the row's own difference between groups; for published rows the coin goes through the published
 baseline and our constant. In brackets stands the 95% interval, by Student's t with Nadeau and Bengio's correction for
@@ -36,6 +38,8 @@ people are selected: who decides nearly alike for everybody is even between grou
 
 Rates and gaps are fractions.
 """
+
+NO_COIN = "All numbers are fractions, but for values that a scenario measures in units of its own."
 
 JUDGING = """
 A claim is judged by comparing two rows on one dataset: the differences between them, repeat by repeat, with their mean
@@ -73,18 +77,24 @@ def render(outcome: Outcome, drawn: Drawn, command: str, folder: str) -> str:
 
 def _head(outcome: Outcome, command: str) -> list[str]:
     """Return what this is and how to read it."""
-    paper, rerun = outcome.reproduction.paper, outcome.reproduction.rerun
-    reading = READING.strip().format(
-        runs=outcome.reproduction.published.runs,
+    paper, rerun, published = outcome.reproduction.paper, outcome.reproduction.rerun, outcome.reproduction.published
+    reading = f"{READING.strip()}\n\n{COIN.strip() if rerun.baseline else NO_COIN}".format(
+        runs=published.runs,
         uncertain=words.UNCERTAIN,
         own=words.OWN_SPREAD,
         baseline=rerun.baseline,
+        called=published.called,
+        Called=published.called.capitalize(),
+    )
+    origin = (
+        f"**The numbers here called recomputed are not printed in the paper:** {words.escape(published.recomputed)}"
     )
     return [
         f"# {words.escape(paper.title)}: run again",
         "",
         f"{words.escape(paper.reference)}. Made by `{command}`: all numbers, and all sentences about them.",
         "",
+        *([origin, ""] if published.recomputed else []),
         "## How to read this",
         "",
         *words.bullets(
@@ -110,12 +120,18 @@ def _short(outcome: Outcome) -> list[str]:
     """Return how often published and measured numbers agree, and how many rows lie above the coin."""
     if not outcome.tables:
         return []
-    return [
-        "## Published and measured in short",
+    called = outcome.reproduction.published.called
+    agreement = [
+        f"## {called.capitalize()} and measured in short",
         "",
-        "How many of the published numbers have which verdict.",
+        f"How many of the {called} numbers have which verdict.",
         "",
         *words.table(*summaries.verdicts(outcome), left=2),
+    ]
+    if outcome.reproduction.rerun.baseline is None:
+        return agreement
+    return [
+        *agreement,
         "## Above the coin in short",
         "",
         "How many of the paper's rows, its baseline aside, lie above or below the coin by more than their interval.",
@@ -137,13 +153,19 @@ def _table(outcome: TableOutcome, whole: Outcome) -> list[str]:
         if all(row.reason for versions in rows for row in versions):
             lines += [f"Nothing was measured. {words.escape(rows[0][0].reason)}", ""]
             continue
-        headings = ["row", "metric", "published"]
+        called = whole.reproduction.published.called
+        headings = ["row", "metric", called]
         headings += [f"{name}: {what}" for name in names for what in ("measured", "off")]
         compared = words.table(headings, _compared(rows, runs), left=2)
-        headings = ["row", *(f"{gap.heading}: {who}" for gap in GAPS for who in ("published", *names))]
-        headings += [f"selected: {name}" for name in names]
-        coins = words.table(headings, map(_coin_row, rows))
-        lines += [*compared, "Points above the coin at the row's own difference:", "", *coins]
+        lines += compared
+        if whole.reproduction.rerun.baseline:
+            headings = ["row", *(f"{gap.heading}: {who}" for gap in GAPS for who in (called, *names))]
+            headings += [f"selected: {name}" for name in names]
+            lines += [
+                "Points above the coin at the row's own difference:",
+                "",
+                *words.table(headings, map(_coin_row, rows)),
+            ]
     return lines
 
 
@@ -191,7 +213,8 @@ def _comparisons(outcome: Outcome) -> list[str]:
         if judged[0].claim.test:
             lines += [f"**{words.escape(judged[0].claim.text)}**", "", *_trials(judged)]
             continue
-        headings = ["dataset", "row", "against", "metric", "published", *(judgement.protocol for judgement in judged)]
+        called = outcome.reproduction.published.called
+        headings = ["dataset", "row", "against", "metric", called, *(judgement.protocol for judgement in judged)]
         table = words.table(headings, _findings(judged), left=4) if judged[0].findings else ["Not run.", ""]
         lines += [f"**{words.escape(judged[0].claim.text)}**", "", *table]
     return lines

@@ -168,10 +168,11 @@ def _blocks(dataset: Dataset, train: Samples, group: str) -> Mapping[str, Any]:
     """Return the encoded columns of each attribute by its name, the sensitive one last."""
     names = train.schema.feature_names
     width = 1 if len(train.group_names) == 2 else len(train.group_names)
-    columns = sorted(dataset.X.columns, key=len, reverse=True)  # of two that fit, the longer one is meant
+    table: Any = dataset.X  # never images: they have no column for the group
+    columns = sorted(table.columns, key=len, reverse=True)  # of two that fit, the longer one is meant
     found: dict[str, list[int]] = {}
     for place, name in enumerate(names[: len(names) - width]):
-        owner = name if name in dataset.X.columns else next(c for c in columns if name.startswith(f"{c}_"))
+        owner = name if name in columns else next(c for c in columns if name.startswith(f"{c}_"))
         found.setdefault(str(owner), []).append(place)
     found[group] = list(range(len(names) - width, len(names)))
     return {name: np.array(places) for name, places in found.items()}

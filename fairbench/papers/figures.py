@@ -79,6 +79,7 @@ def _panel(outcome: Outcome, grids: Sequence[Grid], dataset: str, figure: Figure
     """Return what is drawn for a dataset; None if its baseline has not been run."""
     here = [grid for grid in grids if dataset in grid.datasets]
     first, measurements = here[0], outcome.measurements
+    assert first.baseline is not None  # noqa: S101 - a trade-off is refused where there is no coin
     baseline = first.row(dataset, first.baseline)
     size, accuracy = (
         Estimate.of(list(measurements.series(first, baseline, column).values())) for column in (gap, ACCURACY)

@@ -15,11 +15,11 @@ from fairbench.errors import PaperError, UnknownName
 from fairbench.papers.checked import named
 from fairbench.papers.published import Published, Table, has_method, read_published
 from fairbench.papers.rerun import EXPLANATION, Figure, Protocol, Rerun, read_rerun
-from fairbench.registry import Registry
+from fairbench.registry import Registry, plain
 from fairbench.suite import ALL, Suite, default_parameters, merge_parameters, plan, read_suite, tune
 
 CONSTANT = Choice("constant")
-Key = tuple[str, str]  # of a row: the dataset, and the method with all its parameters
+Key = tuple[str, str, str]  # of a row: the dataset, and method and scenario with all their parameters
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Grid:
         suites: what was planned, as the protocol changed it.
         cells: for each row its cells by repeat, rows in the order of the suites.
         labels: for each row the method as its suite writes it.
-        baseline: what the coin mixes with a constant.
+        baseline: what the coin mixes with a constant; None if there is to be no coin.
         registry: completes the methods that published rows, claims and figures name.
     """
 
@@ -41,21 +41,33 @@ class Grid:
     suites: tuple[Suite, ...]
     cells: Mapping[Key, tuple[Cell, ...]]
     labels: Mapping[Key, str]
-    baseline: Choice
+    baseline: Optional[Choice]
     registry: Registry
 
     @property
     def datasets(self) -> list[str]:
         """Return the datasets, in the order of the suites."""
-        return list(dict.fromkeys(dataset for dataset, _ in self.cells))
+        return list(dict.fromkeys(dataset for dataset, _, _ in self.cells))
 
-    def find(self, dataset: str, method: Choice) -> Optional[Key]:
-        """Return the row of a method that gives some of its parameters, the suite the others; None if there is none."""
+    def matches(self, dataset: str, method: Choice, scenario: Optional[Choice] = None) -> list[Key]:
+        """Return the rows of a method that gives some of its parameters, the suite the others.
+
+        Args:
+            dataset: as planned.
+            method: the method.
+            scenario: the scenario with some of its parameters; None for any.
+        """
         for suite in self.suites:
-            key = _key(self.registry, suite, dataset, method)
-            if key in self.cells:
-                return key
-        return None
+            start = _key(self.registry, suite, dataset, method)
+            found = [key for key in self.cells if key[:2] == start and _fits(scenario, self.cells[key][0].scenario)]
+            if found:
+                return found
+        return []
+
+    def find(self, dataset: str, method: Choice, scenario: Optional[Choice] = None) -> Optional[Key]:
+        """Return the one row that matches; None if there is none, or if there are several."""
+        found = self.matches(dataset, method, scenario)
+        return found[0] if len(found) == 1 else None
 
     def row(self, dataset: str, method: Choice) -> Key:
         """Return the row of a method that was checked to be there."""
@@ -63,9 +75,22 @@ class Grid:
         assert key is not None  # noqa: S101 - planning has made sure of it
         return key
 
+    def label(self, key: Key) -> str:
+        """Return the method as its suite writes it, and the scenario if there are several."""
+        alone = len({scenario for _, _, scenario in self.cells}) == 1
+        return self.labels[key] if alone else f"{self.labels[key]}, {self.cells[key][0].scenario}"
 
-def _key(registry: Registry, suite: Suite, dataset: str, method: Choice) -> Optional[Key]:
-    """Return the row that a method stands for in a suite; None if the method is not installed."""
+
+def _fits(wanted: Optional[Choice], scenario: Choice) -> bool:
+    """Return whether a scenario has the name and the parameters that are wanted."""
+    if wanted is None:
+        return True
+    given = wanted.params.items()
+    return wanted.name == scenario.name and all(plain(scenario.params[name]) == plain(value) for name, value in given)
+
+
+def _key(registry: Registry, suite: Suite, dataset: str, method: Choice) -> Optional[tuple[str, str]]:
+    """Return dataset and method of the rows that it stands for in a suite; None if the method is not installed."""
     if not has_method(registry, method.name):
         return None
     (name,) = parse_choices(dataset)
@@ -182,27 +207,34 @@ class _Planner:
         """Return the planned cells of a table, checked against its published rows."""
         part = self.rerun.parts[name]
         cells: dict[Key, list[Cell]] = {}
-        labels: dict[Optional[Key], str] = {}
+        labels: dict[Optional[tuple[str, str]], str] = {}
         suites = tuple(self._suite(file, protocol, self.published.runs * (times or part.times)) for file in part.suites)
         for suite in suites:
             for cell in self._planned(suite):
-                cells.setdefault((str(cell.dataset), _identity(cell.method)), []).append(cell)
-            for dataset in dict.fromkeys(dataset for dataset, _ in cells):
+                cells.setdefault((str(cell.dataset), _identity(cell.method), _identity(cell.scenario)), []).append(cell)
+            for dataset in dict.fromkeys(dataset for dataset, _, _ in cells):
                 for choice in _methods(suite):
                     labels.setdefault(_key(self.registry, suite, dataset, choice), str(choice))
-        for (dataset, _), row in cells.items():
+        for (dataset, _, _), row in cells.items():
             if len({cell.repeat for cell in row}) < len(row):
                 raise PaperError(
                     f"{self._where(part.suites)}: {row[0].method.name} on {dataset} is planned in several variants "
-                    "(group, scale or scenario); a table needs one"
+                    "(group or scale); a table needs one"
                 )
-        known = {key: labels.get(key, row[0].method.name) for key, row in cells.items()}
+        known = {key: labels.get(key[:2], row[0].method.name) for key, row in cells.items()}
         rows = {key: tuple(row) for key, row in cells.items()}
         table, baseline = self.published.tables[name], self.rerun.baseline
         grid = Grid(table, protocol, suites, rows, known, baseline, self.registry)
         seen: dict[Key, str] = {}
         for line in table.rows:
-            key = grid.find(str(line.dataset), line.method)
+            found = grid.matches(str(line.dataset), line.method, line.scenario)
+            if len(found) > 1:
+                scenarios = ", ".join(dict.fromkeys(str(cells[key][0].scenario) for key in found))
+                raise PaperError(
+                    f"{line.where}: {len(found)} rows are planned for it; give its scenario the parameters that tell "
+                    f"it from the others ({scenarios})"
+                )
+            key = found[0] if found else None
             if key is None and has_method(self.registry, line.method.name):
                 raise PaperError(
                     f"{line.where}: nothing is planned for it under protocol {protocol.name!r}; "
@@ -210,8 +242,8 @@ class _Planner:
                 )
             if key is not None and seen.setdefault(key, line.where) != line.where:
                 raise PaperError(f"{line.where}: the same row as {seen[key]}; remove one, or give other parameters")
-        for dataset in grid.datasets:
-            for needed in (CONSTANT, baseline):
+        for dataset in grid.datasets if baseline else ():
+            for needed in filter(None, (CONSTANT, baseline)):
                 if grid.find(dataset, needed) is None:
                     raise PaperError(
                         f"{self._where(part.suites)}: no row for {needed} on {dataset}; add it to the methods, "
@@ -223,8 +255,9 @@ class _Planner:
         """Refuse a claim or a figure that names a method which none of its tables has."""
         for claim in self.published.claims:
             mine = [grid for grid in grids if grid.table.name == claim.table]
-            for method in (method for pair in claim.pairs for method in (pair.method, pair.against)):
-                self._check_row(mine, method, claim.where)
+            for pair in claim.pairs:
+                self._check_row(mine, pair.method, claim.where, pair.scenario)
+                self._check_row(mine, pair.against, claim.where, pair.against_scenario)
         for figure in figures:
             mine = [grid for grid in grids if grid.table.name in figure.tables]
             curve = [figure.curve] if figure.curve else []
@@ -233,13 +266,14 @@ class _Planner:
             if figure.gap:
                 named(partial(self.registry.metric, figure.gap), figure.where)
 
-    def _check_row(self, grids: Sequence[Grid], method: Choice, where: str) -> None:
+    def _check_row(self, grids: Sequence[Grid], method: Choice, where: str, scenario: Optional[Choice] = None) -> None:
         if method.name in self.published.optional_methods and not has_method(self.registry, method.name):
             return
         named(lambda: self.registry.complete("methods", method), where)
-        if grids and not any(grid.find(dataset, method) for grid in grids for dataset in grid.datasets):
+        if grids and not any(grid.find(dataset, method, scenario) for grid in grids for dataset in grid.datasets):
             tables = ", ".join(dict.fromkeys(grid.table.name for grid in grids))
-            raise PaperError(f"{where}: no row of {tables} is {method}; compare what its suite runs")
+            wanted = f"{method} under {scenario}" if scenario else method
+            raise PaperError(f"{where}: no row of {tables} is {wanted}, or several are; compare what its suite runs")
 
     def explained(self, figure: Figure, protocol: Protocol) -> Iterator[tuple[Cell, ...]]:
         """Yield for each series the cells that an explanation fits again, with the group among the features."""

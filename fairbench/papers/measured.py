@@ -10,11 +10,12 @@ from typing import Optional
 from fairbench.cells import DONE, Record
 from fairbench.lines import AboveCoin, above_coin, best_constant, published_above_coin
 from fairbench.papers.grids import CONSTANT, Grid, Key
-from fairbench.papers.published import DIAGNOSTIC, METRIC, Column, Number, Row
+from fairbench.papers.published import DIAGNOSTIC, METRIC, VALUE, Column, Number, Row
 from fairbench.preparation import TEST_TO_TRAIN
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
 ACCURACY, SELECTED = Column("accuracy"), Column("selection_rate")
+Place = tuple[str, str, Optional[int]]  # metric, group, step
 NEARLY_ALL = 0.95  # a selection rate beyond it, or below one minus it, decides nearly alike for everybody
 WITHIN, HIGHER, LOWER = "within", "higher", "lower"
 ROUNDING = 1e-9  # of the difference of two decimal fractions in binary
@@ -76,7 +77,7 @@ class MeasuredRow:
         contender: whether it is a row of the paper other than its baseline.
         planned: how many repeats were planned.
         comparisons: one for each of the table's columns.
-        coins: one for each kind of gap.
+        coins: one for each kind of gap; empty where nothing is held against a coin.
         selected: the selection rate.
         alike: in how many repeats (nearly) everybody is decided alike.
         reason: why there is nothing, if so.
@@ -118,10 +119,10 @@ class Measurements:
     def __init__(self, records: Sequence[Record]) -> None:
         """Take the records of a run directory."""
         self.records = {record.cell.key: record for record in records}
-        self._values: dict[str, Mapping[tuple[str, str], float]] = {}
+        self._values: dict[str, Mapping[Place, float]] = {}
 
-    def values(self, key: str) -> Mapping[tuple[str, str], float]:
-        """Return a cell's defined values at its last step and chosen operating point, by (metric, group)."""
+    def values(self, key: str) -> Mapping[Place, float]:
+        """Return a cell's defined values at its chosen operating point, by metric, group and step (None: the last)."""
         if key not in self._values:
             record = self.records.get(key)
             self._values[key] = {} if record is None or record.status != DONE else _chosen(record, record.chosen)
@@ -129,8 +130,8 @@ class Measurements:
 
     def value(self, key: str, column: Column) -> Optional[float]:
         """Return what a column measures of a cell; None where that is undefined, not recorded or not run."""
-        if column.kind == METRIC:
-            return self.values(key).get((column.metric, column.group))
+        if column.kind in (METRIC, VALUE):
+            return self.values(key).get(_place(column))
         record = self.records.get(key)
         curve = () if record is None or record.status != DONE else record.diagnostics.get(column.metric, ())
         if record is None or not curve:
@@ -153,7 +154,7 @@ class Measurements:
             record = self.records.get(cell.key)
             if record is not None and record.status == DONE:
                 for point in dict.fromkeys(value.point for value in record.values):
-                    value = _chosen(record, point).get((column.metric, column.group))
+                    value = _chosen(record, point).get(_place(column))
                     if value is not None:
                         found.setdefault(point, []).append(value)
         return {point: Estimate.of(found[point]) for point in sorted(found)}
@@ -176,12 +177,17 @@ def brief(record: Record) -> str:
     return (record.reason.strip().splitlines() or ["no reason was kept"])[-1]
 
 
-def _chosen(record: Record, point: str) -> dict[tuple[str, str], float]:
+def _place(column: Column) -> Place:
+    return column.metric, column.group, column.step
+
+
+def _chosen(record: Record, point: str) -> dict[Place, float]:
     last = max((value.step for value in record.values), default=0)
     return {
-        (value.metric, value.group): value.value
+        (value.metric, value.group, step): value.value
         for value in record.values
-        if value.step == last and value.point == point and value.value is not None
+        if value.point == point and value.value is not None
+        for step in ((value.step, None) if value.step == last else (value.step,))
     }
 
 
@@ -200,6 +206,7 @@ def constants(measurements: Measurements, grid: Grid, dataset: str) -> dict[int,
 
 def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column) -> Optional[AboveCoin]:
     """Return how far a row lies above the coin of the baseline, over the repeats that both and the constant have."""
+    assert grid.baseline is not None  # noqa: S101 - asked only where there is a coin
     baseline = grid.row(row[0], grid.baseline)
     parts = [
         measurements.series(grid, row, ACCURACY),
@@ -246,11 +253,11 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str, runs: in
     lines = {
         key: line
         for line in grid.table.rows
-        if str(line.dataset) == dataset and (key := grid.find(dataset, line.method)) is not None
+        if str(line.dataset) == dataset and (key := grid.find(dataset, line.method, line.scenario)) is not None
     }
     own = [key for key in grid.cells if key[0] == dataset]
-    baseline = grid.row(dataset, grid.baseline)
-    constant = constants(measurements, grid, dataset)
+    baseline = grid.row(dataset, grid.baseline) if grid.baseline else None
+    constant = constants(measurements, grid, dataset) if baseline else {}
     level = statistics.fmean(constant.values()) if constant else None
     rows = []
     for key in [*(key for key in own if key not in lines), *lines]:
@@ -258,10 +265,10 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str, runs: in
         coins = tuple(
             Coin(
                 gap,
-                _published_coin(line, lines.get(baseline), grid.table.columns, gap, level, runs),
+                _published_coin(line, lines.get(baseline) if baseline else None, grid.table.columns, gap, level, runs),
                 row_above_coin(measurements, grid, key, gap),
             )
-            for gap in GAPS
+            for gap in (GAPS if baseline else ())
         )
         selected = measurements.series(grid, key, SELECTED)
         comparisons = tuple(
@@ -270,7 +277,7 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str, runs: in
         )
         rows.append(
             MeasuredRow(
-                line.label if line else grid.labels[key],
+                line.label if line else grid.label(key),
                 line is not None and key != baseline,
                 len(grid.cells[key]),
                 comparisons,

@@ -91,14 +91,16 @@ class Outcome:
             for dataset, protocols in outcome.rows.items():
                 for protocol, rows in protocols.items():
                     for row in rows:
-                        yield from _lines(outcome.table.name, dataset, protocol, row)
+                        yield from _lines(
+                            self.reproduction.published.called, outcome.table.name, dataset, protocol, row
+                        )
 
 
 def _names(names: Iterator[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _lines(table: str, dataset: str, protocol: str, row: MeasuredRow) -> Iterator[dict[str, Any]]:
+def _lines(origin: str, table: str, dataset: str, protocol: str, row: MeasuredRow) -> Iterator[dict[str, Any]]:
     coins: dict[str, Optional[float]] = {}
     for coin in row.coins:
         for who, value in (("published", coin.published), ("measured", coin.measured)):
@@ -112,6 +114,8 @@ def _lines(table: str, dataset: str, protocol: str, row: MeasuredRow) -> Iterato
             "row": row.label,
             "metric": comparison.column.quantity,
             "group": comparison.column.group,
+            "step": comparison.column.step,
+            "origin": origin,
             "published": said.mean if said else None,
             "published_spread": said.spread if said else None,
             "uncertain": bool(said and said.uncertain),

@@ -5,12 +5,14 @@
     runs = 5                                # independent runs behind each number
     notes = ["a sentence that must stand beside the tables"]
     optional_methods = ["fair_maml"]        # left out, with the reason, where they are not installed
+    recomputed = "from what"                # only where the numbers are not the paper's: they are then never called so
 
     [columns]                               # short name -> metric, for a group if need be; rates and gaps are fractions
     accuracy = "accuracy"
     theirs = { metric = "accuracy", group = "female", heading = "accuracy of women" }
     loss = { diagnostic = "training_bce" }  # the last value of a curve that the method records while training
     time = { seconds_per = "training_bce", heading = "seconds per epoch" }  # the cell's, by the length of a curve
+    share = { value = "population_kl", heading = "KL of samples" }  # what the scenario measures itself
 
     [tables.table1]
     title = "what it shows"
@@ -20,14 +22,18 @@
       { dataset = "adult", method = "mlp", label = "baseline", accuracy = 0.82, theirs = "not reported" },
       { dataset = "adult", method = "faalgrad[inner_steps=10]", accuracy = [0.52, 0.07], theirs = 0.6,
         uncertain = ["theirs"] },
-    ]
+    ]                                       # of several scenarios: scenario = "seq_class[reparation=none]"
+
+    [tables.table2]
+    steps = [0, 10]                         # each number stands for these steps (generations): accuracy = [0.9, 0.8]
 
     [claims.fairer]
     text = "FaAlGrad lowers the difference."
     table = "table1"
     metrics = ["demographic_parity_difference"]
     expected = "lower"
-    compare = [{ method = "faalgrad[inner_steps=1|10]", against = "mlp" }]
+    compare = [{ method = "faalgrad[inner_steps=1|10]", against = "mlp" }]   # scenario, against_scenario: as in rows
+    step = 10                               # else the last one
 
     [claims.cheaper]
     text = "FaAlGrad's loss is lower wherever it is as fair."
@@ -52,7 +58,7 @@ from fairbench.registry import Registry
 
 FILE = "published.toml"
 LOWER, HIGHER = "lower", "higher"
-METRIC, DIAGNOSTIC, SECONDS_PER = "metric", "diagnostic", "seconds_per"
+KINDS = METRIC, VALUE, DIAGNOSTIC, SECONDS_PER = "metric", "value", "diagnostic", "seconds_per"
 
 
 @dataclass(frozen=True)
@@ -60,17 +66,19 @@ class Column:
     """What is measured; two columns are equal if they measure the same.
 
     Args:
-        metric: name of the metric, or of the curve.
+        metric: name of the metric, of the curve, or of the scenario's value.
         group: of a metric, the group within which it is taken; empty for all rows.
         heading: for tables.
-        kind: ``metric``; ``diagnostic``, the last value of a curve recorded while training; or ``seconds_per``, the
-            cell's seconds by the number of the curve's values.
+        kind: ``metric``; ``value``, a number that the scenario measures itself; ``diagnostic``, the last value of a
+            curve recorded while training; or ``seconds_per``, the cell's seconds by the number of the curve's values.
+        step: of metrics and values, the scenario's step (a generation); None for its last.
     """
 
     metric: str
     group: str = ""
     heading: str = field(default="", compare=False)
     kind: str = METRIC
+    step: Optional[int] = None
 
     @property
     def quantity(self) -> str:
@@ -92,13 +100,17 @@ class Number:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a published table; ``numbers`` go with the table's columns."""
+    """A line of a published table; ``numbers`` go with the table's columns.
+
+    ``scenario`` gives as many parameters as tell it from the others that the table's suites run; None if there is one.
+    """
 
     dataset: Choice
     method: Choice
     label: str
     numbers: tuple[Number, ...]
     where: str
+    scenario: Optional[Choice] = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,8 @@ class Pair:
     method: Choice
     against: Choice
     datasets: tuple[str, ...] = ()
+    scenario: Optional[Choice] = None
+    against_scenario: Optional[Choice] = None
 
 
 @dataclass(frozen=True)
@@ -141,13 +155,19 @@ class Claim:
 
 @dataclass(frozen=True)
 class Published:
-    """All that a paper reports."""
+    """All that a paper reports; ``recomputed`` says where numbers are from that the paper itself does not print."""
 
     runs: int
     tables: Mapping[str, Table]
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
     optional_methods: tuple[str, ...]
+    recomputed: str = ""
+
+    @property
+    def called(self) -> str:
+        """Return what its numbers are called: ``published`` or ``recomputed``."""
+        return "recomputed" if self.recomputed else "published"
 
 
 def read_published(paper: Paper, registry: Optional[Registry] = None) -> Published:
@@ -157,7 +177,7 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
         PaperError: a key, a value or a name is wrong; the message says where.
     """
     top = read_toml(paper.directory / FILE, f"paper {paper.name}, {FILE}")
-    top.only(["runs", "notes", "optional_methods", "columns", "tables", "claims"])
+    top.only(["runs", "notes", "optional_methods", "recomputed", "columns", "tables", "claims"])
     runs = top.get("runs", int)
     if runs < 1:
         raise PaperError(f"{top.where}: runs is {runs}; at least 1 is needed")
@@ -169,7 +189,7 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
     read_claim = partial(_claim, tables=tables, columns=columns, names=names, tests=list(paper.tests))
     claims = tuple(read_claim(name, node) for name, node in top.children("claims").items())
-    return Published(runs, tables, claims, top.texts("notes", []), optional)
+    return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""))
 
 
 @dataclass(frozen=True)
@@ -188,6 +208,15 @@ class _Names:
     def dataset(self, node: Node, choice: Choice) -> Choice:
         registry = self.registry
         return choice if registry is None else named(lambda: registry.shorten("datasets", choice), node.where)
+
+    def scenario(self, node: Node, key: str = "scenario") -> Optional[Choice]:
+        """Return the scenario that a row names, with the parameters that it gives; None if it names none."""
+        if key not in node.table:
+            return None
+        choice, registry = node.choice(key), self.registry
+        if registry is not None:
+            named(lambda: registry.complete("scenarios", choice), node.where)
+        return choice
 
     def column(self, node: Node, column: Column) -> Column:
         registry = self.registry
@@ -220,12 +249,12 @@ def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
     names = _Names(registry, ())
     for name, value in node.table.items():
         given = Node({"metric": value} if isinstance(value, str) else node.get(name, dict), f"{node.where}.{name}")
-        given.only([METRIC, DIAGNOSTIC, SECONDS_PER, "group", "heading"])
-        kinds = [kind for kind in (METRIC, DIAGNOSTIC, SECONDS_PER) if kind in given.table]
+        given.only([*KINDS, "group", "heading"])
+        kinds = [kind for kind in KINDS if kind in given.table]
         if len(kinds) != 1:
             raise PaperError(
                 f"{given.where} gives {' and '.join(kinds) or 'nothing to measure'}; "
-                f"give one of {METRIC}, {DIAGNOSTIC} and {SECONDS_PER}"
+                f"give one of {', '.join(KINDS[:-1])} and {KINDS[-1]}"
             )
         if "group" in given.table and kinds != [METRIC]:
             raise PaperError(f"{given.where}: a {kinds[0]} is not measured by group; leave group out")
@@ -235,7 +264,7 @@ def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
 
 
 def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) -> Table:
-    node.only(["title", "columns", "otherwise", "rows", "notes"])
+    node.only(["title", "columns", "steps", "otherwise", "rows", "notes"])
     chosen = node.texts("columns")
     for column in chosen:
         if column not in columns:
@@ -243,35 +272,62 @@ def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) 
             raise PaperError(
                 f"{node.where}: no column is named {column!r}{did_you_mean(column, columns)} ([columns] has: {known})"
             )
+    steps = node.get("steps", list, [])
+    for step in steps:
+        if not isinstance(step, int) or step < 0:
+            raise PaperError(f"{node.where}: steps holds {step!r}; a step is a whole number, the first one is 0")
+    if steps and any(columns[column].kind not in (METRIC, VALUE) for column in chosen):
+        raise PaperError(f"{node.where}: a curve has no steps; remove steps, or its columns")
     otherwise, given = node.get("otherwise", str, ""), {column: columns[column] for column in chosen}
-    rows = tuple(_row(row, given, otherwise, names) for row in node.rows("rows"))
+    rows = tuple(_row(row, given, steps, otherwise, names) for row in node.rows("rows"))
     if not rows:
         raise PaperError(f"{node.where} has no rows; add e.g. {{dataset = 'adult', method = 'mlp', ...}}")
     title, notes = node.get("title", str), node.texts("notes", [])
-    return Table(name, title, tuple(columns[column] for column in chosen), rows, notes)
+    measured = tuple(at for column in chosen for at in _at_steps(columns[column], steps))
+    return Table(name, title, measured, rows, notes)
 
 
-def _row(node: Node, columns: Mapping[str, Column], otherwise: str, names: _Names) -> Row:
-    described = " ".join(str(node.table[key]) for key in ("dataset", "method") if key in node.table)
+def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
+    """Return the column at each of the steps, or at the last one if none is named."""
+    return [replace(column, step=step, heading=f"{column.heading}, step {step}") for step in steps] or [column]
+
+
+def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: _Names) -> Row:
+    described = " ".join(str(node.table[key]) for key in ("dataset", "method", "scenario") if key in node.table)
     node = Node(node.table, f"{node.where} ({described})")
-    node.only(["dataset", "method", "label", "uncertain", *columns])
+    node.only(["dataset", "method", "scenario", "label", "uncertain", *columns])
     uncertain = node.texts("uncertain", [])
     for column in uncertain:
         if column not in columns:
             raise PaperError(f"{node.where}: uncertain names {column!r}, which is not among {', '.join(columns)}")
     dataset, method = names.dataset(node, node.choice("dataset")), names.method(node, node.choice("method"))
     if otherwise:
-        node = Node({**dict.fromkeys(columns, otherwise), **node.table}, node.where)
-    numbers = tuple(_number(node, name, column, name in uncertain, names) for name, column in columns.items())
-    return Row(dataset, method, node.get("label", str, str(method)), numbers, node.where)
+        missing = [otherwise] * len(steps) if steps else otherwise
+        node = Node({**dict.fromkeys(columns, missing), **node.table}, node.where)
+    numbers = tuple(
+        _number(node, name, value, column, name in uncertain, names)
+        for name, column in columns.items()
+        for value in _values(node, name, steps)
+    )
+    label, scenario = node.get("label", str, str(method)), names.scenario(node)
+    return Row(dataset, method, label, numbers, node.where, scenario)
 
 
-def _number(node: Node, name: str, column: Column, uncertain: bool, names: _Names) -> Number:
+def _values(node: Node, name: str, steps: Sequence[int]) -> list[Any]:
+    """Return what a row gives for a column: an entry, or with steps one for each of them."""
     if name not in node.table:
         raise PaperError(
             f"{node.where}: column {name!r} is missing; give a number, [mean, spread], or a text such as 'not reported'"
         )
-    value: Any = node.table[name]
+    value = node.table[name]
+    if not steps:
+        return [value]
+    if not isinstance(value, list) or len(value) != len(steps):
+        raise PaperError(f"{node.where}: {name} is {value!r}; give a list with an entry for each of the steps {steps}")
+    return value
+
+
+def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, names: _Names) -> Number:
     if isinstance(value, str):
         return Number(uncertain=uncertain, reason=value)
     parts = value if isinstance(value, list) else [value]
@@ -306,20 +362,22 @@ def _claim(
                 f"{node.where}: no test is named {test!r}{did_you_mean(test, tests)} (Paper.tests: {known})"
             )
         return Claim(name, text, source, table, (), "", (), node.where, test)
-    node.only(["text", "source", "table", "metrics", "expected", "compare"])
+    node.only(["text", "source", "table", "metrics", "step", "expected", "compare"])
     expected = node.get("expected", str)
     if expected not in (LOWER, HIGHER):
         raise PaperError(f"{node.where}: expected is {expected!r}; it must be {LOWER!r} or {HIGHER!r}")
-    known_columns = {column: column for column in columns.values()}  # equal ones have the paper's heading
-    asked = [Column(metric) for metric in node.texts("metrics")]
-    compared = tuple(known_columns.get(column) or names.column(node, column) for column in asked)
+    equal = {column: column for column in columns.values()}  # equal ones have the paper's heading
+    steps = [node.get("step", int)] if "step" in node.table else []
+    asked = [(short, Column(short)) for short in node.texts("metrics")]
+    meant = [columns.get(short) or equal.get(column) or names.column(node, column) for short, column in asked]
+    compared = tuple(at for column in meant for at in _at_steps(column, steps))
     pairs = tuple(pair for row in node.rows("compare") for pair in _pairs(row, names))
     return Claim(name, text, source, table, compared, expected, pairs, node.where)
 
 
 def _pairs(node: Node, names: _Names) -> list[Pair]:
     """Return every method with its counterpart: one for all, or as many in the same order."""
-    node.only(["method", "against", "datasets"])
+    node.only(["method", "against", "datasets", "scenario", "against_scenario"])
     methods = [names.method(node, choice) for choice in node.choices("method")]
     against = [names.method(node, choice) for choice in node.choices("against")]
     if len(against) == 1:
@@ -332,4 +390,5 @@ def _pairs(node: Node, names: _Names) -> list[Pair]:
     datasets = tuple(
         str(names.dataset(node, choice)) for choice in (node.choices("datasets") if "datasets" in node.table else ())
     )
-    return [Pair(method, other, datasets) for method, other in zip(methods, against)]
+    scenarios = names.scenario(node), names.scenario(node, "against_scenario")
+    return [Pair(method, other, datasets, *scenarios) for method, other in zip(methods, against)]

@@ -3,6 +3,7 @@
 ``rerun.toml`` may be left out: then every table has a suite of its name (``table1.toml``), run as it is. ::
 
     baseline = "mlp"                        # the coin mixes it with a constant
+    coin = true                             # false: rows are not held against it, and suites need neither of the two
 
     [protocols.paper]                       # each changes every suite in the same way
     title = "features as they are"
@@ -91,9 +92,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Rerun:
-    """How a paper is run again."""
+    """How a paper is run again; without a baseline nothing is held against a coin."""
 
-    baseline: Choice
+    baseline: Optional[Choice]
     protocols: tuple[Protocol, ...]
     parts: Mapping[str, Part]
     figures: Mapping[str, Figure]
@@ -107,7 +108,7 @@ def read_rerun(paper: Paper, published: Published) -> Rerun:
     """
     where = f"paper {paper.name}, {FILE}"
     top = read_toml(paper.directory / FILE, where) if (paper.directory / FILE).exists() else Node({}, where)
-    top.only(["baseline", "protocols", "tables", "figures"])
+    top.only(["baseline", "coin", "protocols", "tables", "figures"])
     protocols = tuple(_protocol(name, node) for name, node in top.children("protocols").items())
     given = top.children("tables")
     for name, node in given.items():
@@ -119,7 +120,11 @@ def read_rerun(paper: Paper, published: Published) -> Rerun:
             raise PaperError(f"{where}: {name!r} names a table and a figure; rename one")
     alone = (Protocol("suite", "as the suite says"),)
     baseline = top.choice("baseline") if "baseline" in top.table else Choice("mlp")
-    return Rerun(baseline, protocols or alone, parts, figures)
+    coin = top.get("coin", bool, True)
+    for figure in figures.values():
+        if figure.kind == TRADE_OFF and not coin:
+            raise PaperError(f"{figure.where}: a {TRADE_OFF} shows the coin; remove coin = false, or the figure")
+    return Rerun(baseline if coin else None, protocols or alone, parts, figures)
 
 
 def _known_table(name: str, node: Node, published: Published) -> None:

@@ -71,14 +71,21 @@ def verdicts(outcome: Outcome) -> Summary:
 def coins(outcome: Outcome) -> Summary:
     """Return how many of the paper's rows lie above the coin, as published (where it gives spreads) and as measured."""
     rows = []
-    for table in outcome.tables:
+    for table in outcome.tables if outcome.reproduction.rerun.baseline else ():
         for place, gap in enumerate(GAPS):
             for number, grid in enumerate(table.grids):
                 sections = (section[grid.protocol.name] for section in table.rows.values())
                 here = [row.coins[place] for section in sections for row in section if row.contender]
                 said = [coin.published for coin in here if coin.published and coin.published.low is not None]
                 if number == 0 and said:  # the published coins differ between protocols by our constant only
-                    rows.append([table.table.name, gap.heading, "published", *_sides([coin.reading for coin in said])])
+                    rows.append(
+                        [
+                            table.table.name,
+                            gap.heading,
+                            outcome.reproduction.published.called,
+                            *_sides([coin.reading for coin in said]),
+                        ]
+                    )
                 measured = [coin.measured.reading for coin in here if coin.measured]
                 rows.append([table.table.name, gap.heading, grid.protocol.name, *_sides(measured)])
     return ["table", "difference", "rows", ABOVE, BELOW, OPEN], rows

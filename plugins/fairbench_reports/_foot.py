@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import Callable
 
 from fairbench.api import Results
-from fairbench_reports._table import CONSTANT, UNDEFINED, Cell, Record, Section, clean, planned_repeats
+from fairbench_reports._table import (
+    CONSTANT,
+    UNDEFINED,
+    Cell,
+    Record,
+    Section,
+    clean,
+    planned_repeats,
+    shared_parameters,
+)
 
 NAMES_SHOWN = 6
 
@@ -19,7 +28,8 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
         shown: the tables.
         best: how this report marks the best of a column, e.g. ``bold``; empty if it does not.
     """
-    return [*_reading(results, shown, best), *missing(results), *_notes(results), *_produced(results)]
+    reading = [*_reading(results, shown, best), *shared_parameters(results)]
+    return [*reading, *missing(results), *_notes(results), *_produced(results)]
 
 
 def missing(results: Results) -> list[str]:

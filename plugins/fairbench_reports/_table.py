@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
-from fairbench.api import Cell, Record, Results, Value
+from fairbench.api import Cell, Choice, Record, Results, Value
 
 DECIMALS = 3
 UNDEFINED, CONSTANT = "†", "‡"
@@ -85,9 +85,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """What may be compared: the methods on one dataset and attribute, under one scenario and preparation."""
+    """What may be compared: the methods on one dataset and attribute, under one scenario and preparation.
+
+    ``scenario`` shows those of its parameters that tell it from the run's others of that name, if there are any.
+    """
 
     cell: Cell
+    scenario: str
     last_steps: tuple[int, ...]
     columns: tuple[Column, ...]
     group_columns: tuple[Column, ...]
@@ -103,7 +107,7 @@ class Section:
         """Return the scenario and the preparation in words."""
         preparation = self.cell.preparation
         among = "among" if preparation.sensitive_as_feature else "not among"
-        parts = [f"scenario {self.cell.scenario}", FEATURES.get(preparation.scale, preparation.scale)]
+        parts = [f"scenario {self.scenario}", FEATURES.get(preparation.scale, preparation.scale)]
         parts.append(f"sensitive attribute {among} the features")
         if preparation.stratify:
             parts.append("split stratified by label and group")
@@ -143,7 +147,27 @@ def number(value: float | None, decimals: int = DECIMALS) -> str:
 def sections(results: Results) -> list[Section]:
     """Return a section for each (dataset, attribute, scenario, preparation), in the order of the plan."""
     repeats = planned_repeats(results)
-    return [_section(records, results, repeats) for records in _grouped(results.records, _section_key)]
+    telling = {name: names for name, (names, _) in _scenario_parameters(results).items()}
+    return [_section(records, results, telling, repeats) for records in _grouped(results.records, _section_key)]
+
+
+def shared_parameters(results: Results) -> list[str]:
+    """Return a sentence for each scenario with parameters that all its sections share, which their titles leave out."""
+    return [
+        clean(f"every {name} here: {shared}") for name, (_, shared) in _scenario_parameters(results).items() if shared
+    ]
+
+
+def _scenario_parameters(results: Results) -> dict[str, tuple[set[str], str]]:
+    """Return for each scenario the parameters that titles show, all of an only variant, and a text with the others."""
+    variants = {str(record.cell.scenario): record.cell.scenario for record in results.records}
+    telling = _telling_parameters(variants.values())
+    found = {}
+    for choice in variants.values():
+        shown = telling[choice.name] or {*choice.params}
+        others = {*choice.params} - shown
+        found[choice.name] = (shown, _only(choice, others) if others else "")
+    return found
 
 
 def planned_repeats(results: Results) -> int:
@@ -189,21 +213,28 @@ def _method_key(cell: Cell) -> Hashable:
     return cell.method.name, _plain(cell.method.params)
 
 
-def _section(records: Sequence[Record], results: Results, repeats: int) -> Section:
+def _only(choice: Choice, names: set[str]) -> str:
+    """Return the choice with these of its parameters."""
+    return str(replace(choice, params={name: value for name, value in choice.params.items() if name in names}))
+
+
+def _section(records: Sequence[Record], results: Results, tell: Mapping[str, set[str]], repeats: int) -> Section:
     overall = {value.metric for record in records for value in record.values if not value.group}
     by_group = {value.metric for record in records for value in record.values if value.group}
     columns = [column for column in _columns(overall, results) if column.better != "neither"]
     group_columns = _columns(by_group, results)
     groups = list(dict.fromkeys(value.group for record in records for value in record.values if value.group))
     methods = list(_grouped(records, _method_key))
-    telling = _telling_parameters([records[0].cell for records in methods])
+    telling = _telling_parameters([records[0].cell.method for records in methods])
     rows = [
         _row(records, columns, group_columns, groups, telling[records[0].cell.method.name], repeats)
         for records in methods
     ]
     steps = sorted({_last_step(record) for record in records if record.values})
     marked = _mark_best(rows, columns)
-    return Section(records[0].cell, tuple(steps), tuple(columns), tuple(group_columns), tuple(marked))
+    scenario = records[0].cell.scenario
+    shown = _only(scenario, tell[scenario.name])
+    return Section(records[0].cell, shown, tuple(steps), tuple(columns), tuple(group_columns), tuple(marked))
 
 
 def _columns(metrics: Iterable[str], results: Results) -> list[Column]:
@@ -211,19 +242,19 @@ def _columns(metrics: Iterable[str], results: Results) -> list[Column]:
     return [Column(name, *map(clean, results.labels.get(name, (name, "unknown")))) for name in ordered]
 
 
-def _telling_parameters(cells: Iterable[Cell]) -> dict[str, set[str]]:
-    """Return for each method's name the parameters in which its variants differ."""
+def _telling_parameters(choices: Iterable[Choice]) -> dict[str, set[str]]:
+    """Return for each name, of methods or of scenarios, the parameters in which its variants differ."""
     variants: dict[str, list[Mapping[str, Any]]] = {}
-    for cell in cells:
-        variants.setdefault(cell.method.name, []).append(cell.method.params)
+    for choice in choices:
+        variants.setdefault(choice.name, []).append(choice.params)
     absent = object()
     return {
-        method: {
+        choice: {
             name
             for name in {name for params in several for name in params}
             if any(params.get(name, absent) != several[0].get(name, absent) for params in several)
         }
-        for method, several in variants.items()
+        for choice, several in variants.items()
     }
 
 
@@ -238,9 +269,8 @@ def _row(
     method = records[0].cell.method
     done = [_chosen_values(record) for record in records if record.status == "done"]
     selected = [values.get(("", "selection_rate")) for values in done]
-    label = replace(method, params={name: value for name, value in method.params.items() if name in telling})
     return Row(
-        label=clean(str(label)),
+        label=clean(_only(method, telling)),
         method=method.name,
         parameters=str(method)[len(method.name) + 1 : -1],  # what str() shows within the brackets
         repeats=str(repeats) if len(done) == repeats else f"{len(done)}/{repeats}",

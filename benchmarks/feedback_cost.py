@@ -1,0 +1,83 @@
+"""How long a full-size feedback suite takes on this machine: single training steps, timed and multiplied.
+
+    python benchmarks/feedback_cost.py mnist      # or share, svhn, celeba
+
+The VAE and the network are trained on random images for a few steps each; what a generation takes is their steps in
+one. What is left out (sampling, labelling, measuring) is small beside them.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from pathlib import Path
+
+import fairbench_papers
+import numpy as np
+import torch
+from fairbench_feedback import _networks
+from fairbench_feedback._conv_vae import PRESETS, ConvVAE
+
+from fairbench.plugins import load_plugins
+from fairbench.suite import plan, read_suite
+
+HERE, PAPER = Path(__file__).parent, Path(fairbench_papers.__file__).parent / "data" / "feedback_loops"
+SUITES = {  # preset of the VAE, rows of the training part, suite
+    "mnist": ("mnist", 50_000, PAPER / "colored_mnist.toml"),
+    "share": ("mnist", 50_000, PAPER / "synthetic_share.toml"),
+    "svhn": ("svhn", 52_327, PAPER / "colored_svhn.toml"),
+    "celeba": ("celeba", 162_770, HERE / "feedback-celeba.toml"),
+}
+STEPS = 3
+
+
+def vae_step(preset: str) -> float:
+    """Return the CPU seconds of one training step of a preset."""
+    made, size = PRESETS[preset], PRESETS[preset].training.batch_size
+    X = np.random.default_rng(0).random((STEPS * size, math.prod(made.image_shape)), dtype=np.float32)
+    seconds = []
+    for rows in (size, size, STEPS * size):  # first touches once for nothing; the difference leaves building out
+        start = time.process_time()
+        ConvVAE(preset=preset, epochs=1).fit(X[:rows], made.image_shape, seed=0)
+        seconds.append(time.process_time() - start)
+    return (seconds[2] - seconds[1]) / (STEPS - 1)
+
+
+def network_step(preset: str, size: int) -> float:
+    """Return the CPU seconds of one training step of the small convolutional network."""
+    shape = PRESETS[preset].image_shape
+    X = np.random.default_rng(0).random((10 * size, math.prod(shape)), dtype=np.float32)
+    y = np.random.default_rng(0).integers(0, 2, len(X))
+    model = _networks.simple_cnn((shape[0], shape[1], shape[2]), 2, seed=0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    start = time.process_time()
+    _networks.train(model, X, y, optimizer, epochs=1, batch_size=size, seed=0)
+    return (time.process_time() - start) / 10
+
+
+def main(name: str) -> None:
+    """Print the cost of a generation, a cell and the suite."""
+    preset, n, path = SUITES[name]
+    suite = read_suite(path)
+    cells = plan(suite, load_plugins()[0])
+    network, loop = cells[0].method.params, cells[0].scenario.params
+    generations = loop["generations"]
+    how = PRESETS[preset].training
+    vae, classifier = vae_step(preset), network_step(preset, network["batch_size"])
+    generator = vae * how.epochs * math.ceil(n / how.batch_size)
+    rows = round(loop["passes"] * n)
+    labels = classifier * network["epochs"] * math.ceil(rows / network["batch_size"])
+    print(f"one step of the VAE {vae:.3f} s, of the network {classifier:.4f} s of one core")
+    print(f"a generation: {generator / 3600:.1f} h for its generator, {labels / 3600:.2f} h for its classifier")
+    total = 0.0
+    for cell in cells:
+        fits = 1 if cell.scenario.name == "seq_class" else generations
+        total += fits * generator + generations * labels
+    longest = generations * (generator + labels)
+    print(f"a cell of {generations} generations: up to {longest / 86400:.1f} days of one core")
+    print(f"{suite.name}, {len(cells)} cells: {total / 86400:.0f} days of one core")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

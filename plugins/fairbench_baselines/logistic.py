@@ -1,0 +1,47 @@
+"""Logistic regression: the plain linear model."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairbench.api import Inputs, NotApplicable, Predictions, Predictor, Samples, hookimpl, parameter
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Fit an L2-penalised logistic regression (scikit-learn) for accuracy alone; nothing is chosen on validation."""
+
+    name = "logistic"
+    C: float = parameter(1.0, "inverse strength of the penalty", source="scikit-learn's default", minimum=1e-12)
+    steps: int = parameter(1000, "largest number of steps of L-BFGS", minimum=1)
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
+        """Return the predictor; the group is not looked at, and nothing is random.
+
+        Raises:
+            NotApplicable: the training part has one label.
+        """
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        if len(np.unique(train.y)) < 2:
+            raise NotApplicable(
+                f"logistic regression needs both labels; all {len(train)} training rows have {train.y[0]}"
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # ``steps`` is a limit that the user has set
+            model = LogisticRegression(C=self.C, max_iter=self.steps).fit(train.X.astype(np.float64), train.y)
+
+        def predict(inputs: Inputs) -> Predictions:
+            return Predictions.from_score(model.predict_proba(inputs.X.astype(np.float64))[:, 1])
+
+        return predict
+
+
+@hookimpl
+def fairbench_methods():
+    """Return the method."""
+    return [Logistic]

@@ -1,0 +1,56 @@
+"""The plain convolutional network for images: what mitigations on images are compared with."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+
+from fairbench.api import Fitted, Inputs, Predictions, Samples, hookimpl, images_only, parameter
+from fairbench.api import seed as derive_seed
+
+from . import _networks
+
+SOURCE = "Wyllie, Shumailov & Papernot (2024), authors' code, ColoredMNIST"
+
+
+@dataclass(frozen=True)
+class CNN:
+    """Train two convolutions and three dense layers for accuracy alone, for a fixed number of epochs.
+
+    Images only, of at least 16 x 16 pixels. Nothing is chosen on validation.
+    """
+
+    name = "cnn"
+    epochs: int = parameter(30, "passes over the rows", source=SOURCE, minimum=1)
+    batch_size: int = parameter(256, "rows in a step", source=SOURCE, minimum=1)
+    lr: float = parameter(0.1, "learning rate of gradient descent", source=SOURCE, minimum=0)
+    momentum: float = parameter(0.0, "momentum of gradient descent", source=SOURCE, minimum=0, maximum=1)
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
+        """Return the predictor; the group is not looked at.
+
+        Raises:
+            NotApplicable: the rows are those of a table, or small images.
+        """
+        shape = images_only(train.schema, "method cnn")
+        model = _networks.simple_cnn(shape, 2, seed=seed)
+        optimizer = torch.optim.SGD(model.parameters(), lr=self.lr, momentum=self.momentum)
+        order = derive_seed("batches", seed)
+        curve = _networks.train(
+            model, train.X, train.y, optimizer, epochs=self.epochs, batch_size=self.batch_size, seed=order
+        )
+        # float64, so that a row's decision does not depend on the rows beside it
+        frozen = copy.deepcopy(model).double().eval().requires_grad_(False)
+
+        def predict(inputs: Inputs) -> Predictions:
+            return Predictions.from_score(_networks.probabilities(frozen, inputs.X, dtype=torch.float64)[:, 1])
+
+        return Fitted({"": predict}, chosen="", diagnostics={"training_loss": curve})
+
+
+@hookimpl
+def fairbench_methods() -> list[type]:
+    """Return the network."""
+    return [CNN]

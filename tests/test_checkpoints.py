@@ -1,0 +1,212 @@
+"""Cells of many steps: what is finished is kept, and a killed run ends with the numbers of an undisturbed one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Record
+from fairbench.checkpoints import Checkpoint
+from fairbench.components import Outcome
+from fairbench.data import Predictions
+from fairbench.errors import NotApplicable
+from fairbench.files import DataSource
+from fairbench.plugins import load_plugins
+from fairbench.registry import Plugin
+from fairbench.run import CellRunner, gather, run_cell, run_cells
+from fairbench.store import FILE_NAME, Measured, Store
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A scenario of four steps that counts; step ``stop`` goes wrong the first time it is reached."""
+
+    name = "counting"
+    stop: int = 9
+    skip: int = 9
+
+    def run(self, split, method, seed):
+        CALLS.append("run")
+        yield from self._steps(split, 0, np.array([1.0]))
+
+    def resume(self, split, method, seed, step, state):
+        CALLS.append(f"resume after {step}")
+        yield from self._steps(split, step + 1, state["product"])
+
+    def _steps(self, split, first, product):
+        for step in range(first, 4):
+            if step == self.skip:
+                raise NotApplicable("no more")
+            if step == self.stop and not CALLS.count("stopped"):
+                CALLS.append("stopped")
+                raise RuntimeError("out of luck")
+            product = product * 1.1
+            score = np.full(len(split.test), product[0] % 1)
+            made = {"a": Predictions.from_score(score), "b": Predictions.from_decision(score, seed=step)}
+            state = None if step == 3 else {"product": product}
+            values = {"product": float(product[0]), "hole": float("nan")}
+            yield Outcome(split.test, made, "a", step, {f"curve {step}": [1.0, float("inf")]}, values, state)
+
+
+CALLS: list[str] = []
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Return a runner with checkpoints and its registry, to which the scenario is added."""
+    CALLS.clear()
+    runner = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
+    registry, _ = load_plugins()
+    if "counting" not in registry.names("scenarios"):
+        registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
+    return runner
+
+
+def cell_of(**params):
+    return Cell(
+        Choice("synthetic", {"rows": 200}),
+        Choice("constant"),
+        "group",
+        0,
+        scenario=Choice("counting", {"stop": 9, "skip": 9, **params}),
+        metrics=("accuracy", "n"),
+    )
+
+
+def measured(result):
+    """Return all that must be the same whether a run was disturbed or not."""
+    made = {
+        key: (truth.key, p.y_pred.tobytes(), p.decision.tobytes(), p.y_score is None or p.y_score.tobytes())
+        for key, (truth, p) in result.predictions.items()
+    }
+    return result.record.values, result.record.diagnostics, result.record.chosen, made
+
+
+def test_a_cell_that_stops_goes_on_after_its_last_finished_step(bench):
+    undisturbed = run_cell(cell_of(), bench.workbench)
+    cell = cell_of(stop=2)
+    checkpoint = bench.checkpoint(cell)
+    first = run_cell(cell, bench.workbench, checkpoint)
+    assert first.record.status == FAILED
+    spent = checkpoint.load(first.record.versions).seconds
+    CALLS.append("again")
+    second = run_cell(cell, bench.workbench, checkpoint)
+    assert CALLS[CALLS.index("again") :] == ["again", "resume after 1"]
+    assert second.record.status == DONE
+    assert measured(second) == measured(undisturbed)
+    assert second.record.seconds > spent > 0  # the time of both sessions
+
+
+def test_a_step_without_a_state_leaves_no_checkpoint_of_its_own(bench):
+    checkpoint = bench.checkpoint(cell_of())
+    run_cell(cell_of(), bench.workbench, checkpoint)
+    with np.load(checkpoint.path) as arrays:
+        assert '"step":2' in str(arrays["about"])  # the last step's state is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"no archive"),
+        lambda path: path.write_bytes(path.read_bytes()[:-200]),
+        lambda path: np.savez(path, about=np.array("{}")),
+    ],
+)
+def test_a_damaged_checkpoint_is_as_good_as_none(bench, damage):
+    cell = cell_of(stop=2)
+    checkpoint = bench.checkpoint(cell)
+    run_cell(cell, bench.workbench, checkpoint)
+    damage(checkpoint.path)
+    assert run_cell(cell, bench.workbench, checkpoint).record.status == DONE
+    assert CALLS == ["run", "stopped", "run"]
+
+
+def test_a_checkpoint_of_other_plugin_versions_is_not_used(bench):
+    cell = cell_of(stop=2)
+    checkpoint = bench.checkpoint(cell)
+    versions = run_cell(cell, bench.workbench, checkpoint).record.versions
+    assert checkpoint.load(versions).step == 1
+    assert checkpoint.load({**versions, "acme-fair": "2.1"}) is None
+    assert Checkpoint(checkpoint.path, cell_of()).load(versions) is None  # nor another cell's
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_warning_and_no_more(bench, tmp_path):
+    (tmp_path / "file").write_text("")
+    checkpoint = Checkpoint(tmp_path / "file" / "cell.npz", cell_of())
+    with pytest.warns(UserWarning, match=r"cell.npz cannot be written .*; a killed run would begin this cell anew"):
+        assert run_cell(cell_of(), bench.workbench, checkpoint).record.status == DONE
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "kept"), [({}, DONE, False), ({"skip": 2}, SKIPPED, False), ({"stop": 2}, FAILED, True)]
+)
+def test_checkpoints_go_with_the_record_unless_the_cell_will_be_tried_again(bench, tmp_path, params, status, kept):
+    cell = cell_of(**params)
+    registry, _ = load_plugins()
+    with Store(tmp_path / "s.sqlite", create=True) as store:
+        serial = registry.build("executors", Choice("serial"))
+        (record,) = run_cells([cell], gather([cell], bench), bench, serial, store)
+    assert record.status == status
+    assert bench.checkpoint(cell).path.exists() == kept
+    assert bench.partial.exists() == kept
+
+
+def test_a_checkpoint_that_outlived_its_cell_is_removed(bench, tmp_path):
+    cell = cell_of()
+    run_cell(cell, bench.workbench, bench.checkpoint(cell))
+    assert bench.checkpoint(cell).path.exists()
+    registry, _ = load_plugins()
+    with Store(tmp_path / "s.sqlite", create=True) as store:
+        store.add(run_cell(cell, bench.workbench))
+        serial = registry.build("executors", Choice("serial"))
+        assert list(run_cells([cell], gather([cell], bench), bench, serial, store)) == []
+    assert not bench.partial.exists()
+
+
+def test_a_scenario_that_cannot_resume_runs_as_ever(bench):
+    cell = replace(cell_of(), scenario=Choice("holdout"))
+    result = run_cell(cell, bench.workbench, bench.checkpoint(cell))
+    assert result.record.status == DONE
+    assert not bench.checkpoint(cell).path.exists()
+    assert isinstance(result.record, Record)
+
+
+LOOP = (
+    "seq_gen_seq_class[generations=6,reparation=classifier,annotator=logistic,"
+    "generator=gaussian_mixture[components=3],population=200]"
+)
+COMMAND = [
+    *("run", "--methods", "mlp[epochs=5]", "--datasets", "gauss_loop[train=600,test=600]", "--scenarios", LOOP),
+    *("--repeats", "1", "--workers", "1", "--out", "r"),
+]
+
+
+def stored(path):
+    """Return the cells of the run, each with its values, curves and predictions."""
+    with Store(path / "r" / FILE_NAME) as store:
+        return [Measured(record, store.predictions(record.cell.key)) for record in store.records()]
+
+
+def test_a_killed_lineage_ends_with_the_numbers_of_an_undisturbed_one(tmp_path):
+    command = [sys.executable, "-m", "fairbench", *COMMAND]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    for _ in range(2400):
+        if list(tmp_path.glob("r/partial/*.npz")):
+            break
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    assert not stored(tmp_path)  # its one cell is not finished
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    (disturbed,) = stored(tmp_path)
+    whole = run_cell(disturbed.record.cell, CellRunner(DataSource(None, offline=True)).workbench)
+    assert sorted(measured(disturbed)[0]) == sorted(measured(whole)[0])  # the store has its own order
+    assert measured(disturbed)[1:] == measured(whole)[1:]
+    assert not (tmp_path / "r/partial").exists()
