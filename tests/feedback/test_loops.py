@@ -62,6 +62,26 @@ def test_loops_with_and_without_reparation_share_annotators_and_the_first_genera
     assert plain[0].values["training_kl"] > repaired[0].values["training_kl"]
 
 
+class Counting:
+    """A logistic regression that writes down how many rows it was given."""
+
+    name = "counting"
+
+    def __init__(self):
+        self.sizes = []
+
+    def fit(self, train, validation, *, seed):
+        self.sizes.append((len(train), len(validation)))
+        return Logistic().fit(train, validation, seed=seed)
+
+
+def test_classifiers_have_as_many_rows_with_reparation_as_without():
+    methods = {what: Counting() for what in ("none", "classifier")}
+    for what, method in methods.items():
+        run(SeqClass(**QUICK, passes=1.5, reparation=what), method)
+    assert methods["none"].sizes == methods["classifier"].sizes == [(300, 60)] * 3
+
+
 @pytest.mark.parametrize(
     "scenario",
     [
