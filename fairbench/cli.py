@@ -76,7 +76,7 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--datasets",
             metavar="LIST",
             shell_complete=complete_choices("datasets"),
-            help="Datasets, e.g. 'compas,adult[missing=category]', or 'all'.",
+            help="Datasets, e.g. 'compas,adult[missing=category]', or 'all' (but large images and users' folders).",
         ),
         click.option(
             "--scenarios",

@@ -108,7 +108,8 @@ class DatasetSpec(Protocol):
     """A frozen dataclass of loader parameters.
 
     ``files`` is empty for a dataset that needs none; ``sensitive_features`` names the columns of the loaded dataset's
-    table of that name, the default group first.
+    table of that name, the default group first. One that takes hours, or a folder that only the user
+    knows, may say ``only_by_name = True``: then ``all`` leaves it out.
     """
 
     name: ClassVar[str]

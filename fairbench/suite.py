@@ -210,8 +210,15 @@ def tune(parameters: Mapping[str, Mapping[str, Mapping[str, Any]]], dataset: str
 def _choices(texts: Sequence[str], kind: str, registry: Registry) -> list[Choice]:
     choices = []
     for choice in (choice for text in texts for choice in parse_choices(text)):
-        choices += [Choice(name) for name in registry.names(kind)] if choice.name == ALL else [choice]
+        choices += _all(kind, registry) if choice.name == ALL else [choice]
     return choices
+
+
+def _all(kind: str, registry: Registry) -> list[Choice]:
+    """Return every component of a kind but those that want to be named (``only_by_name``)."""
+    return [
+        Choice(name) for name in registry.names(kind) if not getattr(registry.get(kind, name), "only_by_name", False)
+    ]
 
 
 def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:

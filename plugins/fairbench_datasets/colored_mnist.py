@@ -52,6 +52,7 @@ class ColoredMNIST:
 
     name = "colored_mnist"
     files = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+    only_by_name = True
     sensitive_features = ("colour",)
     threshold: int = _coloured.threshold_parameter()
     flip: float = _coloured.flip_parameter()

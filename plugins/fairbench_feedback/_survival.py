@@ -76,7 +76,8 @@ def _verdict(line: Line, plain: Line) -> tuple[bool, str]:
     accuracy, accuracy_last = _values(line, "accuracy")
     numbers += f"; accuracy {accuracy:.3f} to {accuracy_last:.3f}{_collapse(line)}"
     if leads[gap][0] < LEAD:
-        return False, f"{line.method} has no lead to begin with ({numbers})."
+        gained = ", but has one in the end" if leads[gap][1] >= LEAD else ""
+        return False, f"{line.method} has no lead to begin with{gained} ({numbers})."
     faults = []
     if not leads[gap][1] >= LEAD:  # a NaN is no lead
         faults.append("loses its lead")

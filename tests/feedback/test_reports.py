@@ -137,7 +137,8 @@ def gap(start, stop, accuracy=(0.8, 0.78), **last):
     [
         (gap(0.05, 0.10), "threshold keeps its lead (demographic parity difference 0.050 against 0.200", True),
         (gap(0.05, 0.19), "threshold loses its lead (", False),
-        (gap(0.19, 0.01), "threshold has no lead to begin with (", False),
+        (gap(0.19, 0.19), "threshold has no lead to begin with (", False),
+        (gap(0.19, 0.01), "threshold has no lead to begin with, but has one in the end (", False),
         (gap(0.05, 0.05, accuracy=(0.8, 0.6)), "threshold loses its accuracy (", False),
         (gap(0.05, 0.0, constant_classifier=1.0), "threshold collapses (", False),
         (
