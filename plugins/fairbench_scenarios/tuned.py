@@ -30,7 +30,8 @@ class Tuned:
     A method declares ``grid``, a sequence of mappings from parameters to values; one without is fitted as it is.
     Chosen is the configuration with the best validation accuracy among those whose demographic parity ratio on
     validation reaches ``least_ratio``; if none does, the one with the highest ratio. All configurations become
-    operating points, so that the ones that were not chosen can be seen on the test part too.
+    operating points, so that the ones that were not chosen can be seen on the test part too; a point is named after the
+    configuration and the operating point that the fit itself has chosen.
     """
 
     name = "tuned"
@@ -56,10 +57,10 @@ class Tuned:
                 f"{method.name} declares {len(configurations)} configurations, the budget is {self.budget}; "
                 "raise the budget of the scenario or sweep fewer values"
             )
-        fits = {
-            label: Fitted.of(configuration.fit(split.train, split.validation, seed=seed("fit")))
-            for label, configuration in configurations.items()
-        }
+        fits = {}
+        for label, configuration in configurations.items():
+            fitted = Fitted.of(configuration.fit(split.train, split.validation, seed=seed("fit")))
+            fits[f"{label} {fitted.chosen}".strip()] = fitted
         predictors = {label: fitted.points[fitted.chosen] for label, fitted in fits.items()}
         chosen = self.choose(split.validation, predictors)
         inputs = split.test.inputs

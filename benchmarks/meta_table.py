@@ -1,0 +1,167 @@
+"""What meta-learners come to with one budget for all, printed and drawn from a finished run.
+
+    fairbench run benchmarks/meta-tuned.toml --out runs/meta-tuned
+    python benchmarks/meta_table.py runs/meta-tuned
+
+For each dataset a row a method, means over repeats: the configuration that validation chose most often and how often,
+with the mode of prediction; the number of tasks T; accuracy; the ratios of demographic parity and equalized odds with
+y = 1 as the favoured outcome, and with y = 0, for a ratio depends on which outcome is called favourable; the selection
+rate of each group; and in how many repeats nearly everybody is decided alike. The picture ``configurations.png`` in the
+run directory shows every configuration's test point; hollow ones were not chosen.
+
+Below stand the numbers that Malik & Mopuri quote for these methods. They are not comparable: they come from other data,
+splits, labels, tasks and definitions of the ratios (see ``fairbench reproduce faalgrad:table5``). What is measured here
+is training over tasks within one dataset, neither transfer to new tasks nor learning online.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from fairbench.cells import DONE, Record
+from fairbench.papers.plots import SETTINGS, STYLES, require_matplotlib
+from fairbench.papers.published import read_published
+from fairbench.plugins import load_plugins
+from fairbench.results import Results
+from fairbench.rundir import load_results
+
+ALIKE = 0.05  # selecting fewer than this share of the people, or more than the rest
+HEADS = ("method", "chosen", "T", "accuracy", "DP ratio", "EO ratio", "DP ratio, y = 0", "EO ratio, y = 0", "selected")
+
+Rates = Mapping[str, Sequence[float]]
+
+
+def rates_of(record: Record, point: str) -> Rates:
+    """Return selection, true positive and false positive rate by group at an operating point, NaN where undefined."""
+    names = ("selection_rate", "true_positive_rate", "false_positive_rate")
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for value in record.values:
+        if value.metric in found and value.group and value.point == point:
+            found[value.metric].append(np.nan if value.value is None else value.value)
+    return found
+
+
+def ratio(rates: Sequence[float]) -> float:
+    """Return the smallest rate as a share of the largest, NaN if that is 0 or a rate is undefined."""
+    return min(rates) / max(rates) if max(rates) > 0 and not np.isnan(rates).any() else float("nan")
+
+
+def ratios(rates: Rates, favoured: int) -> tuple[float, float]:
+    """Return the ratios of demographic parity and of equalized odds with y = 1 or y = 0 as the favoured outcome."""
+    towards = {name: [rate if favoured else 1 - rate for rate in values] for name, values in rates.items()}
+    odds = [ratio(towards[name]) for name in ("true_positive_rate", "false_positive_rate")]
+    return ratio(towards["selection_rate"]), min(odds) if not np.isnan(odds).any() else float("nan")
+
+
+def accuracy_of(record: Record, point: str) -> float:
+    """Return the accuracy over all rows at an operating point."""
+    (found,) = (v.value for v in record.values if v.metric == "accuracy" and not v.group and v.point == point)
+    return float(found)
+
+
+def by_row(results: Results) -> dict[str, dict[str, list[Record]]]:
+    """Return the finished records by dataset and method."""
+    found: dict[str, dict[str, list[Record]]] = {}
+    for record in results.records:
+        if record.status == DONE:
+            found.setdefault(str(record.cell.dataset), {}).setdefault(record.cell.method.name, []).append(record)
+    return found
+
+
+def mean(values: Sequence[float]) -> str:
+    """Return the mean of the defined values, and how many there are if some are missing."""
+    defined = [value for value in values if not np.isnan(value)]
+    missing = "" if len(defined) == len(values) else f" [{len(defined)}/{len(values)}]"
+    return f"{np.mean(defined):.3f}{missing}" if defined else "-"
+
+
+def row(method: str, records: Sequence[Record]) -> str:
+    """Return a method's line."""
+    ((chosen, times),) = Counter(record.chosen for record in records).most_common(1)
+    tasks = {len(record.diagnostics["task_sizes"]) for record in records if "task_sizes" in record.diagnostics}
+    rates = [rates_of(record, record.chosen) for record in records]
+    towards = {favoured: np.array([ratios(rate, favoured) for rate in rates]) for favoured in (1, 0)}
+    groups = np.mean([rate["selection_rate"] for rate in rates], axis=0)
+    selected = [np.mean(rate["selection_rate"]) for rate in rates]
+    alike = sum(not ALIKE <= share <= 1 - ALIKE for share in selected)
+    cells = [
+        method,
+        f"{chosen or 'as it is'} ({times}/{len(records)})",
+        "-".join(str(count) for count in sorted({min(tasks), max(tasks)})) if tasks else "-",
+        mean([accuracy_of(record, record.chosen) for record in records]),
+        *(mean(towards[favoured][:, column]) for favoured in (1, 0) for column in (0, 1)),
+        " / ".join(f"{share:.2f}" for share in groups) + (f" ({alike}/{len(records)} alike)" if alike else ""),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def lines(results: Results) -> Iterator[str]:
+    """Yield the tables, then what was published."""
+    for dataset, rows in by_row(results).items():
+        yield f"## {dataset}\n"
+        yield f"| {' | '.join(HEADS)} |"
+        yield "|---" * len(HEADS) + "|"
+        yield from (row(method, records) for method, records in rows.items())
+        yield ""
+    yield "## Published, not comparable\n"
+    table = read_published(load_plugins()[0].paper("faalgrad")).tables["table5"]
+    for line in table.rows:
+        numbers = [
+            f"{column.metric} {number.reason if number.mean is None else number.mean}"
+            for column, number in zip(table.columns, line.numbers)
+        ]
+        yield f"- {line.dataset}, {line.label}: {', '.join(numbers)}"
+
+
+def draw(results: Results, path: Path) -> None:
+    """Draw every configuration's demographic parity ratio and accuracy on the test part, a panel for each dataset."""
+    matplotlib = require_matplotlib()
+    from matplotlib.figure import Figure
+
+    found = by_row(results)
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(4.6 * len(found), 4.6), layout="constrained")
+        panels = figure.subplots(1, len(found), squeeze=False)[0]
+        for axes, (dataset, rows) in zip(panels, found.items()):
+            several = (name for name, records in rows.items() if len({v.point for v in records[0].values}) > 1)
+            for number, method in enumerate(several):
+                _scatter(axes, method, rows[method], *STYLES[number % len(STYLES)])
+            axes.set_title(dataset, loc="left")
+            axes.set_xlabel("demographic parity ratio (fraction; 1 is parity)")
+            axes.set_ylabel("accuracy (fraction)")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.suptitle("Test points of every configuration; hollow: not selected on validation", fontsize=11)
+        figure.savefig(path / "configurations.png", dpi=150)
+
+
+def _scatter(axes: object, method: str, records: Sequence[Record], colour: str, marker: str) -> None:
+    for selected in (False, True):
+        dots = [
+            (ratios(rates_of(record, point), 1)[0], accuracy_of(record, point))
+            for record in records
+            for point in dict.fromkeys(value.point for value in record.values)
+            if (point == record.chosen) == selected
+        ]
+        fill: Optional[str] = colour if selected else "none"
+        label = method if selected else None
+        axes.scatter(*zip(*dots), s=22, marker=marker, edgecolors=colour, facecolors=fill, linewidths=0.8, label=label)
+
+
+def main() -> None:
+    """Print and draw the run directory that is named."""
+    parser = argparse.ArgumentParser(description="The table and the picture of a run of benchmarks/meta-tuned.toml.")
+    parser.add_argument("run", type=Path, help="the directory of a finished run")
+    path = parser.parse_args().run
+    results = load_results(path)
+    print("\n".join(lines(results)))
+    draw(results, path)
+
+
+if __name__ == "__main__":
+    main()
