@@ -156,6 +156,23 @@ def test_many_rows_have_the_logits_and_gradients_that_few_at_a_time_have(width) 
     torch.testing.assert_close(whole, in_parts, rtol=1e-11, atol=1e-11)  # sums of 3,000 terms
 
 
+@pytest.mark.parametrize("rows", [37, 1500])
+@pytest.mark.parametrize(("hidden", "activation"), [((), "relu"), ((6,), "relu"), ((40, 3), "tanh"), ((5, 4), "relu")])
+def test_the_written_out_gradient_has_the_bits_of_the_one_through_the_graph(hidden, activation, rows) -> None:
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(rows, 7, generator=generator)
+    y = (torch.rand(rows, 1, generator=generator) < 0.3).float()
+    ours, theirs = (mlp(7, hidden, activation, seed=1) for _ in range(2))
+    ours.backpropagate(X, y.neg())  # what was there before must not be added to
+    loss = ours.backpropagate(X, y)
+    expected = cross_entropy(theirs(X), y)
+    expected.backward()
+    assert torch.equal(loss, expected)
+    assert not loss.requires_grad
+    for own, other in zip(ours.parameters(), theirs.parameters()):
+        assert torch.equal(own.grad, other.grad)
+
+
 def test_mlp_refuses_unknown_activations_and_empty_layers() -> None:
     with pytest.raises(ValueError, match="activation is 'gelu'; it must be one of relu, tanh"):
         mlp(3, (4,), "gelu", seed=0)

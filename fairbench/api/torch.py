@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from fairbench.api.perceptron import ACTIVATIONS, Perceptron, linear, mlp, seeded
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.components import Predictor
 from fairbench.data import Inputs, Predictions, Samples
@@ -39,6 +40,7 @@ __all__ = [
     "Infeasible",
     "Loss",
     "Model",
+    "Perceptron",
     "Projection",
     "as_batch",
     "deal",
@@ -57,22 +59,11 @@ __all__ = [
     "weighted_loss",
 ]
 
-ACTIVATIONS: Mapping[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
-MANY_ROWS, FEW_UNITS = 1024, 16  # where a product by columns begins to pay
-
 Model = Callable[[Tensor], Tensor]
 """X (n, d) -> logits (n, 1)."""
 
 Loss = Callable[[Model], Tensor]
 """A model -> a scalar on data that the loss already holds."""
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw from torch's CPU generator as seeded here; afterwards its state is as found."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' generators as well
-        yield
 
 
 @contextmanager
@@ -132,9 +123,8 @@ def minibatches(batch: Batch, size: int, generator: torch.Generator, *columns: T
         yield tensors
         return
     order = torch.randperm(len(batch), generator=generator)
-    shuffled = [tensor[order] for tensor in tensors]  # one gather and then views, which is faster than many gathers
-    for start in range(0, len(batch), size):
-        yield tuple(tensor[start : start + size] for tensor in shuffled)
+    for rows in torch.split(order, size):  # small parts stay in the cache; one large copy costs five times as much
+        yield tuple(tensor.index_select(0, rows) for tensor in tensors)
 
 
 def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tensor]:
@@ -151,45 +141,6 @@ def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tens
     shuffled = torch.randperm(len(stratum), generator=generator)
     by_stratum = shuffled[torch.argsort(stratum[shuffled], stable=True)]
     return [by_stratum[first::batches] for first in range(batches)]
-
-
-def linear(n_features: int, *, seed: int) -> nn.Module:
-    """Return a linear model, X (n, n_features) -> logits (n, 1); the first weights come from the seed."""
-    return mlp(n_features, (), seed=seed)
-
-
-def mlp(n_features: int, hidden: Sequence[int], activation: str = "relu", *, seed: int) -> nn.Module:
-    """Return a multi-layer perceptron, X (n, n_features) -> logits (n, 1).
-
-    Args:
-        n_features: columns of X.
-        hidden: width of each hidden layer, the first one first; none for a linear model.
-        activation: ``relu`` or ``tanh``, after each hidden layer.
-        seed: of the first weights (torch's default initialisation).
-
-    Raises:
-        ValueError: the activation is unknown, or a width is below 1.
-    """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
-    if any(width < 1 for width in hidden):
-        raise ValueError(f"hidden is {tuple(hidden)}; every layer needs at least one unit")
-    widths = [n_features, *hidden]
-    layers: list[nn.Module] = []
-    with seeded(seed):
-        for n_in, n_out in zip(widths, widths[1:]):
-            layers += [_Linear(n_in, n_out), ACTIVATIONS[activation]()]
-        return nn.Sequential(*layers, _Linear(widths[-1], 1))
-
-
-class _Linear(nn.Linear):
-    """A linear layer; few units times many rows are multiplied with the rows as columns, which is up to 1.8x faster."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (n, n_out) for features (n, n_in)."""
-        if len(features) < MANY_ROWS or self.out_features > FEW_UNITS:
-            return super().forward(features)
-        return torch.addmm(self.bias.unsqueeze(1), self.weight, features.T).T
 
 
 def weighted_loss(batch: Batch, weight: Tensor | None = None) -> Loss:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api import Samples, parameter
 from fairbench.api import seed as derive_seed
@@ -43,11 +42,9 @@ class Network:
         def step(epoch: int) -> dict[str, float]:
             total = torch.zeros(())
             for features, labels in minibatches(rows, self.batch_size, order):
-                loss = cross_entropy(model(features), labels)
-                optimizer.zero_grad()
-                loss.backward()
+                loss = model.backpropagate(features, labels)
                 optimizer.step()
-                total += loss.detach() * len(labels)
+                total += loss * len(labels)
             return {"training_loss": float(total) / len(rows)}
 
         validation_loss = weighted_loss(as_batch(validation))
