@@ -13,6 +13,7 @@ from fairbench.papers.claims import Finding, Judgement
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
 from fairbench.papers.outcome import Outcome, TableOutcome
+from fairbench.papers.published import Column
 
 SLOWEST = 6  # how many kinds of cells the document names by their share of the time
 
@@ -166,7 +167,22 @@ def _table(outcome: TableOutcome, whole: Outcome) -> list[str]:
                 "",
                 *words.table(headings, map(_coin_row, rows)),
             ]
+        lines += _beside(rows, names, outcome.table.beside)
     return lines
+
+
+def _beside(rows: Sequence[Sequence[MeasuredRow]], names: Sequence[str], columns: Sequence[Column]) -> list[str]:
+    """Return the choice and what is measured beside the published columns, a line for each row and protocol."""
+    if not columns:
+        return []
+    lines = []
+    for versions in rows:
+        for name, row in zip(names, versions):
+            if row.chosen:
+                estimates = (words.estimate(comparison.all, row.planned) for comparison in row.beside)
+                lines.append([words.escape(row.label), name, words.chosen(row), *estimates])
+    headings = ["row", "protocol", "operating point", *(words.escape(column.heading) for column in columns)]
+    return ["How the rows were run, and what else was measured:", "", *words.table(headings, lines, left=3)]
 
 
 def _compared(rows: Sequence[Sequence[MeasuredRow]], runs: int) -> Iterator[list[str]]:

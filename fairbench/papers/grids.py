@@ -208,7 +208,8 @@ class _Planner:
         part = self.rerun.parts[name]
         cells: dict[Key, list[Cell]] = {}
         labels: dict[Optional[tuple[str, str]], str] = {}
-        suites = tuple(self._suite(file, protocol, self.published.runs * (times or part.times)) for file in part.suites)
+        repeats = self.published.runs * (times or part.times)
+        suites = tuple(self._suite(file, protocol, repeats, name) for file in part.suites)
         for suite in suites:
             for cell in self._planned(suite):
                 cells.setdefault((str(cell.dataset), _identity(cell.method), _identity(cell.scenario)), []).append(cell)
@@ -294,7 +295,7 @@ class _Planner:
                     "('fairbench plugins' says which plugins could not be loaded)"
                 )
 
-    def _suite(self, file: str, protocol: Protocol, repeats: int) -> Suite:
+    def _suite(self, file: str, protocol: Protocol, repeats: int, table: str) -> Suite:
         """Return a suite as the protocol changes it, without the optional methods that are not installed."""
         suite = _changed(read_suite(self.paper.directory / file), protocol, repeats)
         absent = {name for name in self.published.optional_methods if not has_method(self.registry, name)}
@@ -303,7 +304,8 @@ class _Planner:
             for dataset, methods in suite.parameters.items()
         }
         kept = tuple(str(choice) for choice in _methods(suite) if choice.name not in absent)
-        return replace(suite, name=file, methods=kept, parameters=parameters)
+        scenarios = protocol.scenarios.get(table, suite.scenarios)
+        return replace(suite, name=file, methods=kept, parameters=parameters, scenarios=scenarios)
 
     def _planned(self, suite: Suite) -> list[Cell]:
         return named(lambda: plan(suite, self.registry), self._where([suite.name]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -10,7 +11,7 @@ from typing import Optional
 from fairbench.cells import DONE, Record
 from fairbench.lines import AboveCoin, above_coin, best_constant, published_above_coin
 from fairbench.papers.grids import CONSTANT, Grid, Key
-from fairbench.papers.published import DIAGNOSTIC, METRIC, VALUE, Column, Number, Row
+from fairbench.papers.published import DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column, Number, Row
 from fairbench.preparation import TEST_TO_TRAIN
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
@@ -78,6 +79,8 @@ class MeasuredRow:
         planned: how many repeats were planned.
         comparisons: one for each of the table's columns.
         coins: one for each kind of gap; empty where nothing is held against a coin.
+        beside: one for each of the table's columns of which nothing is published.
+        chosen: the operating points that stood for the method, with the number of repeats; the most frequent first.
         selected: the selection rate.
         alike: in how many repeats (nearly) everybody is decided alike.
         reason: why there is nothing, if so.
@@ -90,6 +93,8 @@ class MeasuredRow:
     coins: tuple[Coin, ...]
     selected: Estimate
     alike: int
+    beside: tuple[Comparison, ...] = ()
+    chosen: tuple[tuple[str, int], ...] = ()
     reason: str = ""
 
 
@@ -136,6 +141,8 @@ class Measurements:
         curve = () if record is None or record.status != DONE else record.diagnostics.get(column.metric, ())
         if record is None or not curve:
             return None
+        if column.kind in (NUMBER_OF, MEAN_OF):
+            return len(curve) if column.kind == NUMBER_OF else statistics.fmean(curve)
         return curve[-1] if column.kind == DIAGNOSTIC else record.seconds / len(curve)
 
     def series(self, grid: Grid, row: Key, column: Column) -> dict[int, float]:
@@ -162,6 +169,12 @@ class Measurements:
     def alike(self, grid: Grid, row: Key) -> int:
         """Return in how many repeats a row decides nearly alike for everybody."""
         return sum(not 1 - NEARLY_ALL <= rate <= NEARLY_ALL for rate in self.series(grid, row, SELECTED).values())
+
+    def chosen(self, grid: Grid, row: Key) -> tuple[tuple[str, int], ...]:
+        """Return which operating points stood for a row, in how many repeats, the most frequent first."""
+        records = (self.records.get(cell.key) for cell in grid.cells[row])
+        points = Counter(record.chosen for record in records if record is not None and record.status == DONE)
+        return tuple(points.most_common())
 
     def reason(self, grid: Grid, row: Key) -> str:
         """Return why a row has no values: the first reason of its cells, or that they were not run."""
@@ -275,6 +288,9 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str, runs: in
             _compare(measurements.series(grid, key, column), column, line.numbers[index] if line else None, runs)
             for index, column in enumerate(grid.table.columns)
         )
+        beside = tuple(
+            _compare(measurements.series(grid, key, column), column, None, runs) for column in grid.table.beside
+        )
         rows.append(
             MeasuredRow(
                 line.label if line else grid.label(key),
@@ -284,6 +300,8 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str, runs: in
                 coins,
                 Estimate.of(list(selected.values())),
                 measurements.alike(grid, key),
+                beside,
+                measurements.chosen(grid, key),
                 "" if selected else measurements.reason(grid, key),
             )
         )

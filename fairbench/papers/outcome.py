@@ -105,7 +105,7 @@ def _lines(origin: str, table: str, dataset: str, protocol: str, row: MeasuredRo
     for coin in row.coins:
         for who, value in (("published", coin.published), ("measured", coin.measured)):
             coins.update(_coin(f"{who}_above_coin_{coin.gap.heading.lower()}", value))
-    for comparison in row.comparisons:
+    for comparison in (*row.comparisons, *row.beside):
         said = comparison.published
         yield {
             "table": table,
@@ -132,6 +132,7 @@ def _lines(origin: str, table: str, dataset: str, protocol: str, row: MeasuredRo
             ),
             "selection_rate": row.selected.mean,
             "decided_alike": row.alike,
+            "chosen": "; ".join(f"{point} ({times})" for point, times in row.chosen if point),
             **coins,
             "reason": row.reason,
         }

@@ -13,11 +13,13 @@
     loss = { diagnostic = "training_bce" }  # the last value of a curve that the method records while training
     time = { seconds_per = "training_bce", heading = "seconds per epoch" }  # the cell's, by the length of a curve
     share = { value = "population_kl", heading = "KL of samples" }  # what the scenario measures itself
+    tasks = { number_of = "task_sizes", heading = "tasks" }   # how many values a curve has; mean_of: their mean
 
     [tables.table1]
     title = "what it shows"
     columns = ["accuracy", "theirs"]
     otherwise = "not reported"              # for a column that a row leaves out; without it every row gives them all
+    beside = ["tasks"]                      # columns that are measured only, shown in a table of their own
     rows = [
       { dataset = "adult", method = "mlp", label = "baseline", accuracy = 0.82, theirs = "not reported" },
       { dataset = "adult", method = "faalgrad[inner_steps=10]", accuracy = [0.52, 0.07], theirs = 0.6,
@@ -58,7 +60,14 @@ from fairbench.registry import Registry
 
 FILE = "published.toml"
 LOWER, HIGHER = "lower", "higher"
-KINDS = METRIC, VALUE, DIAGNOSTIC, SECONDS_PER = "metric", "value", "diagnostic", "seconds_per"
+KINDS = METRIC, VALUE, DIAGNOSTIC, SECONDS_PER, NUMBER_OF, MEAN_OF = (
+    "metric",
+    "value",
+    "diagnostic",
+    "seconds_per",
+    "number_of",
+    "mean_of",
+)
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,9 @@ class Column:
         metric: name of the metric, of the curve, or of the scenario's value.
         group: of a metric, the group within which it is taken; empty for all rows.
         heading: for tables.
-        kind: ``metric``; ``value``, a number that the scenario measures itself; ``diagnostic``, the last value of a
-            curve recorded while training; or ``seconds_per``, the cell's seconds by the number of the curve's values.
+        kind: ``metric``; ``value``, a number that the scenario measures itself; or of a curve that the method records
+            ``diagnostic``, its last value; ``number_of`` and ``mean_of``, how many values it has and their mean;
+            ``seconds_per``, the cell's seconds by their number.
         step: of metrics and values, the scenario's step (a generation); None for its last.
     """
 
@@ -83,9 +93,8 @@ class Column:
     @property
     def quantity(self) -> str:
         """Return what is measured in words: the metric's name, or what is done with which curve."""
-        return {DIAGNOSTIC: f"last {self.metric}", SECONDS_PER: f"seconds per {self.metric}"}.get(
-            self.kind, self.metric
-        )
+        of_a_curve = {DIAGNOSTIC: "last", SECONDS_PER: "seconds per", NUMBER_OF: "number of", MEAN_OF: "mean of"}
+        return f"{of_a_curve[self.kind]} {self.metric}" if self.kind in of_a_curve else self.metric
 
 
 @dataclass(frozen=True)
@@ -115,13 +124,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A published table."""
+    """A published table; ``beside`` has columns of which nothing is published."""
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    beside: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -264,9 +274,9 @@ def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
 
 
 def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) -> Table:
-    node.only(["title", "columns", "steps", "otherwise", "rows", "notes"])
-    chosen = node.texts("columns")
-    for column in chosen:
+    node.only(["title", "columns", "steps", "otherwise", "beside", "rows", "notes"])
+    chosen, beside = node.texts("columns"), node.texts("beside", [])
+    for column in (*chosen, *beside):
         if column not in columns:
             known = ", ".join(columns)
             raise PaperError(
@@ -284,7 +294,7 @@ def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) 
         raise PaperError(f"{node.where} has no rows; add e.g. {{dataset = 'adult', method = 'mlp', ...}}")
     title, notes = node.get("title", str), node.texts("notes", [])
     measured = tuple(at for column in chosen for at in _at_steps(columns[column], steps))
-    return Table(name, title, measured, rows, notes)
+    return Table(name, title, measured, rows, notes, tuple(columns[column] for column in beside))
 
 
 def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:

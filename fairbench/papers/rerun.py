@@ -9,6 +9,7 @@
     title = "features as they are"
     scale = "none"
     parameters.any.faalgrad = { epochs = 100 }
+    scenarios.table1 = "by_task"            # of that table, in place of the suite's; several in a list
 
     [tables.table1]
     suites = ["table1.toml"]
@@ -48,7 +49,7 @@ TRADE_OFF, EXPLANATION = "trade-off", "explanation"
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a protocol changes in every suite; None leaves a part as it is."""
+    """What a protocol changes in every suite (``scenarios``: by table); None leaves a part as it is."""
 
     name: str
     title: str
@@ -56,6 +57,7 @@ class Protocol:
     sensitive_as_feature: Optional[bool] = None
     stratify: Optional[bool] = None
     parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    scenarios: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def read_rerun(paper: Paper, published: Published) -> Rerun:
     where = f"paper {paper.name}, {FILE}"
     top = read_toml(paper.directory / FILE, where) if (paper.directory / FILE).exists() else Node({}, where)
     top.only(["baseline", "coin", "protocols", "tables", "figures"])
-    protocols = tuple(_protocol(name, node) for name, node in top.children("protocols").items())
+    protocols = tuple(_protocol(name, node, published) for name, node in top.children("protocols").items())
     given = top.children("tables")
     for name, node in given.items():
         _known_table(name, node, published)
@@ -134,14 +136,18 @@ def _known_table(name: str, node: Node, published: Published) -> None:
         )
 
 
-def _protocol(name: str, node: Node) -> Protocol:
-    node.only(["title", "scale", "sensitive_as_feature", "stratify", "parameters"])
+def _protocol(name: str, node: Node, published: Published) -> Protocol:
+    node.only(["title", "scale", "sensitive_as_feature", "stratify", "parameters", "scenarios"])
     scale = node.get("scale", str, "") or None
     if scale not in (*SCALES, None):
         raise PaperError(f"{node.where}: scale is {scale!r}; it must be one of {', '.join(SCALES)}")
     flags = {key: node.get(key, bool) if key in node.table else None for key in ("sensitive_as_feature", "stratify")}
     parameters = named(lambda: checked_parameters(node.get("parameters", dict, {}), name), node.where)
-    return Protocol(name, node.get("title", str), scale, parameters=parameters, **flags)
+    scenarios = node.child("scenarios")
+    for table in scenarios.table:
+        _known_table(table, scenarios, published)
+    by_table = {table: scenarios.texts(table) for table in scenarios.table}
+    return Protocol(name, node.get("title", str), scale, parameters=parameters, scenarios=by_table, **flags)
 
 
 def _part(name: str, node: Node) -> Part:

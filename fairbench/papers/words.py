@@ -98,6 +98,13 @@ def selected(row: MeasuredRow) -> str:
     return number(row.selected.mean) + alike
 
 
+def chosen(row: MeasuredRow) -> str:
+    """Return the operating point that most often stood for a row, and in how many repeats; a dash if it has no name."""
+    point, times = row.chosen[0]
+    often = "" if times == row.planned else f" ({times}/{row.planned})"
+    return escape(point) + often if point else NOTHING
+
+
 def interval(difference: Optional[CorrectedT]) -> str:
     """Return a mean difference with its interval."""
     if difference is None:

@@ -100,6 +100,14 @@ class Prediction:
                 [draw_rows(train.y, rows, learner.shots, random)[0] for rows in places] for _ in range(learner.draws)
             ]
 
+    @property
+    def support_sizes(self) -> list[int]:
+        """Return to how many rows the weights of each task (or of the only place) adapt; nothing if they do not."""
+        if self.mode == "none":
+            return []
+        sizes = [len(rows) for rows in self.supports[0]]
+        return sizes[:-1] if self.mode == "task" else sizes
+
     def place(self, inputs: Inputs) -> np.ndarray:
         """Return the place (n,) of each row."""
         if self.mode != "task":
@@ -231,7 +239,8 @@ class MetaLearner:
         """Return the predictor, an operating point named after its mode, of the epoch with the best validation loss.
 
         The validation loss is binary cross-entropy under the same mode of prediction. The curves are that, what the
-        method records of each epoch, and ``task_sizes``, the number of training rows of each task.
+        method records of each epoch, ``task_sizes``, the number of training rows of each task, and ``support_sizes``,
+        how many rows the weights adapt to for prediction, for each task or for all rows together.
 
         Raises:
             NotApplicable: tasks cannot be formed as asked for, or a method with fairness terms finds all rows on one
@@ -253,5 +262,6 @@ class MetaLearner:
 
             curves = train_model(course.learned, step, validation_loss, epochs=epochs, patience=self.patience)
             curves["task_sizes"] = [float(len(rows)) for rows in course.members]
+            curves["support_sizes"] = list(map(float, prediction.support_sizes))
             chosen = prediction.predictor(derive_seed("decisions", seed))
         return Fitted({prediction.mode: chosen}, chosen=prediction.mode, diagnostics=curves)
