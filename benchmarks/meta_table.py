@@ -1,13 +1,16 @@
-"""What meta-learners come to with one budget for all, printed and drawn from a finished run.
+"""What meta-learners come to, printed and drawn from a finished run.
 
-    fairbench run benchmarks/meta-tuned.toml --out runs/meta-tuned
-    python benchmarks/meta_table.py runs/meta-tuned
+    fairbench reproduce faalgrad:table5 --out runs/table5      # one budget for all, chosen on validation
+    python benchmarks/meta_table.py runs/table5
+    fairbench run benchmarks/meta-tasks.toml --out runs/tasks  # or meta-tasks-country.toml: defaults over other tasks
+    python benchmarks/meta_table.py runs/tasks
 
-For each dataset a row a method, means over repeats: the configuration that validation chose most often and how often,
-with the mode of prediction; the number of tasks T; accuracy; the ratios of demographic parity and equalized odds with
-y = 1 as the favoured outcome, and with y = 0, for a ratio depends on which outcome is called favourable; the selection
-rate of each group; and in how many repeats nearly everybody is decided alike. The picture ``configurations.png`` in the
-run directory shows every configuration's test point; hollow ones were not chosen.
+For each dataset a row a method, means over repeats: the operating point that stands for it most often and how often,
+with the choice of validation (where methods are tuned) and the mode of prediction; by what the tasks are formed, their
+number T and the mean number of rows that weights adapt to; accuracy; the ratios of demographic parity and equalized
+odds with y = 1 as the favoured outcome, and with y = 0, for a ratio depends on which outcome is called favourable; the
+selection rate of each group; and in how many repeats nearly everybody is decided alike. If several configurations were
+tried, the picture ``configurations.png`` in the run directory shows every test point; hollow ones were not chosen.
 
 Below stand the numbers that Malik & Mopuri quote for these methods. They are not comparable: they come from other data,
 splits, labels, tasks and definitions of the ratios (see ``fairbench reproduce faalgrad:table5``). What is measured here
@@ -32,7 +35,19 @@ from fairbench.results import Results
 from fairbench.rundir import load_results
 
 ALIKE = 0.05  # selecting fewer than this share of the people, or more than the rest
-HEADS = ("method", "chosen", "T", "accuracy", "DP ratio", "EO ratio", "DP ratio, y = 0", "EO ratio, y = 0", "selected")
+HEADS = (
+    "method",
+    "operating point",
+    "tasks by",
+    "T",
+    "support rows",
+    "accuracy",
+    "DP ratio",
+    "EO ratio",
+    "DP ratio, y = 0",
+    "EO ratio, y = 0",
+    "selected",
+)
 
 Rates = Mapping[str, Sequence[float]]
 
@@ -66,12 +81,30 @@ def accuracy_of(record: Record, point: str) -> float:
 
 
 def by_row(results: Results) -> dict[str, dict[str, list[Record]]]:
-    """Return the finished records by dataset and method."""
+    """Return the finished records by dataset and method; those of tuned methods alone if there are any."""
+    done = [record for record in results.records if record.status == DONE]
+    tuned = list(filter(is_tuned, done))
     found: dict[str, dict[str, list[Record]]] = {}
-    for record in results.records:
-        if record.status == DONE:
-            found.setdefault(str(record.cell.dataset), {}).setdefault(record.cell.method.name, []).append(record)
+    for (dataset, label), record in labelled(tuned or done):
+        found.setdefault(dataset, {}).setdefault(label, []).append(record)
     return found
+
+
+def is_tuned(record: Record) -> bool:
+    """Return whether validation chose among configurations."""
+    return record.cell.scenario.name == "tuned" or bool(record.cell.scenario.params.get("tuned"))
+
+
+def labelled(records: Sequence[Record]) -> Iterator[tuple[tuple[str, str], Record]]:
+    """Yield dataset and method, with the parameters in which its rows on that dataset differ, of each record."""
+    values: dict[tuple[str, str, str], set[str]] = {}
+    for cell in (record.cell for record in records):
+        for name, value in cell.method.params.items():
+            values.setdefault((str(cell.dataset), cell.method.name, name), set()).add(str(value))
+    for record in records:
+        dataset, method = str(record.cell.dataset), record.cell.method
+        varied = [f"{k}={v}" for k, v in method.params.items() if len(values[dataset, method.name, k]) > 1]
+        yield (dataset, method.name + (f"[{','.join(varied)}]" if varied else "")), record
 
 
 def mean(values: Sequence[float]) -> str:
@@ -85,6 +118,7 @@ def row(method: str, records: Sequence[Record]) -> str:
     """Return a method's line."""
     ((chosen, times),) = Counter(record.chosen for record in records).most_common(1)
     tasks = {len(record.diagnostics["task_sizes"]) for record in records if "task_sizes" in record.diagnostics}
+    supports = [np.mean(sizes) for record in records if (sizes := record.diagnostics.get("support_sizes"))]
     rates = [rates_of(record, record.chosen) for record in records]
     towards = {favoured: np.array([ratios(rate, favoured) for rate in rates]) for favoured in (1, 0)}
     groups = np.mean([rate["selection_rate"] for rate in rates], axis=0)
@@ -93,7 +127,9 @@ def row(method: str, records: Sequence[Record]) -> str:
     cells = [
         method,
         f"{chosen or 'as it is'} ({times}/{len(records)})",
+        str(records[0].cell.method.params.get("tasks", "-")),
         "-".join(str(count) for count in sorted({min(tasks), max(tasks)})) if tasks else "-",
+        f"{np.mean(supports):.0f}" if supports else "-",
         mean([accuracy_of(record, record.chosen) for record in records]),
         *(mean(towards[favoured][:, column]) for favoured in (1, 0) for column in (0, 1)),
         " / ".join(f"{share:.2f}" for share in groups) + (f" ({alike}/{len(records)} alike)" if alike else ""),
@@ -155,12 +191,13 @@ def _scatter(axes: object, method: str, records: Sequence[Record], colour: str, 
 
 def main() -> None:
     """Print and draw the run directory that is named."""
-    parser = argparse.ArgumentParser(description="The table and the picture of a run of benchmarks/meta-tuned.toml.")
+    parser = argparse.ArgumentParser(description="The table and the picture of a run of meta-learners.")
     parser.add_argument("run", type=Path, help="the directory of a finished run")
     path = parser.parse_args().run
     results = load_results(path)
     print("\n".join(lines(results)))
-    draw(results, path)
+    if any(map(is_tuned, results.records)):
+        draw(results, path)
 
 
 if __name__ == "__main__":

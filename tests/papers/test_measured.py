@@ -10,13 +10,13 @@ import pytest
 from fairbench.cells import DONE, SKIPPED, Record, Value
 from fairbench.intervals import CorrectedT
 from fairbench.lines import BELOW, OPEN
-from fairbench.papers import summaries
+from fairbench.papers import summaries, words
 from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Finding, Judgement, judge
 from fairbench.papers.claims import OPEN as UNDECIDED
 from fairbench.papers.grids import CONSTANT, plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN, Measurements, constants, measure_table, verdict
 from fairbench.papers.outcome import Outcome
-from fairbench.papers.published import DIAGNOSTIC, SECONDS_PER, Column, Number
+from fairbench.papers.published import DIAGNOSTIC, MEAN_OF, NUMBER_OF, SECONDS_PER, Column, Number
 from fairbench.plugins import load_plugins
 from fairbench.results import Results
 
@@ -176,10 +176,24 @@ def test_diagnostics_and_seconds_are_read_off_records(outcome):
     last, pace = Column("loss", kind=DIAGNOSTIC), Column("loss", kind=SECONDS_PER)
     assert measurements.series(grid, row, last) == {0: 0.5, 1: 1.5, 2: 2.5, 3: 3.5}
     assert measurements.series(grid, row, pace) == dict.fromkeys(range(4), 1.5)
+    assert measurements.series(grid, row, Column("loss", kind=NUMBER_OF)) == dict.fromkeys(range(4), 2)
+    assert measurements.series(grid, row, Column("loss", kind=MEAN_OF))[1] == pytest.approx((0.9 + 1.5) / 2)
     assert measurements.series(grid, row, Column("other", kind=DIAGNOSTIC)) == {}
     assert measurements.series(grid, skipped, pace) == {}
     assert (last.quantity, pace.quantity) == ("last loss", "seconds per loss")
     assert last == Column("loss", heading="another", kind=DIAGNOSTIC) != Column("loss")
+
+
+def test_the_operating_points_that_stood_for_a_row_are_counted(outcome):
+    records = [
+        dataclasses.replace(record, chosen="late" if record.cell.repeat else "early")
+        for record in outcome.results.records
+    ]
+    grid, measurements = outcome.reproduction.grids[0], Measurements(records)
+    assert measurements.chosen(grid, grid.row(DATASET, CONSTANT)) == (("late", 3), ("early", 1))
+    assert measurements.chosen(grid, grid.row("german", CONSTANT)) == ()
+    (row, *_) = measure_table(measurements, grid, DATASET, 2)
+    assert words.chosen(row) == "late (3/4)"
 
 
 def test_a_dataset_that_was_skipped_has_its_reason(outcome):

@@ -73,8 +73,9 @@ def test_numbers_spreads_doubts_and_gaps_are_read(spoiled, registry):
         (
             'columns = ["second", "loss"]',
             'columns = ["third"]',
-            r"no column is named 'third'.* accuracy, dp, loss, second",
+            r"no column is named 'third'.* accuracy, dp, loss, made, middle, second",
         ),
+        ('beside = ["made"', 'beside = ["maid"', r"tables.two: no column is named 'maid'; did you mean 'made'"),
         (
             '{ diagnostic = "validation_loss" }',
             "{ heading = 'x' }",
@@ -83,7 +84,7 @@ def test_numbers_spreads_doubts_and_gaps_are_read(spoiled, registry):
         (
             'diagnostic = "validation_loss"',
             'diagnostic = "a", seconds_per = "b"',
-            r"columns.loss gives diagnostic and seconds_per; give one of metric, value, diagnostic and seconds_per",
+            r"columns.loss gives diagnostic and seconds_per; give one of metric, .*, number_of and mean_of",
         ),
         ('"validation_loss"', '"validation_loss", group = "x"', r"columns.loss: a diagnostic is not measured by group"),
         ('test = "count"', 'test = "cuont"', r"claims.many: no test is named 'cuont'; did you mean 'count'.*: count\)"),
@@ -131,6 +132,8 @@ def test_a_wrong_published_file_is_refused(spoiled, registry, old, new, message)
         ("[figures.why]", "[figures.one]", r"'one' names a table and a figure"),
         ('texts = ["short", "long"]', 'texts = ["short"]', r"series 1: texts has 1 entries for 2 methods"),
         ("{ batch_size = 0 }", "3", r"parameters must be tables"),
+        ('"none"', '"none"\nscenarios.three = "tuned"', r"raw: scenarios: no published table is named 'three'"),
+        ('"none"', '"none"\nscenarios.two = 3', r"raw: scenarios: two is 3; it must be a list"),
     ],
 )
 def test_a_wrong_rerun_file_is_refused(spoiled, registry, old, new, message):
@@ -208,6 +211,23 @@ def test_parts_times_and_datasets_choose(spoiled, registry):
     assert {grid.table.name for grid in planned(paper, registry, "tiny:curve").grids} == {"one", "two"}
     assert not planned(paper, registry, "tiny:why").grids
     assert len(planned(paper, registry, "tiny:one", times=1, datasets="german").cells) == 2 * 3 * 2
+
+
+def test_a_protocol_changes_the_scenario_of_the_table_it_names(spoiled, registry):
+    paper = spoiled("rerun.toml", 'scale = "standard"', 'scale = "standard"\nscenarios.two = "tuned[budget=3]"')
+    found = {
+        (grid.table.name, grid.protocol.name): {str(cell.scenario) for row in grid.cells.values() for cell in row}
+        for grid in planned(paper, registry).grids
+    }
+    assert found.pop(("two", "scaled")) == {"tuned[budget=3,least_ratio=0.8]"}
+    assert set(found) == {("one", "raw"), ("one", "scaled"), ("two", "raw")}
+    assert all(scenarios == {"holdout"} for scenarios in found.values())
+
+
+def test_an_unknown_scenario_of_a_protocol_is_refused(spoiled, registry):
+    paper = spoiled("rerun.toml", 'scale = "standard"', 'scale = "standard"\nscenarios.two = "tund"')
+    with pytest.raises(PaperError, match=r"two.toml: .*'tund'.*did you mean 'tuned'"):
+        planned(paper, registry)
 
 
 def test_a_method_that_may_be_missing_is_left_out_with_the_reason(spoiled, registry):

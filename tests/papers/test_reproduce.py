@@ -71,6 +71,8 @@ def test_a_reproduction_is_resumed_grows_and_ends_with_the_same_tables(reproduce
         "| constant | accuracy | - | ",
         "not reported",
         "|  | last validation\\_loss | left out | 0.",
+        "| row | protocol | operating point | epochs made | mean of validation\\_loss |",
+        "| mlp\\[epochs=3\\] | raw | - | 3.000 ± 0.000 | 0.",
         "| There are many cells. (section 4, one) | synthetic\\[rows=300\\]: 12 cells; german: not run (nothing ",
         "On german, protocol raw: not run (nothing to count).",
         "They were \\*counted\\*.\n\nCells:\n\n| method\\_of | cells |\n| --- | ---: |\n| constant | 4 |\n| mlp | 8 |",

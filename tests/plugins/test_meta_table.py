@@ -37,3 +37,14 @@ def test_the_table_names_the_choice_and_the_picture_is_drawn(fairbench, tmp_path
     assert "compas, Fair-MAML: accuracy 0.58, demographic_parity_ratio 0.91, equalized_odds_ratio not reported" in text
     SCRIPT["draw"](load_results(path), path)
     assert (path / "configurations.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_rows_of_one_method_are_told_apart_by_what_differs(fairbench, tmp_path):
+    path = tmp_path / "run"
+    methods = "constant,m_ftml[meta_steps=2,tasks=random|kmeans],m_ftml[meta_steps=2,task_count=1]"
+    command = ["run", "--methods", methods, "--datasets", "synthetic[rows=600]"]
+    assert fairbench(*command, "--repeats", "2", "--out", str(path), "--workers", "1")[0] == 0
+    rows = {line.split(" | ")[0][2:]: line.split(" | ")[1:] for line in SCRIPT["lines"](load_results(path))}
+    assert rows["m_ftml[task_count=0,tasks=random]"][:3] == ["pooled (2/2)", "random", "5"]
+    assert rows["m_ftml[task_count=1,tasks=auto]"][:4] == ["task (2/2)", "auto", "1", "420"]  # all training rows
+    assert rows["constant"][1:4] == ["-", "-", "-"]
