@@ -191,7 +191,7 @@ def test_a_dataset_that_was_skipped_has_its_reason(outcome):
 def test_values_of_other_runs_in_the_same_directory_do_not_count(outcome):
     grid = outcome.reproduction.grids[0]
     records = [record for record in outcome.results.records if record.cell.repeat < 2]
-    rows = measure_table(Measurements(records), grid, DATASET, 2)
+    rows = measure_table(Measurements(records), grid, DATASET)
     assert {comparison.all.n for row in rows for comparison in row.comparisons} == {2}
 
 
@@ -203,5 +203,5 @@ def test_a_row_below_the_coin_is_read_so(outcome):
         else record
         for record in outcome.results.records
     ]
-    rows = {row.label: row for row in measure_table(Measurements(worse), grid, DATASET, 2)}
+    rows = {row.label: row for row in measure_table(Measurements(worse), grid, DATASET)}
     assert rows["long"].coins[0].measured.reading == BELOW
