@@ -206,7 +206,11 @@ def _workbench(runner: CellRunner) -> Workbench:
 
 
 def _use_one_thread() -> None:
-    """Let sums be taken in the same order everywhere: one thread for each process, whatever started it."""
+    """Let sums be taken in the same order everywhere: one thread for each process, whatever started it.
+
+    Only libraries that are loaded by now can be limited; scikit-learn brings its own OpenMP, and scipy's BLAS with it.
+    """
+    import sklearn  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)

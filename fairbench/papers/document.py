@@ -80,7 +80,7 @@ def _head(outcome: Outcome, command: str) -> list[str]:
     """Return what this is and how to read it."""
     paper, rerun, published = outcome.reproduction.paper, outcome.reproduction.rerun, outcome.reproduction.published
     reading = f"{READING.strip()}\n\n{COIN.strip() if rerun.baseline else NO_COIN}".format(
-        runs=published.runs,
+        runs=" or ".join(str(runs) for runs in _runs(outcome)) or published.runs,
         uncertain=words.UNCERTAIN,
         own=words.OWN_SPREAD,
         baseline=rerun.baseline,
@@ -104,6 +104,11 @@ def _head(outcome: Outcome, command: str) -> list[str]:
         reading,
         "",
     ]
+
+
+def _runs(outcome: Outcome) -> list[int]:
+    """Return behind how many runs the numbers of the tables shown are, each number once."""
+    return sorted({table.table.runs for table in outcome.tables})
 
 
 def _claims(outcome: Outcome) -> list[str]:
@@ -143,10 +148,15 @@ def _short(outcome: Outcome) -> list[str]:
 
 def _table(outcome: TableOutcome, whole: Outcome) -> list[str]:
     """Return a table: for each dataset published beside measured, and the points above the coin."""
-    runs = whole.reproduction.published.runs
     table, names = outcome.table, [grid.protocol.name for grid in outcome.grids]
     repeats = max(len(cells) for grid in outcome.grids for cells in grid.cells.values())
-    lines = [f"## {words.escape(table.name)}: {words.escape(table.title)}", "", f"{repeats} repeats.", ""]
+    called = whole.reproduction.published.called
+    behind = (
+        f"; the {called} numbers are over {table.runs} run{'' if table.runs == 1 else 's'}"
+        if len(_runs(whole)) > 1
+        else ""
+    )
+    lines = [f"## {words.escape(table.name)}: {words.escape(table.title)}", "", f"{repeats} repeats{behind}.", ""]
     lines += words.bullets(map(words.escape, table.notes))
     for dataset, protocols in outcome.rows.items():
         rows = list(zip(*(protocols[name] for name in names)))
@@ -154,10 +164,9 @@ def _table(outcome: TableOutcome, whole: Outcome) -> list[str]:
         if all(row.reason for versions in rows for row in versions):
             lines += [f"Nothing was measured. {words.escape(rows[0][0].reason)}", ""]
             continue
-        called = whole.reproduction.published.called
         headings = ["row", "metric", called]
         headings += [f"{name}: {what}" for name in names for what in ("measured", "off")]
-        compared = words.table(headings, _compared(rows, runs), left=2)
+        compared = words.table(headings, _compared(rows, table.runs), left=2)
         lines += compared
         if whole.reproduction.rerun.baseline:
             headings = ["row", *(f"{gap.heading}: {who}" for gap in GAPS for who in (called, *names))]

@@ -178,7 +178,7 @@ def plan_reproduction(
         if figure.kind == EXPLANATION
         for protocol in planner.rerun.protocols
     }
-    left_out = tuple(planner.absent(tables))
+    left_out = (*planner.unnamed(tables, wanted), *planner.absent(tables))
     return Reproduction(paper, published, planner.rerun, tuple(grids), tuple(figures), explained, left_out)
 
 
@@ -192,7 +192,10 @@ class _Planner:
     registry: Registry
 
     def select(self, parts: Sequence[str]) -> tuple[list[str], list[Figure]]:
-        """Return the tables and figures asked for: all without a choice; a figure brings the tables that it draws."""
+        """Return the tables and figures asked for: without a choice all but those that are run only by name.
+
+        A figure brings the tables that it draws.
+        """
         tables, figures = self.published.tables, self.rerun.figures
         known = [*tables, *figures]
         for part in parts:
@@ -201,14 +204,15 @@ class _Planner:
                 raise UnknownName(f"table or figure of paper {self.paper.name}", part, known, hint)
         drawn = [figure for name, figure in figures.items() if not parts or name in parts]
         needed = {table for figure in drawn for table in figure.tables}
-        return [name for name in tables if not parts or name in parts or name in needed], drawn
+        chosen = parts or [name for name in tables if not self.rerun.parts[name].by_name]
+        return [name for name in tables if name in chosen or name in needed], drawn
 
     def grid(self, name: str, protocol: Protocol, times: Optional[int]) -> Grid:
         """Return the planned cells of a table, checked against its published rows."""
         part = self.rerun.parts[name]
         cells: dict[Key, list[Cell]] = {}
         labels: dict[Optional[tuple[str, str]], str] = {}
-        repeats = self.published.runs * (times or part.times)
+        repeats = self.published.tables[name].runs * (times or part.times)
         suites = tuple(self._suite(file, protocol, repeats, name) for file in part.suites)
         for suite in suites:
             for cell in self._planned(suite):
@@ -283,6 +287,15 @@ class _Planner:
             suite = Suite(figure.name, (figure.dataset,), methods, parameters=default_parameters())
             suite = replace(_changed(suite, protocol, self.published.runs), sensitive_as_feature=(True,))
             yield tuple(self._planned(suite))
+
+    def unnamed(self, tables: Sequence[str], wanted: str) -> Iterator[str]:
+        """Yield a sentence about the tables that nobody named, where no part was asked for."""
+        names = [] if wanted else [name for name in self.published.tables if name not in tables]
+        if names:
+            yield (
+                f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} run only by name "
+                f"('fairbench reproduce {self.paper.name}:{names[0]}'), for the cost"
+            )
 
     def absent(self, tables: Sequence[str]) -> Iterator[str]:
         """Yield a sentence for each optional method that is not installed and has rows in the tables."""

@@ -261,7 +261,7 @@ def _published_coin(
     )
 
 
-def measure_table(measurements: Measurements, grid: Grid, dataset: str, runs: int) -> list[MeasuredRow]:
+def measure_table(measurements: Measurements, grid: Grid, dataset: str) -> list[MeasuredRow]:
     """Return the rows of one dataset in a table: the published ones in their order, then what else the suite has."""
     lines = {
         key: line
@@ -272,7 +272,7 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str, runs: in
     baseline = grid.row(dataset, grid.baseline) if grid.baseline else None
     constant = constants(measurements, grid, dataset) if baseline else {}
     level = statistics.fmean(constant.values()) if constant else None
-    rows = []
+    rows, runs = [], grid.table.runs
     for key in [*(key for key in own if key not in lines), *lines]:
         line = lines.get(key)
         coins = tuple(

@@ -49,13 +49,13 @@ class Outcome:
         keys = {cell.key for cell in reproduction.cells}
         records = [record for record in results.records if record.cell.key in keys]
         results = replace(results, records=records, planned=len(keys))
-        measurements, runs = Measurements(records), reproduction.published.runs
+        measurements = Measurements(records)
         tables = tuple(
             TableOutcome(
                 table,
                 tuple(grids),
                 {
-                    dataset: {grid.protocol.name: measure_table(measurements, grid, dataset, runs) for grid in grids}
+                    dataset: {grid.protocol.name: measure_table(measurements, grid, dataset) for grid in grids}
                     for dataset in grids[0].datasets
                 },
             )

@@ -27,6 +27,7 @@
     ]                                       # of several scenarios: scenario = "seq_class[reparation=none]"
 
     [tables.table2]
+    runs = 3                                # behind the numbers of this table, where it differs from the others
     steps = [0, 10]                         # each number stands for these steps (generations): accuracy = [0.9, 0.8]
 
     [claims.fairer]
@@ -124,13 +125,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A published table; ``beside`` has columns of which nothing is published."""
+    """A published table.
+
+    ``runs`` independent runs are behind each of its numbers; ``beside`` has columns of which nothing is published.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    runs: int
     beside: tuple[Column, ...] = ()
 
 
@@ -188,13 +193,11 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
     """
     top = read_toml(paper.directory / FILE, f"paper {paper.name}, {FILE}")
     top.only(["runs", "notes", "optional_methods", "recomputed", "columns", "tables", "claims"])
-    runs = top.get("runs", int)
-    if runs < 1:
-        raise PaperError(f"{top.where}: runs is {runs}; at least 1 is needed")
+    runs = _runs(top)
     optional = top.texts("optional_methods", [])
     columns = _columns(top, registry)
     names = _Names(registry, optional)
-    tables = {name: _table(name, node, columns, names) for name, node in top.children("tables").items()}
+    tables = {name: _table(name, node, columns, names, runs) for name, node in top.children("tables").items()}
     if not tables:
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
     read_claim = partial(_claim, tables=tables, columns=columns, names=names, tests=list(paper.tests))
@@ -273,8 +276,15 @@ def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
     return columns
 
 
-def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) -> Table:
-    node.only(["title", "columns", "steps", "otherwise", "beside", "rows", "notes"])
+def _runs(node: Node, otherwise: Optional[int] = None) -> int:
+    runs = node.get("runs", int) if otherwise is None else node.get("runs", int, otherwise)
+    if runs < 1:
+        raise PaperError(f"{node.where}: runs is {runs}; at least 1 is needed")
+    return runs
+
+
+def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names, runs: int) -> Table:
+    node.only(["title", "runs", "columns", "steps", "otherwise", "beside", "rows", "notes"])
     chosen, beside = node.texts("columns"), node.texts("beside", [])
     for column in (*chosen, *beside):
         if column not in columns:
@@ -294,7 +304,8 @@ def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names) 
         raise PaperError(f"{node.where} has no rows; add e.g. {{dataset = 'adult', method = 'mlp', ...}}")
     title, notes = node.get("title", str), node.texts("notes", [])
     measured = tuple(at for column in chosen for at in _at_steps(columns[column], steps))
-    return Table(name, title, measured, rows, notes, tuple(columns[column] for column in beside))
+    shown = tuple(columns[column] for column in beside)
+    return Table(name, title, measured, rows, notes, _runs(node, runs), shown)
 
 
 def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:

@@ -14,6 +14,7 @@
     [tables.table1]
     suites = ["table1.toml"]
     times = 10                              # so many times the paper's runs
+    by_name = true                          # run only if it is asked for by name, because it takes so long
 
     [figures.figure2]
     kind = "trade-off"
@@ -86,10 +87,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Part:
-    """How one table is run: its suites, and how many times the paper's runs."""
+    """How one table is run: its suites, how many times the paper's runs, and whether only if it is named."""
 
     suites: tuple[str, ...]
     times: int = 1
+    by_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def read_rerun(paper: Paper, published: Published) -> Rerun:
     for name, node in given.items():
         _known_table(name, node, published)
     parts = {name: _part(name, given.get(name, Node({}, where))) for name in published.tables}
+    if all(part.by_name for part in parts.values()):
+        raise PaperError(f"{where}: every table has by_name = true; leave one to be run where nothing is named")
     figures = {name: _figure(name, node, published) for name, node in top.children("figures").items()}
     for name in figures:
         if name in parts:
@@ -151,11 +155,11 @@ def _protocol(name: str, node: Node, published: Published) -> Protocol:
 
 
 def _part(name: str, node: Node) -> Part:
-    node.only(["suites", "times"])
+    node.only(["suites", "times", "by_name"])
     times = node.get("times", int, 1)
     if times < 1:
         raise PaperError(f"{node.where}: times is {times}; at least 1 is needed")
-    return Part(node.texts("suites", [f"{name}.toml"]), times)
+    return Part(node.texts("suites", [f"{name}.toml"]), times, node.get("by_name", bool, False))
 
 
 def _figure(name: str, node: Node, published: Published) -> Figure:

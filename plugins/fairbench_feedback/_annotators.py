@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 from fairbench.api import NotApplicable, parameter
 from fairbench.api import seed as derive_seed
 
+from ._memory import remembered
+
 Rows = NDArray[Any]
 Probabilities = Callable[[Rows], NDArray[np.float64]]
 """X (n, d) -> (n, C)."""
+
+
+def _size(chances: Probabilities) -> int:
+    """Return what a fit is taken for in memory: a megabyte, more than the weights of a network of usual size."""
+    return 2**20
 
 
 class Annotator(Protocol):
@@ -36,6 +43,7 @@ class Logistic:
     C: float = parameter(1.0, "inverse strength of the L2 penalty", minimum=0)
     steps: int = parameter(200, "largest number of steps of L-BFGS", minimum=1)
 
+    @remembered(_size)
     def fit(self, X: Rows, codes: Rows, n_classes: int, image_shape: tuple[int, ...], *, seed: int) -> Probabilities:
         """Return the fitted probabilities; a code without rows has probability 0."""
         from sklearn.exceptions import ConvergenceWarning
@@ -66,6 +74,7 @@ class Dense:
     batch_size: int = parameter(128, "rows in a step", minimum=1)
     lr: float = parameter(1e-3, "learning rate of Adam", minimum=0)
 
+    @remembered(_size)
     def fit(self, X: Rows, codes: Rows, n_classes: int, image_shape: tuple[int, ...], *, seed: int) -> Probabilities:
         """Return the fitted probabilities."""
         import torch
@@ -88,6 +97,7 @@ class Convolutional:
     batch_size: int = parameter(256, "rows in a step", minimum=1)
     lr: float = parameter(0.1, "learning rate", minimum=0)
 
+    @remembered(_size)
     def fit(self, X: Rows, codes: Rows, n_classes: int, image_shape: tuple[int, ...], *, seed: int) -> Probabilities:
         """Return the fitted probabilities.
 

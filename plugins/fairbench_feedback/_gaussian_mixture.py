@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from fairbench.api import parameter
 from fairbench.api import seed as derive_seed
 
+from ._memory import remembered
+
 Rows = NDArray[Any]
 
 
@@ -25,6 +27,12 @@ class FittedMixture:
     axes: Rows | None
     centre: Rows | None
     loss: float
+
+    @property
+    def nbytes(self) -> int:
+        """Return the size of the arrays."""
+        arrays = (self.weights, self.means, self.factors, self.axes, self.centre)
+        return sum(array.nbytes for array in arrays if array is not None)
 
     def sample(self, n: int, *, seed: int) -> Rows:
         """Return n rows (n, d)."""
@@ -49,6 +57,7 @@ class GaussianMixture:
     steps: int = parameter(100, "largest number of steps", minimum=1)
     regularisation: float = parameter(1e-3, "added to the covariances' diagonal", minimum=0)
 
+    @remembered(lambda mixture: int(mixture.nbytes))
     def fit(self, X: Rows, image_shape: tuple[int, ...], *, seed: int) -> FittedMixture:
         """Return the mixture; its loss is the negative mean log-likelihood of the rows fitted, in nats."""
         from sklearn.decomposition import PCA

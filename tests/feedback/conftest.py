@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import sklearn  # noqa: F401 - its threads can be limited once it is loaded
 import torch
+from fairbench_feedback import _memory
 from threadpoolctl import threadpool_limits
 
 sys.path.append(str(Path(__file__).parent))
@@ -20,3 +22,18 @@ def _one_thread():
     with threadpool_limits(1):
         yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _forgetful(request, monkeypatch):
+    """Let every fit be made anew, so that what repeats itself does so by its seeds; tests may ask for ``memory``."""
+    if "memory" not in request.fixturenames:
+        monkeypatch.setattr(_memory, "LIMIT", 0)
+
+
+@pytest.fixture
+def memory():
+    """Return the memory of fits, which is empty before and after."""
+    _memory._fits.clear()
+    yield _memory
+    _memory._fits.clear()

@@ -19,6 +19,7 @@ from fairbench.papers.outcome import Outcome
 from fairbench.papers.published import Column, read_published
 from fairbench.plugins import load_plugins
 from fairbench.results import Results
+from fairbench.suite import plan, read_suite
 
 PUBLISHED = """
 runs = 2
@@ -194,7 +195,12 @@ def test_the_recomputed_numbers_of_feedback_loops_are_complete(registry):
     published = read_published(registry.paper("feedback-loops"), registry)
     assert published.called == "recomputed"
     counts = {name: (len(table.rows), len(table.columns)) for name, table in published.tables.items()}
-    assert counts == {"colored_mnist": (6, 30), "colored_svhn": (6, 30), "synthetic_share": (8, 6)}
+    embedded = {"digits": (7, 15), "gauss": (14, 8)}
+    assert counts == {**embedded, "colored_mnist": (6, 30), "colored_svhn": (6, 30), "synthetic_share": (8, 6)}
+    assert {name: table.runs for name, table in published.tables.items()} == {
+        **dict.fromkeys(counts, 10),
+        **dict.fromkeys(embedded, 3),
+    }
     mnist = {row.label: row.numbers for row in published.tables["colored_mnist"].rows}
     place = published.tables["colored_mnist"].columns.index(Column("accuracy", step=10))
     assert (mnist["seq_class, no reparation"][place].mean, mnist["seq_class, no reparation"][place].spread) == (
@@ -205,11 +211,64 @@ def test_the_recomputed_numbers_of_feedback_loops_are_complete(registry):
     assert doubtful == ["share 0.5"]
 
 
+FULL_SIZE = ("colored_mnist", "colored_svhn", "synthetic_share")
+
+
 def test_every_recomputed_number_of_feedback_loops_has_cells(registry):
-    whole = plan_reproduction("feedback-loops", registry)
+    whole = plan_reproduction(f"feedback-loops:{','.join(FULL_SIZE)}", registry)
+    assert not whole.left_out
     cells = {grid.table.name: sum(map(len, grid.cells.values())) for grid in whole.grids}
     assert cells == {"colored_mnist": 60, "colored_svhn": 60, "synthetic_share": 80}
     assert len(whole.cells) == 190  # the share of 1 is the coloured MNIST of the first table
+
+
+@pytest.mark.parametrize(("table", "suite"), [("digits", "feedback-digits"), ("gauss", "feedback-tabular")])
+def test_tables_on_embedded_data_are_run_as_the_suites_in_benchmarks(registry, table, suite):
+    path = Path(__file__).parents[2] / "benchmarks" / f"{suite}.toml"
+    theirs = {(str(cell.method), str(cell.scenario), cell.repeat) for cell in plan(read_suite(path), registry)}
+    (grid,) = plan_reproduction(f"feedback-loops:{table}", registry).grids
+    cells = [cell for row in grid.cells.values() for cell in row]
+    assert {(str(cell.method), str(cell.scenario), cell.repeat) for cell in cells} <= theirs
+    assert len(cells) == 3 * len(grid.table.rows)  # each row of the suite has its numbers
+
+
+def test_what_takes_weeks_is_run_only_by_name(registry):
+    whole = plan_reproduction("feedback-loops", registry)
+    assert [grid.table.name for grid in whole.grids] == ["digits", "gauss"]
+    assert len(whole.cells) == 63
+    assert whole.left_out == (
+        "colored_mnist, colored_svhn, synthetic_share are run only by name "
+        "('fairbench reproduce feedback-loops:colored_mnist'), for the cost",
+    )
+
+
+def test_a_table_may_have_other_runs_than_the_paper(planned, registry):
+    reproduction = planned(old='title = "A loop"', new='title = "A loop"\nruns = 3')
+    (grid,) = reproduction.grids
+    assert {len(row) for row in grid.cells.values()} == {3}
+    assert reproduction.published.runs == 2
+    records = [loop(cell, 0.8 + 0.01 * cell.repeat, 0.1) for cell in reproduction.cells]
+    outcome = Outcome.of(reproduction, Results(records, {}, len(records), {}))
+    text = render(outcome, Drawn((), (), 0.0), "fairbench reproduce loops", "figures")
+    assert "*Recomputed* is mean ± spread over 3 runs" in text
+    assert "(first" not in text
+
+
+def test_tables_of_different_runs_each_say_theirs(planned, tmp_path, registry):
+    start, end = PUBLISHED.index("[tables.loop]"), PUBLISHED.index("[claims.keeps]")
+    again = PUBLISHED[start:end].replace("tables.loop", "tables.again").replace("steps = ", "runs = 1\nsteps = ")
+    (tmp_path / "again.toml").write_text(SUITE)
+    reproduction = planned(old="[claims.keeps]", new=f"{again}[claims.keeps]")
+    outcome = Outcome.of(reproduction, Results([loop(cell, 0.8, 0.1) for cell in reproduction.cells], {}, 4, {}))
+    text = render(outcome, Drawn((), (), 0.0), "fairbench reproduce loops", "figures")
+    assert "over 1 or 2 runs" in text
+    assert "2 repeats; the recomputed numbers are over 2 runs." in text
+    assert "the recomputed numbers are over 1 run." in text
+
+
+def test_one_table_at_least_is_run_without_being_named(planned):
+    with pytest.raises(PaperError, match="every table has by_name = true; leave one to be run where nothing is named"):
+        planned("rerun.toml", "coin = false\n", "coin = false\n[tables.loop]\nby_name = true\n")
 
 
 def test_the_numbers_on_celeba_have_the_same_form(registry, tmp_path):

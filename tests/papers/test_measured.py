@@ -192,7 +192,7 @@ def test_the_operating_points_that_stood_for_a_row_are_counted(outcome):
     grid, measurements = outcome.reproduction.grids[0], Measurements(records)
     assert measurements.chosen(grid, grid.row(DATASET, CONSTANT)) == (("late", 3), ("early", 1))
     assert measurements.chosen(grid, grid.row("german", CONSTANT)) == ()
-    (row, *_) = measure_table(measurements, grid, DATASET, 2)
+    (row, *_) = measure_table(measurements, grid, DATASET)
     assert words.chosen(row) == "late (3/4)"
 
 
@@ -205,7 +205,7 @@ def test_a_dataset_that_was_skipped_has_its_reason(outcome):
 def test_values_of_other_runs_in_the_same_directory_do_not_count(outcome):
     grid = outcome.reproduction.grids[0]
     records = [record for record in outcome.results.records if record.cell.repeat < 2]
-    rows = measure_table(Measurements(records), grid, DATASET, 2)
+    rows = measure_table(Measurements(records), grid, DATASET)
     assert {comparison.all.n for row in rows for comparison in row.comparisons} == {2}
 
 
@@ -217,5 +217,5 @@ def test_a_row_below_the_coin_is_read_so(outcome):
         else record
         for record in outcome.results.records
     ]
-    rows = {row.label: row for row in measure_table(Measurements(worse), grid, DATASET, 2)}
+    rows = {row.label: row for row in measure_table(Measurements(worse), grid, DATASET)}
     assert rows["long"].coins[0].measured.reading == BELOW
