@@ -21,6 +21,7 @@ References:
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Callable, NamedTuple, Optional, Union
 
@@ -33,6 +34,7 @@ from fairbench.projection.backward import pull_back
 from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution, check_epsilon
 from fairbench.projection.contrasts import Contrasts
 from fairbench.projection.general import solve_contrasts
+from fairbench.projection.pair import Pair, solve_pair
 from fairbench.projection.parity import Past, solve_parity
 from fairbench.projection.penalty import solve_penalised
 
@@ -76,14 +78,7 @@ def project_parity(
     Raises:
         ValueError: a score is NaN or infinite, epsilon is negative, lower is not below upper, or the shapes disagree.
     """
-    box, code = Box(lower, upper), _codes(group, score)
-    (tolerance,) = _tolerances(epsilon, 1)
-    n_groups = int(np.maximum.reduce(code, initial=0)) + 1
-
-    def solve(values: Array, offset: Optional[Array]) -> Solution:
-        return solve_parity(values, code, n_groups, tolerance, box)
-
-    return _apply(score, epsilon, None, _Call(solve, code, box))
+    return _project_parity(score, group, epsilon, _box(float(lower), float(upper)))
 
 
 def project(
@@ -112,7 +107,7 @@ def project(
         Infeasible: the box does not allow a contrast, or several at once; the message says which.
         ValueError: a score is NaN or infinite, epsilon is negative, lower is not below upper, or the shapes disagree.
     """
-    box, count = Box(lower, upper), len(contrasts.offset)
+    box, count = _box(float(lower), float(upper)), len(contrasts.offset)
     if score.numel() != contrasts.rows:
         raise ValueError(f"there are {score.numel()} scores, but the contrasts are about {contrasts.rows} rows")
 
@@ -242,10 +237,23 @@ class Projection(nn.Module):
         )
 
 
+def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Tensor:
+    code = _codes(group, score)
+    (tolerance,) = _tolerances(epsilon, 1)
+
+    def solve(values: Array, offset: Optional[Array]) -> Union[Pair, Solution]:
+        pair = solve_pair(values, code, tolerance, box)
+        if pair is not None:
+            return pair
+        return solve_parity(values, code, int(np.maximum.reduce(code, initial=0)) + 1, tolerance, box)
+
+    return _apply(score, epsilon, None, _Call(solve, code, box))
+
+
 class _Call(NamedTuple):
     """What the autograd function needs to know of one call besides its tensors."""
 
-    solve: Callable[[Array, Optional[Array]], Solution]
+    solve: Callable[[Array, Optional[Array]], Union[Pair, Solution]]
     code: Optional[Codes]
     box: Box
 
@@ -257,20 +265,28 @@ class _Project(torch.autograd.Function):
     def forward(ctx: Any, score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
         solution = call.solve(_array(score).reshape(-1), None if offset is None else _array(offset))
         ctx.solution, ctx.call, ctx.given = solution, call, (epsilon, offset)
-        return _like(_within(solution.value, call.box, score.dtype), score)
+        return _like(_outputs(solution.value, call.box, score.dtype), score)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
-        call = ctx.call
-        pull = pull_back(ctx.solution, call.code, call.box, _array(gradient).reshape(-1))
-        by_epsilon, by_offset = ctx.needs_input_grad[1:3]
-        return (
-            _like(pull.score, gradient),
-            _totals(pull.right * pull.slope, pull.active, ctx.given[0]) if by_epsilon else None,
-            _totals(pull.right, pull.active, ctx.given[1]) if by_offset else None,
-            None,
-        )
+        # once_differentiable refuses second derivatives; without a graph of the gradients nobody can ask for them
+        return _pull_once(ctx, gradient) if torch.is_grad_enabled() else _pull(ctx, gradient)
+
+
+def _pull(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
+    """Return the gradients by the inputs of ``_Project`` for one by its output."""
+    solution, call, rows = ctx.solution, ctx.call, _array(gradient).reshape(-1)
+    pull = solution.pull_back(rows) if isinstance(solution, Pair) else pull_back(solution, call.code, call.box, rows)
+    by_epsilon, by_offset = ctx.needs_input_grad[1:3]
+    return (
+        _like(pull.score, gradient),
+        _totals(pull.right * pull.slope, pull.active, ctx.given[0]) if by_epsilon else None,
+        _totals(pull.right, pull.active, ctx.given[1]) if by_offset else None,
+        None,
+    )
+
+
+_pull_once = once_differentiable(_pull)
 
 
 def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
@@ -299,7 +315,7 @@ def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call
 
 def _array(values: Any) -> np.ndarray[Any, Any]:
     """Return a tensor's values, or anything that NumPy understands, as an array; nothing is copied on the CPU."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
 
 
 def _codes(group: Any, score: Tensor) -> Codes:
@@ -321,14 +337,14 @@ def _tolerances(epsilon: Number, count: int) -> list[float]:
     return given * count if len(given) == 1 else given
 
 
-def _within(value: Array, box: Box, dtype: torch.dtype) -> np.ndarray[Any, Any]:
-    """Return the outputs in the tensors' type; where that has no such bound, the next number inside the box is one."""
+def _outputs(value: Array, box: Box, dtype: torch.dtype) -> np.ndarray[Any, Any]:
+    """Return values in the box and in the tensors' type, in an array of their own; both in 64 bits and in 32."""
     if dtype == torch.float64:
-        return value.astype(np.float64, copy=False)
+        return box.clip(value)
     single = value.astype(np.float32)
-    lower, upper = np.float32(box.lower), np.float32(box.upper)
-    if float(lower) != box.lower or float(upper) != box.upper:
-        lower = np.nextafter(lower, np.float32(math.inf)) if float(lower) < box.lower else lower
-        upper = np.nextafter(upper, np.float32(-math.inf)) if float(upper) > box.upper else upper
-        np.clip(single, lower, upper, out=single)
+    if not box.endless:
+        single.clip(*box.single, out=single)
     return single
+
+
+_box = functools.lru_cache(maxsize=64)(Box)  # a layer asks for the same one in every batch
