@@ -298,10 +298,11 @@ def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
 
 def _like(values: np.ndarray[Any, Any], tensor: Tensor) -> Tensor:
     """Return the values as a tensor of another's shape, type and device."""
-    made = torch.from_numpy(values.astype(np.float32 if tensor.dtype == torch.float32 else np.float64, copy=False))
+    dtype = np.float32 if tensor.dtype == torch.float32 else np.float64
+    made = torch.from_numpy(values if values.dtype == dtype else values.astype(dtype))
     if tensor.ndim != 1:
         made = made.reshape(tensor.shape)
-    return made.to(tensor.device) if tensor.device.type != "cpu" else made
+    return made if tensor.is_cpu else made.to(tensor.device)
 
 
 def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:

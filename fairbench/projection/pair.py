@@ -7,7 +7,8 @@ multiplier it gives up, and the general search takes over. Here too all totals a
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Optional
+from bisect import bisect_left, bisect_right
+from typing import NamedTuple, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from fairbench.projection.scratch import SCRATCH
 
 STEPS = 8  # of Newton's; three are usual
 NO_BOUND = 2**62  # beyond all scores on the grid, by more than any shift that is tried
+SORTED_ROWS = 384  # up to here, sorting and Python's own searches are faster than a pass for each total
+APART = 2**53  # grid steps between the groups where they are sorted together, with room for the scores of both
 ONLY, NONE = np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
 
@@ -75,34 +78,45 @@ def solve_pair(
     Raises:
         ValueError: a score is NaN or infinite.
     """
-    if not len(code) or np.maximum.reduce(code.view(np.uint64)) > 1:  # seen so, a negative code is a very large one
+    n = len(code)
+    if not n or np.maximum.reduce(code.view(np.uint64)) > 1:  # seen so, a negative code is a very large one
         return None
     second = code.astype(bool)
     n_second = int(np.count_nonzero(second))
-    n_first = len(code) - n_second
+    n_first = n - n_second
     if not (n_first and n_second):
         return None
     one, two = weights or (1 / n_first, -1 / n_second)
-    halves = _Halves(score, second, n_first, box, abs(target))
-    grid = (abs(one) * n_first + abs(two) * n_second) * 2 / halves.unit
+    smallest, largest = check_scores(score)
+    size = max(-smallest, largest, box.size, abs(target), 1e-290)
+    unit = grid_unit(size, n)
+    lower = -NO_BOUND if box.lower == -math.inf else round(box.lower * unit)
+    upper = NO_BOUND if box.upper == math.inf else round(box.upper * unit)
+    fixed = fixed_point(score, unit)
+    rows: Union[_Sorted, _Halves] = (
+        _Sorted(fixed, code, n_first, lower, upper) if n <= SORTED_ROWS else _Halves(fixed, second, n_first, lower, upper)
+    )
+    grid = (abs(one) * n_first + abs(two) * n_second) * 2 / unit
     nu, sign = 0.0, 0.0
     for _ in range(STEPS):
-        found = halves.at(nu * one, nu * two)
-        if found is None:
+        if not max(abs(nu * one), abs(nu * two)) <= 2 * size:  # farther than any score; totals might pass 64 bits
             return None
-        first_total, second_total, first_free, second_free = found
-        value = one * first_total + two * second_total - target
+        first_steps, second_steps = round(nu * one * unit), round(nu * two * unit)
+        first_total, second_total = rows.totals(first_steps, second_steps)
+        first = one * ((first_total - first_steps * n_first) / unit)
+        other = two * ((second_total - second_steps * n_second) / unit)
+        value = first + other - target
         if not sign:
             if abs(value) <= epsilon:
                 return Pair(score.astype(np.float64), None, 0.0, box)
             sign = math.copysign(1.0, value)
         gap = value - sign * epsilon
-        rounding = ROUNDING * (abs(one * first_total) + abs(two * second_total) + abs(target)) + grid
-        if nu and abs(gap) <= rounding:
+        if nu and abs(gap) <= ROUNDING * (abs(first) + abs(other) + abs(target)) + grid:
             row = np.array((one, two)).take(code)
-            moved = np.multiply(row, -nu)
+            moved = row * -nu
             moved += score
             return Pair(moved, row, nu, box)
+        first_free, second_free = rows.free()
         slope = one * one * first_free + two * two * second_free
         nu += gap / slope if slope else math.inf
         if not 0 < sign * nu:
@@ -110,42 +124,53 @@ def solve_pair(
     return None
 
 
+class _Sorted:
+    """The rows of two groups on the grid, few enough for sorting: then totals are a matter of binary searches."""
+
+    def __init__(self, fixed: NDArray[np.int64], code: Codes, cut: int, lower: int, upper: int) -> None:
+        keys = code * APART  # one sort for both groups, group 1 above group 0
+        keys += fixed
+        keys.sort()
+        self.keys, self.sums = keys.tolist(), [0, *np.add.accumulate(keys).tolist()]
+        self.cut, self.lower, self.upper = cut, lower, upper
+
+    def totals(self, first_steps: int, second_steps: int) -> tuple[int, int]:
+        """Return each group's total of clip(z, lower + steps, upper + steps)."""
+        keys, sums, cut = self.keys, self.sums, self.cut
+        lower, upper = self.lower + first_steps, self.upper + first_steps
+        start, stop = bisect_left(keys, lower, 0, cut), bisect_right(keys, upper, 0, cut)
+        first = sums[stop] - sums[start] + lower * start + upper * (cut - stop)
+        first_free = stop - start
+        lower, upper = self.lower + second_steps, self.upper + second_steps
+        start, stop = bisect_left(keys, lower + APART, cut), bisect_right(keys, upper + APART, cut)
+        self.counts = first_free, stop - start
+        second = sums[stop] - sums[start] - APART * (stop - start)
+        return first, second + lower * (start - cut) + upper * (len(keys) - stop)
+
+    def free(self) -> tuple[int, int]:
+        """Return how many rows of each group the bounds of the latest totals left as they are."""
+        return self.counts
+
+
 class _Halves:
-    """The rows of two groups on the grid, one group after the other; in each thread only the latest is valid."""
+    """The rows of two groups on the grid, one group after the other; in each thread only the latest are valid."""
 
-    def __init__(
-        self, score: NDArray[np.floating], second: NDArray[np.bool_], n_first: int, box: Box, target: float
-    ) -> None:
-        n = len(score)
-        smallest, largest = check_scores(score)
-        size = max(-smallest, largest, box.size, target, 1e-290)
-        self.unit = unit = grid_unit(size, n)
-        self.farthest = 2 * size
-        fixed = fixed_point(score, unit)
-        self.values = values = SCRATCH.take("together", n, np.int64)
-        fixed.compress(~second, out=values[:n_first])
-        fixed.compress(second, out=values[n_first:])
-        self.clipped, self.same = SCRATCH.take("clipped", n, np.int64), SCRATCH.take("same", n, bool)
-        self.n_first, self.n_second, self.starts = n_first, n - n_first, np.array((0, n_first))
-        self.lower = -NO_BOUND if box.lower == -math.inf else round(box.lower * unit)
-        self.upper = NO_BOUND if box.upper == math.inf else round(box.upper * unit)
+    def __init__(self, fixed: NDArray[np.int64], second: NDArray[np.bool_], cut: int, lower: int, upper: int) -> None:
+        n = len(fixed)
+        self.values, self.clipped = SCRATCH.take("together", n, np.int64), SCRATCH.take("clipped", n, np.int64)
+        fixed.compress(~second, out=self.values[:cut])
+        fixed.compress(second, out=self.values[cut:])
+        self.cut, self.lower, self.upper, self.starts = cut, lower, upper, np.array((0, cut))
 
-    def at(self, first_shift: float, second_shift: float) -> Optional[tuple[float, float, int, int]]:
-        """Return each group's total of clip(z - shift), and how many rows of each the box leaves as they are.
+    def totals(self, first_steps: int, second_steps: int) -> tuple[int, int]:
+        """See ``_Sorted``."""
+        values, clipped, cut, lower, upper = self.values, self.clipped, self.cut, self.lower, self.upper
+        clip_whole(values[:cut], lower + first_steps, upper + first_steps, clipped[:cut])
+        clip_whole(values[cut:], lower + second_steps, upper + second_steps, clipped[cut:])
+        first, second = np.add.reduceat(clipped, self.starts).tolist()
+        return first, second
 
-        The answer is None for a shift that is out of the question, for which totals might pass 64 bits.
-        """
-        if not max(abs(first_shift), abs(second_shift)) <= self.farthest:
-            return None
-        unit, cut, clipped, same = self.unit, self.n_first, self.clipped, self.same
-        first_steps, second_steps = round(first_shift * unit), round(second_shift * unit)
-        clip_whole(self.values[:cut], self.lower + first_steps, self.upper + first_steps, clipped[:cut])
-        clip_whole(self.values[cut:], self.lower + second_steps, self.upper + second_steps, clipped[cut:])
-        first_total, second_total = np.add.reduceat(clipped, self.starts).tolist()
-        np.equal(self.values, clipped, out=same)
-        return (
-            (first_total - first_steps * cut) / unit,
-            (second_total - second_steps * self.n_second) / unit,
-            int(np.count_nonzero(same[:cut])),
-            int(np.count_nonzero(same[cut:])),
-        )
+    def free(self) -> tuple[int, int]:
+        """See ``_Sorted``."""
+        same = np.equal(self.values, self.clipped, out=SCRATCH.take("same", len(self.values), bool))
+        return int(np.count_nonzero(same[: self.cut])), int(np.count_nonzero(same[self.cut :]))
