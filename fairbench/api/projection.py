@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 import numpy as np
@@ -111,10 +112,13 @@ def project(
     if score.numel() != contrasts.rows:
         raise ValueError(f"there are {score.numel()} scores, but the contrasts are about {contrasts.rows} rows")
 
-    def solve(values: Array, given: Optional[Array]) -> Solution:
-        return solve_contrasts(values, contrasts if given is None else contrasts.at(given), tolerance, box)
+    tolerances = _tolerances(epsilon, count)
 
-    tolerance = np.array(_tolerances(epsilon, count))
+    def solve(values: Array, given: Optional[Array]) -> Union[Pair, Solution]:
+        wanted = contrasts if given is None else contrasts.at(given)
+        pair = _as_pair(values, wanted, tolerances, box)
+        return solve_contrasts(values, wanted, np.array(tolerances), box) if pair is None else pair
+
     return _apply(score, epsilon, offset, _Call(solve, contrasts.code, box))
 
 
@@ -186,9 +190,9 @@ class Projection(nn.Module):
         lower, upper = self.box.lower, self.box.upper
         flat = group.reshape(-1) if group.ndim == 2 and group.shape[1] == 1 else group
         if flat.ndim == 1 and self.constraint == "mean_prediction":
-            if not len(flat) or flat.min() == flat.max():
+            if not len(flat) or flat[flat.argmin()] == flat[flat.argmax()]:
                 return self._alone(score, flat)
-            return project_parity(score, flat, epsilon=self.epsilon, lower=lower, upper=upper)
+            return _project_parity(score, flat, self.epsilon, self.box)
         if flat.ndim == 1 and self.constraint == "equalized_odds" and flat.max(initial=0) > 1:
             return self._within_classes(score, flat, _array(y).reshape(-1) > 0.5)
         if self.constraint == "mean_prediction":
@@ -232,9 +236,7 @@ class Projection(nn.Module):
 
     def _clip(self, score: Tensor) -> Tensor:
         """Return the scores within the box, as a projection without constraints gives them."""
-        return project_parity(
-            score, np.zeros(score.numel(), dtype=np.int64), lower=self.box.lower, upper=self.box.upper
-        )
+        return _project_parity(score, np.zeros(score.numel(), dtype=np.int64), 0.0, self.box)
 
 
 def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Tensor:
@@ -248,6 +250,14 @@ def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Ten
         return solve_parity(values, code, int(np.maximum.reduce(code, initial=0)) + 1, tolerance, box)
 
     return _apply(score, epsilon, None, _Call(solve, code, box))
+
+
+def _as_pair(values: Array, contrasts: Contrasts, tolerances: Sequence[float], box: Box) -> Optional[Pair]:
+    """Return the projection if the contrasts are one that compares two cells, and if ``solve_pair`` finds it."""
+    if contrasts.code is None or contrasts.weight.shape != (1, 2):
+        return None
+    (one, two), (target,) = contrasts.weight[0].tolist(), contrasts.offset.tolist()
+    return solve_pair(values, contrasts.code, tolerances[0], box, (one, two), target)
 
 
 class _Call(NamedTuple):
@@ -276,12 +286,20 @@ class _Project(torch.autograd.Function):
 def _pull(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
     """Return the gradients by the inputs of ``_Project`` for one by its output."""
     solution, call, rows = ctx.solution, ctx.call, _array(gradient).reshape(-1)
-    pull = solution.pull_back(rows) if isinstance(solution, Pair) else pull_back(solution, call.code, call.box, rows)
-    by_epsilon, by_offset = ctx.needs_input_grad[1:3]
+    _, by_epsilon, by_offset, _ = ctx.needs_input_grad
+    if isinstance(solution, Pair):
+        by_score, by_target = solution.pull_back(rows, call.box)
+        if not (by_epsilon or by_offset):
+            return _like(by_score, gradient), None, None, None
+        active = np.zeros(1 if solution.multiplier else 0, dtype=np.int64)
+        right = np.full(len(active), by_target)
+        slope = np.full(len(active), math.copysign(1.0, solution.multiplier))
+    else:
+        by_score, right, active, slope = pull_back(solution, call.code, call.box, rows)
     return (
-        _like(pull.score, gradient),
-        _totals(pull.right * pull.slope, pull.active, ctx.given[0]) if by_epsilon else None,
-        _totals(pull.right, pull.active, ctx.given[1]) if by_offset else None,
+        _like(by_score, gradient),
+        _totals(right * slope, active, ctx.given[0]) if by_epsilon else None,
+        _totals(right, active, ctx.given[1]) if by_offset else None,
         None,
     )
 
@@ -331,6 +349,8 @@ def _codes(group: Any, score: Tensor) -> Codes:
 
 def _tolerances(epsilon: Number, count: int) -> list[float]:
     """Return one epsilon for each contrast after checking them."""
+    if isinstance(epsilon, float) and 0 <= epsilon < math.inf:
+        return [epsilon] * count
     given = [epsilon] if isinstance(epsilon, (int, float)) else np.ravel(_array(epsilon)).tolist()
     if len(given) not in (1, count):
         raise ValueError(f"there are {len(given)} epsilons but {count} contrasts; give one for all, or one for each")

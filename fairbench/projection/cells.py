@@ -82,12 +82,16 @@ class Box:
             np.nextafter(upper, np.float32(-math.inf)) if float(upper) > self.upper else upper,
         )
 
+    def outside(self, value: Array) -> NDArray[np.bool_]:
+        """Return a mask of the values that are not free to move."""
+        lower, upper = self.interior
+        clipped: NDArray[np.bool_] = value <= lower
+        clipped |= value >= upper
+        return clipped
+
     def inside(self, value: Array) -> NDArray[np.bool_]:
         """Return a mask of the values that are free to move."""
-        lower, upper = self.interior
-        free: NDArray[np.bool_] = np.greater(value, lower)
-        free &= value < upper
-        return free
+        return ~self.outside(value)
 
 
 def check_epsilon(values: Sequence[float]) -> None:
@@ -108,7 +112,7 @@ def check_scores(score: Array) -> tuple[float, float]:
     """
     if not len(score):
         return 0.0, 0.0
-    smallest, largest = float(np.minimum.reduce(score)), float(np.maximum.reduce(score))
+    smallest, largest = score.item(score.argmin()), score.item(score.argmax())  # sooner there than their reductions
     if math.isfinite(smallest) and math.isfinite(largest):  # a NaN makes both NaN
         return smallest, largest
     wrong = np.flatnonzero(~np.isfinite(score))

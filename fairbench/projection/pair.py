@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.projection.backward import Pull, dot
+from fairbench.projection.backward import dot
 from fairbench.projection.cells import Array, Box, Codes, check_scores, clip_whole, fixed_point, grid_unit
 from fairbench.projection.root import ROUNDING
 from fairbench.projection.scratch import SCRATCH
@@ -22,39 +22,39 @@ STEPS = 8  # of Newton's; three are usual
 NO_BOUND = 2**62  # beyond all scores on the grid, by more than any shift that is tried
 SORTED_ROWS = 384  # up to here, sorting and Python's own searches are faster than a pass for each total
 APART = 2**53  # grid steps between the groups where they are sorted together, with room for the scores of both
-ONLY, NONE = np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
 
 class Pair(NamedTuple):
     """Where a projection of two groups has ended.
 
     ``value`` (n,) are the outputs before they are clipped to the box, ``row`` (n,) is each row's weight in the
-    contrast, None where the contrast is not active, and ``multiplier`` is that of the contrast.
+    contrast, None where the contrast is not active, and ``multiplier`` is the contrast's.
     """
 
     value: Array
     row: Optional[Array]
     multiplier: float
-    box: Box
 
-    def pull_back(self, gradient: NDArray[np.floating]) -> Pull:
-        """Return the vector-Jacobian product of the projection for a gradient by the outputs (n,).
+    def pull_back(self, gradient: NDArray[np.floating], box: Box) -> tuple[Array, float]:
+        """Return a gradient by the outputs (n,), pulled back: by the scores (n,), and by the contrast's target.
 
-        It is that of ``backward.pull_back``, for one constraint at most.
+        It is what ``backward.pull_back`` returns, for one constraint at most; that by epsilon has the multiplier's
+        sign.
         """
-        free = self.box.inside(self.value)
-        through = np.empty(len(free))
+        n, clipped = len(gradient), box.outside(self.value)
+        through = SCRATCH.take("through", n, np.float64)
         np.copyto(through, gradient)
-        np.copyto(through, 0.0, where=~free)  # and not times 0: a loss may be infinitely steep at a bound
+        np.putmask(through, clipped, 0.0)  # and not times 0: a loss may be infinitely steep at a bound
         if self.row is None:
-            return Pull(through, np.zeros(0), NONE, np.zeros(0))
-        moving = SCRATCH.take("row", len(free), np.float64)
-        np.multiply(self.row, free, out=moving)
+            return through.astype(gradient.dtype), 0.0
+        moving = SCRATCH.take("row", n, np.float64)
+        np.copyto(moving, self.row)
+        np.putmask(moving, clipped, 0.0)
         size = dot(moving, moving)
         right = dot(moving, through) / size if size else 0.0
         moving *= right
         through -= moving
-        return Pull(through, np.array([right]), ONLY, np.array([math.copysign(1.0, self.multiplier)]))
+        return through.astype(gradient.dtype), right
 
 
 def solve_pair(
@@ -79,23 +79,20 @@ def solve_pair(
         ValueError: a score is NaN or infinite.
     """
     n = len(code)
-    if not n or np.maximum.reduce(code.view(np.uint64)) > 1:  # seen so, a negative code is a very large one
+    if not n or code.item(code.argmin()) != 0 or code.item(code.argmax()) != 1:
         return None
-    second = code.astype(bool)
-    n_second = int(np.count_nonzero(second))
+    n_second = int(np.count_nonzero(code))
     n_first = n - n_second
-    if not (n_first and n_second):
-        return None
     one, two = weights or (1 / n_first, -1 / n_second)
-    smallest, largest = check_scores(score)
+    value = score.astype(np.float64)
+    smallest, largest = check_scores(value)
     size = max(-smallest, largest, box.size, abs(target), 1e-290)
     unit = grid_unit(size, n)
     lower = -NO_BOUND if box.lower == -math.inf else round(box.lower * unit)
     upper = NO_BOUND if box.upper == math.inf else round(box.upper * unit)
-    fixed = fixed_point(score, unit)
-    rows: Union[_Sorted, _Halves] = (
-        _Sorted(fixed, code, n_first, lower, upper) if n <= SORTED_ROWS else _Halves(fixed, second, n_first, lower, upper)
-    )
+    fixed = fixed_point(value, unit)
+    group = _Sorted if n <= SORTED_ROWS else _Halves
+    rows = group(fixed, code, n_first, lower, upper)
     grid = (abs(one) * n_first + abs(two) * n_second) * 2 / unit
     nu, sign = 0.0, 0.0
     for _ in range(STEPS):
@@ -105,21 +102,20 @@ def solve_pair(
         first_total, second_total = rows.totals(first_steps, second_steps)
         first = one * ((first_total - first_steps * n_first) / unit)
         other = two * ((second_total - second_steps * n_second) / unit)
-        value = first + other - target
+        gap = first + other - target
         if not sign:
-            if abs(value) <= epsilon:
-                return Pair(score.astype(np.float64), None, 0.0, box)
-            sign = math.copysign(1.0, value)
-        gap = value - sign * epsilon
+            if abs(gap) <= epsilon:
+                return Pair(value, None, 0.0)
+            sign = math.copysign(1.0, gap)
+        gap -= sign * epsilon
         if nu and abs(gap) <= ROUNDING * (abs(first) + abs(other) + abs(target)) + grid:
             row = np.array((one, two)).take(code)
-            moved = row * -nu
-            moved += score
-            return Pair(moved, row, nu, box)
+            value -= np.multiply(row, nu, out=SCRATCH.take("row", n, np.float64))
+            return Pair(value, row, nu)
         first_free, second_free = rows.free()
         slope = one * one * first_free + two * two * second_free
         nu += gap / slope if slope else math.inf
-        if not 0 < sign * nu:
+        if sign * nu <= 0:
             return None
     return None
 
@@ -131,21 +127,27 @@ class _Sorted:
         keys = code * APART  # one sort for both groups, group 1 above group 0
         keys += fixed
         keys.sort()
-        self.keys, self.sums = keys.tolist(), [0, *np.add.accumulate(keys).tolist()]
+        self.keys, self.sums = keys.tolist(), np.add.accumulate(keys)
         self.cut, self.lower, self.upper = cut, lower, upper
 
     def totals(self, first_steps: int, second_steps: int) -> tuple[int, int]:
         """Return each group's total of clip(z, lower + steps, upper + steps)."""
-        keys, sums, cut = self.keys, self.sums, self.cut
+        keys, cut = self.keys, self.cut
         lower, upper = self.lower + first_steps, self.upper + first_steps
         start, stop = bisect_left(keys, lower, 0, cut), bisect_right(keys, upper, 0, cut)
-        first = sums[stop] - sums[start] + lower * start + upper * (cut - stop)
+        first = self._between(start, stop) + lower * start + upper * (cut - stop)
         first_free = stop - start
         lower, upper = self.lower + second_steps, self.upper + second_steps
         start, stop = bisect_left(keys, lower + APART, cut), bisect_right(keys, upper + APART, cut)
         self.counts = first_free, stop - start
-        second = sums[stop] - sums[start] - APART * (stop - start)
+        second = self._between(start, stop) - APART * (stop - start)
         return first, second + lower * (start - cut) + upper * (len(keys) - stop)
+
+    def _between(self, start: int, stop: int) -> int:
+        """Return the total of some keys that follow each other."""
+        if start == stop:
+            return 0
+        return int(self.sums[stop - 1]) - (int(self.sums[start - 1]) if start else 0)
 
     def free(self) -> tuple[int, int]:
         """Return how many rows of each group the bounds of the latest totals left as they are."""
@@ -155,11 +157,11 @@ class _Sorted:
 class _Halves:
     """The rows of two groups on the grid, one group after the other; in each thread only the latest are valid."""
 
-    def __init__(self, fixed: NDArray[np.int64], second: NDArray[np.bool_], cut: int, lower: int, upper: int) -> None:
-        n = len(fixed)
+    def __init__(self, fixed: NDArray[np.int64], code: Codes, cut: int, lower: int, upper: int) -> None:
+        n, second = len(fixed), code.astype(bool)
         self.values, self.clipped = SCRATCH.take("together", n, np.int64), SCRATCH.take("clipped", n, np.int64)
-        fixed.compress(~second, out=self.values[:cut])
-        fixed.compress(second, out=self.values[cut:])
+        fixed.take((~second).nonzero()[0], out=self.values[:cut], mode="clip")  # numpy buffers it in other modes
+        fixed.take(second.nonzero()[0], out=self.values[cut:], mode="clip")
         self.cut, self.lower, self.upper, self.starts = cut, lower, upper, np.array((0, cut))
 
     def totals(self, first_steps: int, second_steps: int) -> tuple[int, int]:
