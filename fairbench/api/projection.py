@@ -240,6 +240,7 @@ class Projection(nn.Module):
 
 
 def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Tensor:
+    """See ``project_parity``; two groups have a way of their own, unless it gives up."""
     code = _codes(group, score)
     (tolerance,) = _tolerances(epsilon, 1)
 
@@ -254,10 +255,11 @@ def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Ten
 
 def _as_pair(values: Array, contrasts: Contrasts, tolerances: Sequence[float], box: Box) -> Optional[Pair]:
     """Return the projection if the contrasts are one that compares two cells, and if ``solve_pair`` finds it."""
-    if contrasts.code is None or contrasts.weight.shape != (1, 2):
+    code = np.asarray(contrasts.code)
+    if contrasts.weight.shape != (1, 2) or code.dtype.kind not in "iub":  # None is an object
         return None
     (one, two), (target,) = contrasts.weight[0].tolist(), contrasts.offset.tolist()
-    return solve_pair(values, contrasts.code, tolerances[0], box, (one, two), target)
+    return solve_pair(values, code.astype(np.int64, copy=False), tolerances[0], box, (one, two), target)
 
 
 class _Call(NamedTuple):
@@ -359,7 +361,7 @@ def _tolerances(epsilon: Number, count: int) -> list[float]:
 
 
 def _outputs(value: Array, box: Box, dtype: torch.dtype) -> np.ndarray[Any, Any]:
-    """Return values in the box and in the tensors' type, in an array of their own; both in 64 bits and in 32."""
+    """Return a solver's values, clipped to the box, in the tensors' type and in an array of their own."""
     if dtype == torch.float64:
         return box.clip(value)
     single = value.astype(np.float32)

@@ -21,7 +21,7 @@ from fairbench.projection.scratch import SCRATCH
 STEPS = 8  # of Newton's; three are usual
 NO_BOUND = 2**62  # beyond all scores on the grid, by more than any shift that is tried
 SORTED_ROWS = 384  # up to here, sorting and Python's own searches are faster than a pass for each total
-APART = 2**53  # grid steps between the groups where they are sorted together, with room for the scores of both
+APART = 2**53  # grid steps between groups that are sorted together: room for the scores, and their sums fit 64 bits
 
 
 class Pair(NamedTuple):

@@ -86,6 +86,15 @@ def test_other_groups_are_left_to_the_general_search(code):
     assert solve_pair(np.linspace(0, 1, len(code)), np.array(code, dtype=np.int64), 0.0, Box()) is None
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, bool])
+def test_codes_of_any_whole_type_give_the_same_outputs(dtype):
+    code, score = np.array([0, 1, 1, 0]), torch.tensor([0.1, 0.9, 0.6, 0.3])
+    expected = project_parity(score, code, epsilon=0.05)
+    assert torch.equal(project_parity(score, code.astype(dtype), epsilon=0.05), expected)
+    contrasts = Contrasts(np.array([[0.5, -0.5]]), np.zeros(1), code.astype(dtype))
+    assert torch.equal(project(score, contrasts, epsilon=0.05), expected)
+
+
 def test_a_contrast_out_of_reach_is_left_to_the_general_search():
     code = np.array([0, 0, 1, 1])
     assert solve_pair(np.array([0.2, 0.4, 0.6, 0.8]), code, 0.0, Box(0.0, 1.0), (0.5, -0.5), 7.0) is None
