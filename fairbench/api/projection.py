@@ -21,7 +21,9 @@ References:
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 import numpy as np
@@ -33,6 +35,7 @@ from fairbench.projection.backward import pull_back
 from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution, check_epsilon
 from fairbench.projection.contrasts import Contrasts
 from fairbench.projection.general import solve_contrasts
+from fairbench.projection.pair import Pair, solve_pair
 from fairbench.projection.parity import Past, solve_parity
 from fairbench.projection.penalty import solve_penalised
 
@@ -76,14 +79,7 @@ def project_parity(
     Raises:
         ValueError: a score is NaN or infinite, epsilon is negative, lower is not below upper, or the shapes disagree.
     """
-    box, code = Box(lower, upper), _codes(group, score)
-    (tolerance,) = _tolerances(epsilon, 1)
-    n_groups = int(np.maximum.reduce(code, initial=0)) + 1
-
-    def solve(values: Array, offset: Optional[Array]) -> Solution:
-        return solve_parity(values, code, n_groups, tolerance, box)
-
-    return _apply(score, epsilon, None, _Call(solve, code, box))
+    return _project_parity(score, group, epsilon, _box(float(lower), float(upper)))
 
 
 def project(
@@ -112,14 +108,17 @@ def project(
         Infeasible: the box does not allow a contrast, or several at once; the message says which.
         ValueError: a score is NaN or infinite, epsilon is negative, lower is not below upper, or the shapes disagree.
     """
-    box, count = Box(lower, upper), len(contrasts.offset)
+    box, count = _box(float(lower), float(upper)), len(contrasts.offset)
     if score.numel() != contrasts.rows:
         raise ValueError(f"there are {score.numel()} scores, but the contrasts are about {contrasts.rows} rows")
 
-    def solve(values: Array, given: Optional[Array]) -> Solution:
-        return solve_contrasts(values, contrasts if given is None else contrasts.at(given), tolerance, box)
+    tolerances = _tolerances(epsilon, count)
 
-    tolerance = np.array(_tolerances(epsilon, count))
+    def solve(values: Array, given: Optional[Array]) -> Union[Pair, Solution]:
+        wanted = contrasts if given is None else contrasts.at(given)
+        pair = _as_pair(values, wanted, tolerances, box)
+        return solve_contrasts(values, wanted, np.array(tolerances), box) if pair is None else pair
+
     return _apply(score, epsilon, offset, _Call(solve, contrasts.code, box))
 
 
@@ -191,9 +190,9 @@ class Projection(nn.Module):
         lower, upper = self.box.lower, self.box.upper
         flat = group.reshape(-1) if group.ndim == 2 and group.shape[1] == 1 else group
         if flat.ndim == 1 and self.constraint == "mean_prediction":
-            if not len(flat) or flat.min() == flat.max():
+            if not len(flat) or flat[flat.argmin()] == flat[flat.argmax()]:
                 return self._alone(score, flat)
-            return project_parity(score, flat, epsilon=self.epsilon, lower=lower, upper=upper)
+            return _project_parity(score, flat, self.epsilon, self.box)
         if flat.ndim == 1 and self.constraint == "equalized_odds" and flat.max(initial=0) > 1:
             return self._within_classes(score, flat, _array(y).reshape(-1) > 0.5)
         if self.constraint == "mean_prediction":
@@ -237,15 +236,36 @@ class Projection(nn.Module):
 
     def _clip(self, score: Tensor) -> Tensor:
         """Return the scores within the box, as a projection without constraints gives them."""
-        return project_parity(
-            score, np.zeros(score.numel(), dtype=np.int64), lower=self.box.lower, upper=self.box.upper
-        )
+        return _project_parity(score, np.zeros(score.numel(), dtype=np.int64), 0.0, self.box)
+
+
+def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Tensor:
+    """See ``project_parity``; two groups have a way of their own, unless it gives up."""
+    code = _codes(group, score)
+    (tolerance,) = _tolerances(epsilon, 1)
+
+    def solve(values: Array, offset: Optional[Array]) -> Union[Pair, Solution]:
+        pair = solve_pair(values, code, tolerance, box)
+        if pair is not None:
+            return pair
+        return solve_parity(values, code, int(np.maximum.reduce(code, initial=0)) + 1, tolerance, box)
+
+    return _apply(score, epsilon, None, _Call(solve, code, box))
+
+
+def _as_pair(values: Array, contrasts: Contrasts, tolerances: Sequence[float], box: Box) -> Optional[Pair]:
+    """Return the projection if the contrasts are one that compares two cells, and if ``solve_pair`` finds it."""
+    code = np.asarray(contrasts.code)
+    if contrasts.weight.shape != (1, 2) or code.dtype.kind not in "iub":  # None is an object
+        return None
+    (one, two), (target,) = contrasts.weight[0].tolist(), contrasts.offset.tolist()
+    return solve_pair(values, code.astype(np.int64, copy=False), tolerances[0], box, (one, two), target)
 
 
 class _Call(NamedTuple):
     """What the autograd function needs to know of one call besides its tensors."""
 
-    solve: Callable[[Array, Optional[Array]], Solution]
+    solve: Callable[[Array, Optional[Array]], Union[Pair, Solution]]
     code: Optional[Codes]
     box: Box
 
@@ -257,20 +277,36 @@ class _Project(torch.autograd.Function):
     def forward(ctx: Any, score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
         solution = call.solve(_array(score).reshape(-1), None if offset is None else _array(offset))
         ctx.solution, ctx.call, ctx.given = solution, call, (epsilon, offset)
-        return _like(_within(solution.value, call.box, score.dtype), score)
+        return _like(_outputs(solution.value, call.box, score.dtype), score)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
-        call = ctx.call
-        pull = pull_back(ctx.solution, call.code, call.box, _array(gradient).reshape(-1))
-        by_epsilon, by_offset = ctx.needs_input_grad[1:3]
-        return (
-            _like(pull.score, gradient),
-            _totals(pull.right * pull.slope, pull.active, ctx.given[0]) if by_epsilon else None,
-            _totals(pull.right, pull.active, ctx.given[1]) if by_offset else None,
-            None,
-        )
+        # once_differentiable refuses second derivatives; without a graph of the gradients nobody can ask for them
+        return _pull_once(ctx, gradient) if torch.is_grad_enabled() else _pull(ctx, gradient)
+
+
+def _pull(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
+    """Return the gradients by the inputs of ``_Project`` for one by its output."""
+    solution, call, rows = ctx.solution, ctx.call, _array(gradient).reshape(-1)
+    _, by_epsilon, by_offset, _ = ctx.needs_input_grad
+    if isinstance(solution, Pair):
+        by_score, by_target = solution.pull_back(rows, call.box)
+        if not (by_epsilon or by_offset):
+            return _like(by_score, gradient), None, None, None
+        active = np.zeros(1 if solution.multiplier else 0, dtype=np.int64)
+        right = np.full(len(active), by_target)
+        slope = np.full(len(active), math.copysign(1.0, solution.multiplier))
+    else:
+        by_score, right, active, slope = pull_back(solution, call.code, call.box, rows)
+    return (
+        _like(by_score, gradient),
+        _totals(right * slope, active, ctx.given[0]) if by_epsilon else None,
+        _totals(right, active, ctx.given[1]) if by_offset else None,
+        None,
+    )
+
+
+_pull_once = once_differentiable(_pull)
 
 
 def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
@@ -282,10 +318,11 @@ def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
 
 def _like(values: np.ndarray[Any, Any], tensor: Tensor) -> Tensor:
     """Return the values as a tensor of another's shape, type and device."""
-    made = torch.from_numpy(values.astype(np.float32 if tensor.dtype == torch.float32 else np.float64, copy=False))
+    dtype = np.float32 if tensor.dtype == torch.float32 else np.float64
+    made = torch.from_numpy(values if values.dtype == dtype else values.astype(dtype))
     if tensor.ndim != 1:
         made = made.reshape(tensor.shape)
-    return made.to(tensor.device) if tensor.device.type != "cpu" else made
+    return made if tensor.is_cpu else made.to(tensor.device)
 
 
 def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
@@ -299,7 +336,7 @@ def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call
 
 def _array(values: Any) -> np.ndarray[Any, Any]:
     """Return a tensor's values, or anything that NumPy understands, as an array; nothing is copied on the CPU."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
 
 
 def _codes(group: Any, score: Tensor) -> Codes:
@@ -314,6 +351,8 @@ def _codes(group: Any, score: Tensor) -> Codes:
 
 def _tolerances(epsilon: Number, count: int) -> list[float]:
     """Return one epsilon for each contrast after checking them."""
+    if isinstance(epsilon, float) and 0 <= epsilon < math.inf:
+        return [epsilon] * count
     given = [epsilon] if isinstance(epsilon, (int, float)) else np.ravel(_array(epsilon)).tolist()
     if len(given) not in (1, count):
         raise ValueError(f"there are {len(given)} epsilons but {count} contrasts; give one for all, or one for each")
@@ -321,14 +360,14 @@ def _tolerances(epsilon: Number, count: int) -> list[float]:
     return given * count if len(given) == 1 else given
 
 
-def _within(value: Array, box: Box, dtype: torch.dtype) -> np.ndarray[Any, Any]:
-    """Return the outputs in the tensors' type; where that has no such bound, the next number inside the box is one."""
+def _outputs(value: Array, box: Box, dtype: torch.dtype) -> np.ndarray[Any, Any]:
+    """Return a solver's values, clipped to the box, in the tensors' type and in an array of their own."""
     if dtype == torch.float64:
-        return value.astype(np.float64, copy=False)
+        return box.clip(value)
     single = value.astype(np.float32)
-    lower, upper = np.float32(box.lower), np.float32(box.upper)
-    if float(lower) != box.lower or float(upper) != box.upper:
-        lower = np.nextafter(lower, np.float32(math.inf)) if float(lower) < box.lower else lower
-        upper = np.nextafter(upper, np.float32(-math.inf)) if float(upper) > box.upper else upper
-        np.clip(single, lower, upper, out=single)
+    if not box.endless:
+        single.clip(*box.single, out=single)
     return single
+
+
+_box = functools.lru_cache(maxsize=64)(Box)  # a layer asks for the same one in every batch

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Optional
 
 import numpy as np
@@ -25,7 +26,7 @@ VALUE_BITS, TOTAL_BITS = 50, 60  # of one score, and of the sum of all: below 63
 ROUNDER = 1.5 * 2**52
 ROUNDER_BITS = np.float64(ROUNDER).view(np.int64)
 SORTED_ROWS = 512  # of a small cell, which is sorted once: then every total is two binary searches
-CLIP_ROWS = 8000  # up to here two calls without checks are faster than np.clip
+CLIP_ROWS = 2000  # up to here two calls without checks are faster than one clip
 LARGEST = 2.0**61  # shift in grid steps: thousands of times the scores, so that only hopeless searches come here
 SPLIT = 31  # where a number is cut in two for sums that may pass 64 bits
 FREE_MARGIN = 1e-9  # of the box: a row closer to a bound is on it, where flat pieces of the search leave rows
@@ -47,31 +48,50 @@ class Box:
         if not self.lower < self.upper:  # false for NaN too
             raise ValueError(f"the box is [{self.lower:g}, {self.upper:g}]; lower must be below upper")
 
-    @property
+    @cached_property
     def bounded(self) -> bool:
         """Return whether both sides are finite."""
         return self.lower > -math.inf and self.upper < math.inf
 
-    @property
+    @cached_property
     def endless(self) -> bool:
         """Return whether neither side is finite."""
         return self.lower == -math.inf and self.upper == math.inf
 
-    @property
+    @cached_property
     def size(self) -> float:
         """Return the larger of the finite bounds' sizes, 0 without any."""
         return max([abs(bound) for bound in (self.lower, self.upper) if math.isfinite(bound)], default=0.0)
 
     def clip(self, value: Array) -> Array:
         """Return the nearest values within the box, in an array of their own."""
-        return value.copy() if self.endless else np.clip(value, self.lower, self.upper)
+        return value.copy() if self.endless else value.clip(self.lower, self.upper)
+
+    @cached_property
+    def interior(self) -> tuple[float, float]:
+        """Return the bounds of the values that are free to move either way: farther than a rounding error from ours."""
+        margin = FREE_MARGIN * (self.upper - self.lower if self.bounded else 1.0)
+        return self.lower + margin, self.upper - margin
+
+    @cached_property
+    def single(self) -> tuple[np.float32, np.float32]:
+        """Return the bounds in 32 bits; for one that has none, the next number inside the box."""
+        lower, upper = np.float32(self.lower), np.float32(self.upper)
+        return (
+            np.nextafter(lower, np.float32(math.inf)) if float(lower) < self.lower else lower,
+            np.nextafter(upper, np.float32(-math.inf)) if float(upper) > self.upper else upper,
+        )
+
+    def outside(self, value: Array) -> NDArray[np.bool_]:
+        """Return a mask of the values that are not free to move."""
+        lower, upper = self.interior
+        clipped: NDArray[np.bool_] = value <= lower
+        clipped |= value >= upper
+        return clipped
 
     def inside(self, value: Array) -> NDArray[np.bool_]:
-        """Return a mask of the values that are free to move either way: farther than a rounding error from a bound."""
-        margin = FREE_MARGIN * (self.upper - self.lower if self.bounded else 1.0)
-        free: NDArray[np.bool_] = np.greater(value, self.lower + margin)
-        free &= value < self.upper - margin
-        return free
+        """Return a mask of the values that are free to move."""
+        return ~self.outside(value)
 
 
 def check_epsilon(values: Sequence[float]) -> None:
@@ -92,7 +112,7 @@ def check_scores(score: Array) -> tuple[float, float]:
     """
     if not len(score):
         return 0.0, 0.0
-    smallest, largest = float(np.minimum.reduce(score)), float(np.maximum.reduce(score))
+    smallest, largest = score.item(score.argmin()), score.item(score.argmax())  # sooner there than their reductions
     if math.isfinite(smallest) and math.isfinite(largest):  # a NaN makes both NaN
         return smallest, largest
     wrong = np.flatnonzero(~np.isfinite(score))
@@ -121,11 +141,10 @@ class Cells:
         self.box = box
         smallest, largest = check_scores(score)
         self.size = max(-smallest, largest, box.size, target, 1e-290)
-        bits = min(VALUE_BITS, TOTAL_BITS - len(score).bit_length()) - math.frexp(self.size)[1]
-        self.unit = math.ldexp(1.0, bits)
+        self.unit = grid_unit(self.size, len(score))
         self._lower = None if box.lower == -math.inf else round(box.lower * self.unit)
         self._upper = None if box.upper == math.inf else round(box.upper * self.unit)
-        self._values = _gather_cells(_fixed_point(score, self.unit), code, n_cells)
+        self._values = _gather_cells(fixed_point(score, self.unit), code, n_cells)
         self.count: Sequence[int] = [len(values) for values in self._values]
         if sum(self.count) != len(score):
             raise ValueError(
@@ -158,7 +177,12 @@ class Cells:
         return int(values.min()) / self.unit, int(values.max()) / self.unit
 
 
-def _fixed_point(score: Array, unit: float) -> NDArray[np.int64]:
+def grid_unit(size: float, n: int) -> float:
+    """Return the number of grid steps in 1.0, a power of two, for n numbers of which the largest has this size."""
+    return math.ldexp(1.0, min(VALUE_BITS, TOTAL_BITS - n.bit_length()) - math.frexp(size)[1])
+
+
+def fixed_point(score: NDArray[np.floating], unit: float) -> NDArray[np.int64]:
     """Return score * unit rounded to whole numbers, of at most 50 bits."""
     scaled = SCRATCH.take("scaled", len(score), np.float64)
     np.multiply(score, unit, out=scaled, dtype=np.float64)
@@ -166,6 +190,14 @@ def _fixed_point(score: Array, unit: float) -> NDArray[np.int64]:
     fixed: NDArray[np.int64] = scaled.view(np.int64)
     fixed -= ROUNDER_BITS
     return fixed
+
+
+def clip_whole(values: NDArray[np.int64], lower: int, upper: int, out: NDArray[np.int64]) -> None:
+    """Write the values, clipped to finite bounds on the grid, to another array."""
+    if len(values) <= CLIP_ROWS:
+        np.minimum(np.maximum(values, lower, out=out), upper, out=out)
+    else:
+        values.clip(np.int64(lower), np.int64(upper), out=out)  # of Python's numbers it would check the range first
 
 
 def _gather_cells(fixed: NDArray[np.int64], code: Codes, n_cells: int) -> list[NDArray[np.int64]]:
@@ -209,8 +241,8 @@ def _clipped_total(values: NDArray[np.int64], lower: Optional[int], upper: Optio
     if lower is None and upper is None:
         return int(np.add.reduce(values)), len(values)
     clipped, same = SCRATCH.take("clipped", len(values), np.int64), SCRATCH.take("same", len(values), bool)
-    if lower is not None and upper is not None and len(values) > CLIP_ROWS:
-        np.clip(values, lower, upper, out=clipped)
+    if lower is not None and upper is not None:
+        clip_whole(values, lower, upper, clipped)
     else:
         source = values if lower is None else np.maximum(values, lower, out=clipped)
         if upper is not None:
