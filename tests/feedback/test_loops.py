@@ -243,8 +243,8 @@ ANNOTATOR = "mlp[hidden=(128,128),epochs=25,lr=0.003]"
 
 def test_coloured_digits_decay_and_reparation_of_classifiers_lowers_the_gap_in_odds(memory):
     # The loop of labels of benchmarks/feedback-digits.toml, with six data sets' worth of samples instead of ten for the
-    # time it takes, means of three runs; the bounds are those of an independent
-    # prototype, whose accuracy fell by .104 and whose gap in odds was .592 without reparation and .173 with it.
+    # time it takes, means of three runs; the bounds are those of an independent prototype, whose accuracy fell by .104
+    # and whose gap in odds was .592 without reparation and .173 with it.
     mixture = "gaussian_mixture[components=60,reduce=32,rows=4000,steps=30]"
     odds, falls = {"none": [], "classifier": []}, []
     for repeat in range(3):
@@ -261,9 +261,9 @@ def test_coloured_digits_decay_and_reparation_of_classifiers_lowers_the_gap_in_o
 
 
 def test_reparation_of_generators_keeps_the_composition_of_coloured_digits(memory):
-    # The bound is the prototype's, whose divergences in the tenth generation were .026 with reparation and .212 without.
-    # For the time it takes, the mixture has half the rows and a third of the steps of benchmarks/feedback-digits.toml,
-    # and classifiers six data sets' worth of samples, not ten; docs/reproductions/feedback-loops.md has the suite's own.
+    # The prototype's divergences in the tenth generation were .026 with reparation and .212 without, hence the half. For
+    # the time it takes, the mixture has half the rows and a third of the steps of benchmarks/feedback-digits.toml, and
+    # classifiers six data sets' worth of samples, not ten; docs/reproductions/feedback-loops.md has them as they are.
     mixture = "gaussian_mixture[components=60,reduce=32,rows=2000,steps=10]"
     divergence = {}
     for reparation, passes, method in (("none", 0.1, Tree()), ("generator", 6.0, DIGITS_NETWORK)):
