@@ -261,7 +261,7 @@ def test_coloured_digits_decay_and_reparation_of_classifiers_lowers_the_gap_in_o
 
 
 def test_reparation_of_generators_keeps_the_composition_of_coloured_digits(memory):
-    # The prototype's divergences in the tenth generation were .026 with reparation and .212 without, hence the half. For
+    # The prototype's divergences in the tenth generation were .026 with reparation and .212 without, hence a half. For
     # the time it takes, the mixture has half the rows and a third of the steps of benchmarks/feedback-digits.toml, and
     # classifiers six data sets' worth of samples, not ten; docs/reproductions/feedback-loops.md has them as they are.
     mixture = "gaussian_mixture[components=60,reduce=32,rows=2000,steps=10]"
