@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,3 +201,16 @@ def test_a_store_that_cannot_be_written_stops_the_run_and_keeps_what_is_done(reg
         with pytest.raises(StoreError, match="cannot be written"):
             next(running)
         assert len(store.finished()) == 1
+
+
+def test_one_worker_uses_one_thread_whatever_is_loaded_later():
+    code = (
+        "from fairbench.run import CellRunner; from fairbench.files import DataSource\n"
+        "CellRunner(DataSource(None, offline=True)).workbench\n"
+        "import torch, scipy.linalg, sklearn.cluster; from threadpoolctl import threadpool_info\n"
+        "print(sorted({pool['num_threads'] for pool in threadpool_info()}), torch.get_num_threads())"
+    )
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=free, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "[1] 1"

@@ -151,11 +151,8 @@ def _table(outcome: TableOutcome, whole: Outcome) -> list[str]:
     table, names = outcome.table, [grid.protocol.name for grid in outcome.grids]
     repeats = max(len(cells) for grid in outcome.grids for cells in grid.cells.values())
     called = whole.reproduction.published.called
-    behind = (
-        f"; the {called} numbers are over {table.runs} run{'' if table.runs == 1 else 's'}"
-        if len(_runs(whole)) > 1
-        else ""
-    )
+    runs = f"; the {called} numbers are over {table.runs} run{'' if table.runs == 1 else 's'}"
+    behind = runs if len(_runs(whole)) > 1 else ""
     lines = [f"## {words.escape(table.name)}: {words.escape(table.title)}", "", f"{repeats} repeats{behind}.", ""]
     lines += words.bullets(map(words.escape, table.notes))
     for dataset, protocols in outcome.rows.items():
