@@ -47,9 +47,7 @@ class Pair(NamedTuple):
         np.putmask(through, clipped, 0.0)  # and not times 0: a loss may be infinitely steep at a bound
         if self.row is None:
             return through.astype(gradient.dtype), 0.0
-        moving = SCRATCH.take("row", n, np.float64)
-        np.copyto(moving, self.row)
-        np.putmask(moving, clipped, 0.0)
+        moving = np.multiply(self.row, ~clipped, out=SCRATCH.take("row", n, np.float64))
         size = dot(moving, moving)
         right = dot(moving, through) / size if size else 0.0
         moving *= right
@@ -163,13 +161,16 @@ class _Halves:
         fixed.take((~second).nonzero()[0], out=self.values[:cut], mode="clip")  # numpy buffers it in other modes
         fixed.take(second.nonzero()[0], out=self.values[cut:], mode="clip")
         self.cut, self.lower, self.upper, self.starts = cut, lower, upper, np.array((0, cut))
+        self.parts = (self.values[:cut], self.clipped[:cut]), (self.values[cut:], self.clipped[cut:])
 
     def totals(self, first_steps: int, second_steps: int) -> tuple[int, int]:
         """See ``_Sorted``."""
-        values, clipped, cut, lower, upper = self.values, self.clipped, self.cut, self.lower, self.upper
-        clip_whole(values[:cut], lower + first_steps, upper + first_steps, clipped[:cut])
-        clip_whole(values[cut:], lower + second_steps, upper + second_steps, clipped[cut:])
-        first, second = np.add.reduceat(clipped, self.starts).tolist()
+        if first_steps == second_steps:
+            clip_whole(self.values, self.lower + first_steps, self.upper + first_steps, self.clipped)
+        else:
+            for steps, (values, clipped) in zip((first_steps, second_steps), self.parts):
+                clip_whole(values, self.lower + steps, self.upper + steps, clipped)
+        first, second = np.add.reduceat(self.clipped, self.starts).tolist()
         return first, second
 
     def free(self) -> tuple[int, int]:
