@@ -264,6 +264,7 @@ def test_reparation_of_generators_keeps_the_composition_of_coloured_digits(memor
     # The prototype's divergences in the tenth generation were .026 with reparation and .212 without, hence a half. For
     # the time it takes, the mixture has half the rows and a third of the steps of benchmarks/feedback-digits.toml, and
     # classifiers six data sets' worth of samples, not ten; docs/reproductions/feedback-loops.md has them as they are.
+    # Less is too little: with half the components and five data sets' worth the ratio was .54.
     mixture = "gaussian_mixture[components=60,reduce=32,rows=2000,steps=10]"
     divergence = {}
     for reparation, passes, method in (("none", 0.1, Tree()), ("generator", 6.0, DIGITS_NETWORK)):
