@@ -251,9 +251,15 @@ class _Majority:
         return lambda inputs: Predictions(np.full(len(inputs), label))
 
 
+def _with_key(split: Split) -> Split:
+    """Return the same rows with a key, by which a scenario may form tasks."""
+    parts = (split.train, split.validation, split.test)
+    return Split(*(Samples(p.X, p.group, p.schema, p.y, {"age": 40 + np.round(12 * p.X[:, 4])}) for p in parts))
+
+
 def scenario_yields_outcomes(scenario: type[Scenario]) -> None:
     """A scenario yields at least one outcome, its steps rising, each with its chosen point."""
-    split = example_split()
+    split = _with_key(example_split())
     outcomes = list(scenario().run(split, _Majority(), lambda purpose: len(purpose)))
     steps = [outcome.step for outcome in outcomes]
     require(bool(steps) and steps == sorted(set(steps)), f"the steps are {steps}; they must rise")
@@ -266,7 +272,7 @@ def scenario_yields_outcomes(scenario: type[Scenario]) -> None:
 
 def scenario_goes_on_where_it_stopped(scenario: type[Scenario]) -> None:
     """A scenario that can resume yields from a step's state what it has yielded after that step."""
-    built, split = scenario(), example_split()
+    built, split = scenario(), _with_key(example_split())
     if not isinstance(built, Resumable):
         return
 
