@@ -210,7 +210,7 @@ def _use_one_thread() -> None:
 
     Only libraries that are loaded by now can be limited; scikit-learn brings its own OpenMP, and scipy's BLAS with it.
     """
-    import sklearn  # noqa: F401
+    import sklearn  # noqa: F401 - loaded so that its threads can be limited
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)

@@ -11,7 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable
 from functools import wraps
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, TypeVar, cast
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def remembered(size: Callable[[Any], int]) -> Callable[[Fit], Fit]:
                 _fits.popitem(last=False)
             return found
 
-        return recalled  # type: ignore[return-value]
+        return cast(Fit, recalled)
 
     return decorate
 
@@ -53,4 +53,4 @@ def remembered(size: Callable[[Any], int]) -> Callable[[Fit], Fit]:
 def _key(value: Any) -> Hashable:
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, hashlib.sha256(np.ascontiguousarray(value).data).digest()
-    return value  # type: ignore[no-any-return]
+    return cast(Hashable, value)
