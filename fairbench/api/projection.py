@@ -114,10 +114,13 @@ def project(
 
     tolerances = _tolerances(epsilon, count)
 
-    def solve(values: Array, given: Optional[Array]) -> Union[Pair, Solution]:
-        wanted = contrasts if given is None else contrasts.at(given)
-        pair = _as_pair(values, wanted, tolerances, box)
-        return solve_contrasts(values, wanted, np.array(tolerances), box) if pair is None else pair
+    def solve(values: Tensor) -> _Solved:
+        wanted = contrasts if offset is None else contrasts.at(_array(offset))
+        found = _as_pair(values, wanted, tolerances, box)
+        if found is not None:
+            return found
+        solution = solve_contrasts(_array(values).reshape(-1), wanted, np.array(tolerances), box)
+        return _outputs(solution, box, values), solution
 
     return _apply(score, epsilon, offset, _Call(solve, contrasts.code, box))
 
@@ -244,29 +247,35 @@ def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Ten
     code = _codes(group, score)
     (tolerance,) = _tolerances(epsilon, 1)
 
-    def solve(values: Array, offset: Optional[Array]) -> Union[Pair, Solution]:
-        pair = solve_pair(values, code, tolerance, box)
-        if pair is not None:
-            return pair
-        return solve_parity(values, code, int(np.maximum.reduce(code, initial=0)) + 1, tolerance, box)
+    def solve(values: Tensor) -> _Solved:
+        found = solve_pair(values, code, tolerance, box)
+        if found is not None:
+            return found
+        cells = code.numpy()
+        n_groups = int(cells.max(initial=0)) + 1
+        solution = solve_parity(_array(values).reshape(-1), cells, n_groups, tolerance, box)
+        return _outputs(solution, box, values), solution
 
     return _apply(score, epsilon, None, _Call(solve, code, box))
 
 
-def _as_pair(values: Array, contrasts: Contrasts, tolerances: Sequence[float], box: Box) -> Optional[Pair]:
+def _as_pair(values: Tensor, contrasts: Contrasts, tolerances: Sequence[float], box: Box) -> Optional[_Solved]:
     """Return the projection if the contrasts are one that compares two cells, and if ``solve_pair`` finds it."""
-    code = np.asarray(contrasts.code)
-    if contrasts.weight.shape != (1, 2) or code.dtype.kind not in "iub":  # None is an object
+    if contrasts.code is None or contrasts.weight.shape != (1, 2):
         return None
     (one, two), (target,) = contrasts.weight[0].tolist(), contrasts.offset.tolist()
-    return solve_pair(values, code.astype(np.int64, copy=False), tolerances[0], box, (one, two), target)
+    return solve_pair(values, _codes(contrasts.code, values), tolerances[0], box, (one, two), target)
+
+
+_Solved = tuple[Tensor, Union[Pair, Solution]]
+"""Outputs on the CPU, in the shape and type of the scores, and what holds near them."""
 
 
 class _Call(NamedTuple):
     """What the autograd function needs to know of one call besides its tensors."""
 
-    solve: Callable[[Array, Optional[Array]], Union[Pair, Solution]]
-    code: Optional[Codes]
+    solve: Callable[[Tensor], _Solved]
+    code: Union[Tensor, Codes, None]
     box: Box
 
 
@@ -275,9 +284,9 @@ class _Project(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
-        solution = call.solve(_array(score).reshape(-1), None if offset is None else _array(offset))
+        value, solution = call.solve(score if score.is_cpu else score.cpu())
         ctx.solution, ctx.call, ctx.given = solution, call, (epsilon, offset)
-        return _like(_outputs(solution.value, call.box, score.dtype), score)
+        return value if score.is_cpu else value.to(score.device)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
@@ -287,19 +296,21 @@ class _Project(torch.autograd.Function):
 
 def _pull(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
     """Return the gradients by the inputs of ``_Project`` for one by its output."""
-    solution, call, rows = ctx.solution, ctx.call, _array(gradient).reshape(-1)
+    solution, call, given = ctx.solution, ctx.call, gradient.cpu()
     _, by_epsilon, by_offset, _ = ctx.needs_input_grad
     if isinstance(solution, Pair):
-        by_score, by_target = solution.pull_back(rows, call.box)
-        if not (by_epsilon or by_offset):
-            return _like(by_score, gradient), None, None, None
+        by_score, by_target = solution.pull_back(given)
+        if gradient.is_cpu and not (by_epsilon or by_offset):
+            return by_score, None, None, None
         active = np.zeros(1 if solution.multiplier else 0, dtype=np.int64)
         right = np.full(len(active), by_target)
         slope = np.full(len(active), math.copysign(1.0, solution.multiplier))
     else:
-        by_score, right, active, slope = pull_back(solution, call.code, call.box, rows)
+        cells = None if call.code is None else _array(call.code)
+        rows, right, active, slope = pull_back(solution, cells, call.box, _array(given).reshape(-1))
+        by_score = _like(rows, given)
     return (
-        _like(by_score, gradient),
+        by_score.to(gradient.device),
         _totals(right * slope, active, ctx.given[0]) if by_epsilon else None,
         _totals(right, active, ctx.given[1]) if by_offset else None,
         None,
@@ -339,14 +350,19 @@ def _array(values: Any) -> np.ndarray[Any, Any]:
     return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
 
 
-def _codes(group: Any, score: Tensor) -> Codes:
-    code = _array(group)
-    code = code.reshape(-1) if code.ndim == 2 and code.shape[1] == 1 else code
+def _codes(group: Any, score: Tensor) -> Tensor:
+    """Return each row's code (n,) as contiguous int64 on the CPU."""
+    if not isinstance(group, Tensor) or group.dtype != torch.int64:
+        array = _array(group)
+        if array.size and array.dtype.kind not in "iub":
+            raise ValueError(f"group holds {array.dtype}; it must hold whole-number codes")
+        group = torch.from_numpy(np.require(array, np.int64, ["C", "W"]))
+    code: Tensor = group.reshape(-1) if group.ndim == 2 and group.shape[1] == 1 else group
     if code.ndim != 1 or len(code) != score.numel():
-        raise ValueError(f"group has shape {code.shape} but there are {score.numel()} scores; every row needs one code")
-    if len(code) and code.dtype.kind not in "iub":
-        raise ValueError(f"group holds {code.dtype}; it must hold whole-number codes")
-    return code.astype(np.int64, copy=False)
+        raise ValueError(
+            f"group has shape {tuple(code.shape)} but there are {score.numel()} scores; every row needs one code"
+        )
+    return code.cpu().contiguous()
 
 
 def _tolerances(epsilon: Number, count: int) -> list[float]:
@@ -360,14 +376,14 @@ def _tolerances(epsilon: Number, count: int) -> list[float]:
     return given * count if len(given) == 1 else given
 
 
-def _outputs(value: Array, box: Box, dtype: torch.dtype) -> np.ndarray[Any, Any]:
-    """Return a solver's values, clipped to the box, in the tensors' type and in an array of their own."""
-    if dtype == torch.float64:
-        return box.clip(value)
-    single = value.astype(np.float32)
+def _outputs(solution: Solution, box: Box, score: Tensor) -> Tensor:
+    """Return a solver's values, clipped to the box, in the shape and type of the scores and in memory of their own."""
+    if score.dtype == torch.float64:
+        return _like(box.clip(solution.value), score)
+    single = solution.value.astype(np.float32)
     if not box.endless:
         single.clip(*box.single, out=single)
-    return single
+    return _like(single, score)
 
 
 _box = functools.lru_cache(maxsize=64)(Box)  # a layer asks for the same one in every batch

@@ -74,12 +74,12 @@ class Box:
         return self.lower + margin, self.upper - margin
 
     @cached_property
-    def single(self) -> tuple[np.float32, np.float32]:
-        """Return the bounds in 32 bits; for one that has none, the next number inside the box."""
+    def single(self) -> tuple[float, float]:
+        """Return the bounds as 32-bit numbers; for one that is none, the next number inside the box."""
         lower, upper = np.float32(self.lower), np.float32(self.upper)
         return (
-            np.nextafter(lower, np.float32(math.inf)) if float(lower) < self.lower else lower,
-            np.nextafter(upper, np.float32(-math.inf)) if float(upper) > self.upper else upper,
+            float(np.nextafter(lower, np.float32(math.inf)) if float(lower) < self.lower else lower),
+            float(np.nextafter(upper, np.float32(-math.inf)) if float(upper) > self.upper else upper),
         )
 
     def outside(self, value: Array) -> NDArray[np.bool_]:

@@ -1,0 +1,18 @@
+"""The one compiled part, see ``fairbench/projection/pair.py``; where there is no compiler it is left out.
+
+Everything else about the package is in pyproject.toml. The part keeps to Python's stable interface, so that what is
+built once serves every version from 3.9 up.
+"""
+
+from setuptools import Extension, setup
+
+pair = Extension(
+    "fairbench.projection._pair",
+    ["fairbench/projection/_pair.c"],
+    define_macros=[("Py_LIMITED_API", "0x03090000")],
+    extra_compile_args=["-O3", "-ffp-contract=off"],  # a fused product and sum would round otherwise
+    py_limited_api=True,
+    optional=True,
+)
+
+setup(ext_modules=[pair], options={"bdist_wheel": {"py_limited_api": "cp39"}})
