@@ -29,6 +29,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from fairbench.api.projection import project_parity
+from fairbench.projection.pair import COMPILED
 
 SIZES = tuple(4**power for power in range(4, 11))  # 256 to 1,048,576 rows
 LARGEST = {"package": 4096, "cvxpylayers": 4096, "clarabel": 65_536}  # more takes minutes, or memory in n^2
@@ -163,6 +164,7 @@ def main() -> None:
             for name in names
         ]
         print(f"{n:>9,} {best:>9.3f} {middle:>9.3f}" + "".join(cells), flush=True)
+    print(f"here: {'compiled' if COMPILED else 'not compiled, for there was no compiler: the general search'}")
     print("milliseconds; clarabel: forward only; sort: torch.sort of the scores; the others: forward and backward")
     for peer in NEEDS:
         if lacking := missing(peer):

@@ -4,8 +4,8 @@
 
 - ``cells``: exact totals of clipped, shifted scores; ``root``: one contrast, one multiplier
 - ``parity``: the range of the group means of any number of groups; ``contrasts``, ``joint``, ``general``: anything else
-- ``pair``: one contrast of two groups, the usual case, in fewer steps; ``backward``: derivatives
+- ``pair``: one contrast of two groups, the usual case, compiled; ``backward``: derivatives
 - ``penalty``: the same with a price on the constraint instead
 
-Everything here is NumPy on 64-bit numbers; ``fairbench.api.projection`` has the differentiable functions on tensors.
+Everything but ``pair`` is NumPy on 64-bit numbers; ``fairbench.api.projection`` has the differentiable functions on tensors.
 """

@@ -82,16 +82,12 @@ class Box:
             float(np.nextafter(upper, np.float32(-math.inf)) if float(upper) > self.upper else upper),
         )
 
-    def outside(self, value: Array) -> NDArray[np.bool_]:
-        """Return a mask of the values that are not free to move."""
-        lower, upper = self.interior
-        clipped: NDArray[np.bool_] = value <= lower
-        clipped |= value >= upper
-        return clipped
-
     def inside(self, value: Array) -> NDArray[np.bool_]:
         """Return a mask of the values that are free to move."""
-        return ~self.outside(value)
+        lower, upper = self.interior
+        free: NDArray[np.bool_] = value > lower
+        free &= value < upper
+        return free
 
 
 def check_epsilon(values: Sequence[float]) -> None:
@@ -141,10 +137,10 @@ class Cells:
         self.box = box
         smallest, largest = check_scores(score)
         self.size = max(-smallest, largest, box.size, target, 1e-290)
-        self.unit = grid_unit(self.size, len(score))
+        self.unit = _grid_unit(self.size, len(score))
         self._lower = None if box.lower == -math.inf else round(box.lower * self.unit)
         self._upper = None if box.upper == math.inf else round(box.upper * self.unit)
-        self._values = _gather_cells(fixed_point(score, self.unit), code, n_cells)
+        self._values = _gather_cells(_fixed_point(score, self.unit), code, n_cells)
         self.count: Sequence[int] = [len(values) for values in self._values]
         if sum(self.count) != len(score):
             raise ValueError(
@@ -177,12 +173,12 @@ class Cells:
         return int(values.min()) / self.unit, int(values.max()) / self.unit
 
 
-def grid_unit(size: float, n: int) -> float:
+def _grid_unit(size: float, n: int) -> float:
     """Return the number of grid steps in 1.0, a power of two, for n numbers of which the largest has this size."""
     return math.ldexp(1.0, min(VALUE_BITS, TOTAL_BITS - n.bit_length()) - math.frexp(size)[1])
 
 
-def fixed_point(score: NDArray[np.floating], unit: float) -> NDArray[np.int64]:
+def _fixed_point(score: NDArray[np.floating], unit: float) -> NDArray[np.int64]:
     """Return score * unit rounded to whole numbers, of at most 50 bits."""
     scaled = SCRATCH.take("scaled", len(score), np.float64)
     np.multiply(score, unit, out=scaled, dtype=np.float64)
@@ -192,7 +188,7 @@ def fixed_point(score: NDArray[np.floating], unit: float) -> NDArray[np.int64]:
     return fixed
 
 
-def clip_whole(values: NDArray[np.int64], lower: int, upper: int, out: NDArray[np.int64]) -> None:
+def _clip_whole(values: NDArray[np.int64], lower: int, upper: int, out: NDArray[np.int64]) -> None:
     """Write the values, clipped to finite bounds on the grid, to another array."""
     if len(values) <= CLIP_ROWS:
         np.minimum(np.maximum(values, lower, out=out), upper, out=out)
@@ -242,7 +238,7 @@ def _clipped_total(values: NDArray[np.int64], lower: Optional[int], upper: Optio
         return int(np.add.reduce(values)), len(values)
     clipped, same = SCRATCH.take("clipped", len(values), np.int64), SCRATCH.take("same", len(values), bool)
     if lower is not None and upper is not None:
-        clip_whole(values, lower, upper, clipped)
+        _clip_whole(values, lower, upper, clipped)
     else:
         source = values if lower is None else np.maximum(values, lower, out=clipped)
         if upper is not None:

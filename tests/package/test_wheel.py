@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -35,18 +36,26 @@ def test_the_wheel_holds_every_module_and_data_file(built):
     modules = [path.relative_to(ROOT) for path in (ROOT / "fairbench").rglob("*.py")]
     modules += [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").rglob("*.py")]
     assert {str(module) for module in modules} <= held
-    assert {"fairbench/py.typed", "fairbench/default_suite.toml"} <= held
+    assert {"fairbench/py.typed", "fairbench/default_suite.toml", "fairbench/projection/_pair.pyi"} <= held
     papers = [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").glob("*/data/*/*.toml")]
     assert papers
     assert {str(path) for path in papers} <= held
     assert not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
 
 
+@pytest.mark.skipif(not (shutil.which("cc") or shutil.which("gcc")), reason="this machine has no compiler")
+def test_the_wheel_holds_the_compiled_part_for_every_python(built):
+    (wheel,) = built.glob("*.whl")
+    assert "-cp39-abi3-" in wheel.name
+    assert "fairbench/projection/_pair.abi3.so" in zipfile.ZipFile(wheel).namelist()
+
+
 def test_the_source_distribution_can_be_built_from(built):
     (archive,) = built.glob("fairbench_harness-*.tar.gz")
     with tarfile.open(archive) as opened:
         names = [name.partition("/")[2] for name in opened.getnames()]
-    assert {"pyproject.toml", "README.md", "LICENSE", "fairbench/cli.py", "fairbench/default_suite.toml"} <= set(names)
+    assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "fairbench/cli.py"} <= set(names)
+    assert {"fairbench/default_suite.toml", "fairbench/projection/_pair.c"} <= set(names)
 
 
 def test_the_installed_wheel_runs_the_smoke_suite(built, tmp_path):
