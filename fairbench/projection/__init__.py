@@ -5,7 +5,8 @@
 - ``cells``: exact totals of clipped, shifted scores; ``root``: one contrast, one multiplier
 - ``parity``: the range of the group means of any number of groups; ``contrasts``, ``joint``, ``general``: anything else
 - ``pair``: one contrast of two groups, the usual case, compiled; ``backward``: derivatives
-- ``penalty``: the same with a price on the constraint instead
+- ``scale``: what is far off, set aside; ``penalty``: the same with a price on the constraint instead
 
-Everything but ``pair`` is NumPy on 64-bit numbers; ``fairbench.api.projection`` has the differentiable functions on tensors.
+Everything but ``pair`` is NumPy on 64-bit numbers. ``fairbench.api.projection`` has the differentiable functions on
+tensors.
 """

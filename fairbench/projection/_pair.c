@@ -6,7 +6,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <float.h>
+#include <float.h> /* FLT_EVAL_METHOD */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,6 +22,8 @@
 #define TOTAL_BITS 60         /* of the sum of all: below 63, so that shifted scores fit as well */
 #define ROUNDING 4e-16        /* of a sum of floats, relative to its terms */
 #define ROUNDER 6755399441055744.0 /* 1.5 * 2^52: added to a number, it leaves the whole number in the low bits */
+#define LARGEST 1e300         /* score */
+#define FAR 16.0              /* times the rest: bounds that far off would make the grid coarse, and are not met */
 #define LANES 8               /* sums that go on side by side, because one would wait for its last addition */
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
@@ -56,7 +58,7 @@ static inline int64_t bits(double value)
     return same;
 }
 
-/* Return the size of the largest score, NaN if one is not finite or a code is not 0 or 1; count the rows of group 1. */
+/* Return the size of the largest score, NaN if one is too large or a code is not 0 or 1; count the rows of group 1. */
 FOR_EACH_PROCESSOR
 static double largest(const Batch *batch, int64_t *n_second)
 {
@@ -70,7 +72,7 @@ static double largest(const Batch *batch, int64_t *n_second)
     *n_second = second;
     double value;
     memcpy(&value, &size, sizeof value);
-    return others || !(value <= DBL_MAX) ? NAN : value;
+    return others || !(value <= LARGEST) ? NAN : value;
 }
 
 /* Return the number of grid steps in 1.0, a power of two, for n numbers of which the largest has this size. */
@@ -83,9 +85,9 @@ static double grid_unit(double size, int64_t n)
     return ldexp(1.0, (TOTAL_BITS - length < VALUE_BITS ? TOTAL_BITS - length : VALUE_BITS) - exponent);
 }
 
-static int64_t bound_on_grid(double bound, double unit)
+static int64_t bound_on_grid(double bound, double unit, double far)
 {
-    if (isinf(bound))
+    if (fabs(bound) > far)
         return bound < 0 ? -NO_BOUND : NO_BOUND;
     return (int64_t)nearbyint(bound * unit);
 }
@@ -131,10 +133,13 @@ static int search(const Batch *batch, double epsilon, double target, Found *foun
         weight[1] = -1.0 / (double)count[1];
     }
     size = fmax(fmax(size, fabs(target)), 1e-290);
-    size = isinf(batch->lower) ? size : fmax(size, fabs(batch->lower));
-    size = isinf(batch->upper) ? size : fmax(size, fabs(batch->upper));
-    double unit = grid_unit(size, batch->n);
-    int64_t lower = bound_on_grid(batch->lower, unit), upper = bound_on_grid(batch->upper, unit);
+    double far = FAR * size, low = fabs(batch->lower), high = fabs(batch->upper);
+    if (size > fmax(low, high) + FAR * (batch->upper - batch->lower))
+        return 0; /* a score is so far outside the box that the others would lie on a coarse grid */
+    double bounds = fmax(low > far ? 0 : low, high > far ? 0 : high);
+    double longest = 2 * (fmax(low, high) > far ? size : fmax(size, bounds)); /* shift */
+    double unit = grid_unit(fmax(size, bounds), batch->n);
+    int64_t lower = bound_on_grid(batch->lower, unit, far), upper = bound_on_grid(batch->upper, unit, far);
     if (!(fixed = malloc((size_t)batch->n * sizeof *fixed)))
         return -1;
     on_grid(batch, unit, count[0], fixed);
@@ -144,8 +149,8 @@ static int search(const Batch *batch, double epsilon, double target, Found *foun
     int done = 0;
     for (int step = 0; step < STEPS; step++) {
         double gap = -target, terms = fabs(target), slope = 0;
-        if (!(fmax(fabs(nu * weight[0]), fabs(nu * weight[1])) <= 2 * size))
-            break; /* farther than any score; totals might pass 64 bits */
+        if (!(fmax(fabs(nu * weight[0]), fabs(nu * weight[1])) <= longest))
+            break; /* totals might pass 64 bits, and outputs a bound that was left out */
         for (int group = 0; group < 2; group++) {
             int64_t *values = group ? fixed + count[0] : fixed, n_free;
             int64_t shift = (int64_t)nearbyint(nu * weight[group] * unit);

@@ -27,6 +27,7 @@ ROUNDER = 1.5 * 2**52
 ROUNDER_BITS = np.float64(ROUNDER).view(np.int64)
 SORTED_ROWS = 512  # of a small cell, which is sorted once: then every total is two binary searches
 CLIP_ROWS = 2000  # up to here two calls without checks are faster than one clip
+LARGEST_SCORE = 1e300
 LARGEST = 2.0**61  # shift in grid steps: thousands of times the scores, so that only hopeless searches come here
 SPLIT = 31  # where a number is cut in two for sums that may pass 64 bits
 FREE_MARGIN = 1e-9  # of the box: a row closer to a bound is on it, where flat pieces of the search leave rows
@@ -76,7 +77,8 @@ class Box:
     @cached_property
     def single(self) -> tuple[float, float]:
         """Return the bounds as 32-bit numbers; for one that is none, the next number inside the box."""
-        lower, upper = np.float32(self.lower), np.float32(self.upper)
+        with np.errstate(over="ignore"):  # a bound beyond 3e38 becomes infinite, and the next number inside is finite
+            lower, upper = np.float32(self.lower), np.float32(self.upper)
         return (
             float(np.nextafter(lower, np.float32(math.inf)) if float(lower) < self.lower else lower),
             float(np.nextafter(upper, np.float32(-math.inf)) if float(upper) > self.upper else upper),
@@ -104,14 +106,17 @@ def check_scores(score: Array) -> tuple[float, float]:
     """Return the smallest and the largest score; 0 and 0 if there are none.
 
     Raises:
-        ValueError: a score is NaN or infinite; the message counts them and names the first row.
+        ValueError: a score is NaN, infinite or so large that sums could be; the message names the first row.
     """
     if not len(score):
         return 0.0, 0.0
     smallest, largest = score.item(score.argmin()), score.item(score.argmax())  # sooner there than their reductions
-    if math.isfinite(smallest) and math.isfinite(largest):  # a NaN makes both NaN
+    if max(-smallest, largest) <= LARGEST_SCORE:  # a NaN makes both NaN
         return smallest, largest
     wrong = np.flatnonzero(~np.isfinite(score))
+    if not len(wrong):
+        row = int(np.abs(score).argmax())
+        raise ValueError(f"the score in row {row} is {score[row]:g}; at most {LARGEST_SCORE:g} can be projected")
     raise ValueError(
         f"{len(wrong)} of {len(score)} scores are NaN or infinite, the first is {score[wrong[0]]} in row {wrong[0]}; "
         "the model has diverged, or its inputs hold such values"

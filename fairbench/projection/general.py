@@ -9,6 +9,7 @@ from fairbench.projection.cells import Array, Box, Cells, Infeasible, Solution, 
 from fairbench.projection.contrasts import Contrasts
 from fairbench.projection.joint import Joint, JointCells, JointRows, as_contrast
 from fairbench.projection.root import solve_contrast
+from fairbench.projection.scale import at_scale
 
 FEW = 10  # steps are usual; after so many, constraints may contradict each other
 NEWTON_STEPS = 50  # after so many, exact steps along one multiplier at a time, which cannot fail
@@ -34,6 +35,15 @@ def solve_contrasts(score: Array, contrasts: Contrasts, epsilon: Array, box: Box
         ValueError: a score is NaN or infinite, or an epsilon is negative.
     """
     check_epsilon(epsilon.tolist())
+
+    def solve(near: Array, room: Box) -> Solution:
+        return _solve(near, contrasts, epsilon, room)
+
+    return at_scale(solve, score, box, float(np.abs(contrasts.offset).max(initial=0.0)))
+
+
+def _solve(score: Array, contrasts: Contrasts, epsilon: Array, box: Box) -> Solution:
+    """See ``solve_contrasts``."""
     nu = np.zeros(len(contrasts.offset))
     if contrasts.code is None:
         rows = JointRows(score, contrasts, box)

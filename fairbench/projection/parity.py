@@ -21,6 +21,7 @@ from fairbench.projection.cells import (
     unconstrained,
 )
 from fairbench.projection.root import Contrast, reach, solve_contrast
+from fairbench.projection.scale import at_scale
 
 FIRST = np.zeros(1, dtype=np.int64)
 BALANCE = 1e-13  # of the multipliers: their sum is 0 at the optimum
@@ -66,6 +67,15 @@ def solve_parity(
         ValueError: a score is NaN or infinite, or epsilon is negative.
     """
     check_epsilon((epsilon,))
+
+    def solve(near: Array, room: Box) -> Solution:
+        return _solve(near, group, n_groups, epsilon, room, past)
+
+    return at_scale(solve, score, box, 0.0 if past is None else past.size)
+
+
+def _solve(score: Array, group: Codes, n_groups: int, epsilon: float, box: Box, past: Optional[Past]) -> Solution:
+    """See ``solve_parity``."""
     cells = Cells(score, group, n_groups, box, 0.0 if past is None else past.size)
     if past is None:
         counted = here = [g for g, rows in enumerate(cells.count) if rows]
