@@ -3,11 +3,8 @@
     fairbench run benchmarks/stream.toml --out runs/stream
     python benchmarks/stream_table.py runs/stream
 
-For each batch size and correction, means over repeats: the average of the batches' own gaps after 100, 1,000 and all
-batches (what the published primal-dual algorithm holds to epsilon), the gap of all scores given out at the end, the
-largest one after any batch, the share of batches after which it was above epsilon, the mean squared change of a score,
-the gap of decisions, and the largest price of the primal-dual algorithm. ``offline`` is the least change that brings
-all scores together within epsilon, in hindsight.
+It is the report ``streams``, and below it the least mean squared change that would bring all scores of a stream
+together within epsilon, in hindsight.
 """
 
 from __future__ import annotations
@@ -17,40 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from fairbench_projection.streams import blocks, render
 
 from fairbench.api.projection import Box, solve_parity
-from fairbench.cells import DONE, Choice, Record
+from fairbench.cells import Record
 from fairbench.results import Results
 from fairbench.rundir import load_results
 from fairbench.store import FILE_NAME, Store
 
-AFTER = (100, 1000)  # batches
-COLUMNS = ("largest", "above", "change", "decisions", "price")
 
-
-def sizes(scenario: Choice) -> str:
-    """Return how many rows a batch has."""
-    size = scenario.params["batch_size"]
-    return f"1..{size}" if scenario.params["uneven"] else str(size)
-
-
-def numbers(record: Record) -> list[float]:
-    """Return a record's row of the table."""
-    values = {value.metric: value.value for value in record.values if not value.group and value.point == record.chosen}
-    average = record.diagnostics["average_gap"]
-    return [
-        *(average[min(batches, len(average)) - 1] for batches in AFTER),
-        average[-1],
-        values["stream_pooled_gap"],
-        values["stream_largest_pooled_gap"],
-        values["stream_steps_above"] / values["stream_batches"],
-        values["stream_distortion"],
-        values["demographic_parity_difference"],
-        values.get("stream_largest_price", np.nan),
-    ]
-
-
-def offline(record: Record, store: Store) -> float:
+def least_change(record: Record, store: Store) -> float:
     """Return the least mean squared change that brings an uncorrected stream's scores within epsilon."""
     ((truth, made),) = store.predictions(record.cell.key).values()
     epsilon = record.cell.scenario.params["epsilon"]
@@ -59,24 +32,15 @@ def offline(record: Record, store: Store) -> float:
 
 
 def lines(results: Results, store: Store) -> Iterator[str]:
-    """Yield the table's lines, a block for each dataset and method."""
-    done = [r for r in results.records if r.status == DONE and r.cell.scenario.name == "stream"]
-    blocks: dict[tuple[str, str], dict[tuple[str, str], list[Record]]] = {}
-    for record in done:
-        cell = record.cell
-        row = (sizes(cell.scenario), cell.scenario.params["correction"])
-        blocks.setdefault((str(cell.dataset), str(cell.method)), {}).setdefault(row, []).append(record)
-    heads = [f"avg {batches}" for batches in AFTER] + ["avg", "pooled", *COLUMNS]
-    for (dataset, method), rows in blocks.items():
-        yield f"{dataset}, {method}, {max(map(len, rows.values()))} repeats"
-        yield f"{'rows':>6} {'correction':<12}" + "".join(f"{head:>10}" for head in heads)
-        for (size, correction), records in rows.items():
-            means = np.mean([numbers(record) for record in records], axis=0)
-            yield f"{size:>6} {correction:<12}" + "".join(f"{mean:>10.4f}" for mean in means if not np.isnan(mean))
-        for (size, correction), records in rows.items():
-            if correction == "none":
-                least = np.mean([offline(record, store) for record in records])
-                yield f"{size:>6} {'offline':<12}{'':>60}{least:>10.4f}"
+    """Yield the report's lines, and those of the least change."""
+    yield from render(results).splitlines()
+    for title, rows in blocks(results).items():
+        yield f"Least change in hindsight, {title}:"
+        yield ""
+        for row in rows:
+            if row.correction == "none":
+                yield f"- rows {row.size}: {np.mean([least_change(record, store) for record in row.records]):.4f}"
+        yield ""
 
 
 def main() -> None:
@@ -86,7 +50,7 @@ def main() -> None:
     path = parser.parse_args().run
     results = load_results(path)
     with Store(path / FILE_NAME) as store:
-        print("\n".join(lines(results, store)))
+        print("\n".join(lines(results, store)).rstrip())
 
 
 if __name__ == "__main__":

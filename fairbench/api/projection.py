@@ -7,9 +7,10 @@
 - ``Projection``: a layer that builds them from a batch's groups and labels, and counts what could not be constrained
 - ``solve_parity``, ``solve_contrasts``, ``solve_penalised``: the same on NumPy arrays, with multipliers and shifts
 
-Values and gradients are exact: there is no solver's tolerance, and no bound is violated. n rows take O(n) memory and
-far less time than sorting them. The work is done in float64 on the CPU, whatever the tensors' type and device, and the
-outputs do not depend on the order of the rows, to the last bit.
+Values and gradients are exact to the rounding of float64 (of float32, for such scores): there is no solver's tolerance,
+and no bound is violated. What must be moved by many times the size of the box has that rounding of its own: 1e14 knows no
+hundredths. n rows take O(n) memory and far less time than sorting them. The work is done in float64 on the CPU, whatever
+the tensors' type and device, and the outputs do not depend on the order of the rows, to the last bit.
 
 What is constrained are means of scores, in the space of the scores, and not rates of decisions: parity of logits does
 not bound the gap of mean probabilities. And an output depends on the whole batch that it is in.
@@ -24,7 +25,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 import torch
@@ -32,8 +33,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fairbench.projection.backward import pull_back
-from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution, check_epsilon
-from fairbench.projection.contrasts import Contrasts
+from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution, check_epsilon, check_scores
+from fairbench.projection.contrasts import Contrasts, check_labels
 from fairbench.projection.general import solve_contrasts
 from fairbench.projection.pair import Pair, solve_pair
 from fairbench.projection.parity import Past, solve_parity
@@ -47,6 +48,7 @@ __all__ = [
     "Past",
     "Projection",
     "Solution",
+    "check_scores",
     "project",
     "project_parity",
     "solve_contrasts",
@@ -108,6 +110,7 @@ def project(
         Infeasible: the box does not allow a contrast, or several at once; the message says which.
         ValueError: a score is NaN or infinite, epsilon is negative, lower is not below upper, or the shapes disagree.
     """
+    _check_tensor(score)
     box, count = _box(float(lower), float(upper)), len(contrasts.offset)
     if score.numel() != contrasts.rows:
         raise ValueError(f"there are {score.numel()} scores, but the contrasts are about {contrasts.rows} rows")
@@ -120,9 +123,9 @@ def project(
         if found is not None:
             return found
         solution = solve_contrasts(_array(values).reshape(-1), wanted, np.array(tolerances), box)
-        return _outputs(solution, box, values), solution
+        return _outputs(solution, box, values), solution, contrasts.code
 
-    return _apply(score, epsilon, offset, _Call(solve, contrasts.code, box))
+    return _apply(score, epsilon, offset, solve, box)
 
 
 class Projection(nn.Module):
@@ -175,9 +178,10 @@ class Projection(nn.Module):
         """
         if self.constraint != "mean_prediction" and y is None:
             raise ValueError(f"{self.constraint} is about labels; call the layer with y, or use mean_prediction")
+        _check_tensor(score)
         self.counts["batches"] += 1
         try:
-            return self._project(score, _array(group), y)
+            return self._project(score, _array(group), None if y is None else _array(y))
         except Infeasible:
             if self.strict:
                 raise
@@ -191,22 +195,24 @@ class Projection(nn.Module):
 
     def _project(self, score: Tensor, group: Codes, y: Any) -> Tensor:
         lower, upper = self.box.lower, self.box.upper
-        flat = group.reshape(-1) if group.ndim == 2 and group.shape[1] == 1 else group
-        if flat.ndim == 1 and self.constraint == "mean_prediction":
-            if not len(flat) or flat[flat.argmin()] == flat[flat.argmax()]:
-                return self._alone(score, flat)
-            return _project_parity(score, flat, self.epsilon, self.box)
-        if flat.ndim == 1 and self.constraint == "equalized_odds" and flat.max(initial=0) > 1:
-            return self._within_classes(score, flat, _array(y).reshape(-1) > 0.5)
+        if group.ndim == 1 or group.shape[1:] == (1,):
+            code = _codes(group, score)
+            group = code.numpy()
+            if self.constraint == "mean_prediction":
+                if not len(group) or group[group.argmin()] == group[group.argmax()]:
+                    return self._alone(score, group)
+                return _project_parity(score, code, self.epsilon, self.box)
+            if self.constraint == "equalized_odds" and group.max(initial=0) > 1:
+                return self._within_classes(score, group, check_labels(y, len(group)) > 0.5)
         if self.constraint == "mean_prediction":
-            contrasts = Contrasts.mean_prediction(flat)
+            contrasts = Contrasts.mean_prediction(group)
         elif self.constraint == "mean_residual":
-            contrasts = Contrasts.mean_residual(flat, _array(y))
+            contrasts = Contrasts.mean_residual(group, y)
         else:
-            contrasts = Contrasts.equalized_odds(flat, _array(y))
+            contrasts = Contrasts.equalized_odds(group, y)
         self.counts["dropped"] += len(contrasts.dropped)
         if not len(contrasts.offset):
-            return self._alone(score, flat)
+            return self._alone(score, group)
         return project(score, contrasts, epsilon=self.epsilon, lower=lower, upper=upper)
 
     def _within_classes(self, score: Tensor, group: Codes, positive: np.ndarray[Any, Any]) -> Tensor:
@@ -215,6 +221,7 @@ class Projection(nn.Module):
         if seen < 2:
             return self._alone(score, group)
         flat = score.reshape(-1)
+        check_scores(_array(flat))
         parts, order = [], []
         for rows in (np.flatnonzero(positive), np.flatnonzero(~positive)):
             index = torch.from_numpy(rows).to(score.device)
@@ -229,6 +236,8 @@ class Projection(nn.Module):
 
     def _alone(self, score: Tensor, group: Codes) -> Tensor:
         """Return the scores within the box, and count a batch in which nothing can be compared."""
+        if group.min(initial=0) < 0:
+            raise ValueError(f"group codes begin at {group.min()}; they must be whole numbers, 0 or more")
         if self.strict:
             raise ValueError(
                 f"a batch of {len(group)} rows has nothing to compare: its group codes are "
@@ -244,19 +253,31 @@ class Projection(nn.Module):
 
 def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Tensor:
     """See ``project_parity``; two groups have a way of their own, unless it gives up."""
+    _check_tensor(score)
     code = _codes(group, score)
     (tolerance,) = _tolerances(epsilon, 1)
 
     def solve(values: Tensor) -> _Solved:
         found = solve_pair(values, code, tolerance, box)
         if found is not None:
-            return found
-        cells = code.numpy()
-        n_groups = int(cells.max(initial=0)) + 1
+            return (*found, None)
+        cells, n_groups = _cells(code.numpy())
         solution = solve_parity(_array(values).reshape(-1), cells, n_groups, tolerance, box)
-        return _outputs(solution, box, values), solution
+        return _outputs(solution, box, values), solution, cells
 
-    return _apply(score, epsilon, None, _Call(solve, code, box))
+    return _apply(score, epsilon, None, solve, box)
+
+
+def _cells(code: Codes) -> tuple[Codes, int]:
+    """Return codes of one's own, for the caller may change his before the backward pass, and how many groups there are.
+
+    Codes that leave most numbers out are numbered anew.
+    """
+    n_groups = int(code.max(initial=0)) + 1
+    if n_groups <= max(len(code), 1) or code.min() < 0:
+        return code.copy(), n_groups
+    names, cells = np.unique(code, return_inverse=True)
+    return cells, len(names)
 
 
 def _as_pair(values: Tensor, contrasts: Contrasts, tolerances: Sequence[float], box: Box) -> Optional[_Solved]:
@@ -264,28 +285,25 @@ def _as_pair(values: Tensor, contrasts: Contrasts, tolerances: Sequence[float], 
     if contrasts.code is None or contrasts.weight.shape != (1, 2):
         return None
     (one, two), (target,) = contrasts.weight[0].tolist(), contrasts.offset.tolist()
-    return solve_pair(values, _codes(contrasts.code, values), tolerances[0], box, (one, two), target)
+    found = solve_pair(values, _codes(contrasts.code, values), tolerances[0], box, (one, two), target)
+    return None if found is None else (*found, None)
 
 
-_Solved = tuple[Tensor, Union[Pair, Solution]]
-"""Outputs on the CPU, in the shape and type of the scores, and what holds near them."""
+_Solved = tuple[Tensor, Union[Pair, Solution], Optional[Codes]]
+"""Outputs on the CPU, in the shape and type of the scores, what holds near them, and each row's cell if it has one."""
 
 
-class _Call(NamedTuple):
-    """What the autograd function needs to know of one call besides its tensors."""
-
-    solve: Callable[[Tensor], _Solved]
-    code: Union[Tensor, Codes, None]
-    box: Box
+_Solve = Callable[[Tensor], _Solved]
+"""Scores on the CPU -> their projection."""
 
 
 class _Project(torch.autograd.Function):
     """Forward through a solver, backward through the linear map that the solution is nearby."""
 
     @staticmethod
-    def forward(ctx: Any, score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
-        value, solution = call.solve(score if score.is_cpu else score.cpu())
-        ctx.solution, ctx.call, ctx.given = solution, call, (epsilon, offset)
+    def forward(ctx: Any, score: Tensor, epsilon: Number, offset: Optional[Tensor], solve: _Solve, box: Box) -> Tensor:
+        value, ctx.solution, ctx.code = solve(score if score.is_cpu else score.cpu())
+        ctx.box, ctx.given = box, (epsilon, offset)
         return value if score.is_cpu else value.to(score.device)
 
     @staticmethod
@@ -296,23 +314,23 @@ class _Project(torch.autograd.Function):
 
 def _pull(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
     """Return the gradients by the inputs of ``_Project`` for one by its output."""
-    solution, call, given = ctx.solution, ctx.call, gradient.cpu()
-    _, by_epsilon, by_offset, _ = ctx.needs_input_grad
+    solution, given = ctx.solution, gradient.cpu()
+    _, by_epsilon, by_offset, *_ = ctx.needs_input_grad
     if isinstance(solution, Pair):
         by_score, by_target = solution.pull_back(given)
         if gradient.is_cpu and not (by_epsilon or by_offset):
-            return by_score, None, None, None
+            return by_score, None, None, None, None
         active = np.zeros(1 if solution.multiplier else 0, dtype=np.int64)
         right = np.full(len(active), by_target)
         slope = np.full(len(active), math.copysign(1.0, solution.multiplier))
     else:
-        cells = None if call.code is None else _array(call.code)
-        rows, right, active, slope = pull_back(solution, cells, call.box, _array(given).reshape(-1))
+        rows, right, active, slope = pull_back(solution, ctx.code, ctx.box, _array(given).reshape(-1))
         by_score = _like(rows, given)
     return (
         by_score.to(gradient.device),
         _totals(right * slope, active, ctx.given[0]) if by_epsilon else None,
         _totals(right, active, ctx.given[1]) if by_offset else None,
+        None,
         None,
     )
 
@@ -329,20 +347,24 @@ def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
 
 def _like(values: np.ndarray[Any, Any], tensor: Tensor) -> Tensor:
     """Return the values as a tensor of another's shape, type and device."""
-    dtype = np.float32 if tensor.dtype == torch.float32 else np.float64
-    made = torch.from_numpy(values if values.dtype == dtype else values.astype(dtype))
-    if tensor.ndim != 1:
-        made = made.reshape(tensor.shape)
-    return made if tensor.is_cpu else made.to(tensor.device)
+    return torch.from_numpy(values).reshape(tensor.shape).to(tensor.device, tensor.dtype)
 
 
-def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], call: _Call) -> Tensor:
+def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], solve: _Solve, box: Box) -> Tensor:
+    projected: Tensor = _Project.apply(score, epsilon, offset, solve, box)  # type: ignore[no-untyped-call]
+    return projected
+
+
+def _check_tensor(score: Any) -> None:
+    if not isinstance(score, Tensor):
+        raise TypeError(
+            f"score is a {type(score).__name__}; the projection takes tensors (solve_parity and solve_contrasts take "
+            "NumPy arrays)"
+        )
     if score.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"score is {score.dtype}; the projection takes float32 and float64")
     if score.ndim != 1 and score.shape[1:] != (1,):
         raise ValueError(f"score has shape {tuple(score.shape)}; it must be (n,) or (n, 1)")
-    projected: Tensor = _Project.apply(score, epsilon, offset, call)  # type: ignore[no-untyped-call]
-    return projected
 
 
 def _array(values: Any) -> np.ndarray[Any, Any]:
@@ -369,7 +391,7 @@ def _tolerances(epsilon: Number, count: int) -> list[float]:
     """Return one epsilon for each contrast after checking them."""
     if isinstance(epsilon, float) and 0 <= epsilon < math.inf:
         return [epsilon] * count
-    given = [epsilon] if isinstance(epsilon, (int, float)) else np.ravel(_array(epsilon)).tolist()
+    given = [epsilon] if isinstance(epsilon, (int, float)) else torch.as_tensor(epsilon).double().reshape(-1).tolist()
     if len(given) not in (1, count):
         raise ValueError(f"there are {len(given)} epsilons but {count} contrasts; give one for all, or one for each")
     check_epsilon(given)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.projection.cells import Array, Box, Codes, Solution
-from fairbench.projection.scratch import SCRATCH
 
 DEPENDENT = 1e-10  # of the largest eigenvalue: smaller ones stand for constraints that repeat each other
 BALANCED = 1e-9  # of the multipliers' sizes
@@ -41,36 +40,33 @@ def pull_back(solution: Solution, code: Optional[Codes], box: Box, gradient: Arr
         gradient: (n,) by the outputs.
     """
     free = box.inside(solution.value)
-    through = np.empty(len(free))
-    np.copyto(through, gradient)
-    np.copyto(through, 0.0, where=~free)  # and not times 0: a loss may be infinitely steep at a bound
+    through = np.zeros(len(free))
+    np.copyto(through, gradient, where=free)  # and not times 0: a loss may be infinitely steep at a bound
     tangent, active, slope = _independent(solution, code, free)
-    right = np.zeros(len(tangent))
-    if len(tangent) == 1:
-        row = _row(tangent[0], code, free)
-        size = dot(row, row)
-        right[0] = dot(row, through) / size if size else 0.0
-        row *= right[0]
-        through -= row
-    elif len(tangent):
-        rows = [_row(weights, code, free).copy() for weights in tangent]
+    if not len(tangent):
+        return Pull(through, np.zeros(0), active, slope)
+    if code is None:
+        rows = tangent * free
         table = np.array([[dot(a, b) for b in rows] for a in rows])
-        pull = np.array([dot(row, through) for row in rows])
-        right = np.linalg.pinv(table, rcond=DEPENDENT, hermitian=True) @ pull
+        right = _solve(table, np.array([dot(row, through) for row in rows]))
         for factor, row in zip(right, rows):
             through -= factor * row
+    else:
+        count, total = (np.bincount(code, weights, tangent.shape[1]) for weights in (free, through))
+        table = np.einsum("rc,c,sc->rs", tangent, count, tangent)  # not BLAS, which takes several threads for many
+        right = _solve(table, np.einsum("rc,c->r", tangent, total))
+        move = np.einsum("r,rc->c", right, tangent).take(code)
+        move *= free
+        through -= move
     return Pull(through, right, active, slope)
 
 
-def _row(weights: Array, code: Optional[Codes], free: NDArray[np.bool_]) -> Array:
-    """Return a constraint's weight for each row (n,), 0 for clipped ones, in an array that is used again."""
-    row: Array = SCRATCH.take("row", len(free), np.float64)
-    if code is None:
-        np.copyto(row, weights)
-    else:
-        weights.take(code, out=row, mode="clip")  # numpy buffers the output in any other mode
-    row *= free
-    return row
+def _solve(table: Array, pull: Array) -> Array:
+    """Return the least solution of a symmetric system, in which constraints may repeat each other."""
+    if len(table) == 1:
+        return pull / table[0, 0] if table[0, 0] else np.zeros(1)
+    solved: Array = np.linalg.pinv(table, rcond=DEPENDENT, hermitian=True) @ pull
+    return solved
 
 
 def dot(first: Array, second: Array) -> float:

@@ -84,7 +84,7 @@ class Contrasts:
             y: (n,) labels; a row's class is y > 0.5. The outputs then carry the labels: never use true ones to predict.
         """
         attributes = _attributes(group, binary=True)
-        return _compare(attributes, _labels(y, len(attributes)) > 0.5)
+        return _compare(attributes, check_labels(y, len(attributes)) > 0.5)
 
     @classmethod
     def mean_residual(cls, group: Any, y: Any) -> Contrasts:
@@ -97,7 +97,7 @@ class Contrasts:
             y: (n,) targets. They are read, so that the outputs carry them: never use true ones to predict.
         """
         attributes = _attributes(group, binary=False)
-        y = _labels(y, len(attributes))
+        y = check_labels(y, len(attributes))
         code, sizes = _product(attributes)
         levels = np.indices(sizes).reshape(len(sizes), -1)  # each cell's group, for each attribute
         weight, offset, names, dropped = [], [], [], []
@@ -144,7 +144,12 @@ def _attributes(group: Any, *, binary: bool) -> Codes:
     return table.astype(np.int64, copy=False)
 
 
-def _labels(y: Any, n: int) -> Array:
+def check_labels(y: Any, n: int) -> Array:
+    """Return labels (n,) as numbers after checking them.
+
+    Raises:
+        ValueError: there are not n, or one is NaN or infinite.
+    """
     labels = np.asarray(y, dtype=np.float64).reshape(-1)
     if len(labels) != n:
         raise ValueError(f"y has {len(labels)} values but group has {n} rows; every row needs one")

@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from typing import Callable
 
+import numpy as np
+
 from fairbench.projection.cells import Array, Box, Solution, check_scores
 
 FAR = 16.0  # times the rest
+WIDER = 1024.0  # times as far, where that was not far enough
 
 Solve = Callable[[Array, Box], Solution]
 
@@ -19,7 +22,7 @@ def at_scale(solve: Solve, score: Array, box: Box, size: float = 0.0) -> Solutio
     """Return ``solve(score, box)``, found without what is far off, or with it where it turns out to matter.
 
     A bound far beyond all scores is left out until an output passes it. A score far outside the box is moved closer to
-    it, for its output is the bound, until a shift is as large.
+    it, for its output is the bound, unless a shift is as large: then it is looked at from farther off.
 
     Args:
         solve: the search. What it finds infeasible is so: a box with fewer bounds is larger.
@@ -30,19 +33,25 @@ def at_scale(solve: Solve, score: Array, box: Box, size: float = 0.0) -> Solutio
     Raises:
         ValueError: a score is NaN, infinite or too large.
     """
-    smallest, largest = check_scores(score)
-    near, width = score, box.upper - box.lower
-    least, most = box.lower - FAR * width, box.upper + FAR * width
-    if box.bounded and (smallest < least or largest > most):
-        near, smallest, largest = score.clip(least, most), max(smallest, least), min(largest, most)
-    far = FAR * max(-smallest, largest, size)
-    lower = box.lower if box.lower >= -far else -math.inf
-    upper = box.upper if box.upper <= far else math.inf
+    check_scores(score)
+    lower, upper, room = -math.inf, math.inf, _room(score, box, size)
     while True:
+        near = score.clip(box.lower - room, box.upper + room)
+        far = FAR * max(float(np.abs(near).max(initial=0)), size)
+        lower = box.lower if box.lower >= -far else lower
+        upper = box.upper if box.upper <= far else upper
         solution = solve(near, Box(lower, upper))
         below, above = (solution.value < box.lower).any(), (solution.value > box.upper).any()
-        close = near is score or abs(solution.shift).max(initial=0) <= (FAR - 1) * width
+        close = np.array_equal(near, score) or abs(solution.shift).max(initial=0) <= room * (1 - 1 / FAR)
         if close and not below and not above:
             return solution
-        near = near if close else score
+        room = room if close else room * WIDER
         lower, upper = box.lower if below else lower, box.upper if above else upper
+
+
+def _room(score: Array, box: Box, size: float) -> float:
+    """Return how far outside the box scores are looked at, to begin with: several times the box, or what lies in it."""
+    if box.bounded:
+        return FAR * (box.upper - box.lower)
+    inside = score[(score >= box.lower) & (score <= box.upper)]
+    return FAR * max(float(np.abs(inside).max(initial=0)), box.size, size) if len(inside) else math.inf

@@ -13,7 +13,7 @@ from fairbench.api import Inputs, NotApplicable, Predictions
 from fairbench.api.projection import solve_parity
 from fairbench.api.torch import mlp, seeded, train_model
 
-from ._prediction import RunningPredictor, Scorer
+from ._prediction import Scorer, Traced, running
 from ._streaming import PrimalDual, Settings
 
 LEAST_GAIN = 1e-5  # by which a validation loss must fall to count as smaller
@@ -114,8 +114,8 @@ class PackagePredictor:
         """Return the predictions for a first batch."""
         return self.stream()(inputs)
 
-    def stream(self) -> RunningPredictor:
+    def stream(self) -> Traced:
         """Return a predictor whose state has just been reset."""
         rule = self.scorer.rule
         settings = Settings(len(rule.schema.group_names), rule.epsilon, rule.box.lower, rule.box.upper)
-        return RunningPredictor(self.scorer, PackageInference(settings, self.eta, self.b_tau))
+        return running(self.scorer, PackageInference(settings, self.eta, self.b_tau))

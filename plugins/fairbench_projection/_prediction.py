@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Optional
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from ._rule import Rule
 from ._streaming import Correction
 
 Logits = Callable[[Inputs], np.ndarray]
+Change = Callable[[np.ndarray, np.ndarray, Inputs], np.ndarray]
+"""Scores (n,) in the rule's space, chances of y = 1 (n,) and the inputs -> outputs (n,) in the rule's space."""
 
 
 def frozen_logits(model: nn.Module) -> Logits:
@@ -69,9 +71,8 @@ class Frozen:
             Infeasible: the constraint contradicts the box.
         """
         self.scorer, self.strict = scorer, strict
-        score, chance = scorer(part.inputs)
-        self.before = score
-        self.value, self.shift = scorer.rule.project(score, part.group, chance, part.y)
+        self.found_on, chance = scorer(part.inputs)
+        self.value, self.shift = scorer.rule.project(self.found_on, part.group, chance, part.y)
         self.known = np.bincount(part.group, minlength=len(part.group_names)) > 0
 
     def __call__(self, inputs: Inputs) -> Predictions:
@@ -80,6 +81,13 @@ class Frozen:
         Raises:
             NotApplicable: ``strict``, and a row is of an unknown group.
         """
+        return self.stream()(inputs)
+
+    def stream(self) -> Traced:
+        """Return the same, with the scores before the shifts."""
+        return Traced(self.scorer, self._shifted)
+
+    def _shifted(self, score: np.ndarray, chance: np.ndarray, inputs: Inputs) -> np.ndarray:
         unknown = ~self.known[inputs.group]
         if unknown.any():
             names = ", ".join(repr(inputs.group_names[code]) for code in np.unique(inputs.group[unknown]))
@@ -87,10 +95,9 @@ class Frozen:
             if self.strict:
                 raise NotApplicable(words)
             warnings.warn(f"{words}; their scores are not shifted", stacklevel=2)
-        score, chance = self.scorer(inputs)
         by_label = self.shift[inputs.group]
         shift = by_label[:, 0] + (by_label[:, 1] - by_label[:, 0]) * chance
-        return self.scorer.decided(self.scorer.rule.box.clip(score - shift))
+        return self.scorer.rule.box.clip(score - shift)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +108,14 @@ class WholeBatch:
 
     def __call__(self, inputs: Inputs) -> Predictions:
         """Return the predictions."""
-        score, chance = self.scorer(inputs)
-        return self.scorer.decided(self.scorer.rule.project(score, inputs.group, chance, None).value)
+        return self.stream()(inputs)
+
+    def stream(self) -> Traced:
+        """Return the same, with the scores before the projection."""
+        return Traced(self.scorer, self._projected)
+
+    def _projected(self, score: np.ndarray, chance: np.ndarray, inputs: Inputs) -> np.ndarray:
+        return self.scorer.rule.project(score, inputs.group, chance, None).value
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,29 +132,35 @@ class Streamed:
         """Return the predictions for a first batch."""
         return self.stream()(inputs)
 
-    def stream(self) -> RunningPredictor:
+    def stream(self) -> Traced:
         """Return a predictor that has seen nothing yet."""
-        return RunningPredictor(self.scorer, self.begin())
+        return running(self.scorer, self.begin())
 
 
-class RunningPredictor:
-    """A predictor that remembers its batches; ``correction.state()`` is what it remembers, as plain data.
+def running(scorer: Scorer, correction: Correction) -> Traced:
+    """Return a predictor that corrects one batch after the other."""
+    return Traced(scorer, lambda score, chance, inputs: correction.correct(score, inputs.group), correction)
 
-    ``before`` has the latest batch's chances of y = 1 (n,) before they were corrected, ``infeasible`` counts batches
-    for which the correction was impossible.
+
+class Traced:
+    """A predictor for one stream that tells what it changed.
+
+    ``before`` has the latest batch's chances of y = 1 (n,) as the network gave them, ``infeasible`` counts batches for
+    which the correction was impossible; ``correction.state()``, if there is one, is what it remembers, as plain data.
     """
 
-    def __init__(self, scorer: Scorer, correction: Correction) -> None:
+    def __init__(self, scorer: Scorer, change: Change, correction: Optional[Correction] = None) -> None:
         """Begin with nothing seen."""
         self.scorer, self.correction = scorer, correction
         self.before = np.zeros(0)
+        self._change = change
 
     @property
     def infeasible(self) -> int:
         """Return the correction's count."""
-        return self.correction.infeasible
+        return self.correction.infeasible if self.correction else 0
 
     def __call__(self, inputs: Inputs) -> Predictions:
         """Return the predictions for the next batch."""
         score, self.before = self.scorer(inputs)
-        return self.scorer.decided(self.correction.correct(score, inputs.group))
+        return self.scorer.decided(self._change(score, self.before, inputs))

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fairbench.api.projection import Box, Contrasts, Infeasible, Past, solve_parity, solve_penalised
+from fairbench.api.projection import Box, Contrasts, Infeasible, Past, check_scores, solve_parity, solve_penalised
 
 PACKAGE = "Troxell et al. (2026), released package"
 
@@ -28,7 +28,8 @@ class Settings:
     upper: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check the tolerance."""
+        """Check the tolerance and the interval."""
+        Box(self.lower, self.upper)
         if not 0 <= self.epsilon < math.inf:
             raise ValueError(f"epsilon is {self.epsilon:g}; it must be a number, 0 or more")
 
@@ -87,8 +88,12 @@ class Remembering:
         values = {name: getattr(self, name) for name in self.fields}
         return {**self.identity(), **{name: _plain(value) for name, value in values.items()}}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """See ``Correction``."""
+    def check(self, state: Mapping[str, Any]) -> None:
+        """Refuse a state that is not one of this stream's.
+
+        Raises:
+            ValueError: it is not.
+        """
         lacking = [name for name in self.state() if name not in state]
         if lacking:
             raise ValueError(
@@ -100,6 +105,17 @@ class Remembering:
                     f"this state cannot be restored here: its {name} is {state[name]!r}, but this stream's is "
                     f"{mine!r}; begin a new stream, or use the settings that the state was saved under"
                 )
+        for name in self.fields:
+            value, present = np.asarray(state[name], dtype=np.float64), np.asarray(getattr(self, name))
+            if value.shape != present.shape or not np.isfinite(value).all():
+                raise ValueError(
+                    f"this state cannot be restored: its {name} is {state[name]!r}; it must be "
+                    + (f"{present.size} finite numbers" if present.ndim else "a finite number")
+                )
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """See ``Correction``."""
+        self.check(state)
         for name in self.fields:
             setattr(self, name, _like(state[name], getattr(self, name)))
 
@@ -236,6 +252,7 @@ class SlowDual(TwoGroups):
 
     def shifted(self, score: np.ndarray, group: np.ndarray) -> np.ndarray:
         """Return the scores less their groups' shifts, not clipped, and learn from the clipped ones."""
+        check_scores(score)
         n, epsilon = len(score), self.settings.epsilon
         self.count = self.count + np.bincount(group, minlength=2)
         weight = np.array([1.0, -1.0]) * self.count.sum() / self.count
@@ -276,9 +293,15 @@ class DualPool(TwoGroups):
         """See ``Correction``."""
         return {**self.identity(), "dual": self.dual.state(), "pool": self.pool.state()}
 
+    def check(self, state: Mapping[str, Any]) -> None:
+        """See ``Remembering``."""
+        super().check(state)
+        self.dual.check(state["dual"])
+        self.pool.check(state["pool"])
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """See ``Correction``."""
-        super().restore(state)
+        self.check(state)
         self.dual.restore(state["dual"])
         self.pool.restore(state["pool"])
 

@@ -259,7 +259,7 @@ def _described(frozen: Frozen, part: Samples) -> Curves:
     both = frozen.scorer.rule.metric == "equalized_odds"
     return {
         "frozen_shift": (frozen.shift if both else frozen.shift[:, 0]).reshape(-1).tolist(),
-        "frozen_distortion": [float(((value - frozen.before) ** 2).mean())],
+        "frozen_distortion": [float(((value - frozen.found_on) ** 2).mean())],
         "frozen_clipped_share": [float(((value <= box.lower + AT_BOUND) | (value >= box.upper - AT_BOUND)).mean())],
         "frozen_gap": [mean_gap(value, part.group, len(part.group_names))],
     }

@@ -25,7 +25,7 @@ from fairbench.api import (
 from ._streaming import CORRECTIONS, PACKAGE, Settings, make_correction, mean_gap
 
 SLACK = 1e-9  # above epsilon: what a running mean may lose to rounding
-AT_BOUND = 1e-9
+AT_BOUND = 2e-6  # from 0 or 1: a method may keep its scores off them by a millionth, so that a loss stays finite
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class Stream:
     batches' gaps in mean score, averaged over rows; a batch of one group has gap 0), ``stream_pooled_gap`` (the gap of
     all outputs), ``stream_largest_pooled_gap`` and ``stream_steps_above`` (of the pooled gap after each batch: its
     maximum, and how often it exceeded epsilon), ``stream_largest_batch_gap``, ``stream_distortion`` (mean squared
-    change of a score), ``stream_clipped_share``, and how many batches there were, had one group, or could not be
-    corrected; of ``primal_dual`` also ``stream_largest_price``, of a batch's gap. The curves ``pooled_gap``,
-    ``average_gap`` (both of all rows so far) and ``batch_gap`` have a value for each batch.
+    change of a score), ``stream_clipped_share`` (of rows that were moved to 0 or 1), and how many batches there were,
+    had one group, or could not be corrected; of ``primal_dual`` also ``stream_largest_price``, of a batch's gap. The
+    curves ``pooled_gap``, ``average_gap`` (both of all rows so far) and ``batch_gap`` have a value for each batch. The
+    report ``streams`` sets them side by side.
     """
 
     name = "stream"
@@ -106,7 +107,7 @@ class Stream:
             inputs = Inputs(streamed.X[here], streamed.group[here], streamed.schema)
             made = predict(inputs)
             score = made.decision if made.y_score is None else made.y_score
-            before = getattr(predict, "before", score)
+            before = getattr(predict, "before", score) if begin else score
             if self.correction == "none":
                 watch.see(made, before, score, inputs.group)
                 continue
@@ -140,7 +141,8 @@ class Watch:
         self._total += np.bincount(group, weights=value, minlength=len(self._total))
         self._count += np.bincount(group, minlength=len(self._count))
         self._moved += float(((value - score) ** 2).sum())
-        self._clipped += int(((value <= AT_BOUND) | (value >= 1 - AT_BOUND)).sum())
+        at_bound = (value <= AT_BOUND) | (value >= 1 - AT_BOUND)
+        self._clipped += int((at_bound & (value != score)).sum())
         seen = self._count > 0
         means = self._total[seen] / self._count[seen]
         self.pooled_gap.append(float(means.max() - means.min()))

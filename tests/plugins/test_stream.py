@@ -7,6 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from fairbench_projection._prediction import Scorer, WholeBatch
+from fairbench_projection._rule import Rule
+from fairbench_projection.parity_projection import ParityProjection
+from fairbench_projection.parity_projection_posthoc import PosthocProjection
 from fairbench_projection.stream import Stream
 
 from fairbench.api import Fitted, NotApplicable, Predictions, Split
@@ -159,6 +163,45 @@ def test_what_a_predictor_corrects_by_itself_counts_too():
     values = streamed(Correcting(), batch_size=60).values
     assert values["stream_distortion"] == pytest.approx(0.4**2)
     assert values["stream_infeasible_batches"] == 3.0
+
+
+@pytest.mark.parametrize("method", [ParityProjection, PosthocProjection])
+@pytest.mark.parametrize("mode", ["frozen", "batch", "stream", "package"])
+@pytest.mark.parametrize("size", [1, 16])
+def test_every_mode_of_the_projected_networks_is_streamed_and_its_own_change_measured(method, mode, size):
+    how = {"package_compat": True, "batch_size": 100} if mode == "package" else {"mode": mode}
+    method = method(epochs=2, epsilon=0.0, **how)
+    outcome = streamed(method, batch_size=size)
+    fitted = Fitted.of(method.fit(SPLIT.train, SPLIT.validation, seed=len("fit")))
+    predict = fitted.points[mode]
+    chance = predict.scorer(outcome.samples.inputs)[1]
+    made = outcome.predictions[mode].y_score
+    np.testing.assert_allclose(
+        outcome.values["stream_distortion"], ((made - chance) ** 2).mean(), rtol=1e-9, atol=1e-18
+    )
+    if mode == "frozen":
+        np.testing.assert_allclose(made, predict(outcome.samples.inputs).y_score, rtol=1e-12)
+        assert outcome.values["stream_distortion"] > 0
+    if mode == "stream":
+        assert outcome.values["stream_largest_pooled_gap"] <= 1e-9
+    if mode == "batch":
+        assert outcome.values["stream_largest_batch_gap"] <= 1e-9
+
+
+def test_rows_that_a_method_moves_to_its_bounds_count_as_clipped():
+    rule = Rule("mean_prediction", 0.0, "probability", False, SPLIT.test.schema)
+    predict = WholeBatch(Scorer(lambda inputs: np.where(inputs.X[:, 1] > 0, 20.0, inputs.group - 3.0), rule))
+
+    @dataclass(frozen=True)
+    class Ready:
+        def fit(self, train, validation, *, seed):
+            return predict
+
+    outcome = streamed(Ready(), batch_size=60)
+    made = outcome.predictions[""].y_score
+    at_bound = (made <= 1e-6) | (made >= 1 - 1e-6)
+    assert 0 < at_bound.mean() < 1
+    assert outcome.values["stream_clipped_share"] == pytest.approx(at_bound.mean())
 
 
 def test_every_operating_point_is_streamed_and_the_chosen_one_measured():

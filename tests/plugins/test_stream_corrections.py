@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import numpy as np
@@ -181,12 +182,28 @@ def test_a_state_of_other_groups_or_with_parts_missing_is_refused():
         both.restore(mixed)
 
 
+def test_a_state_that_was_damaged_is_refused_and_changes_nothing():
+    pool, both = RunningPool(TWO), make_correction("dual_pool", TWO, 0.5)
+    with pytest.raises(ValueError, match=r"its total is \[5.0\]; it must be 2 finite numbers"):
+        pool.restore({**pool.state(), "total": [5.0]})
+    with pytest.raises(ValueError, match=r"its infeasible is nan; it must be a finite number"):
+        pool.restore({**pool.state(), "infeasible": math.nan})
+    both.correct(np.array([0.1, 0.9]), np.array([0, 1]))
+    before, later = both.state(), both.state()
+    later["dual"]["down"], later["pool"]["total"] = 7.0, [math.nan, 0.0]
+    with pytest.raises(ValueError, match=r"its total is \[nan, 0.0\]"):
+        both.restore(later)
+    assert both.state() == before
+
+
 # --- Bad input ---
 
 
-def test_a_negative_tolerance_is_refused():
+def test_a_negative_tolerance_and_an_empty_interval_are_refused():
     with pytest.raises(ValueError, match=r"epsilon is -0.1; it must be a number, 0 or more"):
         Settings(2, -0.1)
+    with pytest.raises(ValueError, match=r"the box is \[1, 0\]; lower must be below upper"):
+        Settings(2, EPSILON, 1.0, 0.0)
 
 
 @pytest.mark.parametrize("kind", ["primal_dual", "dual", "dual_pool"])
@@ -196,7 +213,7 @@ def test_three_groups_are_refused_by_what_compares_two(kind):
 
 
 def test_scores_that_are_not_numbers_are_refused():
-    for kind in set(CORRECTIONS) - {"none", "dual"}:
+    for kind in set(CORRECTIONS) - {"none"}:
         with pytest.raises(ValueError, match="1 of 2 scores are NaN or infinite"):
             make_correction(kind, TWO, 0.5).correct(np.array([0.1, np.nan]), np.array([0, 1]))
 

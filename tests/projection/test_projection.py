@@ -71,12 +71,12 @@ def test_projecting_twice_changes_nothing(kind):
         assert (instance.project(once) - once).abs().max() <= 1e-9
 
 
-def shuffled(kind, order):
+def shuffled(kind, order, dtype=DOUBLE):
     """Return a problem's outputs where its rows come in another order."""
     random = np.random.default_rng(7)
     n = len(order)
     score, group, y = random.normal(0.5, 0.5, n), random.integers(0, 2, (n, 2)), random.integers(0, 2, n)
-    score, group, y = torch.tensor(score[order]), group[order], y[order]
+    score, group, y = torch.tensor(score[order], dtype=dtype), group[order], y[order]
     box = {"lower": 0.0, "upper": 1.0, "epsilon": 0.02}
     if kind == "rows of one's own":
         return project(score, Contrasts.affine(random.normal(size=(3, n))[:, order] / n, [0.01, -0.02, 0.0]), **box)
@@ -93,11 +93,12 @@ def shuffled(kind, order):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [61, 4999])
-def test_the_order_of_the_rows_changes_no_bit(kind, n):
-    straight = shuffled(kind, np.arange(n))
+@pytest.mark.parametrize("dtype", [SINGLE, DOUBLE])
+def test_the_order_of_the_rows_changes_no_bit(kind, n, dtype):
+    straight = shuffled(kind, np.arange(n), dtype)
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(n)
-        assert torch.equal(shuffled(kind, order), straight[order])
+        assert torch.equal(shuffled(kind, order, dtype), straight[order])
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "residual" not in kind and "rows" not in kind])
@@ -154,6 +155,14 @@ def test_stress_with_rounded_constant_and_clipped_scores():
             value = solve_contrasts(score, contrasts, np.full(len(contrasts.offset), epsilon), box).value
             gaps = contrasts.weight[:, contrasts.code] @ value
             assert np.abs(gaps).max(initial=0) <= epsilon + 1e-9
+
+
+def test_codes_that_leave_most_numbers_out_cost_no_memory_for_them():
+    score = torch.tensor([0.1, 0.5, 0.9], dtype=DOUBLE, requires_grad=True)
+    value = project_parity(score, [0, 1, 10**9], epsilon=0.2)
+    value[0].backward()
+    assert value.tolist() == pytest.approx([0.4, 0.5, 0.6])
+    assert score.grad.tolist() == pytest.approx([0.5, 0.0, 0.5])
 
 
 def test_no_rows_at_all_are_returned_as_they_are():
@@ -326,11 +335,34 @@ def test_a_label_that_only_an_audit_may_use_leaks_through_odds():
         ),
         (lambda s, g: Projection("parity"), "constraint is 'parity'; it must be one of mean_prediction, mean_residual"),
         (lambda s, g: Projection("equalized_odds")(s, g), "equalized_odds is about labels; call the layer with y"),
+        (lambda s, g: Projection()(s, [1, 1]), "group has shape (2,) but there are 4 scores; every row needs one code"),
+        (lambda s, g: Projection()(s, torch.zeros(4)), "group holds float32; it must hold whole-number codes"),
+        (lambda s, g: Projection()(s, [-1] * 4), "group codes begin at -1; they must be whole numbers, 0 or more"),
+        (
+            lambda s, g: Projection("equalized_odds")(s, [0, 1, 2, 0], [0, 1]),
+            "y has 2 values but group has 4 rows; every row needs one",
+        ),
+        (
+            lambda s, g: Projection("equalized_odds")(s, [0, 1, 2, 0], [0, 1, np.nan, 0]),
+            "1 of 4 labels are NaN or infinite",
+        ),
+        (
+            lambda s, g: Projection("equalized_odds")(s / torch.tensor([1, 1, 1, 0.0]), [0, 1, 2, 0], [0, 1, 1, 0]),
+            "1 of 4 scores are NaN or infinite, the first is inf in row 3",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_its_reason(call, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         call(torch.tensor([0.1, 0.4, 0.5, 0.9]), np.array([0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize("score", [[0.1, 0.4], np.array([0.1, 0.4])])
+def test_scores_that_are_no_tensor_are_refused(score):
+    kind = type(score).__name__
+    for call in (project_parity, Projection()):
+        with pytest.raises(TypeError, match=f"score is a {kind}; the projection takes tensors"):
+            call(score, [0, 1])
 
 
 def test_half_precision_is_refused():

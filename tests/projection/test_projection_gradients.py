@@ -62,6 +62,59 @@ def test_a_group_wholly_outside_the_box_passes_no_wrong_gradient(groups):
         assert torch.autograd.gradcheck(projected, (tensor, epsilon))
 
 
+@pytest.mark.parametrize("kind", ["equalized odds", "mean residual", "mean prediction, 2 attributes"])
+def test_a_cell_wholly_outside_the_box_passes_no_wrong_gradient_to_other_contrasts(kind):
+    active = 0
+    for seed in range(12):
+        random = np.random.default_rng([7, seed])
+        n = 24
+        group, y = np.stack([np.arange(n) % 2, np.arange(n) // 2 % 2], axis=1), np.arange(n) // 4 % 2
+        score = random.normal(0.5, 0.3, n)
+        outside = (group[:, 0] == seed % 2) & ((y == 1) if kind == "equalized odds" else True)
+        score[outside] += random.choice([-4, 4])
+        if kind == "equalized odds":
+            contrasts = Contrasts.equalized_odds(group[:, 0], y)
+        elif kind == "mean residual":
+            contrasts = Contrasts.mean_residual(group[:, 0], 0.8 * y + 0.1)
+        else:
+            contrasts = Contrasts.mean_prediction(group)
+        tensor = torch.tensor(score, requires_grad=True)
+        epsilon = torch.tensor(random.uniform(0.05, 0.3), dtype=torch.float64, requires_grad=True)
+
+        def projected(z, e, contrasts=contrasts):
+            return project(z, contrasts, epsilon=e, lower=0.0, upper=1.0)
+
+        assert torch.autograd.gradcheck(projected, (tensor, epsilon))
+        active += bool((projected(tensor, epsilon) - tensor.clamp(0, 1)).abs().max() > 1e-6)
+    assert active >= 6  # else this would test clipping
+
+
+@pytest.mark.parametrize("groups", [6, 40])
+def test_the_gradient_for_many_groups_is_that_of_finite_differences(groups):
+    random = np.random.default_rng(groups)
+    code = np.arange(3 * groups) % groups
+    score = torch.tensor(random.normal(0.5, 0.3, len(code)) + 0.02 * code, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: project_parity(z, code, epsilon=0.1, lower=0.0, upper=1.0), (score,))
+
+
+def test_codes_that_change_before_the_backward_pass_do_not_change_the_gradient():
+    score = torch.tensor([0.1, 0.2, 0.5, 0.6, 0.9, 0.8], dtype=torch.float64, requires_grad=True)
+    code = torch.tensor([0, 0, 1, 1, 2, 2])
+    value = project_parity(score, code, epsilon=0.1)
+    weights = torch.arange(6.0).double()
+    (expected,) = torch.autograd.grad(value @ weights, score, retain_graph=True)
+    code[:] = torch.tensor([0, 1, 2, 0, 1, 2])
+    (found,) = torch.autograd.grad(value @ weights, score)
+    assert torch.equal(found, expected)
+
+
+def test_an_epsilon_of_another_type_gets_a_gradient_of_its_own():
+    epsilon = torch.tensor(0.25, dtype=torch.bfloat16, requires_grad=True)
+    project_parity(torch.tensor([0.0, 1.0]), [0, 1], epsilon=epsilon)[1].backward()
+    assert epsilon.grad.dtype == torch.bfloat16
+    assert epsilon.grad == pytest.approx(0.5)
+
+
 def test_without_active_constraints_the_gradient_is_one_inside_the_box_and_zero_at_its_bounds():
     score = torch.tensor([-0.2, 0.0, 0.4, 0.6, 1.0, 1.3], dtype=torch.float64, requires_grad=True)
     project_parity(score, [0, 1, 0, 1, 0, 1], epsilon=0.9, lower=0.0, upper=1.0).backward(
@@ -72,6 +125,7 @@ def test_without_active_constraints_the_gradient_is_one_inside_the_box_and_zero_
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_gradient_does_not_move_an_active_constraint(kind):
+    found = 0
     for seed in range(6):
         instance = make(kind, seed)
         score = instance.score.requires_grad_()
@@ -79,7 +133,9 @@ def test_the_gradient_does_not_move_an_active_constraint(kind):
         value.backward(torch.tensor(np.random.default_rng(seed).normal(size=len(score))))
         gap = np.abs(instance.rows @ value.detach().numpy() - instance.target)
         tight = instance.rows[gap > 0.01 - 1e-9]
+        found += len(tight)
         assert np.abs(tight @ score.grad.numpy()).max(initial=0) < 1e-9
+    assert found >= 3
 
 
 def test_worked_example_by_hand():

@@ -1,0 +1,97 @@
+"""Streams in a table: for each batch size and correction the gaps on the way, and what was done to the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fairbench.api import Record, Report, Results, hookimpl
+
+AFTER = (100, 1000)  # batches
+COLUMNS = {
+    "stream_average_gap": "batch gap",
+    "stream_pooled_gap": "pooled",
+    "stream_largest_pooled_gap": "largest",
+    "stream_steps_above": "above",
+    "demographic_parity_difference": "decisions",
+    "stream_distortion": "change",
+    "stream_clipped_share": "clipped",
+    "stream_one_group_batches": "one group",
+    "stream_infeasible_batches": "infeasible",
+    "stream_largest_price": "price",
+}
+SHARES = ("stream_steps_above", "stream_one_group_batches", "stream_infeasible_batches")  # shown as shares of batches
+LEGEND = (
+    "Means over repeats. Gaps are in mean score: *batch gap* is the batches' own, averaged over rows (after 100, 1,000 "
+    "and all batches), *pooled* that of all scores given out, *largest* its largest value after any batch, and *above* "
+    "the share of batches after which it exceeded epsilon. *Decisions* is the demographic parity difference, *change* "
+    "the mean squared change of a score, *clipped* the share of rows moved to 0 or 1; *one group* and *infeasible* are "
+    "shares of batches, *price* is the largest of the primal-dual algorithm."
+)
+
+
+class Row(NamedTuple):
+    """The repeats of one batch size and correction."""
+
+    size: str
+    correction: str
+    records: list[Record]
+
+    def mean(self, name: str) -> float:
+        """Return the mean of a value over repeats, NaN where it is missing."""
+        return float(np.mean([_value(record, name) for record in self.records]))
+
+    def average_after(self, batches: int) -> float:
+        """Return the mean of the average batch gap after so many batches, or in the end if there are fewer."""
+        curves = [record.diagnostics["average_gap"] for record in self.records]
+        return float(np.mean([curve[min(batches, len(curve)) - 1] for curve in curves]))
+
+
+def blocks(results: Results) -> dict[str, list[Row]]:
+    """Return the rows of each dataset and method whose streams are done, in the order of the plan."""
+    found: dict[str, dict[tuple[str, str], Row]] = {}
+    for record in results.records:
+        cell = record.cell
+        if record.status == "done" and cell.scenario.name == "stream":
+            params = cell.scenario.params
+            key = (f"{'1..' if params['uneven'] else ''}{params['batch_size']}", params["correction"])
+            rows = found.setdefault(f"{cell.dataset} by {cell.group}, {cell.method}", {})
+            rows.setdefault(key, Row(*key, [])).records.append(record)
+    return {title: list(rows.values()) for title, rows in found.items()}
+
+
+def render(results: Results) -> str:
+    """Return Markdown: a table for each dataset and method, or nothing without streams."""
+    found = blocks(results)
+    if not found:
+        return ""
+    parts = ["# Streams", "", LEGEND, ""]
+    for title, rows in found.items():
+        parts += [f"## {title}", "", *_table(rows), ""]
+    return "\n".join(parts)
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    heads = [f"{COLUMNS['stream_average_gap']} {batches}" for batches in AFTER] + list(COLUMNS.values())
+    yield f"| rows | correction | {' | '.join(heads)} |"
+    yield f"| ---: | --- |{' ---: |' * len(heads)}"
+    for row in rows:
+        numbers = [*map(row.average_after, AFTER), *map(row.mean, COLUMNS)]
+        shown = ["-" if np.isnan(number) else f"{number:.4f}" for number in numbers]
+        yield f"| {row.size} | {row.correction} | {' | '.join(shown)} |"
+
+
+def _value(record: Record, name: str) -> float:
+    values = {v.metric: v.value for v in record.values if not v.group and v.point == record.chosen}
+    value = values.get(name)
+    if value is None:
+        return float("nan")
+    return value / (values["stream_batches"] or 1.0) if name in SHARES else value
+
+
+@hookimpl
+def fairbench_reports() -> list[Report]:
+    """Return the report."""
+    return [Report("streams", "-streams.md", render)]
