@@ -7,10 +7,11 @@
 - ``Projection``: a layer that builds them from a batch's groups and labels, and counts what could not be constrained
 - ``solve_parity``, ``solve_contrasts``, ``solve_penalised``: the same on NumPy arrays, with multipliers and shifts
 
-Values and gradients are exact to the rounding of float64 (of float32, for such scores): there is no solver's tolerance,
-and no bound is violated. What must be moved by many times the size of the box has that rounding of its own: 1e14 knows no
-hundredths. n rows take O(n) memory and far less time than sorting them. The work is done in float64 on the CPU, whatever
-the tensors' type and device, and the outputs do not depend on the order of the rows, to the last bit.
+Values and gradients are exact to the rounding of float64 (or of float32, for such scores): there is no solver's
+tolerance, and no bound is violated. Scores that must move by many times the size of the box bring a rounding of their
+own: next to 1e14 there are no hundredths. n rows take O(n) memory and far less time than sorting them. The work is done
+in float64 on the CPU, whatever the tensors' type and device, and the outputs do not depend on the order of the rows, to
+the last bit.
 
 What is constrained are means of scores, in the space of the scores, and not rates of decisions: parity of logits does
 not bound the gap of mean probabilities. And an output depends on the whole batch that it is in.

@@ -58,21 +58,30 @@ static inline int64_t bits(double value)
     return same;
 }
 
-/* Return the size of the largest score, NaN if one is too large or a code is not 0 or 1; count the rows of group 1. */
+typedef struct {
+    double size, inside; /* of the largest score, and of the largest one in the box */
+    int64_t second;      /* rows of group 1 */
+    int valid;           /* no score is too large or NaN, and every code is 0 or 1 */
+} Range;
+
 FOR_EACH_PROCESSOR
-static double largest(const Batch *batch, int64_t *n_second)
+static Range scan(const Batch *batch)
 {
-    int64_t size = 0, second = 0, others = 0;
+    int64_t size = 0, inside = 0, second = 0, others = 0;
     for (Py_ssize_t i = 0; i < batch->n; i++) {
-        int64_t here = bits(number(batch->score, batch->single, i)) & INT64_MAX; /* ordered as the sizes are */
+        double score = number(batch->score, batch->single, i);
+        int64_t here = bits(score) & INT64_MAX; /* ordered as the sizes are */
+        int64_t kept = here & -(int64_t)((score >= batch->lower) & (score <= batch->upper));
         size = here > size ? here : size;
+        inside = kept > inside ? kept : inside;
         second += batch->code[i] & 1;
         others |= batch->code[i] & ~1LL;
     }
-    *n_second = second;
-    double value;
-    memcpy(&value, &size, sizeof value);
-    return others || !(value <= LARGEST) ? NAN : value;
+    Range range = {0, 0, second, 0};
+    memcpy(&range.size, &size, sizeof size);
+    memcpy(&range.inside, &inside, sizeof inside);
+    range.valid = !others && range.size <= LARGEST;
+    return range;
 }
 
 /* Return the number of grid steps in 1.0, a power of two, for n numbers of which the largest has this size. */
@@ -123,20 +132,20 @@ static int64_t clipped_total(const int64_t *values, int64_t n, int64_t lower, in
 /* Find the multiplier; return 0 if the general search has to, -1 if there is no memory. */
 static int search(const Batch *batch, double epsilon, double target, Found *found)
 {
-    int64_t count[2], *fixed;
-    double size = largest(batch, &count[1]), *weight = found->weight;
-    count[0] = batch->n - count[1];
-    if (isnan(size) || !count[0] || !count[1])
+    Range range = scan(batch);
+    int64_t count[2] = {batch->n - range.second, range.second}, *fixed;
+    double *weight = found->weight;
+    if (!range.valid || !count[0] || !count[1])
         return 0;
     if (isnan(weight[0])) { /* the mean of group 0 minus that of group 1 */
         weight[0] = 1.0 / (double)count[0];
         weight[1] = -1.0 / (double)count[1];
     }
-    size = fmax(fmax(size, fabs(target)), 1e-290);
-    double far = FAR * size, low = fabs(batch->lower), high = fabs(batch->upper);
-    if (size > fmax(low, high) + FAR * (batch->upper - batch->lower))
-        return 0; /* a score is so far outside the box that the others would lie on a coarse grid */
+    double size = fmax(fmax(range.size, fabs(target)), 1e-290), far = FAR * size;
+    double low = fabs(batch->lower), high = fabs(batch->upper);
     double bounds = fmax(low > far ? 0 : low, high > far ? 0 : high);
+    if (range.size > FAR * fmax(fmax(range.inside, bounds), fabs(target)))
+        return 0; /* a score is so far outside the box that the others would lie on a coarse grid */
     double longest = 2 * (fmax(low, high) > far ? size : fmax(size, bounds)); /* shift */
     double unit = grid_unit(fmax(size, bounds), batch->n);
     int64_t lower = bound_on_grid(batch->lower, unit, far), upper = bound_on_grid(batch->upper, unit, far);

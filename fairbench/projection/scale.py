@@ -13,7 +13,7 @@ import numpy as np
 from fairbench.projection.cells import Array, Box, Solution, check_scores
 
 FAR = 16.0  # times the rest
-WIDER = 1024.0  # times as far, where that was not far enough
+WIDER = 32.0  # times as far, where that was not far enough
 
 Solve = Callable[[Array, Box], Solution]
 
@@ -22,7 +22,8 @@ def at_scale(solve: Solve, score: Array, box: Box, size: float = 0.0) -> Solutio
     """Return ``solve(score, box)``, found without what is far off, or with it where it turns out to matter.
 
     A bound far beyond all scores is left out until an output passes it. A score far outside the box is moved closer to
-    it, for its output is the bound, unless a shift is as large: then it is looked at from farther off.
+    it: if its output is the bound all the same, that holds for the score itself too, whose optimality conditions are
+    met by the same shifts; if not, it is looked at from farther off.
 
     Args:
         solve: the search. What it finds infeasible is so: a box with fewer bounds is larger.
@@ -34,6 +35,7 @@ def at_scale(solve: Solve, score: Array, box: Box, size: float = 0.0) -> Solutio
         ValueError: a score is NaN, infinite or too large.
     """
     check_scores(score)
+    score = score.astype(np.float64, copy=False)
     lower, upper, room = -math.inf, math.inf, _room(score, box, size)
     while True:
         near = score.clip(box.lower - room, box.upper + room)
@@ -42,16 +44,15 @@ def at_scale(solve: Solve, score: Array, box: Box, size: float = 0.0) -> Solutio
         upper = box.upper if box.upper <= far else upper
         solution = solve(near, Box(lower, upper))
         below, above = (solution.value < box.lower).any(), (solution.value > box.upper).any()
-        close = np.array_equal(near, score) or abs(solution.shift).max(initial=0) <= room * (1 - 1 / FAR)
-        if close and not below and not above:
+        held = not box.inside(solution.value[near != score]).any()
+        if held and not below and not above:
             return solution
-        room = room if close else room * WIDER
+        room = room if held else room * WIDER
         lower, upper = box.lower if below else lower, box.upper if above else upper
 
 
 def _room(score: Array, box: Box, size: float) -> float:
-    """Return how far outside the box scores are looked at, to begin with: several times the box, or what lies in it."""
-    if box.bounded:
-        return FAR * (box.upper - box.lower)
+    """Return how far outside the box scores are looked at, to begin with: several times the size of what lies in it."""
     inside = score[(score >= box.lower) & (score <= box.upper)]
-    return FAR * max(float(np.abs(inside).max(initial=0)), box.size, size) if len(inside) else math.inf
+    rest = max(float(np.abs(inside).max()), size) if len(inside) else 0.0
+    return FAR * (rest or box.upper - box.lower)

@@ -112,7 +112,7 @@ def test_an_epsilon_of_another_type_gets_a_gradient_of_its_own():
     epsilon = torch.tensor(0.25, dtype=torch.bfloat16, requires_grad=True)
     project_parity(torch.tensor([0.0, 1.0]), [0, 1], epsilon=epsilon)[1].backward()
     assert epsilon.grad.dtype == torch.bfloat16
-    assert epsilon.grad == pytest.approx(0.5)
+    assert float(epsilon.grad) == 0.5
 
 
 def test_without_active_constraints_the_gradient_is_one_inside_the_box_and_zero_at_its_bounds():

@@ -57,6 +57,19 @@ def test_a_score_far_outside_the_box_does_not_coarsen_the_others(dtype, toleranc
         assert abs(value[code == 0].double().mean() - value[code == 1].double().mean()) <= epsilon + tolerance
 
 
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(("box", "outlier"), [((0.0, np.inf), -1e17), ((-np.inf, 1.0), 1e17), ((0.0, 1.0), 7e20)])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e4])
+def test_an_outlier_beside_scores_of_any_size_does_no_harm(box, outlier, size):
+    random = np.random.default_rng(3)
+    code = np.arange(12) % 2
+    for seed in range(5):
+        score = np.random.default_rng(seed).normal(0.2, 1.0, 12) * size
+        score[random.integers(12)] = outlier
+        value = project_parity(torch.tensor(score), code, epsilon=0.0, lower=box[0], upper=box[1])
+        assert abs(value[code == 0].mean() - value[code == 1].mean()) <= 1e-9 * max(1.0, float(value.abs().max()))
+
+
 def test_what_is_far_off_comes_back_where_it_matters():
     score, wide = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=DOUBLE), {"lower": -1e20, "epsilon": 0.0}
     lone = Contrasts.affine(np.array([1e-3, 0, 0, 0]), [1.0])
@@ -77,6 +90,14 @@ def test_three_groups_at_scale():
     score = random.normal(0.3 + 0.1 * code, 0.2)
     expected = solve_parity(score, code, 3, 0.01, Box(-50.0, 50.0)).value
     np.testing.assert_allclose(solve_parity(score, code, 3, 0.01, Box(-1e15, 1e15)).value, expected, atol=1e-12)
+
+
+@pytest.mark.usefixtures("way")
+def test_a_box_that_holds_nothing_but_zeros_or_nothing_at_all():
+    box = {"lower": 0.0, "upper": 1.0, "epsilon": 0.0}
+    assert project_parity(torch.tensor([0.0, 5.0], dtype=DOUBLE), [0, 1], **box).tolist() == pytest.approx([1.0, 1.0])
+    assert project_parity(torch.tensor([-9.0, 5.0], dtype=DOUBLE), [0, 1], **box).tolist() == pytest.approx([0, 0])
+    assert project_parity(torch.tensor([-9.0, 99.0], dtype=DOUBLE), [0, 1], **box).tolist() == pytest.approx([1, 1])
 
 
 @pytest.mark.usefixtures("way")
