@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from fairbench.api import Record, Report, Results, hookimpl
 
 AFTER = (100, 1000)  # batches
+SETTINGS = ("batches", "epsilon", "eta")  # of the stream
 COLUMNS = {
     "stream_average_gap": "batch gap",
     "stream_pooled_gap": "pooled",
@@ -50,15 +52,20 @@ class Row(NamedTuple):
 
 
 def blocks(results: Results) -> dict[str, list[Row]]:
-    """Return the rows of each dataset and method whose streams are done, in the order of the plan."""
+    """Return the rows of each dataset and method whose streams are done, in the order of the plan.
+
+    A method is shown with its parameters where the run has it with several.
+    """
+    done = [record for record in results.records if record.status == "done" and record.cell.scenario.name == "stream"]
+    variants = Counter(method.name for method in {str(r.cell.method): r.cell.method for r in done}.values())
     found: dict[str, dict[tuple[str, str], Row]] = {}
-    for record in results.records:
-        cell = record.cell
-        if record.status == "done" and cell.scenario.name == "stream":
-            params = cell.scenario.params
-            key = (f"{'1..' if params['uneven'] else ''}{params['batch_size']}", params["correction"])
-            rows = found.setdefault(f"{cell.dataset} by {cell.group}, {cell.method}", {})
-            rows.setdefault(key, Row(*key, [])).records.append(record)
+    for record in done:
+        cell, params = record.cell, record.cell.scenario.params
+        method = cell.method.name if variants[cell.method.name] == 1 else str(cell.method)
+        key = (f"{'1..' if params['uneven'] else ''}{params['batch_size']}", params["correction"])
+        settings = ", ".join(f"{name} {params[name]:g}" for name in SETTINGS)
+        rows = found.setdefault(f"{cell.dataset} by {cell.group}, {method} ({settings})", {})
+        rows.setdefault(key, Row(*key, [])).records.append(record)
     return {title: list(rows.values()) for title, rows in found.items()}
 
 
