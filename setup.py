@@ -4,12 +4,15 @@ Everything else about the package is in pyproject.toml. The part keeps to Python
 built once serves every version from 3.9 up.
 """
 
+import os
+
 from setuptools import Extension, setup
 
 pair = Extension(
     "fairbench.projection._pair",
     ["fairbench/projection/_pair.c"],
     define_macros=[("Py_LIMITED_API", "0x03090000")],
+    libraries=[] if os.name == "nt" else ["m"],
     extra_compile_args=["-O3", "-ffp-contract=off"],  # a fused product and sum would round otherwise
     py_limited_api=True,
     optional=True,
