@@ -10,10 +10,10 @@ from typing import Any
 from fairbench.cells import DONE
 from fairbench.papers import summaries, words
 from fairbench.papers.claims import Finding, Judgement
+from fairbench.papers.columns import Column
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
 from fairbench.papers.outcome import Outcome, TableOutcome
-from fairbench.papers.published import Column
 
 SLOWEST = 6  # how many kinds of cells the document names by their share of the time
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from fairbench.cells import DONE, Choice
 from fairbench.errors import FairbenchError, NotApplicable
 from fairbench.papers import words
+from fairbench.papers.columns import Column
 from fairbench.papers.drawn import Drawn, Picture
 from fairbench.papers.explain import BACKGROUND, Explanation, explain, require_shap
 from fairbench.papers.grids import Grid
 from fairbench.papers.measured import ACCURACY, Estimate, brief, constants
 from fairbench.papers.outcome import Outcome
 from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off, require_matplotlib
-from fairbench.papers.published import Column
 from fairbench.papers.rerun import EXPLANATION, Figure
 from fairbench.run import Workbench
 

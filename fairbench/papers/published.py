@@ -11,7 +11,7 @@
     accuracy = "accuracy"
     theirs = { metric = "accuracy", group = "female", heading = "accuracy of women" }
     loss = { diagnostic = "training_bce" }  # the last value of a curve that the method records while training
-    time = { seconds_per = "training_bce", heading = "seconds per epoch" }  # the cell's, by the length of a curve
+    time = { cpu_seconds_per = "training_bce", judged = false }  # the cell's, by the length of a curve; shown only
     share = { value = "population_kl", heading = "KL of samples" }  # what the scenario measures itself
     tasks = { number_of = "task_sizes", heading = "tasks" }   # how many values a curve has; mean_of: their mean
 
@@ -49,53 +49,19 @@ A number is a mean, or [mean, spread]; a text says why there is none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Optional
 
 from fairbench.cells import Choice
 from fairbench.components import Paper
 from fairbench.errors import PaperError, did_you_mean
-from fairbench.papers.checked import Node, named, read_toml
+from fairbench.papers.checked import Node, read_toml
+from fairbench.papers.columns import METRIC, VALUE, Column, Names, read_columns
 from fairbench.registry import Registry
 
 FILE = "published.toml"
 LOWER, HIGHER = "lower", "higher"
-KINDS = METRIC, VALUE, DIAGNOSTIC, SECONDS_PER, NUMBER_OF, MEAN_OF = (
-    "metric",
-    "value",
-    "diagnostic",
-    "seconds_per",
-    "number_of",
-    "mean_of",
-)
-
-
-@dataclass(frozen=True)
-class Column:
-    """What is measured; two columns are equal if they measure the same.
-
-    Args:
-        metric: name of the metric, of the curve, or of the scenario's value.
-        group: of a metric, the group within which it is taken; empty for all rows.
-        heading: for tables.
-        kind: ``metric``; ``value``, a number that the scenario measures itself; or of a curve that the method records
-            ``diagnostic``, its last value; ``number_of`` and ``mean_of``, how many values it has and their mean;
-            ``seconds_per``, the cell's seconds by their number.
-        step: of metrics and values, the scenario's step (a generation); None for its last.
-    """
-
-    metric: str
-    group: str = ""
-    heading: str = field(default="", compare=False)
-    kind: str = METRIC
-    step: Optional[int] = None
-
-    @property
-    def quantity(self) -> str:
-        """Return what is measured in words: the metric's name, or what is done with which curve."""
-        of_a_curve = {DIAGNOSTIC: "last", SECONDS_PER: "seconds per", NUMBER_OF: "number of", MEAN_OF: "mean of"}
-        return f"{of_a_curve[self.kind]} {self.metric}" if self.kind in of_a_curve else self.metric
 
 
 @dataclass(frozen=True)
@@ -195,85 +161,14 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
     top.only(["runs", "notes", "optional_methods", "recomputed", "columns", "tables", "claims"])
     runs = _runs(top)
     optional = top.texts("optional_methods", [])
-    columns = _columns(top, registry)
-    names = _Names(registry, optional)
+    columns = read_columns(top, registry)
+    names = Names(registry, optional)
     tables = {name: _table(name, node, columns, names, runs) for name, node in top.children("tables").items()}
     if not tables:
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
     read_claim = partial(_claim, tables=tables, columns=columns, names=names, tests=list(paper.tests))
     claims = tuple(read_claim(name, node) for name, node in top.children("claims").items())
     return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""))
-
-
-@dataclass(frozen=True)
-class _Names:
-    """Looks names up where there is a registry; a method that may be missing passes."""
-
-    registry: Optional[Registry]
-    optional: tuple[str, ...]
-
-    def method(self, node: Node, choice: Choice) -> Choice:
-        registry = self.registry
-        if registry is not None and not (choice.name in self.optional and not has_method(registry, choice.name)):
-            named(lambda: registry.complete("methods", choice), node.where)
-        return choice
-
-    def dataset(self, node: Node, choice: Choice) -> Choice:
-        registry = self.registry
-        return choice if registry is None else named(lambda: registry.shorten("datasets", choice), node.where)
-
-    def scenario(self, node: Node, key: str = "scenario") -> Optional[Choice]:
-        """Return the scenario that a row names, with the parameters that it gives; None if it names none."""
-        if key not in node.table:
-            return None
-        choice, registry = node.choice(key), self.registry
-        if registry is not None:
-            named(lambda: registry.complete("scenarios", choice), node.where)
-        return choice
-
-    def column(self, node: Node, column: Column) -> Column:
-        registry = self.registry
-        if registry is None or column.kind != METRIC:
-            return column if column.heading else replace(column, heading=column.quantity)
-        metric = named(lambda: registry.metric(column.metric), node.where)
-        if column.group and not metric.by_group:
-            raise PaperError(f"{node.where}: {column.metric} is not measured by group; leave group out")
-        label = metric.label or metric.name
-        return replace(column, heading=column.heading or " of ".join(filter(None, [label, column.group])))
-
-    def check_range(self, node: Node, column: Column, value: float) -> None:
-        if self.registry is None or column.kind != METRIC:
-            return
-        low, high = self.registry.metric(column.metric).range
-        if not low <= value <= high:
-            raise PaperError(
-                f"{node.where}: {value:g} is not a value of {column.metric}, which runs from {low:g} to {high:g}; "
-                "give fractions, not per cent"
-            )
-
-
-def has_method(registry: Registry, name: str) -> bool:
-    """Return whether a method of the name can be used."""
-    return name in registry.names("methods")
-
-
-def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
-    node, columns = top.child("columns"), {}
-    names = _Names(registry, ())
-    for name, value in node.table.items():
-        given = Node({"metric": value} if isinstance(value, str) else node.get(name, dict), f"{node.where}.{name}")
-        given.only([*KINDS, "group", "heading"])
-        kinds = [kind for kind in KINDS if kind in given.table]
-        if len(kinds) != 1:
-            raise PaperError(
-                f"{given.where} gives {' and '.join(kinds) or 'nothing to measure'}; "
-                f"give one of {', '.join(KINDS[:-1])} and {KINDS[-1]}"
-            )
-        if "group" in given.table and kinds != [METRIC]:
-            raise PaperError(f"{given.where}: a {kinds[0]} is not measured by group; leave group out")
-        texts = (given.get(kinds[0], str), given.get("group", str, ""), given.get("heading", str, ""))
-        columns[name] = names.column(given, Column(*texts, kind=kinds[0]))
-    return columns
 
 
 def _runs(node: Node, otherwise: Optional[int] = None) -> int:
@@ -283,7 +178,7 @@ def _runs(node: Node, otherwise: Optional[int] = None) -> int:
     return runs
 
 
-def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names, runs: int) -> Table:
+def _table(name: str, node: Node, columns: Mapping[str, Column], names: Names, runs: int) -> Table:
     node.only(["title", "runs", "columns", "steps", "otherwise", "beside", "rows", "notes"])
     chosen, beside = node.texts("columns"), node.texts("beside", [])
     for column in (*chosen, *beside):
@@ -313,7 +208,7 @@ def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
     return [replace(column, step=step, heading=f"{column.heading}, step {step}") for step in steps] or [column]
 
 
-def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: _Names) -> Row:
+def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: Names) -> Row:
     described = " ".join(str(node.table[key]) for key in ("dataset", "method", "scenario") if key in node.table)
     node = Node(node.table, f"{node.where} ({described})")
     node.only(["dataset", "method", "scenario", "label", "uncertain", *columns])
@@ -348,7 +243,7 @@ def _values(node: Node, name: str, steps: Sequence[int]) -> list[Any]:
     return value
 
 
-def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, names: _Names) -> Number:
+def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, names: Names) -> Number:
     if isinstance(value, str):
         return Number(uncertain=uncertain, reason=value)
     parts = value if isinstance(value, list) else [value]
@@ -368,7 +263,7 @@ def _claim(
     node: Node,
     tables: Mapping[str, Table],
     columns: Mapping[str, Column],
-    names: _Names,
+    names: Names,
     tests: Sequence[str],
 ) -> Claim:
     table, text, source = node.get("table", str), node.get("text", str), node.get("source", str, "")
@@ -396,7 +291,7 @@ def _claim(
     return Claim(name, text, source, table, compared, expected, pairs, node.where)
 
 
-def _pairs(node: Node, names: _Names) -> list[Pair]:
+def _pairs(node: Node, names: Names) -> list[Pair]:
     """Return every method with its counterpart: one for all, or as many in the same order."""
     node.only(["method", "against", "datasets", "scenario", "against_scenario"])
     methods = [names.method(node, choice) for choice in node.choices("method")]

@@ -83,8 +83,8 @@ def test_numbers_spreads_doubts_and_gaps_are_read(spoiled, registry):
         ),
         (
             'diagnostic = "validation_loss"',
-            'diagnostic = "a", seconds_per = "b"',
-            r"columns.loss gives diagnostic and seconds_per; give one of metric, .*, number_of and mean_of",
+            'diagnostic = "a", cpu_seconds_per = "b"',
+            r"columns.loss gives diagnostic and cpu_seconds_per; give one of metric, .*, number_of and mean_of",
         ),
         ('"validation_loss"', '"validation_loss", group = "x"', r"columns.loss: a diagnostic is not measured by group"),
         ('test = "count"', 'test = "cuont"', r"claims.many: no test is named 'cuont'; did you mean 'count'.*: count\)"),
