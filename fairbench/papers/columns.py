@@ -54,6 +54,9 @@ class Column:
         return f"{of_a_curve[self.kind]} {self.metric}" if self.kind in of_a_curve else self.metric
 
 
+ACCURACY = Column("accuracy")
+
+
 @dataclass(frozen=True)
 class Names:
     """Looks names up where there is a registry; a method that may be missing (``optional``) passes."""

@@ -10,13 +10,13 @@ from typing import Optional
 
 from fairbench.cells import DONE, Record
 from fairbench.lines import AboveCoin, above_coin, best_constant, published_above_coin
-from fairbench.papers.columns import DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column
+from fairbench.papers.columns import ACCURACY, DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column
 from fairbench.papers.grids import CONSTANT, Grid, Key
 from fairbench.papers.published import Number, Row
 from fairbench.preparation import TEST_TO_TRAIN
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
-ACCURACY, SELECTED = Column("accuracy"), Column("selection_rate")
+SELECTED = Column("selection_rate")
 Place = tuple[str, str, Optional[int]]  # metric, group, step
 NEARLY_ALL = 0.95  # a selection rate beyond it, or below one minus it, decides nearly alike for everybody
 WITHIN, HIGHER, LOWER = "within", "higher", "lower"

@@ -30,6 +30,13 @@
     runs = 3                                # behind the numbers of this table, where it differs from the others
     steps = [0, 10]                         # each number stands for these steps (generations): accuracy = [0.9, 0.8]
 
+    [quoted.front]                          # numbers that no row here answers to: shown, not compared
+    title = "decoded from a figure"
+    dataset = "adult"                       # if a figure is to draw them
+    columns = ["what", "accuracy", "dp"]    # of [columns], or headings
+    uncertain = true                        # all numbers of it
+    rows = [["their best", 0.84, 0.02]]
+
     [claims.fairer]
     text = "FaAlGrad lowers the difference."
     table = "table1"
@@ -49,7 +56,7 @@ A number is a mean, or [mean, spread]; a text says why there is none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Optional
 
@@ -106,6 +113,26 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Quoted:
+    """Published numbers that no row answers to, of this paper or, if its notes say so, of another one.
+
+    ``dataset`` is empty where no figure draws them; a number of ``rows`` goes with each of the columns.
+    """
+
+    title: str
+    dataset: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Number, ...], ...]
+    notes: tuple[str, ...]
+
+    def numbers(self, *columns: Column) -> list[tuple[Number, ...]]:
+        """Return of each row the numbers in these columns; nothing if one of them is not there."""
+        if not set(columns) <= set(self.columns):
+            return []
+        return [tuple(row[self.columns.index(column)] for column in columns) for row in self.rows]
+
+
+@dataclass(frozen=True)
 class Pair:
     """Two rows to be compared; on all of the table's datasets, or on those named."""
 
@@ -144,6 +171,7 @@ class Published:
     notes: tuple[str, ...]
     optional_methods: tuple[str, ...]
     recomputed: str = ""
+    quoted: Mapping[str, Quoted] = field(default_factory=dict)
 
     @property
     def called(self) -> str:
@@ -158,7 +186,7 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
         PaperError: a key, a value or a name is wrong; the message says where.
     """
     top = read_toml(paper.directory / FILE, f"paper {paper.name}, {FILE}")
-    top.only(["runs", "notes", "optional_methods", "recomputed", "columns", "tables", "claims"])
+    top.only(["runs", "notes", "optional_methods", "recomputed", "columns", "tables", "quoted", "claims"])
     runs = _runs(top)
     optional = top.texts("optional_methods", [])
     columns = read_columns(top, registry)
@@ -168,7 +196,8 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
     read_claim = partial(_claim, tables=tables, columns=columns, names=names, tests=list(paper.tests))
     claims = tuple(read_claim(name, node) for name, node in top.children("claims").items())
-    return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""))
+    quoted = {name: _quoted(node, columns, names) for name, node in top.children("quoted").items()}
+    return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""), quoted)
 
 
 def _runs(node: Node, otherwise: Optional[int] = None) -> int:
@@ -256,6 +285,25 @@ def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, 
     if len(parts) == 2 and not parts[1] >= 0:
         raise PaperError(f"{node.where}: the spread of {name} is {parts[1]:g}; it must be at least 0")
     return Number(float(parts[0]), float(parts[1]) if len(parts) == 2 else None, uncertain)
+
+
+def _quoted(node: Node, columns: Mapping[str, Column], names: Names) -> Quoted:
+    node.only(["title", "dataset", "columns", "uncertain", "rows", "notes"])
+    dataset = str(names.dataset(node, node.choice("dataset"))) if "dataset" in node.table else ""
+    shorts, uncertain = node.texts("columns"), node.get("uncertain", bool, False)
+    given = {short: columns.get(short) or Column(short, heading=short, kind=VALUE) for short in shorts}
+    rows = []
+    for row in node.get("rows", list):
+        if not isinstance(row, list) or len(row) != len(given):
+            raise PaperError(f"{node.where}: rows holds {row!r}; give a list with an entry for each of {shorts}")
+        cells = zip(given.items(), row)
+        rows.append(
+            tuple(
+                _number(node, short, value, column, uncertain and not isinstance(value, str), names)
+                for (short, column), value in cells
+            )
+        )
+    return Quoted(node.get("title", str), dataset, tuple(given.values()), tuple(rows), node.texts("notes", []))
 
 
 def _claim(

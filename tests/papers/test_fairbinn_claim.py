@@ -252,7 +252,7 @@ def test_the_default_suite_holds_the_papers_layers(name: str, dataset: str, hidd
 
 def test_the_papers_cells_are_planned() -> None:
     whole = plan_reproduction("fairbinn", load_plugins()[0])
-    assert {grid.table.name: len(grid.table.rows) for grid in whole.grids} == {"eta": 2, "training": 4, "pareto": 21}
+    assert {grid.table.name: len(grid.table.rows) for grid in whole.grids} == {"eta": 2, "training": 4, "pareto": 22}
     assert {len(row) for grid in whole.grids for row in grid.cells.values()} == {5}
     assert all(cell.preparation.sensitive_as_feature for cell in whole.cells)
     told = {row.label: [number.mean for number in row.numbers] for row in whole.published.tables["training"].rows[:2]}
@@ -303,5 +303,16 @@ def test_the_document_holds_the_test_of_the_theorem_and_says_what_is_wrong(fairb
         "Nothing was measured. skipped: ",
         "it does not clear gradients between its two backward passes",
         "![Accuracy against the gap in mean score, over eta]",
+        "the last epoch counts, but for mlp",
+        "|  | CPU seconds per epoch | 0.62 | ",
+        "### Adult: the predecessor's front",
+        "| 0.8434 (?) | 0.1003 (?) |",
+        "| Adult | 0.411 | 0.404 | 0.349 |",
+        "| synthetic\\[rows=300\\] | the predecessor's front (?) | 0.1003 (?) | 0.8434 (?) | ",
     ):
         assert expected in text, expected
+    pace = next(line for line in text.splitlines() if line.startswith("|  | CPU seconds per epoch | 0.62 |"))
+    assert pace.endswith("| not judged |")
+    assert re.search(r"Seconds per epoch, FairBiNN by Lagrangian: 1.03 .*: \d\.\d\d by CPU time", text)
+    mlp = text.partition("| mlp | cross-entropy, training part |")[2].splitlines()[2]
+    assert re.match(r"\|  \| CPU seconds per epoch \| - \| \d\.\d+", mlp)
