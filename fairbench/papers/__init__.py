@@ -1,6 +1,7 @@
 """Papers run again: what they report is data in a directory, and is set beside what is measured here.
 
 - ``checked``: TOML tables with errors that say file, place, value seen and what to do
+- ``columns``: what its numbers measure
 - ``published``: ``published.toml``, the numbers and claims of a paper
 - ``rerun``: ``rerun.toml`` and the suites: protocols, repeats, figures, and the cells of it all
 - ``measured``: stored values by row and repeat; published and measured compared; points above the coin

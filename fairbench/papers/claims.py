@@ -10,9 +10,10 @@ from fairbench.cells import DONE, Choice, Record
 from fairbench.components import Evidence
 from fairbench.errors import Undefined
 from fairbench.intervals import CorrectedT, corrected_t
+from fairbench.papers.columns import Column
 from fairbench.papers.grids import Grid, Key
 from fairbench.papers.measured import Measurements
-from fairbench.papers.published import LOWER, Claim, Column, Pair
+from fairbench.papers.published import LOWER, Claim, Pair
 from fairbench.preparation import TEST_TO_TRAIN
 
 HELD, CONTRARY, OPEN, MISSING = "held", "did not hold", "not told apart", "not run"

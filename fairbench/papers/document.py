@@ -10,10 +10,10 @@ from typing import Any
 from fairbench.cells import DONE
 from fairbench.papers import summaries, words
 from fairbench.papers.claims import Finding, Judgement
+from fairbench.papers.columns import Column
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
 from fairbench.papers.outcome import Outcome, TableOutcome
-from fairbench.papers.published import Column
 
 SLOWEST = 6  # how many kinds of cells the document names by their share of the time
 
@@ -68,6 +68,7 @@ def render(outcome: Outcome, drawn: Drawn, command: str, folder: str) -> str:
         *_claims(outcome),
         *_short(outcome),
         *(line for table in outcome.tables for line in _table(table, outcome)),
+        *_quoted(outcome),
         *_figures(drawn, folder),
         *_comparisons(outcome),
         *_notes(outcome),
@@ -210,6 +211,17 @@ def _coin_row(versions: Sequence[MeasuredRow]) -> list[str]:
         cells += [words.above(versions[0].coins[place].published)]
         cells += [words.above(row.coins[place].measured) for row in versions]
     return cells + [words.selected(row) for row in versions]
+
+
+def _quoted(outcome: Outcome) -> list[str]:
+    """Return the published numbers that no row answers to."""
+    published = outcome.reproduction.published
+    lines = [f"## {published.called.capitalize()}, with no row of its own here", ""] if published.quoted else []
+    for quoted in published.quoted.values():
+        lines += [f"### {words.escape(quoted.title)}", "", *words.bullets(map(words.escape, quoted.notes))]
+        headings = [words.escape(column.heading) for column in quoted.columns]
+        lines += words.table(headings, (list(map(words.published, row)) for row in quoted.rows))
+    return lines
 
 
 def _figures(drawn: Drawn, folder: str) -> list[str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fairbench.cells import DONE, Choice
 from fairbench.errors import FairbenchError, NotApplicable
 from fairbench.papers import words
+from fairbench.papers.columns import ACCURACY, Column
 from fairbench.papers.drawn import Drawn, Picture
 from fairbench.papers.explain import BACKGROUND, Explanation, explain, require_shap
 from fairbench.papers.grids import Grid
-from fairbench.papers.measured import ACCURACY, Estimate, brief, constants
+from fairbench.papers.measured import Estimate, brief, constants
 from fairbench.papers.outcome import Outcome
 from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off, require_matplotlib
-from fairbench.papers.published import Column
-from fairbench.papers.rerun import EXPLANATION, Figure
+from fairbench.papers.published import Number
+from fairbench.papers.rerun import EXPLANATION, Figure, Series
 from fairbench.run import Workbench
 
 FOLDER = "figures"
@@ -67,12 +70,14 @@ def _trade_off(outcome: Outcome, figure: Figure, protocol: str, stem: Path) -> P
     published = "; hollow points are published" if any(dots for panel in panels for dots in panel.published) else ""
     curved = any(panel.curve for panel in panels)
     operating = ", or the curve's operating point" if curved else ""
+    headings, rows = _beside_quoted(outcome, figure, panels, gap)
+    between = " The table has the quoted points and what the measured series have at their gaps, on straight lines."
     caption = (
         f"{figure.title}. Means over repeats; bars are standard deviations{published}. Numbers beside points tell them "
         f"apart: the parameter that a series varies{operating}."
-        f"{' The curve may run on beyond the frame.' if curved else ''}"
+        f"{' The curve may run on beyond the frame.' if curved else ''}{between if rows else ''}"
     )
-    return Picture(figure.name, protocol, figure.title, caption, stem.name)
+    return Picture(figure.name, protocol, figure.title, caption, stem.name, headings, rows)
 
 
 def _panel(outcome: Outcome, grids: Sequence[Grid], dataset: str, figure: Figure, gap: Column) -> Panel | None:
@@ -92,7 +97,11 @@ def _panel(outcome: Outcome, grids: Sequence[Grid], dataset: str, figure: Figure
         [_dot(outcome, here, dataset, method, gap, text) for method, text in zip(series.methods, series.texts)]
         for series in figure.series
     ]
-    said = [[_said(here, dataset, method, gap) for method in series.methods] for series in figure.series]
+    said = [
+        [_said(here, dataset, method, gap) for method in series.methods]
+        + [_point(size, accuracy) for size, accuracy in _quoted(outcome, dataset, series, gap)]
+        for series in figure.series
+    ]
     return Panel(
         dataset,
         level,
@@ -123,10 +132,46 @@ def _said(grids: Sequence[Grid], dataset: str, method: Choice, gap: Column) -> D
             continue
         for line in grid.table.rows:
             if grid.find(str(line.dataset), line.method) == key:
-                size, accuracy = (line.numbers[columns.index(column)].mean for column in (gap, ACCURACY))
-                if size is not None and accuracy is not None:
-                    return Dot(size, accuracy)
+                return _point(*(line.numbers[columns.index(column)] for column in (gap, ACCURACY)))
     return None
+
+
+def _point(gap: Number, accuracy: Number) -> Dot | None:
+    return None if gap.mean is None or accuracy.mean is None else Dot(gap.mean, accuracy.mean)
+
+
+def _quoted(outcome: Outcome, dataset: str, series: Series, gap: Column) -> list[tuple[Number, ...]]:
+    """Return gap and accuracy of a series' quoted points that are about the dataset."""
+    quoted = outcome.reproduction.published.quoted.get(series.quoted)
+    return quoted.numbers(gap, ACCURACY) if quoted is not None and quoted.dataset == dataset else []
+
+
+def _beside_quoted(
+    outcome: Outcome, figure: Figure, panels: Sequence[Panel], gap: Column
+) -> tuple[list[str], list[list[str]]]:
+    """Return for each quoted point the accuracy of the measured series at its gap, as headings and rows."""
+    measured = [number for number, series in enumerate(figure.series) if not series.quoted]
+    rows = [
+        [
+            *map(words.escape, (panel.title, series.label)),
+            *map(words.published, numbers),
+            *(_accuracy_at(numbers[0].mean, panel.series[number]) for number in measured),
+        ]
+        for panel in panels
+        for series in figure.series
+        for numbers in _quoted(outcome, panel.title, series, gap)
+    ]
+    labels = (words.escape(figure.series[number].label) for number in measured)
+    return ["dataset", "points", "gap", "accuracy", *(f"{label}: accuracy" for label in labels)], rows
+
+
+def _accuracy_at(gap: float | None, dots: Sequence[Dot]) -> str:
+    """Return the accuracy at a gap on the line through the dots, a dash if they do not span it."""
+    if gap is None or not dots:
+        return words.NOTHING
+    gaps, accuracies = zip(*sorted((dot.gap, dot.accuracy) for dot in dots))
+    value = float(np.interp(gap, gaps, accuracies, left=np.nan, right=np.nan))
+    return words.NOTHING if np.isnan(value) else words.number(value)
 
 
 def _curve(outcome: Outcome, grids: Sequence[Grid], dataset: str, method: Choice | None, gap: Column) -> list[Dot]:

@@ -13,7 +13,8 @@ from fairbench.choices import parse_choices
 from fairbench.components import Paper
 from fairbench.errors import PaperError, UnknownName
 from fairbench.papers.checked import named
-from fairbench.papers.published import Published, Table, has_method, read_published
+from fairbench.papers.columns import has_method
+from fairbench.papers.published import Published, Table, read_published
 from fairbench.papers.rerun import EXPLANATION, Figure, Protocol, Rerun, read_rerun
 from fairbench.registry import Registry, plain
 from fairbench.suite import ALL, Suite, default_parameters, merge_parameters, plan, read_suite, tune

@@ -10,12 +10,13 @@ from typing import Optional
 
 from fairbench.cells import DONE, Record
 from fairbench.lines import AboveCoin, above_coin, best_constant, published_above_coin
+from fairbench.papers.columns import ACCURACY, DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column
 from fairbench.papers.grids import CONSTANT, Grid, Key
-from fairbench.papers.published import DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column, Number, Row
+from fairbench.papers.published import Number, Row
 from fairbench.preparation import TEST_TO_TRAIN
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
-ACCURACY, SELECTED = Column("accuracy"), Column("selection_rate")
+SELECTED = Column("selection_rate")
 Place = tuple[str, str, Optional[int]]  # metric, group, step
 NEARLY_ALL = 0.95  # a selection rate beyond it, or below one minus it, decides nearly alike for everybody
 WITHIN, HIGHER, LOWER = "within", "higher", "lower"
@@ -46,7 +47,7 @@ class Comparison:
         published: the number in the paper; None where the row is not in the paper.
         few: over as many repeats as the paper has runs.
         all: over all repeats, of which ``few`` are the first.
-        difference: mean over all repeats minus published mean; None where one is missing.
+        difference: mean over all repeats minus published mean; None where one is missing or the column is not judged.
         verdict: ``within``, ``higher``, ``lower``, or empty.
         own_spread: whether the verdict had to take the measured spread over ``few``, none being published.
     """
@@ -143,7 +144,7 @@ class Measurements:
             return None
         if column.kind in (NUMBER_OF, MEAN_OF):
             return len(curve) if column.kind == NUMBER_OF else statistics.fmean(curve)
-        return curve[-1] if column.kind == DIAGNOSTIC else record.seconds / len(curve)
+        return curve[-1] if column.kind == DIAGNOSTIC else record.cpu_seconds / len(curve)
 
     def series(self, grid: Grid, row: Key, column: Column) -> dict[int, float]:
         """Return a row's defined values by repeat."""
@@ -311,7 +312,7 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str) -> list[
 def _compare(values: Mapping[int, float], column: Column, published: Optional[Number], runs: int) -> Comparison:
     few = Estimate.of([value for repeat, value in values.items() if repeat < runs])
     every = Estimate.of(list(values.values()))
-    if published is None or published.mean is None or every.mean is None:
+    if published is None or published.mean is None or every.mean is None or not column.judged:
         return Comparison(column, published, few, every, None, "", False)
     word, own = verdict(published, every.mean, few.sd)
     return Comparison(column, published, few, every, every.mean - published.mean, word, own)

@@ -139,14 +139,15 @@ def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str) -> No
     for number, (label, dots) in enumerate(zip(labels, panel.series)):
         colour, marker = STYLES[number % len(STYLES)]
         style = {"color": colour, "marker": marker, "linewidth": 1, "markersize": 6}
-        axes.errorbar(
-            *([dot.gap for dot in dots], [dot.accuracy for dot in dots]),
-            xerr=[dot.gap_sd or 0 for dot in dots],
-            yerr=[dot.accuracy_sd or 0 for dot in dots],
-            ecolor=(colour, 0.3),
-            label=f"{label} (± standard deviation)",
-            **style,
-        )
+        if dots:
+            axes.errorbar(
+                *([dot.gap for dot in dots], [dot.accuracy for dot in dots]),
+                xerr=[dot.gap_sd or 0 for dot in dots],
+                yerr=[dot.accuracy_sd or 0 for dot in dots],
+                ecolor=(colour, 0.3),
+                label=f"{label} (± standard deviation)",
+                **style,
+            )
         if panel.published[number]:
             said = panel.published[number]
             axes.plot(

@@ -11,7 +11,7 @@
     accuracy = "accuracy"
     theirs = { metric = "accuracy", group = "female", heading = "accuracy of women" }
     loss = { diagnostic = "training_bce" }  # the last value of a curve that the method records while training
-    time = { seconds_per = "training_bce", heading = "seconds per epoch" }  # the cell's, by the length of a curve
+    time = { cpu_seconds_per = "training_bce", judged = false }  # the cell's, by the length of a curve; shown only
     share = { value = "population_kl", heading = "KL of samples" }  # what the scenario measures itself
     tasks = { number_of = "task_sizes", heading = "tasks" }   # how many values a curve has; mean_of: their mean
 
@@ -29,6 +29,13 @@
     [tables.table2]
     runs = 3                                # behind the numbers of this table, where it differs from the others
     steps = [0, 10]                         # each number stands for these steps (generations): accuracy = [0.9, 0.8]
+
+    [quoted.front]                          # numbers that no row here answers to: shown, not compared
+    title = "decoded from a figure"
+    dataset = "adult"                       # if a figure is to draw them
+    columns = ["what", "accuracy", "dp"]    # of [columns], or headings
+    uncertain = true                        # all numbers of it
+    rows = [["their best", 0.84, 0.02]]
 
     [claims.fairer]
     text = "FaAlGrad lowers the difference."
@@ -56,46 +63,12 @@ from typing import Any, Optional
 from fairbench.cells import Choice
 from fairbench.components import Paper
 from fairbench.errors import PaperError, did_you_mean
-from fairbench.papers.checked import Node, named, read_toml
+from fairbench.papers.checked import Node, read_toml
+from fairbench.papers.columns import METRIC, VALUE, Column, Names, read_columns
 from fairbench.registry import Registry
 
 FILE = "published.toml"
 LOWER, HIGHER = "lower", "higher"
-KINDS = METRIC, VALUE, DIAGNOSTIC, SECONDS_PER, NUMBER_OF, MEAN_OF = (
-    "metric",
-    "value",
-    "diagnostic",
-    "seconds_per",
-    "number_of",
-    "mean_of",
-)
-
-
-@dataclass(frozen=True)
-class Column:
-    """What is measured; two columns are equal if they measure the same.
-
-    Args:
-        metric: name of the metric, of the curve, or of the scenario's value.
-        group: of a metric, the group within which it is taken; empty for all rows.
-        heading: for tables.
-        kind: ``metric``; ``value``, a number that the scenario measures itself; or of a curve that the method records
-            ``diagnostic``, its last value; ``number_of`` and ``mean_of``, how many values it has and their mean;
-            ``seconds_per``, the cell's seconds by their number.
-        step: of metrics and values, the scenario's step (a generation); None for its last.
-    """
-
-    metric: str
-    group: str = ""
-    heading: str = field(default="", compare=False)
-    kind: str = METRIC
-    step: Optional[int] = None
-
-    @property
-    def quantity(self) -> str:
-        """Return what is measured in words: the metric's name, or what is done with which curve."""
-        of_a_curve = {DIAGNOSTIC: "last", SECONDS_PER: "seconds per", NUMBER_OF: "number of", MEAN_OF: "mean of"}
-        return f"{of_a_curve[self.kind]} {self.metric}" if self.kind in of_a_curve else self.metric
 
 
 @dataclass(frozen=True)
@@ -140,6 +113,26 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Quoted:
+    """Published numbers that no row answers to, of this paper or, if its notes say so, of another one.
+
+    ``dataset`` is empty where no figure draws them; a number of ``rows`` goes with each of the columns.
+    """
+
+    title: str
+    dataset: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Number, ...], ...]
+    notes: tuple[str, ...]
+
+    def numbers(self, *columns: Column) -> list[tuple[Number, ...]]:
+        """Return of each row the numbers in these columns; nothing if one of them is not there."""
+        if not set(columns) <= set(self.columns):
+            return []
+        return [tuple(row[self.columns.index(column)] for column in columns) for row in self.rows]
+
+
+@dataclass(frozen=True)
 class Pair:
     """Two rows to be compared; on all of the table's datasets, or on those named."""
 
@@ -178,6 +171,7 @@ class Published:
     notes: tuple[str, ...]
     optional_methods: tuple[str, ...]
     recomputed: str = ""
+    quoted: Mapping[str, Quoted] = field(default_factory=dict)
 
     @property
     def called(self) -> str:
@@ -192,88 +186,18 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
         PaperError: a key, a value or a name is wrong; the message says where.
     """
     top = read_toml(paper.directory / FILE, f"paper {paper.name}, {FILE}")
-    top.only(["runs", "notes", "optional_methods", "recomputed", "columns", "tables", "claims"])
+    top.only(["runs", "notes", "optional_methods", "recomputed", "columns", "tables", "quoted", "claims"])
     runs = _runs(top)
     optional = top.texts("optional_methods", [])
-    columns = _columns(top, registry)
-    names = _Names(registry, optional)
+    columns = read_columns(top, registry)
+    names = Names(registry, optional)
     tables = {name: _table(name, node, columns, names, runs) for name, node in top.children("tables").items()}
     if not tables:
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
     read_claim = partial(_claim, tables=tables, columns=columns, names=names, tests=list(paper.tests))
     claims = tuple(read_claim(name, node) for name, node in top.children("claims").items())
-    return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""))
-
-
-@dataclass(frozen=True)
-class _Names:
-    """Looks names up where there is a registry; a method that may be missing passes."""
-
-    registry: Optional[Registry]
-    optional: tuple[str, ...]
-
-    def method(self, node: Node, choice: Choice) -> Choice:
-        registry = self.registry
-        if registry is not None and not (choice.name in self.optional and not has_method(registry, choice.name)):
-            named(lambda: registry.complete("methods", choice), node.where)
-        return choice
-
-    def dataset(self, node: Node, choice: Choice) -> Choice:
-        registry = self.registry
-        return choice if registry is None else named(lambda: registry.shorten("datasets", choice), node.where)
-
-    def scenario(self, node: Node, key: str = "scenario") -> Optional[Choice]:
-        """Return the scenario that a row names, with the parameters that it gives; None if it names none."""
-        if key not in node.table:
-            return None
-        choice, registry = node.choice(key), self.registry
-        if registry is not None:
-            named(lambda: registry.complete("scenarios", choice), node.where)
-        return choice
-
-    def column(self, node: Node, column: Column) -> Column:
-        registry = self.registry
-        if registry is None or column.kind != METRIC:
-            return column if column.heading else replace(column, heading=column.quantity)
-        metric = named(lambda: registry.metric(column.metric), node.where)
-        if column.group and not metric.by_group:
-            raise PaperError(f"{node.where}: {column.metric} is not measured by group; leave group out")
-        label = metric.label or metric.name
-        return replace(column, heading=column.heading or " of ".join(filter(None, [label, column.group])))
-
-    def check_range(self, node: Node, column: Column, value: float) -> None:
-        if self.registry is None or column.kind != METRIC:
-            return
-        low, high = self.registry.metric(column.metric).range
-        if not low <= value <= high:
-            raise PaperError(
-                f"{node.where}: {value:g} is not a value of {column.metric}, which runs from {low:g} to {high:g}; "
-                "give fractions, not per cent"
-            )
-
-
-def has_method(registry: Registry, name: str) -> bool:
-    """Return whether a method of the name can be used."""
-    return name in registry.names("methods")
-
-
-def _columns(top: Node, registry: Optional[Registry]) -> dict[str, Column]:
-    node, columns = top.child("columns"), {}
-    names = _Names(registry, ())
-    for name, value in node.table.items():
-        given = Node({"metric": value} if isinstance(value, str) else node.get(name, dict), f"{node.where}.{name}")
-        given.only([*KINDS, "group", "heading"])
-        kinds = [kind for kind in KINDS if kind in given.table]
-        if len(kinds) != 1:
-            raise PaperError(
-                f"{given.where} gives {' and '.join(kinds) or 'nothing to measure'}; "
-                f"give one of {', '.join(KINDS[:-1])} and {KINDS[-1]}"
-            )
-        if "group" in given.table and kinds != [METRIC]:
-            raise PaperError(f"{given.where}: a {kinds[0]} is not measured by group; leave group out")
-        texts = (given.get(kinds[0], str), given.get("group", str, ""), given.get("heading", str, ""))
-        columns[name] = names.column(given, Column(*texts, kind=kinds[0]))
-    return columns
+    quoted = {name: _quoted(node, columns, names) for name, node in top.children("quoted").items()}
+    return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""), quoted)
 
 
 def _runs(node: Node, otherwise: Optional[int] = None) -> int:
@@ -283,7 +207,7 @@ def _runs(node: Node, otherwise: Optional[int] = None) -> int:
     return runs
 
 
-def _table(name: str, node: Node, columns: Mapping[str, Column], names: _Names, runs: int) -> Table:
+def _table(name: str, node: Node, columns: Mapping[str, Column], names: Names, runs: int) -> Table:
     node.only(["title", "runs", "columns", "steps", "otherwise", "beside", "rows", "notes"])
     chosen, beside = node.texts("columns"), node.texts("beside", [])
     for column in (*chosen, *beside):
@@ -313,7 +237,7 @@ def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
     return [replace(column, step=step, heading=f"{column.heading}, step {step}") for step in steps] or [column]
 
 
-def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: _Names) -> Row:
+def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: Names) -> Row:
     described = " ".join(str(node.table[key]) for key in ("dataset", "method", "scenario") if key in node.table)
     node = Node(node.table, f"{node.where} ({described})")
     node.only(["dataset", "method", "scenario", "label", "uncertain", *columns])
@@ -348,7 +272,7 @@ def _values(node: Node, name: str, steps: Sequence[int]) -> list[Any]:
     return value
 
 
-def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, names: _Names) -> Number:
+def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, names: Names) -> Number:
     if isinstance(value, str):
         return Number(uncertain=uncertain, reason=value)
     parts = value if isinstance(value, list) else [value]
@@ -363,12 +287,31 @@ def _number(node: Node, name: str, value: Any, column: Column, uncertain: bool, 
     return Number(float(parts[0]), float(parts[1]) if len(parts) == 2 else None, uncertain)
 
 
+def _quoted(node: Node, columns: Mapping[str, Column], names: Names) -> Quoted:
+    node.only(["title", "dataset", "columns", "uncertain", "rows", "notes"])
+    dataset = str(names.dataset(node, node.choice("dataset"))) if "dataset" in node.table else ""
+    shorts, uncertain = node.texts("columns"), node.get("uncertain", bool, False)
+    given = {short: columns.get(short) or Column(short, heading=short, kind=VALUE) for short in shorts}
+    rows = []
+    for row in node.get("rows", list):
+        if not isinstance(row, list) or len(row) != len(given):
+            raise PaperError(f"{node.where}: rows holds {row!r}; give a list with an entry for each of {shorts}")
+        cells = zip(given.items(), row)
+        rows.append(
+            tuple(
+                _number(node, short, value, column, uncertain and not isinstance(value, str), names)
+                for (short, column), value in cells
+            )
+        )
+    return Quoted(node.get("title", str), dataset, tuple(given.values()), tuple(rows), node.texts("notes", []))
+
+
 def _claim(
     name: str,
     node: Node,
     tables: Mapping[str, Table],
     columns: Mapping[str, Column],
-    names: _Names,
+    names: Names,
     tests: Sequence[str],
 ) -> Claim:
     table, text, source = node.get("table", str), node.get("text", str), node.get("source", str, "")
@@ -396,7 +339,7 @@ def _claim(
     return Claim(name, text, source, table, compared, expected, pairs, node.where)
 
 
-def _pairs(node: Node, names: _Names) -> list[Pair]:
+def _pairs(node: Node, names: Names) -> list[Pair]:
     """Return every method with its counterpart: one for all, or as many in the same order."""
     node.only(["method", "against", "datasets", "scenario", "against_scenario"])
     methods = [names.method(node, choice) for choice in node.choices("method")]

@@ -22,7 +22,10 @@
     tables = ["table1"]                     # whose cells it draws
     gap = "demographic_parity_difference"
     curve = "threshold"                     # the method whose operating points make a curve
-    series = [{ label = "ours", methods = "faalgrad[inner_steps=1|10]", texts = ["1", "10"] }]
+    series = [
+      { label = "ours", methods = "faalgrad[inner_steps=1|10]", texts = ["1", "10"] },
+      { label = "theirs", quoted = "front" },   # drawn hollow, and set beside the others in a table
+    ]
 
     [figures.figure3]
     kind = "explanation"
@@ -41,6 +44,7 @@ from fairbench.cells import SCALES, Choice
 from fairbench.components import Paper
 from fairbench.errors import PaperError
 from fairbench.papers.checked import Node, named, read_toml
+from fairbench.papers.columns import ACCURACY, Column
 from fairbench.papers.published import Published
 from fairbench.suite import checked_parameters
 
@@ -63,11 +67,15 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Series:
-    """Methods that belong together in a figure, and what is written beside their points, if anything."""
+    """Methods that belong together in a figure, and what is written beside their points, if anything.
+
+    Or, without methods, the points of the published numbers that are quoted under that name.
+    """
 
     label: str
     methods: tuple[Choice, ...]
     texts: tuple[str, ...]
+    quoted: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,20 +174,40 @@ def _figure(name: str, node: Node, published: Published) -> Figure:
     kind = node.get("kind", str)
     title = node.get("title", str)
     series = tuple(_series(row) for row in node.rows("series"))
+    quoting = [one for one in series if one.quoted]
     if kind == TRADE_OFF:
         node.only(["kind", "title", "series", "tables", "gap", "curve"])
         tables = node.texts("tables")
         for table in tables:
             _known_table(table, node, published)
+        for one in quoting:
+            _known_points(one.quoted, Column(node.get("gap", str)), node, published)
         curve = node.choice("curve") if "curve" in node.table else None
         return Figure(name, kind, title, series, node.where, tables, node.get("gap", str), curve)
+    if kind == EXPLANATION and quoting:
+        raise PaperError(
+            f"{node.where}: quoted numbers cannot be explained; give the series {quoting[0].label!r} methods"
+        )
     if kind == EXPLANATION:
         node.only(["kind", "title", "series", "dataset"])
         return Figure(name, kind, title, series, node.where, dataset=str(node.choice("dataset")))
     raise PaperError(f"{node.where}: kind is {kind!r}; it must be {TRADE_OFF!r} or {EXPLANATION!r}")
 
 
+def _known_points(name: str, gap: Column, node: Node, published: Published) -> None:
+    """Refuse a quotation that is not there or has no points to draw."""
+    if name not in published.quoted:
+        known = ", ".join(published.quoted) or "none"
+        raise PaperError(f"{node.where}: nothing is quoted under {name!r} (there is: {known})")
+    quoted = published.quoted[name]
+    if not quoted.dataset or not quoted.numbers(ACCURACY, gap):
+        raise PaperError(f"{node.where}: to draw {name!r} it needs a dataset and the columns accuracy and {gap.metric}")
+
+
 def _series(node: Node) -> Series:
+    if "quoted" in node.table:
+        node.only(["label", "quoted"])
+        return Series(node.get("label", str), (), (), node.get("quoted", str))
     node.only(["label", "methods", "texts"])
     methods = tuple(node.choices("methods"))
     texts = node.texts("texts", [""] * len(methods))

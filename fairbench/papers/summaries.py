@@ -61,7 +61,9 @@ def verdicts(outcome: Outcome) -> Summary:
                 for section in table.rows.values()
                 for row in section[grid.protocol.name]
                 for comparison in row.comparisons
-                if comparison.published is not None and comparison.published.mean is not None
+                if comparison.column.judged
+                and comparison.published is not None
+                and comparison.published.mean is not None
             )
             counted = [str(counts[word]) for word in (WITHIN, HIGHER, LOWER, "")]
             rows.append([table.table.name, grid.protocol.name, *counted])

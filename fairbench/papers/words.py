@@ -14,6 +14,7 @@ from fairbench.papers.published import Number
 
 DECIMALS = 3
 NOTHING = "-"
+NOT_JUDGED = "not judged"
 OWN_SPREAD = "\\*"
 UNCERTAIN = "(?)"
 
@@ -75,7 +76,8 @@ def measured(row: MeasuredRow, comparison: Comparison, runs: int) -> str:
 def off(comparison: Comparison) -> str:
     """Return the difference from the published mean and the verdict."""
     if comparison.difference is None:
-        return ""
+        said = comparison.published is not None and comparison.published.mean is not None
+        return NOT_JUDGED if said and not comparison.column.judged else ""
     mark = OWN_SPREAD if comparison.own_spread and comparison.verdict else ""
     return f"{number(comparison.difference, signed=True)} {comparison.verdict}{mark}".strip()
 

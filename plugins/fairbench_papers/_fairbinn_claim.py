@@ -28,18 +28,20 @@ class Run:
         eta: weight of the fairness loss.
         repeat: number of the split, which all methods share.
         training_bce: cross-entropy of the training part, without the fairness loss.
+        training_penalty: fairness loss of the training part, without its weight.
         test_bce: cross-entropy of the test part.
         score_gap: largest gap in mean score between two groups, test.
         gap: demographic parity difference of decisions, test.
         accuracy: test.
         positive_rate: share of the test part that is selected.
         validation: accuracy and gap of decisions on the validation part.
-        epoch_seconds: of the whole cell, by its epochs.
+        epoch_seconds: CPU seconds of the whole cell, by its epochs.
     """
 
     eta: float
     repeat: int
     training_bce: float
+    training_penalty: float
     test_bce: float
     score_gap: float
     gap: float

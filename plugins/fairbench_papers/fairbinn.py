@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairbench.api import Paper, hookimpl
+from fairbench_papers._fairbinn_epochs import epoch_cost
 from fairbench_papers._fairbinn_evidence import lower_loss
 
 
@@ -18,6 +19,6 @@ def fairbench_papers() -> list[Paper]:
             "Equilibrium",
             reference="Yazdani-Jahromi et al., NeurIPS 2024, arXiv 2410.16432",
             directory=Path(__file__).with_name("data") / "fairbinn",
-            tests={"lower_loss": lower_loss},
+            tests={"lower_loss": lower_loss, "epoch_cost": epoch_cost},
         )
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -23,6 +24,7 @@ from fairbench_papers._fairbinn_claim import (
     mean_by_eta,
     verdict,
 )
+from fairbench_papers._fairbinn_epochs import epoch_cost
 from fairbench_papers._fairbinn_evidence import lower_loss
 
 from fairbench.api import Undefined
@@ -37,7 +39,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def make(eta: float = 1.0, repeat: int = 0, bce: float = 0.3, score_gap: float = 0.1, **others) -> Run:
     """Return a run, the training loss being its only interesting one."""
     fields = {"test_bce": 0.4, "gap": score_gap, "accuracy": 0.8, "positive_rate": 0.2, "validation": (0.8, score_gap)}
-    return Run(eta, repeat, bce, score_gap=score_gap, epoch_seconds=0.1, **{**fields, **others})
+    return Run(eta, repeat, bce, 0.01, score_gap=score_gap, epoch_seconds=0.1, **{**fields, **others})
 
 
 def loss(run: Run) -> float:
@@ -56,6 +58,9 @@ def test_equal_gap_interpolates_within_what_both_span() -> None:
     theirs = [make(repeat=0, score_gap=g, bce=0.5 - 2 * g) for g in (0.15, 0.06, 0.0)]
     theirs += [make(repeat=1, score_gap=g, bce=0.7 - 2 * g) for g in (0.07, 0.03)]
     np.testing.assert_allclose(at_equal_gap(mine, theirs, loss).differences, [-0.1, -0.3])
+    # and lines that are not parallel, 0.1 - 3 g apart, so that each of the targets .02, .05 and .10 counts
+    steeper = [make(score_gap=g, bce=0.3 + g) for g in (0.12, 0.01)]
+    np.testing.assert_allclose(at_equal_gap(mine[:2], steeper, loss).differences, [0.1 - 3 * (0.02 + 0.05 + 0.10) / 3])
     assert at_equal_gap(mine, [make(repeat=0, score_gap=0.3)], loss).differences == ()
 
 
@@ -131,15 +136,19 @@ def test_front_is_chosen_on_validation_and_read_off_the_test_part() -> None:
 
 
 def record(method: str, repeat: int, bce: Optional[float], eta: float = 1.0, **params) -> Record:
-    """Return what a store holds of a fit."""
+    """Return what a store holds of a fit; at the end of training an eta above 1 is worse in all on validation."""
     measured = {"accuracy": 0.8, "log_loss": (bce or 0) + 0.1, "demographic_parity_difference": 0.1}
     measured |= {"mean_score_difference": 0.1 / eta, "selection_rate": 0.2}
-    diagnostics = {"final_training_bce": (bce,), "training_bce": (0.5, bce)}
-    diagnostics |= {"validation_accuracy": (0.7, 0.81), "validation_gap": (0.3, 0.11)}
-    cell = Cell(Choice("adult"), Choice(method, {"eta": [eta], **params}), "sex", repeat)
+    diagnostics = {"final_training_bce": (bce,), "training_bce": (0.5, bce), "validation_loss": (0.6, 0.5)}
+    penalty = {"fairbinn_coupled": 0.04, "fairbinn": 0.25}.get(method, 0.09 if eta == 1 else 0.01)
+    better, worse = ((0.7, 0.81), (0.2, 0.11)), ((0.72, 0.80), (0.1, 0.12))
+    accuracy, gap = better if eta == 1 else worse
+    diagnostics |= {"validation_accuracy": accuracy, "validation_gap": gap, "final_training_penalty": (penalty,)}
+    rates = {"lr": 1e-3} if method == "lagrangian_dp" else {"lr": 1e-3, "fair_lr": 1e-5}
+    cell = Cell(Choice("adult"), Choice(method, {"eta": [eta], **rates, **params}), "sex", repeat)
     values = [Value(0, "", "", name, value) for name, value in measured.items()]
     values.append(Value(0, "", "Female", "accuracy", 0.1))  # of a group: not what is meant
-    return Record(cell, "done", values=tuple(values), diagnostics=diagnostics, seconds=4.0)
+    return Record(cell, "done", values=tuple(values), diagnostics=diagnostics, seconds=9.0, cpu_seconds=4.0)
 
 
 def sweep(*told: tuple[str, float]) -> list[Record]:
@@ -153,16 +162,61 @@ def sweep(*told: tuple[str, float]) -> list[Record]:
 def test_evidence_compares_each_form_of_fairbinn_with_the_baseline() -> None:
     evidence = lower_loss(sweep(("lagrangian_dp", 0.30), ("fairbinn_coupled", 0.33), ("fairbinn", 0.28)))
     released, printed = "not supported as released (fairbinn_coupled)", "supported as printed (fairbinn)"
-    assert evidence.verdict == f"{released}, {printed}; of the training loss"
-    losses, differences, fronts = evidence.tables.values()
-    told = {"training loss": "0.330", "test loss": "0.430", "score gap": "0.010", "trivial": "0 of 5"}
-    assert {"method": "fairbinn_coupled", "eta": "10", **told} in losses
+    assert evidence.verdict == f"training loss: {released}, {printed}; test loss: {released}, {printed}"
+    losses, differences, by_eta, fronts = evidence.tables.values()
+    told = {"training loss": "0.3300", "test loss": "0.4300", "fairness loss": "0.04", "score gap": "0.010"}
+    assert {"method": "fairbinn_coupled", "eta": "10", **told, "trivial": "0 of 5"} in losses
     both = "+0.0300 (lower in 0 of 5, p = 0.031)"
     assert list(differences[0].values()) == ["fairbinn_coupled", "training", both, both, "not supported"]
     assert differences[2]["at equal eta"] == "-0.0200 (lower in 5 of 5, p = 0.031)"
-    # all runs are alike: .05 above the constant, and a gap .15 below the reference; 4 seconds for 2 epochs
-    assert list(fronts[-1].values()) == ["lagrangian_dp", "0.0075", "2", "2.000"]
-    assert "the constant prediction's 0.750" in " ".join(evidence.reading)
+    # the fairness loss is lower at eta 1 and higher at eta 10, which a mean over both would hide
+    assert [row["fairness loss"] for row in by_eta[:2]] == [
+        "-0.05 (lower in 5 of 5, p = 0.031)",
+        "+0.03 (lower in 0 of 5, p = 0.031)",
+    ]
+    assert list(by_eta[3].values())[:3] == ["fairbinn", "10", "-0.0200 (lower in 5 of 5, p = 0.031)"]
+    # the eta of the front: .05 above the constant, and a gap .15 below the reference; 4 CPU seconds for 2 epochs
+    assert list(fronts[-1].values()) == ["lagrangian_dp", "0.0075", "1", "2.000"]
+    assert fronts[-1]["CPU seconds per epoch"] == "2.000"
+    reading = " ".join(evidence.reading)
+    assert "the constant prediction's 0.750" in reading
+    assert "These are 0.02, 0.05, 0.1, interpolated" in reading
+
+
+def test_losses_may_have_different_verdicts() -> None:
+    records = sweep(("lagrangian_dp", 0.30), ("fairbinn_coupled", 0.33))
+    for number, found in enumerate(records):
+        if found.cell.method.name == "fairbinn_coupled":
+            values = tuple(value._replace(value=0.2) if value.metric == "log_loss" else value for value in found.values)
+            records[number] = dataclasses.replace(found, values=values)
+    told = "training loss: not supported as released (fairbinn_coupled); test loss: supported as released"
+    assert lower_loss(records).verdict.startswith(told)
+
+
+def test_learning_rates_of_the_fairness_block_are_told_as_they_are() -> None:
+    (told,) = lower_loss(sweep(("lagrangian_dp", 0.3), ("fairbinn", 0.3))).reading[-1:]
+    assert "fairbinn 0.001 and 1e-05; lagrangian_dp 0.001 and 0.001" in told
+    assert "confounds" in told
+    same = [record("fairbinn", n, 0.3, fair_lr=1e-3) for n in range(5)]
+    (told,) = lower_loss([*sweep(("lagrangian_dp", 0.3)), *same]).reading[-1:]
+    assert "fairbinn 0.001 and 0.001; lagrangian_dp 0.001 and 0.001" in told
+    assert "confounds" not in told
+
+
+def test_an_epoch_is_measured_by_the_baselines_within_repeats() -> None:
+    paces = {"fairbinn_coupled": (3.0, 8.0), "lagrangian_dp": (2.0, 4.0)}
+    records = [
+        dataclasses.replace(record(name, n, 0.3), cpu_seconds=pace)
+        for name, told in paces.items()
+        for n, pace in enumerate(told)
+    ]
+    evidence = epoch_cost([*records, record("lagrangian_dp", 7, 0.3), record("fairbinn", 0, 0.3)])
+    assert evidence.verdict == "1.75 ± 0.35 by CPU time"
+    (rows,) = evidence.tables.values()
+    assert list(rows[0].values()) == ["1", "1.500", "1.000", "1.50"]
+    assert epoch_cost(records[::2]).verdict == "1.50 by CPU time"
+    with pytest.raises(Undefined, match="fairbinn_coupled and lagrangian_dp have no repeat in common"):
+        epoch_cost(records[1:3])
 
 
 def test_evidence_says_what_it_lacks() -> None:
@@ -198,7 +252,7 @@ def test_the_default_suite_holds_the_papers_layers(name: str, dataset: str, hidd
 
 def test_the_papers_cells_are_planned() -> None:
     whole = plan_reproduction("fairbinn", load_plugins()[0])
-    assert {grid.table.name: len(grid.table.rows) for grid in whole.grids} == {"eta": 2, "training": 4, "pareto": 21}
+    assert {grid.table.name: len(grid.table.rows) for grid in whole.grids} == {"eta": 2, "training": 4, "pareto": 22}
     assert {len(row) for grid in whole.grids for row in grid.cells.values()} == {5}
     assert all(cell.preparation.sensitive_as_feature for cell in whole.cells)
     told = {row.label: [number.mean for number in row.numbers] for row in whole.published.tables["training"].rows[:2]}
@@ -223,9 +277,11 @@ def small(tmp_path, monkeypatch) -> str:
     (tmp_path / "small.py").write_text(
         "from pathlib import Path\nfrom fairbench.api import Paper, hookimpl\n"
         "from fairbench_papers._fairbinn_evidence import lower_loss\n"
+        "from fairbench_papers._fairbinn_epochs import epoch_cost\n"
         "@hookimpl\ndef fairbench_papers():\n"
         "    directory = Path(__file__).with_name('small')\n"
-        "    return [Paper('small', 'Small', 'Nobody', directory, {'lower_loss': lower_loss})]\n",
+        "    tests = {'lower_loss': lower_loss, 'epoch_cost': epoch_cost}\n"
+        "    return [Paper('small', 'Small', 'Nobody', directory, tests)]\n",
         encoding="utf-8",
     )
     monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
@@ -236,14 +292,27 @@ def test_the_document_holds_the_test_of_the_theorem_and_says_what_is_wrong(fairb
     options = ("--plugin", small, "--offline", "--data-dir", str(tmp_path), "--workers", "1", "--out", "r")
     status, out, _ = fairbench("reproduce", "small:eta,training,scores", *options)
     assert status == 0
-    assert "harness: inconclusive as released (fairbinn_coupled), inconclusive as printed (fairbinn)" in out
+    assert (
+        "harness: training loss: inconclusive as released (fairbinn_coupled), inconclusive as printed (fairbinn)" in out
+    )
     text = (tmp_path / "r" / "reproduction.md").read_text(encoding="utf-8")
     for expected in (
         "Cross-entropy minus that of lagrangian\\_dp:",
-        "| method | area | points on the front | seconds per epoch |",
+        "| method | area | points on the front | CPU seconds per epoch |",
         "| FairBiNN as released | cross-entropy, training part | 0.23 | ",
         "Nothing was measured. skipped: ",
         "it does not clear gradients between its two backward passes",
         "![Accuracy against the gap in mean score, over eta]",
+        "the last epoch counts, but for mlp",
+        "|  | CPU seconds per epoch | 0.62 | ",
+        "### Adult: the predecessor's front",
+        "| 0.8434 (?) | 0.1003 (?) |",
+        "| Adult | 0.411 | 0.404 | 0.349 |",
+        "| synthetic\\[rows=300\\] | the predecessor's front (?) | 0.1003 (?) | 0.8434 (?) | ",
     ):
         assert expected in text, expected
+    pace = next(line for line in text.splitlines() if line.startswith("|  | CPU seconds per epoch | 0.62 |"))
+    assert pace.endswith("| not judged |")
+    assert re.search(r"Seconds per epoch, FairBiNN by Lagrangian: 1.03 .*: \d\.\d\d by CPU time", text)
+    mlp = text.partition("| mlp | cross-entropy, training part |")[2].splitlines()[2]
+    assert re.match(r"\|  \| CPU seconds per epoch \| - \| \d\.\d+", mlp)

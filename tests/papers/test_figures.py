@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from fairbench.api import Dataset, Predictions, Samples, Schema
-from fairbench.papers import explain
+from fairbench.papers import explain, figures
 from fairbench.papers.explain import Explanation
 from fairbench.papers.plots import STYLES, Dot, Panel, draw_explanations, draw_trade_off
 
@@ -48,6 +48,23 @@ def test_a_trade_off_without_published_points_or_curve_does_not_speak_of_them(tm
     assert "<!-- ours (± standard deviation) -->" in drawn
     assert "as published" not in drawn
     assert "sweep" not in drawn
+
+
+def test_a_series_of_published_points_alone_is_not_named_measured(tmp_path):
+    quoted = dataclasses.replace(panel("d"), series=[[]])
+    draw_trade_off([quoted], ["theirs"], "sweep", "some gap", "What it shows", tmp_path / "f")
+    drawn = (tmp_path / "f.svg").read_text()
+    assert "<!-- theirs, as published -->" in drawn
+    assert "standard deviation" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("gap", "expected"), [(0.05, "0.600"), (0.1, "0.650"), (0.15, "0.700"), (0.2, "-"), (0.01, "-"), (None, "-")]
+)
+def test_accuracy_at_a_gap_lies_on_the_line_through_the_points_that_span_it(gap, expected):
+    dots = [Dot(0.15, 0.7), Dot(0.05, 0.6)]
+    assert figures._accuracy_at(gap, dots) == expected
+    assert figures._accuracy_at(gap, []) == "-"
 
 
 @pytest.mark.parametrize("panels", [1, 3])

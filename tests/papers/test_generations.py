@@ -11,12 +11,13 @@ from fairbench.cells import DONE, Record, Value
 from fairbench.components import Paper
 from fairbench.errors import PaperError
 from fairbench.papers.claims import HELD
+from fairbench.papers.columns import Column
 from fairbench.papers.document import render
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.grids import plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN
 from fairbench.papers.outcome import Outcome
-from fairbench.papers.published import Column, read_published
+from fairbench.papers.published import read_published
 from fairbench.plugins import load_plugins
 from fairbench.results import Results
 from fairbench.suite import plan, read_suite

@@ -13,10 +13,11 @@ from fairbench.lines import BELOW, OPEN
 from fairbench.papers import summaries, words
 from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Finding, Judgement, judge
 from fairbench.papers.claims import OPEN as UNDECIDED
+from fairbench.papers.columns import CPU_SECONDS_PER, DIAGNOSTIC, MEAN_OF, NUMBER_OF, Column
 from fairbench.papers.grids import CONSTANT, plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN, Measurements, constants, measure_table, verdict
 from fairbench.papers.outcome import Outcome
-from fairbench.papers.published import DIAGNOSTIC, MEAN_OF, NUMBER_OF, SECONDS_PER, Column, Number
+from fairbench.papers.published import Number
 from fairbench.plugins import load_plugins
 from fairbench.results import Results
 
@@ -141,6 +142,23 @@ def test_points_above_the_coin_go_through_the_means(outcome):
     assert coin.published is None
 
 
+def test_a_column_that_is_not_judged_is_shown_without_verdict_and_not_counted(outcome):
+    counted = summaries.verdicts(outcome)[1][0]
+    table = outcome.reproduction.published.tables["one"]
+    shown = dataclasses.replace(table.columns[0], judged=False)
+    grids = [
+        dataclasses.replace(grid, table=dataclasses.replace(table, columns=(shown, *table.columns[1:])))
+        for grid in outcome.reproduction.grids
+    ]
+    found = Outcome.of(dataclasses.replace(outcome.reproduction, grids=tuple(grids)), outcome.results)
+    rows = {row.label: row for row in found.tables[0].rows[DATASET]["raw"]}
+    accuracy = rows["long"].comparisons[0]
+    assert (accuracy.all.mean, accuracy.difference, accuracy.verdict) == (pytest.approx(0.63), None, "")
+    assert words.off(accuracy) == "not judged"
+    assert words.off(rows["constant"].comparisons[0]) == ""  # nothing is published that could be judged
+    assert sum(map(int, counted[2:])) - sum(map(int, summaries.verdicts(found)[1][0][2:])) == 4
+
+
 def test_a_claim_is_the_paired_difference(outcome):
     judgement = next(found for found in outcome.judgements if (found.claim.name, found.protocol) == ("longer", "raw"))
     measured = {finding.dataset: finding for finding in judgement.findings}
@@ -168,19 +186,19 @@ def test_a_claim_with_a_test_gets_the_finished_records_of_its_table(outcome):
 
 def test_diagnostics_and_seconds_are_read_off_records(outcome):
     records = [
-        dataclasses.replace(record, diagnostics={"loss": (0.9, 0.5 + record.cell.repeat)}, seconds=3.0)
+        dataclasses.replace(record, diagnostics={"loss": (0.9, 0.5 + record.cell.repeat)}, seconds=9.0, cpu_seconds=3.0)
         for record in outcome.results.records
     ]
     grid, measurements = outcome.reproduction.grids[0], Measurements(records)
     row, skipped = grid.row(DATASET, CONSTANT), grid.row("german", CONSTANT)
-    last, pace = Column("loss", kind=DIAGNOSTIC), Column("loss", kind=SECONDS_PER)
+    last, pace = Column("loss", kind=DIAGNOSTIC), Column("loss", kind=CPU_SECONDS_PER)
     assert measurements.series(grid, row, last) == {0: 0.5, 1: 1.5, 2: 2.5, 3: 3.5}
     assert measurements.series(grid, row, pace) == dict.fromkeys(range(4), 1.5)
     assert measurements.series(grid, row, Column("loss", kind=NUMBER_OF)) == dict.fromkeys(range(4), 2)
     assert measurements.series(grid, row, Column("loss", kind=MEAN_OF))[1] == pytest.approx((0.9 + 1.5) / 2)
     assert measurements.series(grid, row, Column("other", kind=DIAGNOSTIC)) == {}
     assert measurements.series(grid, skipped, pace) == {}
-    assert (last.quantity, pace.quantity) == ("last loss", "seconds per loss")
+    assert (last.quantity, pace.quantity) == ("last loss", "CPU seconds per loss")
     assert last == Column("loss", heading="another", kind=DIAGNOSTIC) != Column("loss")
 
 

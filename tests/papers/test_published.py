@@ -8,6 +8,7 @@ import pytest
 
 from fairbench.cells import Choice
 from fairbench.errors import FairbenchError, PaperError, UnknownName
+from fairbench.papers.columns import Column
 from fairbench.papers.grids import plan_reproduction
 from fairbench.papers.published import Number, read_published
 from fairbench.papers.rerun import read_rerun
@@ -38,6 +39,76 @@ def test_numbers_spreads_doubts_and_gaps_are_read(spoiled, registry):
     assert published.tables["two"].rows[0].numbers == (Number(0.7), Number(reason="left out"))
     assert [claim.test for claim in published.claims] == ["", "count", ""]
     assert published.claims[0].pairs[0].against == Choice("mlp", {"epochs": 3})
+
+
+QUOTED = """[quoted.other]
+title = "of somebody else"
+dataset = "synthetic[rows=300]"
+columns = ["who", "accuracy", "dp"]
+uncertain = true
+rows = [["they", 0.7, 0.05], ["others", [0.6, 0.01], "not reported"]]
+
+[claims.longer]"""
+
+
+def test_quoted_numbers_are_read_with_their_columns(spoiled, registry):
+    (quoted,) = read_published(spoiled("published.toml", "[claims.longer]", QUOTED), registry).quoted.values()
+    assert [column.heading for column in quoted.columns[:2]] == ["who", "accuracy"]
+    assert quoted.rows[0] == (Number(reason="they"), Number(0.7, uncertain=True), Number(0.05, uncertain=True))
+    accuracy, dp = quoted.columns[1:]
+    assert quoted.numbers(dp, accuracy)[1] == (Number(reason="not reported"), Number(0.6, 0.01, uncertain=True))
+    assert quoted.numbers(Column("equalized_odds_difference"), accuracy) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            '"they", 0.7, 0.05',
+            '"they", 0.7',
+            r"quoted.other: rows holds \['they', 0.7\]; give a list with an entry for",
+        ),
+        ('"they", 0.7', '"they", 70', r"quoted.other: 70 is not a value of accuracy"),
+        ("[rows=300]", "[rows=x]", r"quoted.other.*rows"),
+        ("uncertain", "doubtful", r"quoted.other: 'doubtful' is not known here"),
+    ],
+)
+def test_a_wrong_quotation_is_refused(spoiled, registry, old, new, message):
+    assert old in QUOTED
+    with pytest.raises(PaperError, match=message):
+        read_published(spoiled("published.toml", "[claims.longer]", QUOTED.replace(old, new, 1)), registry)
+
+
+@pytest.mark.parametrize(
+    ("label", "quotation", "old", "new", "message"),
+    [
+        ("networks", "other", "", "", ""),
+        ("networks", "others", "", "", r"figures.curve: nothing is quoted under 'others' \(there is: other\)"),
+        ("networks", "other", '"dp"', '"eo"', r"to draw 'other' it needs a dataset and the columns accuracy and demog"),
+        ("networks", "other", "dataset = ", "# ", r"to draw 'other' it needs a dataset"),
+        (
+            "network",
+            "other",
+            "",
+            "",
+            r"figures.why: quoted numbers cannot be explained; give the series 'network' methods",
+        ),
+    ],
+)
+def test_a_figure_draws_only_what_is_quoted_with_its_columns(spoiled, registry, label, quotation, old, new, message):
+    paper = spoiled("published.toml", "[claims.longer]", QUOTED.replace(old, new, 1) if old else QUOTED)
+    path = paper.directory / "rerun.toml"
+    lines = (
+        f'series = [{{ label = "{label}", quoted = "{quotation}" }}]' if f'label = "{label}"' in line else line
+        for line in path.read_text(encoding="utf-8").splitlines()
+    )
+    path.write_text("\n".join(lines), encoding="utf-8")
+    published = read_published(paper, registry)
+    if message:
+        with pytest.raises(PaperError, match=message):
+            read_rerun(paper, published)
+    else:
+        assert read_rerun(paper, published).figures["curve"].series[0].quoted == "other"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +154,8 @@ def test_numbers_spreads_doubts_and_gaps_are_read(spoiled, registry):
         ),
         (
             'diagnostic = "validation_loss"',
-            'diagnostic = "a", seconds_per = "b"',
-            r"columns.loss gives diagnostic and seconds_per; give one of metric, .*, number_of and mean_of",
+            'diagnostic = "a", cpu_seconds_per = "b"',
+            r"columns.loss gives diagnostic and cpu_seconds_per; give one of metric, .*, number_of and mean_of",
         ),
         ('"validation_loss"', '"validation_loss", group = "x"', r"columns.loss: a diagnostic is not measured by group"),
         ('test = "count"', 'test = "cuont"', r"claims.many: no test is named 'cuont'; did you mean 'count'.*: count\)"),
