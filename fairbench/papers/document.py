@@ -44,9 +44,10 @@ NO_COIN = "All numbers are fractions, but for values that a scenario measures in
 
 JUDGING = """
 A claim is judged by comparing two rows on one dataset: the differences between them, repeat by repeat, with their mean
-and its 95% interval (as above). A comparison *held* if the interval lies on the claimed side of 0, *did not hold* if it
-lies on the other side, and is *not told apart* if 0 is in it. A claim *held* if all its comparisons did, *held in part*
-if some did, *did not hold* if none did and one lies on the other side. Nothing corrects for the number of comparisons.
+and its 95% interval, by Student's t with Nadeau and Bengio's correction for splits that overlap. A comparison *held* if
+the interval lies on the claimed side of 0, *did not hold* if it lies on the other side, and is *not told apart* if 0 is
+in it. A claim *held* if all its comparisons did, *held in part* if some did, *did not hold* if none did and one lies on
+the other side. Nothing corrects for the number of comparisons.
 """
 
 TESTED = (
@@ -94,7 +95,7 @@ def _head(outcome: Outcome, command: str) -> list[str]:
     return [
         f"# {words.escape(paper.title)}: run again",
         "",
-        f"{words.escape(paper.reference)}. Made by `{command}`: all numbers, and all sentences about them.",
+        f"{words.escape(paper.reference)}. Made by `{command}`: all measured numbers, and all sentences about them.",
         "",
         *([origin, ""] if published.recomputed else []),
         "## How to read this",
