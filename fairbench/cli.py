@@ -18,7 +18,16 @@ from fairbench.cli_options import (
     offline_option,
     plugin_option,
 )
-from fairbench.cli_run import INTERRUPTED, cell_runner, exit_status, print_cells, run_plan, summary, warn_of
+from fairbench.cli_run import (
+    INTERRUPTED,
+    cell_runner,
+    exit_status,
+    print_cells,
+    run_plan,
+    say_unfinished,
+    summary,
+    warn_of,
+)
 from fairbench.errors import FairbenchError
 from fairbench.version import __version__
 
@@ -143,7 +152,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     if options["dry_run"]:
         print_cells(cells, options["as_json"])
         return 0
-    planned = rundir.Plan(chosen.to_dict(), cells)
+    planned = rundir.Plan(chosen.to_dict(), cells, rundir.local_code(cells, registry))
     path = rundir.choose_directory(planned, options["out"])
     interrupted = run_plan(planned, path, registry, cell_runner(options, plugin), options)
     results = rundir.load_results(path)
@@ -248,6 +257,7 @@ def export(run_directory: Path, name: str, what: Optional[str]) -> None:
     from fairbench.rundir import load_results
 
     results = load_results(run_directory)
+    say_unfinished(results)
     if what == "predictions":
         rows = exporting.prediction_rows(results, run_directory)
     elif what == "diagnostics":
@@ -275,4 +285,5 @@ def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str,
 
     registry, _ = load_plugins(plugin)
     results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
+    say_unfinished(results)
     exporting.write(results.rows(), sys.stdout, "jsonl" if as_json else "csv")

@@ -81,7 +81,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     for sentence in reproduction.left_out:
         click.echo(sentence, err=True)
     asked = {"name": f"reproduce {reproduction.paper.name}", "parts": paper, "repeats": reproduction.repeats}
-    plan = rundir.Plan(asked, cells, grows=True)
+    plan = rundir.Plan(asked, cells, rundir.local_code(cells, registry), grows=True)
     path = rundir.choose_directory(plan, options["out"] or rundir.RUNS / f"reproduce-{reproduction.paper.name}")
     runner = cell_runner(options, plugin)
     interrupted = run_plan(plan, path, registry, runner, options)

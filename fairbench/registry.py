@@ -26,6 +26,7 @@ class Plugin:
         components: ``kind -> names`` of what it supplies.
         problem: empty, or why it cannot be used.
         unavailable: True if only a library is missing, False if the plugin is broken.
+        sha256: of a local file, as it was loaded.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Plugin:
     components: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     problem: str = ""
     unavailable: bool = False
+    sha256: str = ""
 
     @property
     def state(self) -> str:
