@@ -150,11 +150,15 @@ def _problem(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    place = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})" if trace else ""
-    return f"{type(error).__name__}: {error}{place}"
+    file = trace.tb_frame.f_code.co_filename if trace else ""
+    if trace is None or file.startswith("<frozen importlib"):  # a syntax error, which names its place itself
+        return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error} ({Path(file).name}, line {trace.tb_lineno})"
 
 
 def _import_file(file: Path) -> ModuleType:
+    if file.is_dir():
+        raise PluginError("it is a folder; name a Python file in it")
     if not file.is_file():
         raise PluginError("no such file")
     name = f"fairbench_local_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"

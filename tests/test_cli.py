@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from fairbench.cli import cli
@@ -133,7 +134,19 @@ def test_options_win_over_the_suite_file(fairbench, tmp_path):
             "no dataset is named 'synthetics'; did you mean 'synthetic'?",
         ),
         (["--methods", "mlp[lrr=2]", "--datasets", "synthetic"], "no parameter of method mlp is named 'lrr'"),
-        (["--methods", "mlp[lr=", "--datasets", "synthetic"], "leaves 1 bracket open"),
+        (["--methods", "mlp[lr=", "--datasets", "synthetic"], "'--methods': 'mlp[lr=' leaves 1 bracket open"),
+        (
+            ["--methods", "mlp[lr=1e999]", "--datasets", "synthetic"],
+            "method mlp: lr is inf; it must be a finite number",
+        ),
+        (["--methods", f"mlp[lr=1{'0' * 400}]", "--datasets", "synthetic"], "000; it must be a finite number"),
+        (["--methods", "mlp", "--datasets", ""], "'--datasets': '' has an empty name; write names separated by commas"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--metrics", ""], "'--metrics': '' has an empty name"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--scenarios", "holdout,"], "'--scenarios': 'holdout,' has"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--executor", ""], "'--executor': '' has an empty name"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--group", ""], "'--group': '' has an empty name"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--group", "race,"], "'--group': 'race,' has an empty name"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--plugin", "."], "it is a folder; name a Python file in it"),
         (["--methods", "mlp"], "Give a suite file, or both --methods and --datasets (datasets is missing)"),
         (["none.toml"], "suite none.toml cannot be read"),
         (["--methods", "mlp", "--datasets", "synthetic", "--repeats", "0"], "0 is not in the range x>=1"),
@@ -278,6 +291,43 @@ def test_check_finds_what_breaks_the_rules(fairbench):
     assert findings["raises", "method_repeats_itself"]["detail"] == "ValueError: the matrix is singular <b>& more</b>"
     assert "take all randomness from the seed" in findings["global_random", "method_repeats_itself"]["detail"]
     assert findings["refuses", "method_takes_three_groups"]["result"] == "passed"
+    assert findings["partial", "function_has_a_docstring"]["detail"] == "the function has no docstring of its own"
+    assert findings["nan_metric", "function_has_a_docstring"]["result"] == "passed"
+
+
+def test_every_report_is_listed_with_words_of_its_own(fairbench):
+    rows = {row["name"]: row["what"] for row in map(json.loads, fairbench("list", "reports", "--json")[1].splitlines())}
+    assert rows["curves_svg"] == "Return the picture that ``curves`` gives as SVG."
+    assert all(rows.values())
+    assert not [what for what in rows.values() if "partial" in what]
+
+
+def test_an_infinite_parameter_of_a_suite_is_refused(fairbench, tmp_path):
+    (tmp_path / "s.toml").write_text(
+        'datasets = ["synthetic"]\nmethods = ["mlp"]\n[parameters.any.mlp]\nlr = inf\n', encoding="utf-8"
+    )
+    status, out, err = fairbench("run", "s.toml", "--dry-run")
+    assert (status, out) == (2, "")
+    assert "method mlp: lr is inf; it must be a finite number" in err
+
+
+def test_an_unknown_name_mentions_that_plugins_were_left_out(fairbench, monkeypatch):
+    assert "FAIRBENCH_PLUGINS" not in fairbench("run", "--methods", "mpl", "--datasets", "synthetic")[2]
+    monkeypatch.setenv("FAIRBENCH_PLUGINS", "fairbench_datasets,fairbench_baselines")
+    status, _, err = fairbench("run", "--methods", "mlp", "--datasets", "synthetic")
+    assert status == 2
+    assert "no scenario is named 'holdout' ('fairbench list scenarios' shows all 0); FAIRBENCH_PLUGINS is set" in err
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+@pytest.mark.parametrize("command", [["run", *GRID, "--repeats", "2000", "--dry-run"], ["list", "methods"]])
+def test_a_reader_that_has_seen_enough_is_no_error(command, lines):
+    command = [sys.executable, "-m", "fairbench", *command]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(lines):
+            assert process.stdout.readline()
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (0, "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -287,16 +337,27 @@ def test_completion_prints_a_script(fairbench, shell):
     assert "_FAIRBENCH_COMPLETE" in out
 
 
-def test_names_of_components_complete(fairbench, monkeypatch):
-    from click.shell_completion import ShellComplete
-
-    from fairbench.cli import cli
-
+@pytest.mark.parametrize(
+    ("command", "typed", "offered"),
+    [
+        (["run", "--methods"], "mlp,faal", ["mlp,faalgrad"]),
+        (["run", "--executor"], "ser", ["serial"]),
+        (["report", "r", "--format"], "late", ["latex"]),
+        (["rescore", "r", "--metrics"], "accuracy,roc", ["accuracy,roc_auc"]),
+        (["reproduce", "faalgrad", "--datasets"], "adu", ["adult"]),
+        (["show", "method"], "faal", ["faalgrad"]),
+        (["show", "dataset"], "a", ["adult"]),  # but not 'all'
+        (["show", "paper"], "faal", ["faalgrad"]),
+        (["data", "fetch", "german"], "adu", ["adult"]),
+        (["data", "verify"], "adu", ["adult"]),
+        (["data", "path"], "adu", ["adult"]),
+        (["data", "add"], "adu", ["adult"]),
+    ],
+)
+def test_names_of_components_complete(fairbench, command, typed, offered):
     fairbench("list", "methods")
-    completions = ShellComplete(cli, {}, "fairbench", "_FAIRBENCH_COMPLETE").get_completions(
-        ["run", "--methods"], "mlp,faal"
-    )
-    assert [item.value for item in completions] == ["mlp,faalgrad"]
+    found = ShellComplete(cli, {}, "fairbench", "_FAIRBENCH_COMPLETE").get_completions(command, typed)
+    assert [item.value for item in found] == offered
 
 
 def test_a_picture_is_written_beside_the_tables_and_printed_as_bytes(fairbench, tmp_path):
