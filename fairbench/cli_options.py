@@ -31,7 +31,8 @@ def names_option(option: str, kind: str, help_text: str, default: Optional[str] 
         from fairbench.errors import SuiteError
 
         try:
-            parse_choices(value) if value is not None else None
+            if value is not None:
+                parse_choices(value)
         except SuiteError as error:
             raise click.BadParameter(str(error), context, parameter) from error
         return value

@@ -121,17 +121,18 @@ def read_run(path: Path) -> dict[str, Any]:
 
 def _recognised(run: Any, path: Path) -> dict[str, Any]:
     """Return what was read if it has what every run has."""
-    missing = [
-        name for name, kind in _NEEDED.items() if not (isinstance(run, dict) and isinstance(run.get(name), kind))
-    ]
-    if not missing and not ("name" in run["suite"] and run["sessions"] and "finished" in run["sessions"][-1]):
-        missing = ["suite", "sessions"]
+    known = run if isinstance(run, dict) else {}
+    missing = [name for name, kind in _NEEDED.items() if not isinstance(known.get(name), kind)]
+    if not missing:
+        ends = [isinstance(session, dict) and "finished" in session for session in known["sessions"]]
+        sound = {"suite": "name" in known["suite"], "sessions": bool(ends) and all(ends)}
+        missing = [name for name, holds in sound.items() if not holds]
     if missing:
         raise StoreError(
-            f"{path / RUN_FILE} is not fairbench's {RUN_FILE}; it lacks {', '.join(missing)}; put back the one that "
-            "'fairbench run' made, or choose another run directory"
+            f"{path / RUN_FILE} is not fairbench's {RUN_FILE}; {', '.join(missing)} is missing or of another form; "
+            "put back the one that 'fairbench run' made, or choose another run directory"
         )
-    return run  # type: ignore[no-any-return]
+    return known
 
 
 def load_results(path: Path) -> Results:

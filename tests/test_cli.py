@@ -453,7 +453,10 @@ def test_a_plugin_file_mended_after_a_failure_gets_a_new_dated_directory(fairben
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"suite": {}, "plan": "", "planned": 1, "labels": {}, "cells": []}'])
+FOREIGN = '{"suite": {%s}, "plan": "", "planned": 1, "labels": {}, "cells": [], "sessions": [%s]}'
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", FOREIGN % ("", "{}"), FOREIGN % ('"name": "x"', "1")])
 @pytest.mark.parametrize("command", ["report", "export", "rescore", "run"])
 def test_a_run_json_of_something_else_is_refused(fairbench, tmp_path, content, command):
     fairbench("run", *GRID, "--repeats", "1", "--out", "r")
@@ -462,7 +465,8 @@ def test_a_run_json_of_something_else_is_refused(fairbench, tmp_path, content, c
         *(["run", *GRID, "--repeats", "1", "--out", "r"] if command == "run" else [command, "r"])
     )
     assert (status, out) == (2, "")
-    assert "r/run.json is not fairbench's run.json; it lacks " in err
+    assert "r/run.json is not fairbench's run.json; " in err
+    assert "is missing or of another form; put back the one that 'fairbench run' made" in err
 
 
 @pytest.mark.parametrize("command", ["export", "rescore"])
