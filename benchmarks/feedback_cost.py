@@ -9,8 +9,8 @@ it is timed for a few images, and a line through two such times gives the whole 
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
 import time
 from pathlib import Path
 
@@ -68,9 +68,11 @@ def network_step(preset: str, size: int) -> float:
     return (time.process_time() - start) / 10
 
 
-def main(name: str) -> None:
+def main() -> None:
     """Print the cost of a generation, a cell and the suite."""
-    preset, n, path = SUITES[name]
+    parser = argparse.ArgumentParser(description="How long a full-size feedback suite takes on this machine.")
+    parser.add_argument("suite", choices=SUITES)
+    preset, n, path = SUITES[parser.parse_args().suite]
     suite = read_suite(path)
     cells = plan(suite, load_plugins()[0])
     network, loop = cells[0].method.params, cells[0].scenario.params
@@ -92,4 +94,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -28,6 +28,7 @@ from typing import Optional
 import numpy as np
 
 from fairbench.cells import DONE, Record
+from fairbench.errors import StoreError
 from fairbench.papers.plots import SETTINGS, STYLES, require_matplotlib
 from fairbench.papers.published import read_published
 from fairbench.plugins import load_plugins
@@ -194,7 +195,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The table and the picture of a run of meta-learners.")
     parser.add_argument("run", type=Path, help="the directory of a finished run")
     path = parser.parse_args().run
-    results = load_results(path)
+    try:
+        results = load_results(path)
+    except StoreError as error:
+        parser.exit(2, f"{error}\n")
     print("\n".join(lines(results)))
     if any(map(is_tuned, results.records)):
         draw(results, path)

@@ -18,6 +18,7 @@ from fairbench_projection.streams import blocks, render
 
 from fairbench.api.projection import Box, solve_parity
 from fairbench.cells import Record
+from fairbench.errors import StoreError
 from fairbench.results import Results
 from fairbench.rundir import load_results
 from fairbench.store import FILE_NAME, Store
@@ -48,9 +49,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="the directory of a finished run of benchmarks/stream.toml")
     path = parser.parse_args().run
-    results = load_results(path)
-    with Store(path / FILE_NAME) as store:
-        print("\n".join(lines(results, store)).rstrip())
+    try:
+        results = load_results(path)
+        with Store(path / FILE_NAME) as store:
+            shown = "\n".join(lines(results, store)).rstrip()
+    except StoreError as error:
+        parser.exit(2, f"{error}\n")
+    if not shown:
+        parser.exit(2, f"{path} has no finished stream; run benchmarks/stream.toml\n")
+    print(shown)
 
 
 if __name__ == "__main__":

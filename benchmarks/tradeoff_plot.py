@@ -20,6 +20,7 @@ from typing import Optional
 import numpy as np
 
 from fairbench.cells import DONE, Choice, Record
+from fairbench.errors import StoreError
 from fairbench.intervals import corrected_t
 from fairbench.lines import AboveCoin, above_coin, best_constant
 from fairbench.papers.plots import Dot, Panel, draw_trade_off
@@ -320,7 +321,11 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path, help="the directory of a finished run")
     path = parser.parse_args().run
-    blocks = read_blocks(load_results(path))
+    try:
+        results = load_results(path)
+    except StoreError as error:
+        parser.exit(2, f"{error}\n")
+    blocks = read_blocks(results)
     panels, labels = [panel(block) for block in blocks], [f"{name} over {swept}" for name, swept in SWEEPS.items()]
     title = "Accuracy against the gap of decisions: fair layers"
     draw_trade_off(panels, labels, CURVE, "demographic parity difference", title, path / "tradeoff")

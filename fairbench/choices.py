@@ -40,7 +40,7 @@ def parse_choices(text: str) -> list[Choice]:
 def _expand(piece: str, text: str) -> Iterator[Choice]:
     name, bracket, rest = piece.partition("[")
     if not name.strip():
-        raise SuiteError(f"{text!r} has an empty name; write names separated by commas, e.g. 'faalgrad,threshold'")
+        raise SuiteError(f"{text!r} has an empty name; write names separated by commas")
     if bracket and not rest.endswith("]"):
         raise SuiteError(f"{piece!r} goes on after its parameters; write name[parameter=value,...]")
     names, alternatives = [], []

@@ -11,14 +11,24 @@ import click
 
 from fairbench import cli_data, cli_reproduce, cli_show
 from fairbench.cli_options import (
-    complete_choices,
+    complete_name,
     data_dir_option,
     examples,
     executor_options,
+    names_option,
     offline_option,
     plugin_option,
 )
-from fairbench.cli_run import INTERRUPTED, cell_runner, exit_status, print_cells, run_plan, summary, warn_of
+from fairbench.cli_run import (
+    INTERRUPTED,
+    cell_runner,
+    exit_status,
+    print_cells,
+    run_plan,
+    say_unfinished,
+    summary,
+    warn_of,
+)
 from fairbench.errors import FairbenchError
 from fairbench.version import __version__
 
@@ -43,12 +53,24 @@ def main() -> None:
     except FairbenchError as error:
         click.echo(f"fairbench: {error}", err=True)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+
+
+class _Commands(click.Group):
+    """The commands; the reader of a pipe, such as head, may leave when it has seen enough."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command, with exit status 0 if its reader has left; click's own is 1."""
+        try:
+            status = super().invoke(context)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+            return 0
+        return status
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=examples("fairbench run --methods faalgrad,threshold --datasets all", "fairbench list methods"),
 )
@@ -63,33 +85,28 @@ for _command in (cli_show.list_components, cli_show.show, cli_show.plugins, cli_
     cli.add_command(_command)
 
 
+def _attributes(context: click.Context, parameter: click.Parameter, value: Optional[str]) -> Optional[str]:
+    """Refuse an empty name, which would stand for each dataset's own attribute."""
+    if value is not None and not all(name.strip() for name in value.split(",")):
+        raise click.BadParameter(f"{value!r} has an empty name; leave the option out for each dataset's own")
+    return value
+
+
 def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose or override the parts of a suite."""
     options = [
-        click.option(
-            "--methods",
-            metavar="LIST",
-            shell_complete=complete_choices("methods"),
-            help="Methods, e.g. 'faalgrad[split=config1|config2],threshold', or 'all'.",
-        ),
-        click.option(
+        names_option("--methods", "methods", "Methods, e.g. 'faalgrad[split=config1|config2],threshold', or 'all'."),
+        names_option(
             "--datasets",
-            metavar="LIST",
-            shell_complete=complete_choices("datasets"),
-            help="Datasets, e.g. 'compas,adult[missing=category]', or 'all' (but large images and users' folders).",
+            "datasets",
+            "Datasets, e.g. 'compas,adult[missing=category]', or 'all' (but large images and users' folders).",
         ),
-        click.option(
-            "--scenarios",
-            metavar="LIST",
-            shell_complete=complete_choices("scenarios"),
-            help="Scenarios.  [default: holdout]",
-        ),
-        click.option(
-            "--metrics", metavar="LIST", shell_complete=complete_choices("metrics"), help="Metrics.  [default: all]"
-        ),
+        names_option("--scenarios", "scenarios", "Scenarios.  [default: holdout]"),
+        names_option("--metrics", "metrics", "Metrics.  [default: all]"),
         click.option(
             "--group",
             metavar="ATTRIBUTE",
+            callback=_attributes,
             help="Sensitive attribute; 'race,sex' for combinations.  [default: each dataset's]",
         ),
         click.option("--repeats", type=click.IntRange(min=1), help="Number of splits.  [default: 5]"),
@@ -143,7 +160,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     if options["dry_run"]:
         print_cells(cells, options["as_json"])
         return 0
-    planned = rundir.Plan(chosen.to_dict(), cells)
+    planned = rundir.Plan(chosen.to_dict(), cells, rundir.local_code(cells, registry))
     path = rundir.choose_directory(planned, options["out"])
     interrupted = run_plan(planned, path, registry, cell_runner(options, plugin), options)
     results = rundir.load_results(path)
@@ -208,6 +225,7 @@ def _write_reports(results: Results, registry: Any, path: Path) -> None:
     default="terminal",
     show_default=True,
     metavar="NAME",
+    shell_complete=complete_name("reports"),
     help="A report ('fairbench list reports').",
 )
 @plugin_option
@@ -248,6 +266,7 @@ def export(run_directory: Path, name: str, what: Optional[str]) -> None:
     from fairbench.rundir import load_results
 
     results = load_results(run_directory)
+    say_unfinished(results)
     if what == "predictions":
         rows = exporting.prediction_rows(results, run_directory)
     elif what == "diagnostics":
@@ -264,7 +283,7 @@ def export(run_directory: Path, name: str, what: Optional[str]) -> None:
     )
 )
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--metrics", default="all", show_default=True, metavar="LIST", help="Metrics to compute.")
+@names_option("--metrics", "metrics", "Metrics to compute.", default="all")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV.")
 @plugin_option
 def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str, ...]) -> None:
@@ -275,4 +294,5 @@ def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str,
 
     registry, _ = load_plugins(plugin)
     results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
+    say_unfinished(results)
     exporting.write(results.rows(), sys.stdout, "jsonl" if as_json else "csv")

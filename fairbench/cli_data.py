@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairbench.cli_options import data_dir_option, examples, json_option, offline_option
+from fairbench.cli_options import complete_name, data_dir_option, examples, json_option, offline_option
 
 if TYPE_CHECKING:
     from fairbench.components import DataFile
@@ -38,7 +38,7 @@ def list_files(data_dir: Path | None, as_json: bool) -> None:
     short_help="Compare raw files with their digests.",
     epilog=examples("fairbench data verify", "fairbench data verify adult german --json"),
 )
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_name("datasets"))
 @data_dir_option
 @json_option
 def verify(names: Sequence[str], data_dir: Path | None, as_json: bool) -> None:
@@ -57,18 +57,19 @@ def verify(names: Sequence[str], data_dir: Path | None, as_json: bool) -> None:
     short_help="Download missing raw files.",
     epilog=examples("fairbench data fetch", "fairbench data fetch adult german"),
 )
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_name("datasets"))
 @data_dir_option
 @offline_option
 def fetch(names: Sequence[str], data_dir: Path | None, offline: bool) -> None:
-    """Download the raw files of NAMES (default: all datasets) that are missing; exit 1 if one cannot be had.
+    """Download the raw files of NAMES that are missing; exit 1 if one cannot be had.
 
-    Where all are meant, those that only a user can bring ('fairbench data add') may be missing.
+    By default all datasets are meant but those that must be named, large images such as colored_mnist. Where all are
+    meant, those that only a user can bring ('fairbench data add') may be missing.
     """
     from fairbench.cli_progress import download_progress
     from fairbench.files import DataSource, fetch_all
 
-    files = {name: files for name, files in _files(names).items() if files}
+    files = {name: files for name, files in _files(names, only_by_name=False).items() if files}
     with download_progress() as progress:
         fetched = fetch_all(files, DataSource(data_dir, offline), progress)
     had_all = True
@@ -87,7 +88,7 @@ def fetch(names: Sequence[str], data_dir: Path | None, offline: bool) -> None:
     short_help="Take in raw files that you have.",
     epilog=examples("fairbench data add health HHP_release3.zip", "fairbench data add adult downloads/adult"),
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_name("datasets"))
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--into",
@@ -107,7 +108,7 @@ def add(name: str, source: Path, into: Path | None) -> None:
     short_help="Print where raw files lie or belong.",
     epilog=examples("fairbench data path adult", "fairbench data path german --data-dir raw"),
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_name("datasets"))
 @data_dir_option
 def path(name: str, data_dir: Path | None) -> None:
     """Print where each raw file of NAME lies, or where to put it; exit 1 if one is missing or damaged."""
@@ -123,8 +124,8 @@ def path(name: str, data_dir: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _files(names: Sequence[str]) -> dict[str, tuple[DataFile, ...]]:
-    """Return the files of the datasets named, or of all.
+def _files(names: Sequence[str], only_by_name: bool = True) -> dict[str, tuple[DataFile, ...]]:
+    """Return the files of the datasets named, or of all (``only_by_name``: of those too that want to be named).
 
     Raises:
         UnknownName: there is no such dataset.
@@ -134,7 +135,14 @@ def _files(names: Sequence[str]) -> dict[str, tuple[DataFile, ...]]:
     registry, problems = load_plugins()
     for problem in problems if not names else ():
         click.echo(f"plugin {problem} cannot be used: {problem.problem}", err=True)
-    return {name: tuple(registry.get("datasets", name).files) for name in names or registry.names("datasets")}
+    specs = {name: registry.get("datasets", name) for name in names or registry.names("datasets")}
+    for name in names:
+        if not specs[name].files:
+            advice = f"'fairbench show dataset {name}' says what it is made of"
+            click.echo(f"{name} has no raw files that are fetched or added; {advice}", err=True)
+    if not names and not only_by_name:
+        specs = {name: spec for name, spec in specs.items() if not getattr(spec, "only_by_name", False)}
+    return {name: tuple(spec.files) for name, spec in specs.items()}
 
 
 def _rows(names: Sequence[str], data_dir: Path | None, every_copy: bool = False) -> Iterator[dict[str, Any]]:

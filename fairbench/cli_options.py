@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import click
 
@@ -23,10 +23,35 @@ def plugin_option(command: Command) -> Command:
     )(command)
 
 
+def names_option(option: str, kind: str, help_text: str, default: Optional[str] = None) -> Callable[[Command], Command]:
+    """Return an option for a comma-separated list of choices of a kind, none of them empty; their names complete."""
+
+    def checked(context: click.Context, parameter: click.Parameter, value: Optional[str]) -> Optional[str]:
+        from fairbench.choices import parse_choices
+        from fairbench.errors import SuiteError
+
+        try:
+            if value is not None:
+                parse_choices(value)
+        except SuiteError as error:
+            raise click.BadParameter(str(error), context, parameter) from error
+        return value
+
+    return click.option(
+        option,
+        metavar="NAME" if kind == "executors" else "LIST",
+        callback=checked,
+        shell_complete=complete_choices(kind),
+        default=default,
+        show_default=default is not None,
+        help=help_text,
+    )
+
+
 def executor_options(command: Command) -> Command:
     """Add ``--workers`` and ``--executor``."""
-    executor = click.option(
-        "--executor", metavar="NAME", help="Where cells run, e.g. 'processes[workers=2]'; overrides --workers."
+    executor = names_option(
+        "--executor", "executors", "Where cells run, e.g. 'processes[workers=2]'; overrides --workers."
     )
     workers = click.option(
         "--workers",
@@ -48,6 +73,18 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON l
 def examples(*lines: str) -> str:
     """Return a help text's last paragraph, which click must not wrap."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def complete_name(kind: Optional[str] = None) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a completion for one name of a kind, by default of the kind that the command's first argument names."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from fairbench.names import known_names
+
+        names = known_names(kind or f"{context.params['kind']}s")
+        return [name for name in names if name.startswith(incomplete) and name != "all"]
+
+    return complete
 
 
 def complete_choices(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
@@ -82,7 +119,9 @@ def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 100
-    console.print(table)
+    with console.capture() as printed:  # rich itself would end the program where the reader of a pipe has left
+        console.print(table)
+    click.echo(printed.get(), nl=False)
 
 
 def _cell(value: Any) -> str:

@@ -15,14 +15,17 @@ from fairbench.cli_options import (
     data_dir_option,
     examples,
     executor_options,
+    names_option,
     offline_option,
     plugin_option,
     print_rows,
 )
 from fairbench.cli_run import cell_runner, exit_status, print_cells, run_plan, summary, warn_of
+from fairbench.cli_show import paper_parts
 
 if TYPE_CHECKING:
     from fairbench.papers.outcome import Outcome
+    from fairbench.registry import Registry
     from fairbench.run import CellRunner
 
 DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
@@ -41,12 +44,7 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 @click.option(
     "--times", type=click.IntRange(min=1), help="So many times the paper's runs, for every table; overrides --quick."
 )
-@click.option(
-    "--datasets",
-    metavar="LIST",
-    shell_complete=complete_choices("datasets"),
-    help="Only these.  [default: the paper's]",
-)
+@names_option("--datasets", "datasets", "Only these.  [default: the paper's]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -72,6 +70,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
 
     registry, problems = load_plugins(plugin)
     warn_of(problems)
+    _refuse_empty_parts(paper, registry)
     times = options["times"] or (1 if options["quick"] else None)
     reproduction = plan_reproduction(paper, registry, times=times, datasets=options["datasets"])
     cells = reproduction.cells
@@ -81,7 +80,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     for sentence in reproduction.left_out:
         click.echo(sentence, err=True)
     asked = {"name": f"reproduce {reproduction.paper.name}", "parts": paper, "repeats": reproduction.repeats}
-    plan = rundir.Plan(asked, cells, grows=True)
+    plan = rundir.Plan(asked, cells, rundir.local_code(cells, registry), grows=True)
     path = rundir.choose_directory(plan, options["out"] or rundir.RUNS / f"reproduce-{reproduction.paper.name}")
     runner = cell_runner(options, plugin)
     interrupted = run_plan(plan, path, registry, runner, options)
@@ -91,6 +90,23 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
         _show(outcome, options["as_json"])
     click.echo(summary(outcome.results, path, interrupted), err=True)
     return exit_status(outcome.results, interrupted)
+
+
+def _refuse_empty_parts(text: str, registry: Registry) -> None:
+    """Refuse ``paper:`` and ``paper:table1,``; without the colon all parts are meant.
+
+    Raises:
+        SuiteError: a part is empty; the message names those that there are.
+        UnknownName: there is no such paper.
+    """
+    from fairbench.errors import SuiteError
+
+    name, colon, wanted = text.partition(":")
+    if colon and not all(part.strip() for part in wanted.split(",")):
+        known = ", ".join(row["part"] for row in paper_parts(registry.paper(name)))
+        raise SuiteError(
+            f"{text!r} names an empty part; write {name}:PART,... with parts of {known}, or {name} for all"
+        )
 
 
 def _command(paper: str, plugin: tuple[str, ...], options: dict[str, Any]) -> str:

@@ -89,6 +89,8 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
         click.echo(f"{label} is left out: {reason.strip().splitlines()[-1]}", err=True)
     with rundir.writing(path, plan, available, registry, sys.argv[1:], str(chosen)) as store:
         already = store.finished() & {cell.key for cell in plan.cells}
+        if already:
+            click.echo(f"{len(already)} of {len(plan.cells)} cells were finished before", err=True)
         with cell_progress(len(plan.cells), len(already)) as advance:
             try:
                 with closing(run_cells(plan.cells, available, runner, executor, store)) as records:
@@ -100,13 +102,20 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
 
 
 def summary(results: Results, path: Path, interrupted: bool) -> str:
-    """Return how many cells are done, where everything lies, and how an interrupted run goes on."""
+    """Return how many cells are done, where everything lies, why cells failed, and how an interrupted run goes on."""
     counts = {
         status: sum(record.status == status for record in results.records) for status in ("done", "skipped", "failed")
     }
     parts = ", ".join(f"{count} {status}" for status, count in counts.items())
+    reasons = f"; 'fairbench export {path}' has the tracebacks (column reason)" if counts["failed"] else ""
     ending = f"; interrupted: the same command with --out {path} goes on" if interrupted else ""
-    return f"{results.planned} cells: {parts}; everything is in {path}{ending}"
+    return f"{results.planned} cells: {parts}; everything is in {path}{reasons}{ending}"
+
+
+def say_unfinished(results: Results) -> None:
+    """Say on stderr how many cells have not been run yet, if any."""
+    if results.unfinished:
+        click.echo(results.unfinished, err=True)
 
 
 def exit_status(results: Results, interrupted: bool) -> int:

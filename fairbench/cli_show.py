@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from typing import TYPE_CHECKING
 
 import click
 
-from fairbench.cli_options import examples, json_option, plugin_option, print_rows
+from fairbench.cli_options import complete_name, examples, json_option, plugin_option, print_rows
 from fairbench.names import KINDS
+from fairbench.version import compiled
 
 if TYPE_CHECKING:
     from fairbench.components import Paper
@@ -51,22 +51,21 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     )
 )
 @click.argument("kind", type=click.Choice([*_SINGULAR]))
-@click.argument("name")
+@click.argument("name", shell_complete=complete_name())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @plugin_option
 def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     """Show a component: what it does, its parameters with defaults, meaning and source, and where it comes from."""
     from fairbench.plugins import load_plugins
-    from fairbench.registry import describe, parameters
+    from fairbench.registry import describe, docstring, parameters
 
     registry, _ = load_plugins(plugin)
     component = registry.get(_SINGULAR[kind], name)
     origin = registry.origin(_SINGULAR[kind], name)
-    target = getattr(component, "function", None) or getattr(component, "render", None) or component
     rows = parameters(component)
-    text = describe(component) if kind == "paper" else inspect.getdoc(target) or ""
+    text = describe(component) if kind == "paper" else docstring(component)
     extra = {key: getattr(component, key) for key in ("better", "range", "reference") if hasattr(component, key)}
-    parts = _parts(component) if kind == "paper" else []
+    parts = paper_parts(component) if kind == "paper" else []
     if as_json:
         shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}
         click.echo(json.dumps({**shown, "parts": parts} if parts else shown))
@@ -78,7 +77,7 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
         print_rows(parts or [_readable(row) for row in rows], as_json=False)
 
 
-def _parts(paper: Paper) -> list[dict[str, str]]:
+def paper_parts(paper: Paper) -> list[dict[str, str]]:
     """Return a paper's tables and figures, as ``fairbench reproduce`` names them."""
     from fairbench.papers.published import read_published
     from fairbench.papers.rerun import read_rerun
@@ -129,6 +128,8 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
         print_rows(rows, as_json)
     else:
         print_rows([{key: row[key] for key in row if key != "problem"} for row in rows if not row["problem"]], as_json)
+        how = "compiled" if compiled() else "not compiled, so slower: there was no C compiler at installation"
+        click.echo(f"\nthe projection of two groups is {how}")
         for problem in problems:
             click.echo(f"\nplugin {problem} is {problem.state}: {problem.problem}")
     return 1 if any(not problem.unavailable for problem in problems) else 0

@@ -167,15 +167,14 @@ class DataSource:
             else:
                 path = network.download(file, cache_dir(), reasons)
         if path is None:
-            raise NotApplicable(self._absent(file, reasons))
+            raise NotApplicable(self._absent(file, reasons, tried=not self.offline))
         return path
 
-    def _absent(self, file: DataFile, reasons: Sequence[str]) -> str:
+    def _absent(self, file: DataFile, reasons: Sequence[str], *, tried: bool = False) -> str:
         looked = ", ".join(f"{folder} ({place})" for place, folder in self.places())
         said = "; ".join(dict.fromkeys(reasons))  # two addresses of one dead host say the same
-        advice = file.obtain or (
-            "get it with 'fairbench data fetch', put it where 'fairbench data path' says, or name its folder with "
-            "--data-dir or FAIRBENCH_DATA"
+        advice = file.obtain or ("" if tried else "get it with 'fairbench data fetch', ") + (
+            "put it where 'fairbench data path' says, or name its folder with --data-dir or FAIRBENCH_DATA"
         )
         return f"{file.path}: not found in {looked}{'; ' if said else ''}{said}; {advice}"
 

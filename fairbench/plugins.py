@@ -80,12 +80,19 @@ def load_plugins(files: Sequence[str] = (), only: Optional[Sequence[str]] = None
     """
     if only is None:
         only = [name.strip() for name in os.environ.get("FAIRBENCH_PLUGINS", "").split(",") if name.strip()]
-    registry = _load(tuple(os.path.abspath(file) for file in files), tuple(only))
+    registry = _load(tuple((os.path.abspath(file), _digest(Path(file))) for file in files), tuple(only))
     return registry, registry.problems
 
 
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""  # importing it says what is wrong
+
+
 @lru_cache(maxsize=8)
-def _load(files: tuple[str, ...], only: tuple[str, ...]) -> Registry:
+def _load(files: tuple[tuple[str, str], ...], only: tuple[str, ...]) -> Registry:
     registry = Registry(restricted=bool(only))
     points = entry_points()
     for name in only:
@@ -95,9 +102,9 @@ def _load(files: tuple[str, ...], only: tuple[str, ...]) -> Registry:
         if not only or point.name in only:
             for module in _modules(point):
                 _register(registry, Plugin(module, point.distribution, point.version))
-    for file in files:
+    for file, digest in files:
         refused = len(registry.problems)
-        _register(registry, Plugin(file, "local file", ""), Path(file))
+        _register(registry, Plugin(file, "local file", "", sha256=digest), Path(file))
         if len(registry.problems) > refused:
             raise PluginError(f"plugin {file}: {registry.problems[-1].problem}")
     return registry
@@ -143,11 +150,15 @@ def _problem(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    place = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})" if trace else ""
-    return f"{type(error).__name__}: {error}{place}"
+    file = trace.tb_frame.f_code.co_filename if trace else ""
+    if trace is None or file.startswith("<frozen importlib"):  # a syntax error, which names its place itself
+        return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error} ({Path(file).name}, line {trace.tb_lineno})"
 
 
 def _import_file(file: Path) -> ModuleType:
+    if file.is_dir():
+        raise PluginError("it is a folder; name a Python file in it")
     if not file.is_file():
         raise PluginError("no such file")
     name = f"fairbench_local_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from fairbench.cells import Choice, show_value
 from fairbench.choices import parse_choices
@@ -26,6 +28,7 @@ class Plugin:
         components: ``kind -> names`` of what it supplies.
         problem: empty, or why it cannot be used.
         unavailable: True if only a library is missing, False if the plugin is broken.
+        sha256: of a local file, as it was loaded.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Plugin:
     components: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     problem: str = ""
     unavailable: bool = False
+    sha256: str = ""
 
     @property
     def state(self) -> str:
@@ -100,6 +104,8 @@ class Registry:
         members = self._components[kind]
         if name not in members:
             hint = f" ('fairbench list {kind}' shows all {len(members)})"
+            if self.restricted:
+                hint += "; FAIRBENCH_PLUGINS is set, and leaves all plugins out but those it names"
             if self.problems:
                 hint += f"; {len(self.problems)} plugins could not be loaded ('fairbench plugins' says why)"
             raise UnknownName(kind[:-1], name, members, hint)
@@ -228,6 +234,8 @@ _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
     """Return the value as the annotated type; the simple types, Optional and tuple[T, ...] are known."""
+    if isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
+        raise SuiteError(f"{where} is {show_value(value)}; it must be a finite number")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Union:
         if value is None or (value == "none" and str not in arguments):
@@ -269,9 +277,12 @@ def _type_name(hint: Any) -> str:
 
 
 def describe(component: Any) -> str:
-    """Return the first sentence of a component's docstring (a metric's is its function's), or a paper's title."""
-    if isinstance(component, Paper):
-        return component.title
+    """Return the first line of a component's docstring, or a paper's title."""
+    return component.title if isinstance(component, Paper) else docstring(component).split("\n")[0]
+
+
+def docstring(component: Any) -> str:
+    """Return a component's docstring; a metric's or a report's is its function's own, not of the function's type."""
     target = getattr(component, "function", None) or getattr(component, "render", None) or component
-    text: Optional[str] = getattr(target, "__doc__", "")
-    return (text or "").strip().split("\n")[0]
+    own = target.__doc__ is not type(target).__doc__
+    return (inspect.getdoc(target) or "").strip() if own else ""

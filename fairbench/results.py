@@ -25,6 +25,12 @@ class Results:
     planned: int
     labels: Mapping[str, tuple[str, str]]
 
+    @property
+    def unfinished(self) -> str:
+        """Return how many cells have not been run yet, in words; nothing if all have."""
+        left = self.planned - len(self.records)
+        return f"{left} of {self.planned} cell{'' if self.planned == 1 else 's'} not run yet" if left > 0 else ""
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield every stored value as one flat row; a skipped or failed cell yields one row without a value."""
         for record in self.records:

@@ -9,7 +9,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Optional
@@ -21,10 +21,11 @@ from fairbench.results import Results
 from fairbench.run import Availability
 from fairbench.store import FILE_NAME, Store
 from fairbench.suite import plan_digest
-from fairbench.version import __version__
+from fairbench.version import __version__, compiled
 
 RUN_FILE = "run.json"
 RUNS = Path("runs")
+_NEEDED = {"suite": dict, "plan": str, "planned": int, "labels": dict, "sessions": list, "cells": list}
 LIBRARIES = (
     *("numpy", "scipy", "pandas", "scikit-learn", "torch", "higher", "fairlearn", "aif360"),
     *("matplotlib", "shap"),
@@ -38,11 +39,13 @@ class Plan:
     Args:
         suite: what was asked for, as ``run.json`` keeps it; it has a ``name``.
         cells: all that is to be run.
+        code: what ``local_code`` says of the cells.
         grows: whether the directory may hold other cells of a suite of the same name, which then stay.
     """
 
     suite: Mapping[str, Any]
     cells: Sequence[Cell]
+    code: Mapping[str, str] = field(default_factory=dict)
     grows: bool = False
 
     @property
@@ -50,12 +53,26 @@ class Plan:
         """Return the suite's name."""
         return str(self.suite["name"])
 
+    def changed(self, earlier: Mapping[str, Any]) -> list[str]:
+        """Return the components whose local files are not what they were in an earlier session."""
+        before = earlier.get("code", {})
+        return [name for name, digest in self.code.items() if before.get(name, digest) != digest]
+
+
+def local_code(cells: Sequence[Cell], registry: Registry) -> dict[str, str]:
+    """Return the sha256 of the local plugin file behind each component of the cells that comes from one."""
+    used = {("metric", name) for cell in cells for name in cell.metrics}
+    for cell in cells:
+        used |= {("dataset", cell.dataset.name), ("method", cell.method.name), ("scenario", cell.scenario.name)}
+    digests = {f"{kind} {name}": registry.origin(f"{kind}s", name).sha256 for kind, name in sorted(used)}
+    return {name: digest for name, digest in digests.items() if digest}
+
 
 def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
-    """Return the directory for a run: ``out``, or an unfinished run of the same plan, or a new dated one.
+    """Return the directory for a run: ``out``, or an unfinished run of the same plan and code, or a new dated one.
 
     Raises:
-        SuiteError: ``out`` holds a run of another plan.
+        SuiteError: ``out`` holds a run of another plan, or of components whose local files have changed since.
     """
     digest = plan_digest(plan.cells)
     if out is not None:
@@ -66,12 +83,19 @@ def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
                     f"{out} holds a run of another suite ({earlier['suite']['name']}, {earlier['planned']} cells); "
                     "choose another --out, or repeat the command that made it"
                 )
+            for name in plan.changed(earlier):
+                raise SuiteError(
+                    f"the plugin file of {name} is not what it was when {out} was begun: "
+                    f"sha256 {plan.code[name][:12]}…, then {earlier['code'][name][:12]}…; use a new --out"
+                )
         elif (out / FILE_NAME).exists():
             raise SuiteError(f"{out} holds a {FILE_NAME} but no {RUN_FILE}; choose another --out")
         return out
     for path in sorted(RUNS.glob(f"*-{digest[:8]}"), reverse=True):
-        if (path / RUN_FILE).is_file() and not read_run(path)["sessions"][-1]["finished"]:
-            return path
+        if (path / RUN_FILE).is_file():
+            earlier = read_run(path)
+            if not earlier["sessions"][-1]["finished"] and not plan.changed(earlier):
+                return path
     name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower()).strip("-") or "run"
     return RUNS / f"{_now():%Y-%m-%d-%H%M%S}-{name}-{digest[:8]}"
 
@@ -84,15 +108,31 @@ def read_run(path: Path) -> dict[str, Any]:
     """Return what ``run.json`` in a run directory says.
 
     Raises:
-        StoreError: there is none, or it is damaged.
+        StoreError: there is none, or it is damaged or not fairbench's.
     """
     try:
-        run: dict[str, Any] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+        run = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StoreError(f"{path} is not a run directory: it has no {RUN_FILE}; 'fairbench run' makes one") from error
     except (OSError, ValueError) as error:
         raise StoreError(f"{path / RUN_FILE} cannot be read: {error}") from error
-    return run
+    return _recognised(run, path)
+
+
+def _recognised(run: Any, path: Path) -> dict[str, Any]:
+    """Return what was read if it has what every run has."""
+    known = run if isinstance(run, dict) else {}
+    missing = [name for name, kind in _NEEDED.items() if not isinstance(known.get(name), kind)]
+    if not missing:
+        ends = [isinstance(session, dict) and "finished" in session for session in known["sessions"]]
+        sound = {"suite": "name" in known["suite"], "sessions": bool(ends) and all(ends)}
+        missing = [name for name, holds in sound.items() if not holds]
+    if missing:
+        raise StoreError(
+            f"{path / RUN_FILE} is not fairbench's {RUN_FILE}; {', '.join(missing)} is missing or of another form; "
+            "put back the one that 'fairbench run' made, or choose another run directory"
+        )
+    return known
 
 
 def load_results(path: Path) -> Results:
@@ -172,7 +212,12 @@ def _opened(
         "machine": platform.machine(),
         "processors": os.cpu_count(),
         "versions": {"fairbench-harness": __version__, **_versions()},
-        "plugins": {plugin.distribution: plugin.version for plugin in registry.plugins if not plugin.problem},
+        "compiled": compiled(),
+        "plugins": {
+            plugin.name if plugin.sha256 else plugin.distribution: plugin.sha256 or plugin.version
+            for plugin in registry.plugins
+            if not plugin.problem
+        },
     }
     return {
         "fairbench": __version__,
@@ -181,6 +226,7 @@ def _opened(
         "planned": len(keys),
         "datasets": {**earlier.get("datasets", {}), **available.digests},
         "notes": {**earlier.get("notes", {}), **{label: list(notes) for label, notes in available.notes.items()}},
+        "code": {**earlier.get("code", {}), **plan.code},
         "unavailable": dict(available.skipped),
         "labels": {**(earlier.get("labels", {}) if plan.grows else {}), **labels},
         "seeds": "sha256 of (purpose, dataset, group, repeat), first 4 bytes",

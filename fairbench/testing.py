@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Callable, ClassVar, NamedTuple, Optional
+from typing import Any, Callable, ClassVar, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -45,7 +45,7 @@ from fairbench.examples import example_images, example_split
 from fairbench.names import KINDS
 from fairbench.papers.published import read_published
 from fairbench.papers.rerun import read_rerun
-from fairbench.registry import Registry, check_parameters, plain
+from fairbench.registry import Registry, check_parameters, describe, plain
 from fairbench.results import Results
 from fairbench.suite import read_suite
 
@@ -237,7 +237,6 @@ def metric_is_a_pure_function(metric: Metric) -> None:
     )
     low, high = metric.range
     require(low <= value <= high, f"{value} is outside the range [{low}, {high}]")
-    require(bool((metric.function.__doc__ or "").strip()), "the metric's function has no docstring")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -312,6 +311,11 @@ def report_renders_anything(report: Report) -> None:
         require(isinstance(report.render(results), (str, bytes)), "render did not return text, nor a picture's bytes")
 
 
+def function_has_a_docstring(component: Union[Metric, Report]) -> None:
+    """The function has a docstring of its own, of which ``fairbench list`` shows the first line."""
+    require(bool(describe(component)), "the function has no docstring of its own")
+
+
 def _double(item: int) -> int:
     if item == 3:
         raise ValueError("three")
@@ -346,9 +350,9 @@ CHECKS: Mapping[str, Sequence[Callable[[Any], None]]] = {
         method_predicts_each_row_alone,
         method_takes_three_groups,
     ),
-    "metrics": (metric_is_a_pure_function,),
+    "metrics": (metric_is_a_pure_function, function_has_a_docstring),
     "scenarios": (parameters_survive_json, scenario_yields_outcomes, scenario_goes_on_where_it_stopped),
-    "reports": (report_renders_anything,),
+    "reports": (report_renders_anything, function_has_a_docstring),
     "executors": (parameters_survive_json, executor_maps_every_item),
     "papers": (paper_can_be_read,),
 }

@@ -1,3 +1,12 @@
 """The version of fairbench, by itself so that a build can read it without importing anything."""
 
 __version__ = "0.1.0"
+
+
+def compiled() -> bool:
+    """Return whether the compiled part is in use, without importing torch, which what it speeds up needs."""
+    try:
+        from fairbench.projection import _pair  # noqa: F401
+    except ImportError:
+        return False
+    return True

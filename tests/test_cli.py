@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from fairbench.cli import cli
@@ -129,7 +134,19 @@ def test_options_win_over_the_suite_file(fairbench, tmp_path):
             "no dataset is named 'synthetics'; did you mean 'synthetic'?",
         ),
         (["--methods", "mlp[lrr=2]", "--datasets", "synthetic"], "no parameter of method mlp is named 'lrr'"),
-        (["--methods", "mlp[lr=", "--datasets", "synthetic"], "leaves 1 bracket open"),
+        (["--methods", "mlp[lr=", "--datasets", "synthetic"], "'--methods': 'mlp[lr=' leaves 1 bracket open"),
+        (
+            ["--methods", "mlp[lr=1e999]", "--datasets", "synthetic"],
+            "method mlp: lr is inf; it must be a finite number",
+        ),
+        (["--methods", f"mlp[lr=1{'0' * 400}]", "--datasets", "synthetic"], "000; it must be a finite number"),
+        (["--methods", "mlp", "--datasets", ""], "'--datasets': '' has an empty name; write names separated by commas"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--metrics", ""], "'--metrics': '' has an empty name"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--scenarios", "holdout,"], "'--scenarios': 'holdout,' has"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--executor", ""], "'--executor': '' has an empty name"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--group", ""], "'--group': '' has an empty name"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--group", "race,"], "'--group': 'race,' has an empty name"),
+        (["--methods", "mlp", "--datasets", "synthetic", "--plugin", "."], "it is a folder; name a Python file in it"),
         (["--methods", "mlp"], "Give a suite file, or both --methods and --datasets (datasets is missing)"),
         (["none.toml"], "suite none.toml cannot be read"),
         (["--methods", "mlp", "--datasets", "synthetic", "--repeats", "0"], "0 is not in the range x>=1"),
@@ -274,6 +291,43 @@ def test_check_finds_what_breaks_the_rules(fairbench):
     assert findings["raises", "method_repeats_itself"]["detail"] == "ValueError: the matrix is singular <b>& more</b>"
     assert "take all randomness from the seed" in findings["global_random", "method_repeats_itself"]["detail"]
     assert findings["refuses", "method_takes_three_groups"]["result"] == "passed"
+    assert findings["partial", "function_has_a_docstring"]["detail"] == "the function has no docstring of its own"
+    assert findings["nan_metric", "function_has_a_docstring"]["result"] == "passed"
+
+
+def test_every_report_is_listed_with_words_of_its_own(fairbench):
+    rows = {row["name"]: row["what"] for row in map(json.loads, fairbench("list", "reports", "--json")[1].splitlines())}
+    assert rows["curves_svg"] == "Return the picture that ``curves`` gives as SVG."
+    assert all(rows.values())
+    assert not [what for what in rows.values() if "partial" in what]
+
+
+def test_an_infinite_parameter_of_a_suite_is_refused(fairbench, tmp_path):
+    (tmp_path / "s.toml").write_text(
+        'datasets = ["synthetic"]\nmethods = ["mlp"]\n[parameters.any.mlp]\nlr = inf\n', encoding="utf-8"
+    )
+    status, out, err = fairbench("run", "s.toml", "--dry-run")
+    assert (status, out) == (2, "")
+    assert "method mlp: lr is inf; it must be a finite number" in err
+
+
+def test_an_unknown_name_mentions_that_plugins_were_left_out(fairbench, monkeypatch):
+    assert "FAIRBENCH_PLUGINS" not in fairbench("run", "--methods", "mpl", "--datasets", "synthetic")[2]
+    monkeypatch.setenv("FAIRBENCH_PLUGINS", "fairbench_datasets,fairbench_baselines")
+    status, _, err = fairbench("run", "--methods", "mlp", "--datasets", "synthetic")
+    assert status == 2
+    assert "no scenario is named 'holdout' ('fairbench list scenarios' shows all 0); FAIRBENCH_PLUGINS is set" in err
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+@pytest.mark.parametrize("command", [["run", *GRID, "--repeats", "2000", "--dry-run"], ["list", "methods"]])
+def test_a_reader_that_has_seen_enough_is_no_error(command, lines):
+    command = [sys.executable, "-m", "fairbench", *command]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(lines):
+            assert process.stdout.readline()
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (0, "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -283,16 +337,27 @@ def test_completion_prints_a_script(fairbench, shell):
     assert "_FAIRBENCH_COMPLETE" in out
 
 
-def test_names_of_components_complete(fairbench, monkeypatch):
-    from click.shell_completion import ShellComplete
-
-    from fairbench.cli import cli
-
+@pytest.mark.parametrize(
+    ("command", "typed", "offered"),
+    [
+        (["run", "--methods"], "mlp,faal", ["mlp,faalgrad"]),
+        (["run", "--executor"], "ser", ["serial"]),
+        (["report", "r", "--format"], "late", ["latex"]),
+        (["rescore", "r", "--metrics"], "accuracy,roc", ["accuracy,roc_auc"]),
+        (["reproduce", "faalgrad", "--datasets"], "adu", ["adult"]),
+        (["show", "method"], "faal", ["faalgrad"]),
+        (["show", "dataset"], "a", ["adult"]),  # but not 'all'
+        (["show", "paper"], "faal", ["faalgrad"]),
+        (["data", "fetch", "german"], "adu", ["adult"]),
+        (["data", "verify"], "adu", ["adult"]),
+        (["data", "path"], "adu", ["adult"]),
+        (["data", "add"], "adu", ["adult"]),
+    ],
+)
+def test_names_of_components_complete(fairbench, command, typed, offered):
     fairbench("list", "methods")
-    completions = ShellComplete(cli, {}, "fairbench", "_FAIRBENCH_COMPLETE").get_completions(
-        ["run", "--methods"], "mlp,faal"
-    )
-    assert [item.value for item in completions] == ["mlp,faalgrad"]
+    found = ShellComplete(cli, {}, "fairbench", "_FAIRBENCH_COMPLETE").get_completions(command, typed)
+    assert [item.value for item in found] == offered
 
 
 def test_a_picture_is_written_beside_the_tables_and_printed_as_bytes(fairbench, tmp_path):
@@ -314,3 +379,113 @@ def test_reports_without_anything_to_show_are_not_written(fairbench, tmp_path):
     status, out, err = fairbench("report", "r", "--format", "curves")
     assert (status, out) == (0, "")
     assert "r has nothing for the report 'curves' to show" in err
+
+
+PLUGIN = '''"""A method that says the same of everybody."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairbench.api import Predictions, hookimpl
+
+
+@dataclass(frozen=True)
+class Same:
+    """Say the same of everybody."""
+
+    name = "same"
+
+    def fit(self, train, validation, *, seed):
+        return lambda inputs: Predictions(np.full(len(inputs), 1))
+
+
+@hookimpl
+def fairbench_methods():
+    return [Same]
+'''
+LOCAL = ["--methods", "same", "--datasets", "synthetic[rows=300]", "--repeats", "2", "--workers", "1"]
+
+
+@pytest.fixture
+def plugin_file(tmp_path):
+    path = tmp_path / "same.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+def test_a_run_says_how_many_cells_it_kept(fairbench, plugin_file):
+    first, again = (fairbench("run", *LOCAL, "--plugin", "same.py", "--out", "r") for _ in range(2))
+    assert "finished before" not in first[2]
+    assert "2 of 2 cells were finished before\n" in again[2]
+
+
+def test_a_plugin_file_that_changed_is_refused_by_its_run_directory(fairbench, plugin_file, tmp_path):
+    assert fairbench("run", *LOCAL, "--plugin", "same.py", "--out", "r")[0] == 0
+    session = json.loads((tmp_path / "r/run.json").read_text())["sessions"][-1]
+    before = hashlib.sha256(PLUGIN.encode()).hexdigest()
+    assert session["plugins"][str(plugin_file)] == before
+    (tmp_path / "moved").mkdir()
+    moved = plugin_file.rename(tmp_path / "moved/same.py")
+    assert fairbench("run", *LOCAL, "--plugin", moved, "--out", "r")[0] == 0
+    edited = PLUGIN.replace("inputs), 1", "inputs), 0")
+    moved.write_text(edited)
+    status, out, err = fairbench("run", *LOCAL, "--plugin", moved, "--out", "r")
+    assert (status, out) == (2, "")
+    after = hashlib.sha256(edited.encode()).hexdigest()
+    assert "the plugin file of method same is not what it was when r was begun: " in err
+    assert f"sha256 {after[:12]}…, then {before[:12]}…; use a new --out" in err
+
+
+def test_a_plugin_file_mended_after_a_failure_gets_a_new_dated_directory(fairbench, plugin_file, tmp_path):
+    plugin_file.write_text(PLUGIN.replace("np.full(len(inputs), 1)", "missing"))
+    status, _, err = fairbench("run", *LOCAL, "--plugin", "same.py")
+    assert status == 1
+    (failed,) = (tmp_path / "runs").iterdir()
+    assert f"; 'fairbench export runs/{failed.name}' has the tracebacks (column reason)" in err
+    assert "NameError: name 'missing' is not defined" in fairbench("export", failed)[1]
+    assert fairbench("run", *LOCAL, "--plugin", "same.py")[0] == 1
+    assert list((tmp_path / "runs").iterdir()) == [failed]
+    plugin_file.write_text(PLUGIN)
+    command = [sys.executable, "-m", "fairbench", "run", *LOCAL, "--plugin", "same.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+FOREIGN = '{"suite": {%s}, "plan": "", "planned": 1, "labels": {}, "cells": [], "sessions": [%s]}'
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", FOREIGN % ("", "{}"), FOREIGN % ('"name": "x"', "1")])
+@pytest.mark.parametrize("command", ["report", "export", "rescore", "run"])
+def test_a_run_json_of_something_else_is_refused(fairbench, tmp_path, content, command):
+    fairbench("run", *GRID, "--repeats", "1", "--out", "r")
+    (tmp_path / "r/run.json").write_text(content)
+    status, out, err = fairbench(
+        *(["run", *GRID, "--repeats", "1", "--out", "r"] if command == "run" else [command, "r"])
+    )
+    assert (status, out) == (2, "")
+    assert "r/run.json is not fairbench's run.json; " in err
+    assert "is missing or of another form; put back the one that 'fairbench run' made" in err
+
+
+@pytest.mark.parametrize("command", ["export", "rescore"])
+def test_long_rows_of_an_unfinished_run_say_so_on_stderr(fairbench, tmp_path, command):
+    fairbench("run", *GRID, "--out", "r")
+    assert fairbench(command, "r")[2] == ""
+    with sqlite3.connect(tmp_path / "r/results.sqlite") as store:
+        store.execute("DELETE FROM cells WHERE key IN (SELECT key FROM cells LIMIT 2)")
+    store.close()
+    assert fairbench(command, "r")[2] == "2 of 6 cells not run yet\n"
+
+
+def test_plugins_and_run_json_say_whether_the_compiled_part_is_used(fairbench, tmp_path, monkeypatch):
+    from fairbench.projection import pair
+
+    fairbench("run", *GRID, "--repeats", "1", "--out", "r")
+    assert json.loads((tmp_path / "r/run.json").read_text())["sessions"][-1]["compiled"] is pair.COMPILED
+    said = "the projection of two groups is compiled\n"
+    assert (said in fairbench("plugins")[1]) is pair.COMPILED
+    monkeypatch.setitem(sys.modules, "fairbench.projection._pair", None)
+    monkeypatch.delattr("fairbench.projection._pair", raising=False)
+    assert "the projection of two groups is not compiled, so slower" in fairbench("plugins")[1]

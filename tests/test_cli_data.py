@@ -64,6 +64,7 @@ def datasets(served, tmp_path, monkeypatch):
     licensed = DataFile("survey/survey.data", hashlib.sha256(GOOD).hexdigest(), bytes=len(GOOD), obtain="ask its owner")
     members = [dataset("adult", file("adult")), dataset("german", file("german")), dataset("made")]
     members.append(dataset("survey", licensed))
+    members.append(type("pictures", (), {"name": "pictures", "files": (), "only_by_name": True}))
     registry.add(Plugin("ours", "tests", "1"), {"datasets": members})
     monkeypatch.setattr(fairbench.plugins, "load_plugins", lambda: (registry, registry.problems))
     return registry
@@ -177,6 +178,29 @@ def test_add_refuses_another_version_and_an_unknown_name(tmp_path):
 
 def test_path_tells_how_to_get_what_only_a_user_can_bring():
     assert call("path", "survey").stderr == "survey/survey.data is missing; ask its owner\n"
+
+
+@pytest.mark.parametrize("command", ["fetch", "verify", "path", "add"])
+def test_a_dataset_without_raw_files_is_said_to_have_none(command, tmp_path):
+    result = call(command, "made", *([tmp_path] if command == "add" else []))
+    assert result.exit_code == 0
+    assert result.stderr.startswith("made has no raw files that are fetched or added; 'fairbench show dataset made'")
+
+
+def test_fetch_of_all_leaves_out_what_must_be_named(datasets, served):
+    large = DataFile("large/adult.data", hashlib.sha256(GOOD).hexdigest(), (f"{served}/adult.data",), bytes=len(GOOD))
+    datasets.get("datasets", "pictures").files = (large,)
+    assert "pictures" not in call("fetch").stdout
+    assert call("fetch", "pictures").stdout == f"pictures\t{cache_dir() / 'large' / 'adult.data'}\n"
+
+
+def test_a_download_that_failed_is_not_advised_again():
+    tried, offline = call("fetch", "german").stderr, call("fetch", "german", "--offline").stderr
+    assert "HTTP 404" in tried
+    assert tried.endswith(
+        "; put it where 'fairbench data path' says, or name its folder with --data-dir or FAIRBENCH_DATA\n"
+    )
+    assert "; get it with 'fairbench data fetch', put it where" in offline
 
 
 def test_fetch_offline_connects_to_nobody(monkeypatch):

@@ -52,6 +52,15 @@ def test_every_run_command_plans_cells(folder, command):
     assert done.stdout
 
 
+def test_what_readme_says_is_enough_of_the_plugins_is_enough_for_a_run(folder, monkeypatch):
+    (block,) = [block for block in blocks(README, "sh") if "FAIRBENCH_PLUGINS" in block]
+    setting, command = block.splitlines()
+    monkeypatch.setenv("FAIRBENCH_PLUGINS", setting.partition("=")[2])
+    done = run(*shlex.split(command)[1:], "--repeats", "1", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "1 cells: 1 done" in done.stderr
+
+
 @pytest.mark.parametrize(
     "command", [command for command in COMMANDS if command.startswith(("fairbench list", "fairbench show"))]
 )
@@ -106,3 +115,14 @@ def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("script", ["stream_table", "meta_table", "tradeoff_plot", "feedback_cost"])
+def test_a_script_refuses_what_is_no_run_or_suite_in_one_message(tmp_path, script):
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{script}.py"), "nosuch"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    *usage, said = done.stderr.splitlines()
+    assert said.startswith("nosuch is not a run directory: ") or "invalid choice: 'nosuch'" in said
+    assert all(line.startswith("usage: ") for line in usage)

@@ -29,6 +29,14 @@ def test_built_ins_come_through_entry_points_and_load_without_problem():
     assert registry.origin("methods", "faalgrad").distribution == BUILT_IN
 
 
+@pytest.fixture
+def broken(tmp_path):
+    """The broken plugins, and one that is not Python, which no formatter would let lie there."""
+    shutil.copytree(BROKEN, tmp_path / "broken")
+    (tmp_path / "broken" / "no_python.py").write_text("x = = 1\n")
+    return tmp_path / "broken"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -38,15 +46,17 @@ def test_built_ins_come_through_entry_points_and_load_without_problem():
         ("taken_name", "two methods are named 'constant': fairbench_baselines.constant (fairbench-harness"),
         ("exits", "SystemExit: 3 (exits.py, line 5)"),
         ("no_hook", "it implements no hook"),
+        ("no_python", "no_python.py: SyntaxError: invalid syntax (no_python.py, line 1)"),
         ("not_a_list", "fairbench_methods returned str; it must return a list"),
         ("no_fit", "fairbench_methods returned Idle, which has no 'fit'"),
         ("not_there", "no such file"),
     ],
 )
-def test_a_local_file_that_cannot_be_used_is_refused_with_the_reason(name, message):
+def test_a_local_file_that_cannot_be_used_is_refused_with_the_reason(broken, name, message):
     with pytest.raises(PluginError) as caught:
-        load_plugins([str(BROKEN / f"{name}.py")])
+        load_plugins([str(broken / f"{name}.py")])
     assert message in str(caught.value)
+    assert "importlib" not in str(caught.value)
     assert "constant" in load_plugins()[0].names("methods")
 
 

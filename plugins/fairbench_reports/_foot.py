@@ -36,9 +36,8 @@ def missing(results: Results) -> list[str]:
     """Return a sentence for each reason why cells have no values."""
     lines = _grouped(results.records, "skipped", lambda record: record.reason)
     lines += _grouped(results.records, "failed", lambda record: _last_line(record.reason))
-    left = results.planned - len(results.records)
-    if left > 0:
-        lines.append(f"{left} of {_cells(results.planned)} not run yet")
+    if results.unfinished:
+        lines.append(results.unfinished)
     seen = {str(record.cell.dataset) for record in results.records}
     for dataset, reason in results.run.get("unavailable", {}).items():
         if dataset not in seen:

@@ -1,11 +1,12 @@
 """Components that load well and go wrong at work, each in its own way."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from fairbench.api import Dataset, Metric, NotApplicable, Predictions, Undefined, hookimpl
+from fairbench.api import Dataset, Metric, NotApplicable, Predictions, Report, Undefined, hookimpl
 
 
 def predict_nobody(inputs):
@@ -133,6 +134,11 @@ def undefined_metric(samples, predictions):
     raise Undefined("there is nothing to measure")
 
 
+def render(results, words):
+    """Return the words."""
+    return words
+
+
 @hookimpl
 def fairbench_methods():
     return [Raises, Refuses, TooFew, GlobalRandom, Peeks]
@@ -146,3 +152,8 @@ def fairbench_datasets():
 @hookimpl
 def fairbench_metrics():
     return [Metric("nan_metric", nan_metric), Metric("undefined_metric", undefined_metric)]
+
+
+@hookimpl
+def fairbench_reports():
+    return [Report("partial", "", partial(render, words="nothing"))]

@@ -15,13 +15,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+def sources():
+    """Return the files of the project: those that git tracks or, in a source distribution, those it lists."""
+    if not (ROOT / ".git").exists():
+        return (ROOT / "fairbench_harness.egg-info" / "SOURCES.txt").read_text(encoding="utf-8").splitlines()
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.splitlines() if (ROOT / name).is_file()]
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Build the source distribution and the wheel from a copy of the sources."""
+    """Build the source distribution, and the wheel from it, from a copy of the sources."""
     folder = tmp_path_factory.mktemp("dist")
     source = tmp_path_factory.mktemp("source")
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in tracked.splitlines():
+    for name in sources():
         target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((ROOT / name).read_bytes())
@@ -40,7 +47,16 @@ def test_the_wheel_holds_every_module_and_data_file(built):
     papers = [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").glob("*/data/*/*.toml")]
     assert papers
     assert {str(path) for path in papers} <= held
-    assert not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
+    assert not [name for name in held if name.startswith(("tests/", "benchmarks/", "docs/")) or name.endswith(".c")]
+
+
+def test_the_wheel_says_its_licence(built):
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        (metadata,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        said = opened.read(metadata).decode("utf-8")
+        assert [name for name in opened.namelist() if name.endswith(".dist-info/licenses/LICENSE")]
+    assert "\nLicense-Expression: MIT\n" in said
 
 
 @pytest.mark.skipif(not (shutil.which("cc") or shutil.which("gcc")), reason="this machine has no compiler")
@@ -50,12 +66,16 @@ def test_the_wheel_holds_the_compiled_part_for_every_python(built):
     assert "fairbench/projection/_pair.abi3.so" in zipfile.ZipFile(wheel).namelist()
 
 
-def test_the_source_distribution_can_be_built_from(built):
+def test_the_source_distribution_holds_everything_but_what_the_repository_needs_for_itself(built):
     (archive,) = built.glob("fairbench_harness-*.tar.gz")
     with tarfile.open(archive) as opened:
         names = [name.partition("/")[2] for name in opened.getnames()]
-    assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "fairbench/cli.py"} <= set(names)
-    assert {"fairbench/default_suite.toml", "fairbench/projection/_pair.c"} <= set(names)
+    assert {"fairbench/projection/_pair.c", "tests/conftest.py", "tests/papers/tiny/rerun.toml", "tox.ini"} <= set(
+        names
+    )
+    own = (".ci/", ".git", "fairbench_harness.egg-info/")
+    assert not [name for name in sources() if name not in names and not name.startswith(own)]
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".so")]
 
 
 def test_the_installed_wheel_runs_the_smoke_suite(built, tmp_path):

@@ -196,3 +196,10 @@ def test_papers_are_listed_and_shown(fairbench):
     assert shown["reference"] == "Nobody (2024), Journal of Examples"
     _, out, _ = fairbench("show", "paper", "faalgrad")
     assert "figure4" in out
+
+
+@pytest.mark.parametrize("text", ["tiny:", "tiny:,", "tiny:one,"])
+def test_an_empty_part_is_refused_with_those_that_there_are(reproduce, text):
+    status, out, err = reproduce(text, "--dry-run")
+    assert (status, out) == (2, "")
+    assert f"{text!r} names an empty part; write tiny:PART,... with parts of one, two, " in err

@@ -51,5 +51,10 @@ def test_the_table_shows_means_over_repeats(fairbench, tmp_path):
     assert title in out
 
 
-def test_a_run_without_streams_has_no_such_table():
+def test_a_run_without_streams_has_no_such_table(fairbench, monkeypatch, capsys):
+    fairbench(*("run", "--methods", "constant", "--datasets", "synthetic[rows=300]", "--repeats", "1", "--out", "r"))
+    monkeypatch.setattr("sys.argv", [str(SCRIPT), "r"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert (ended.value.code, capsys.readouterr().err) == (2, "r has no finished stream; run benchmarks/stream.toml\n")
     assert render(Results([], {}, 0, {})) == ""
