@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api.perceptron import ACTIVATIONS, Perceptron, linear, mlp, seeded
+from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.components import Predictor
 from fairbench.data import Inputs, Predictions, Samples
@@ -43,6 +43,7 @@ __all__ = [
     "Perceptron",
     "Projection",
     "as_batch",
+    "backward",
     "deal",
     "gradient",
     "linear",
@@ -54,6 +55,7 @@ __all__ = [
     "project",
     "project_parity",
     "seeded",
+    "trace",
     "train_model",
     "unroll",
     "weighted_loss",

@@ -12,9 +12,12 @@ from typing import Callable
 import torch
 from torch import Tensor
 
-from fairbench.api.torch import parity_gap
+from fairbench.api.torch import Batch, parity_gap
 
 Gap = Callable[[Tensor, Tensor], Tensor]
+
+Penalty = Callable[[Tensor, Batch], Tensor]
+"""Logits (n, 1) of a batch -> the fairness loss without its weight eta, a scalar >= 0."""
 
 
 def group_means(score: Tensor, group: Tensor) -> Tensor:
@@ -72,3 +75,15 @@ PENALTIES: Mapping[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {
 def needs_labels(penalty: str) -> bool:
     """Return whether the penalty compares rows of one label, as equalized odds do."""
     return penalty.startswith("eo_")
+
+
+def make_penalty(name: str, protected: int) -> Penalty:
+    """Return a loss of ``PENALTIES`` as a function of logits.
+
+    Args:
+        name: which one.
+        protected: code of the protected group. The group that ``dp_legacy`` is about is the first other one: the
+            released code's choice on Adult (men) and Heritage Health (the youngest).
+    """
+    function, reference = PENALTIES[name], int(protected == 0)
+    return lambda logit, batch: function(logit.sigmoid().reshape(-1), batch.y.reshape(-1), batch.group, reference)

@@ -13,33 +13,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from fairbench.api import Fitted, NotApplicable, Predictions, Predictor, Samples, group_rates, parameter
 from fairbench.api import seed as derive_seed
-from fairbench.api.torch import Batch, Model, as_batch, predictor, train_model
+from fairbench.api.torch import Model, as_batch, predictor, train_model
 
 from ._batches import StratifiedBatches
-from ._penalties import PENALTIES, needs_labels
+from ._penalties import PENALTIES, Penalty, make_penalty, needs_labels
 from ._players import Player, SplitNetwork, block_place
 
 PAPER = "Yazdani-Jahromi et al., FairBiNN (NeurIPS 2024)"
 RELEASED = f"{PAPER}, released code"
 FALLS_EVERY = 50  # epochs, after which the released code lowers the learning rates
 
-Penalty = Callable[[Tensor, Batch], Tensor]
-"""Logits (n, 1) of a batch -> the fairness loss without its weight eta, a scalar >= 0."""
-
 Play = Callable[[StratifiedBatches], Iterator[tuple[Tensor, Tensor]]]
 """The batches of an epoch -> for each round of moves the cross-entropy and the penalty that were seen, detached."""
-
-
-def make_penalty(name: str, protected: int) -> Penalty:
-    """Return a loss of ``PENALTIES`` as a function of logits.
-
-    Args:
-        name: which one.
-        protected: code of the protected group. The group that ``dp_legacy`` is about is the first other one: the
-            released code's choice on Adult (men) and Heritage Health (the youngest).
-    """
-    function, reference = PENALTIES[name], int(protected == 0)
-    return lambda logit, batch: function(logit.sigmoid().reshape(-1), batch.y.reshape(-1), batch.group, reference)
 
 
 @dataclass(frozen=True)

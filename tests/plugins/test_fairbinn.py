@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 from fairbench_bilevel._batches import StratifiedBatches
-from fairbench_bilevel._penalties import PENALTIES
+from fairbench_bilevel._penalties import PENALTIES, make_penalty
 from fairbench_bilevel._players import SplitNetwork
-from fairbench_bilevel._training import make_penalty
 from fairbench_bilevel.fairbinn import FairBiNN
 from fairbench_bilevel.fairbinn_coupled import FairBiNNCoupled
 from fairbench_bilevel.lagrangian_dp import LagrangianDP

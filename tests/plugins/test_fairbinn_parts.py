@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import torch
 from fairbench_bilevel._batches import StratifiedBatches, deal, strata
-from fairbench_bilevel._penalties import PENALTIES, legacy_gap, squared_gap
+from fairbench_bilevel._penalties import PENALTIES, legacy_gap, make_penalty, squared_gap
 from fairbench_bilevel._players import Player, SplitNetwork
-from fairbench_bilevel._training import make_penalty
 from fairbench_bilevel.fairbinn import FairBiNN
 from fairbench_bilevel.fairbinn_coupled import FairBiNNCoupled
 from fairbench_bilevel.lagrangian_dp import LagrangianDP
