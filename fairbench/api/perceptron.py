@@ -92,9 +92,9 @@ _KINDS: Mapping[type[nn.Module], tuple[Callable[[Tensor], Tensor], Callable[[Ten
 
 
 def trace(layers: nn.Sequential, features: Tensor) -> list[Tensor]:
-    """Return the features (n, d), which the first linear layer takes in, and what comes of them after each linear layer.
+    """Return the features (n, d) and what comes of them after each linear layer and its activation, the last one last.
 
-    The last one is what the layers put out. No graph is built: ``backward`` needs none.
+    No graph is built: ``backward`` needs none.
 
     Args:
         layers: linear layers, each followed by an activation of ``ACTIVATIONS`` or by none, the first one linear.

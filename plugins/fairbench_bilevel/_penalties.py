@@ -12,6 +12,7 @@ from typing import Callable
 import torch
 from torch import Tensor
 
+from fairbench.api import NotApplicable, Samples
 from fairbench.api.torch import Batch, parity_gap
 
 Gap = Callable[[Tensor, Tensor], Tensor]
@@ -77,13 +78,21 @@ def needs_labels(penalty: str) -> bool:
     return penalty.startswith("eo_")
 
 
-def make_penalty(name: str, protected: int) -> Penalty:
+def make_penalty(name: str, train: Samples) -> Penalty:
     """Return a loss of ``PENALTIES`` as a function of logits.
 
     Args:
         name: which one.
-        protected: code of the protected group. The group that ``dp_legacy`` is about is the first other one: the
+        train: the training rows. The group that ``dp_legacy`` is about is the first one that is not protected: the
             released code's choice on Adult (men) and Heritage Health (the youngest).
+
+    Raises:
+        NotApplicable: that group has no training rows.
     """
-    function, reference = PENALTIES[name], int(protected == 0)
+    function, reference = PENALTIES[name], int(train.schema.protected == 0)
+    if name == "dp_legacy" and not (train.group == reference).any():
+        raise NotApplicable(
+            f"loss=dp_legacy is about the mean score of group {train.group_names[reference]!r}, which has no training "
+            "row; dp_sq compares all groups that have"
+        )
     return lambda logit, batch: function(logit.sigmoid().reshape(-1), batch.y.reshape(-1), batch.group, reference)
