@@ -1,4 +1,4 @@
-"""The players' gradients, written out: torch's graph is built for the fairness loss of the logits alone."""
+"""The players' gradients, written out: torch's graph is built at most for the fairness loss of the logits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from fairbench.api.torch import Batch, backward, trace
 
 from ._penalties import Penalty
+from ._slopes import SLOPES, sigmoid_slope
 
 
 def accuracy_slope(logit: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,6 +21,11 @@ def accuracy_slope(logit: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def fairness_slope(penalty: Penalty, eta: float, logit: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the fairness loss without its weight, and the gradient of eta times it by the logits (n, 1)."""
+    if penalty.name in SLOPES:
+        with torch.no_grad():
+            score = logit.sigmoid().reshape(-1)
+            by_score = SLOPES[penalty.name](score, batch.group, penalty.reference, score.new_tensor(eta))
+            return penalty.of_scores(score, batch), sigmoid_slope(by_score, score).reshape(-1, 1)
     leaf = logit.detach().requires_grad_()
     unfairness = penalty(leaf, batch)
     (slope,) = torch.autograd.grad(eta * unfairness, leaf)

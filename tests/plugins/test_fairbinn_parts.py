@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 from fairbench_bilevel._batches import StratifiedBatches, deal, strata
-from fairbench_bilevel._penalties import PENALTIES, legacy_gap, make_penalty, squared_gap
+from fairbench_bilevel._gradients import fairness_slope
+from fairbench_bilevel._penalties import PENALTIES, Penalty, legacy_gap, make_penalty, squared_gap
 from fairbench_bilevel._players import Player, SplitNetwork
 from fairbench_bilevel.fairbinn import FairBiNN
 from fairbench_bilevel.fairbinn_coupled import FairBiNNCoupled
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api import NotApplicable, Samples, Schema
-from fairbench.api.torch import as_batch
+from fairbench.api.torch import Batch, as_batch
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from bilevel_helpers import flat, make_samples
@@ -97,6 +98,24 @@ def test_penalties_have_the_gradients_of_finite_differences(name: str, n_groups:
     score = torch.tensor(random.random(24), requires_grad=True)
     group, y = torch.tensor(np.arange(24) % n_groups), torch.tensor(np.arange(24) // 12)
     assert torch.autograd.gradcheck(lambda s: PENALTIES[name](s, y, group, 1), (score,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("codes", [(0, 1), (1, 3), (0, 1, 2), (0, 2, 3, 4, 7), (1,), (2,)])
+def test_slopes_in_closed_form_have_the_bits_of_the_graph(name: str, codes: tuple[int, ...], dtype) -> None:
+    random = np.random.default_rng(0)
+    for n, tied in itertools.product((1, 7, 200), (False, True)):
+        logit = torch.tensor(random.normal(size=(n, 1)), dtype=dtype)
+        logit = (0 * logit if tied else logit).requires_grad_()
+        group = torch.tensor(codes)[torch.arange(n) % len(codes)]
+        y = torch.tensor(random.integers(0, 2, (n, 1)), dtype=dtype)
+        batch, penalty = Batch(logit, y, group, group == 0, 8), Penalty(name, 0)
+        value, slope = fairness_slope(penalty, 3.7, logit.detach(), batch)
+        expected = penalty(logit, batch)
+        assert torch.equal(value, expected)
+        assert torch.equal(slope, torch.autograd.grad(3.7 * expected, logit)[0])
+        assert not value.requires_grad
 
 
 @pytest.mark.parametrize("name", PENALTIES)
