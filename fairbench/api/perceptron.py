@@ -73,8 +73,9 @@ class Perceptron(nn.Sequential):
             kept = trace(self, features)
             slope = (kept[-1].sigmoid() - labels).div_(len(labels))  # of the mean, by the logits
             gradients, _ = backward(self, kept, slope, inputs=False)
-            for parameter, gradient in zip(self.parameters(), gradients):
-                parameter.grad = gradient
+            linear_layers = (layer for layer in self if isinstance(layer, nn.Linear))
+            for layer, by_weight, by_bias in zip(linear_layers, gradients[::2], gradients[1::2]):
+                layer.weight.grad, layer.bias.grad = by_weight, by_bias
             mean: Tensor = cross_entropy(kept[-1], labels)
         return mean
 
@@ -129,7 +130,7 @@ def backward(
     gradients: list[Tensor] = []
     place = len(kept) - 1
     with torch.no_grad():
-        for layer in reversed(layers):
+        for layer in reversed(list(layers)):  # by place, a Sequential is slow
             if not isinstance(layer, nn.Linear):
                 _, before = _KINDS[type(layer)]
                 slope = before(slope, kept[place])
