@@ -47,7 +47,10 @@ def verify(names: Sequence[str], data_dir: Path | None, as_json: bool) -> None:
     _show(rows, as_json)
     damaged = [row for row in rows if row["state"] == DAMAGED]
     for row in damaged:
-        message = f"{row['path']}: sha256 is {row['sha256']}, expected {row['expected']}; replace or remove the file"
+        doubt = f" ({row['doubt']})" if row["doubt"] else ""
+        message = (
+            f"{row['path']}: sha256 is {row['sha256']}, expected {row['expected']}{doubt}; replace or remove the file"
+        )
         click.echo(message, err=True)
     if damaged:
         raise click.exceptions.Exit(1)
@@ -114,12 +117,13 @@ def path(name: str, data_dir: Path | None) -> None:
     """Print where each raw file of NAME lies, or where to put it; exit 1 if one is missing or damaged."""
     from fairbench.files import cache_dir
 
-    rows = list(_rows((name,), data_dir))
+    rows, told = list(_rows((name,), data_dir)), ""
     for row in rows:
         click.echo(row["path"] or cache_dir() / row["file"])
         if row["state"] != SOUND:
             advice = row["obtain"] or f"'fairbench data fetch {name}' gets it"
-            click.echo(f"{row['file']} is {row['state']}; {advice}", err=True)
+            click.echo(f"{row['file']} is {row['state']}{f'; {advice}' if advice != told else ''}", err=True)
+            told = advice
     if any(row["state"] != SOUND for row in rows):
         raise click.exceptions.Exit(1)
 
@@ -153,7 +157,7 @@ def _rows(names: Sequence[str], data_dir: Path | None, every_copy: bool = False)
     for name, files in _files(names).items():
         for file in files:
             row: dict[str, Any] = {"dataset": name, "file": file.path, "bytes": file.bytes, "expected": file.sha256}
-            row["obtain"] = file.obtain
+            row.update(obtain=file.obtain, doubt=file.doubt)
             copies = list(source.copies(file))
             for copy in copies if every_copy else copies[:1]:
                 state = SOUND if copy.sha256 == file.sha256 else DAMAGED

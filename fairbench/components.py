@@ -93,7 +93,8 @@ class Archive:
 class DataFile:
     """A raw file: its path below a data folder, its pinned digest, where it is served, and an archive that holds it.
 
-    A file that may not be passed on is served nowhere: ``obtain`` then tells the user how to get it.
+    A file that may not be passed on is served nowhere: ``obtain`` then tells the user how to get it. ``doubt``, a few
+    words on the digest, is shown where a copy has another one.
     """
 
     path: str
@@ -102,6 +103,7 @@ class DataFile:
     archive: Optional[Archive] = None
     bytes: Optional[int] = None
     obtain: str = ""
+    doubt: str = ""
 
 
 class DatasetSpec(Protocol):

@@ -89,7 +89,7 @@ def sha256(path: Path) -> str:
 
 def digests(seen: str, file: DataFile) -> str:
     """Return the digest seen and the digest expected as they stand in messages."""
-    return f"sha256 is {seen[:12]}…, expected {file.sha256[:12]}…"
+    return f"sha256 is {seen[:12]}…, expected {file.sha256[:12]}…{f' ({file.doubt})' if file.doubt else ''}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons for tables, whose mini-batch gradient is written out: no graph is built for it."""
+"""Multi-layer perceptrons for tables, whose gradients are written out: no graph is built for them."""
 
 from __future__ import annotations
 
@@ -69,22 +69,14 @@ class Perceptron(nn.Sequential):
             self.zero_grad()
             torch.autograd.backward(loss)
             return loss.detach()
-        layers = [(part.weight, part.bias) for part in self if isinstance(part, nn.Linear)]
-        kinds = [_KINDS[type(part)] for part in self if type(part) in _KINDS]
         with torch.no_grad():
-            inputs = [features]  # of each layer
-            for (weight, bias), (activate, _) in zip(layers, kinds):
-                inputs.append(activate(torch.addmm(bias, inputs[-1], weight.t())))
-            weight, bias = layers[-1]
-            logits = torch.addmm(bias, inputs[-1], weight.t())
-            slope = (logits.sigmoid() - labels).div_(len(labels))  # of the mean, by what the layer puts out
-            for place in range(len(layers) - 1, -1, -1):
-                weight, bias = layers[place]
-                weight.grad, bias.grad = slope.t().mm(inputs[place]), slope.sum(0)
-                if place:
-                    _, before = kinds[place - 1]
-                    slope = before(slope.mm(weight), inputs[place])
-            mean: Tensor = cross_entropy(logits, labels)
+            kept = trace(self, features)
+            slope = (kept[-1].sigmoid() - labels).div_(len(labels))  # of the mean, by the logits
+            gradients, _ = backward(self, kept, slope, inputs=False)
+            linear_layers = (layer for layer in self if isinstance(layer, nn.Linear))
+            for layer, by_weight, by_bias in zip(linear_layers, gradients[::2], gradients[1::2]):
+                layer.weight.grad, layer.bias.grad = by_weight, by_bias
+            mean: Tensor = cross_entropy(kept[-1], labels)
         return mean
 
 
@@ -98,6 +90,57 @@ _KINDS: Mapping[type[nn.Module], tuple[Callable[[Tensor], Tensor], Callable[[Ten
     nn.ReLU: (torch.relu_, _before_relu),
     nn.Tanh: (torch.tanh_, torch.ops.aten.tanh_backward.default),
 }
+
+
+def trace(layers: nn.Sequential, features: Tensor) -> list[Tensor]:
+    """Return the features (n, d) and what comes of them after each linear layer and its activation, the last one last.
+
+    No graph is built: ``backward`` needs none.
+
+    Args:
+        layers: linear layers, each followed by an activation of ``ACTIVATIONS`` or by none, the first one linear.
+        features: (n, d).
+    """
+    kept = [features]
+    with torch.no_grad():
+        for layer in layers:
+            if isinstance(layer, nn.Linear):
+                kept.append(torch.addmm(layer.bias, kept[-1], layer.weight.t()))
+            else:
+                activate, _ = _KINDS[type(layer)]
+                activate(kept[-1])
+    return kept
+
+
+def backward(
+    layers: nn.Sequential, kept: Sequence[Tensor], slope: Tensor, *, weights: bool = True, inputs: bool = True
+) -> tuple[list[Tensor], Tensor]:
+    """Return a loss's gradients by the layers' parameters, in their order, and its slope by the features.
+
+    The same bits as torch's graph gives.
+
+    Args:
+        layers: as given to ``trace``.
+        kept: what ``trace`` returned.
+        slope: of the loss, by what the layers put out.
+        weights: whether the parameters' gradients are wanted; without, there are none.
+        inputs: whether the slope by the features is wanted; without, that by what the first linear layer puts out is
+            returned, and one product is saved.
+    """
+    gradients: list[Tensor] = []
+    place = len(kept) - 1
+    with torch.no_grad():
+        for layer in reversed(list(layers)):  # by place, a Sequential is slow
+            if not isinstance(layer, nn.Linear):
+                _, before = _KINDS[type(layer)]
+                slope = before(slope, kept[place])
+                continue
+            place -= 1
+            if weights:
+                gradients += [slope.sum(0), slope.t().mm(kept[place])]
+            if place or inputs:
+                slope = slope.mm(layer.weight)
+    return gradients[::-1], slope
 
 
 class _Linear(nn.Linear):

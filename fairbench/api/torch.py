@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api.perceptron import ACTIVATIONS, Perceptron, linear, mlp, seeded
+from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.components import Predictor
 from fairbench.data import Inputs, Predictions, Samples
@@ -43,6 +43,7 @@ __all__ = [
     "Perceptron",
     "Projection",
     "as_batch",
+    "backward",
     "deal",
     "gradient",
     "linear",
@@ -54,6 +55,7 @@ __all__ = [
     "project",
     "project_parity",
     "seeded",
+    "trace",
     "train_model",
     "unroll",
     "weighted_loss",
@@ -128,10 +130,11 @@ def minibatches(batch: Batch, size: int, generator: torch.Generator, *columns: T
 
 
 def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tensor]:
-    """Return the positions of each batch's rows: all rows are dealt once, like cards, one stratum after the other.
+    """Return the positions of each batch's rows: rows are dealt like cards, one stratum after the other.
 
-    Every batch gets its share of each stratum, rounded up or down, and the batches' sizes differ by one row at most. So
-    with no more batches than the smallest stratum has rows, no batch lacks one.
+    Every batch gets its share of each stratum, rounded up or down, and the batches' sizes differ by one row at most.
+    The rows of a stratum that has fewer of them than there are batches come again, one in each batch, as often as each
+    other give or take once; all other rows come once. So every batch holds every stratum.
 
     Args:
         stratum: (n,) codes.
@@ -140,6 +143,10 @@ def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tens
     """
     shuffled = torch.randperm(len(stratum), generator=generator)
     by_stratum = shuffled[torch.argsort(stratum[shuffled], stable=True)]
+    rows = torch.bincount(stratum)
+    if rows[rows > 0].min() < batches:
+        cards = [part for part in torch.split(by_stratum, rows.tolist()) if len(part)]
+        by_stratum = torch.cat([part.repeat(-(-batches // len(part)))[: max(batches, len(part))] for part in cards])
     return [by_stratum[first::batches] for first in range(batches)]
 
 

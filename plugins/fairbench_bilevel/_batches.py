@@ -35,8 +35,7 @@ def strata(train: Samples, by_label: bool) -> Tensor:
 class StratifiedBatches:
     """Training rows, dealt anew into mini-batches each time that they are iterated over.
 
-    A stratum with fewer rows than there would be batches makes the batches fewer and larger: the design holds for any
-    data, and tiny groups cost batches.
+    Rows of a stratum that has fewer of them than there are batches come again in an epoch, one in each batch.
     """
 
     def __init__(self, train: Samples, size: int, *, by_label: bool, seed: int) -> None:
@@ -44,18 +43,17 @@ class StratifiedBatches:
 
         Args:
             train: (n,) rows.
-            size: the largest number of rows in a batch (but see above); 0 for all rows in one batch.
+            size: the largest number of rows in a batch (rows that come again may add to it); 0 for all in one batch.
             by_label: whether each batch must hold both labels of each group.
             seed: of the dealing.
         """
         self.rows = as_batch(train)
         self.stratum = strata(train, by_label)
-        wanted = -(-len(train) // size) if size else 1
-        self.number = min(wanted, int(torch.bincount(self.stratum).min()))
+        self.number = -(-len(train) // size) if size else 1
         self._generators = [torch.Generator().manual_seed(derive_seed("deal", seed, hand)) for hand in range(2)]
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield every row once."""
+        """Yield every row once, or more often where its stratum has fewer rows than there are batches."""
         return self._dealt(self._generators[0])
 
     def pairs(self) -> Iterator[tuple[Batch, Batch]]:

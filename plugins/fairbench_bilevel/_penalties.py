@@ -7,18 +7,20 @@ fewer than two are left the value is 0 with gradient 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Callable
 
 import torch
 from torch import Tensor
 
-from fairbench.api.torch import parity_gap
+from fairbench.api import NotApplicable, Samples
+from fairbench.api.torch import Batch, parity_gap
 
 Gap = Callable[[Tensor, Tensor], Tensor]
 
 
-def group_means(score: Tensor, group: Tensor) -> Tensor:
-    """Return the mean score (G,) of the groups that have rows, in the order of their codes.
+def group_means(score: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean score of the groups that have rows, in the order of their codes, and each code's rows (G,).
 
     Args:
         score: (n,), n > 0.
@@ -26,12 +28,12 @@ def group_means(score: Tensor, group: Tensor) -> Tensor:
     """
     rows = torch.bincount(group)
     total = torch.zeros(len(rows), dtype=score.dtype, device=score.device).index_add(0, group, score)
-    return (total / rows)[rows > 0]
+    return (total / rows)[rows > 0], rows
 
 
 def squared_gap(score: Tensor, group: Tensor) -> Tensor:
     """Return (m_1 - m_0)^2 for two groups; for more of them the mean over groups of (m_k - m)^2."""
-    mean = group_means(score, group)
+    mean, _ = group_means(score, group)
     if len(mean) == 2:
         return (mean[1] - mean[0]) ** 2
     return ((mean - score.mean()) ** 2).mean()
@@ -72,3 +74,39 @@ PENALTIES: Mapping[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {
 def needs_labels(penalty: str) -> bool:
     """Return whether the penalty compares rows of one label, as equalized odds do."""
     return penalty.startswith("eo_")
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A loss of ``PENALTIES`` as a function of logits; ``reference`` is the code of the group of ``dp_legacy``."""
+
+    name: str
+    reference: int
+
+    def __call__(self, logit: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of a batch's logits (n, 1), without its weight eta: a scalar >= 0."""
+        return self.of_scores(logit.sigmoid().reshape(-1), batch)
+
+    def of_scores(self, score: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of a batch's scores (n,)."""
+        return PENALTIES[self.name](score, batch.y.reshape(-1), batch.group, self.reference)
+
+
+def make_penalty(name: str, train: Samples) -> Penalty:
+    """Return the loss of this name for these rows.
+
+    Args:
+        name: one of ``PENALTIES``.
+        train: the training rows. The group that ``dp_legacy`` is about is the first one that is not protected: the
+            released code's choice on Adult (men) and Heritage Health (the youngest).
+
+    Raises:
+        NotApplicable: that group has no training rows.
+    """
+    reference = int(train.schema.protected == 0)
+    if name == "dp_legacy" and not (train.group == reference).any():
+        raise NotApplicable(
+            f"loss=dp_legacy is about the mean score of group {train.group_names[reference]!r}, which has no training "
+            "row; dp_sq compares all groups that have"
+        )
+    return Penalty(name, reference)

@@ -88,6 +88,11 @@ class SplitNetwork(nn.Module):
         logit: Tensor = self.after(self.block(self.before(features)))
         return logit
 
+    @property
+    def parts(self) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
+        """Return the layers in three parts, in the order in which they are run."""
+        return self.before, self.block, self.after
+
     def leading(self) -> list[nn.Parameter]:
         """Return the accuracy player's parameters: those before and after the block."""
         return [*self.before.parameters(), *self.after.parameters()]

@@ -13,33 +13,19 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from fairbench.api import Fitted, NotApplicable, Predictions, Predictor, Samples, group_rates, parameter
 from fairbench.api import seed as derive_seed
-from fairbench.api.torch import Batch, Model, as_batch, predictor, train_model
+from fairbench.api.torch import Model, as_batch, predictor, train_model
 
 from ._batches import StratifiedBatches
-from ._penalties import PENALTIES, needs_labels
+from ._penalties import PENALTIES, Penalty, make_penalty, needs_labels
 from ._players import Player, SplitNetwork, block_place
 
 PAPER = "Yazdani-Jahromi et al., FairBiNN (NeurIPS 2024)"
 RELEASED = f"{PAPER}, released code"
+TRIVIAL = 0.01  # selecting fewer rows than this share, or leaving out fewer, is no trade-off
 FALLS_EVERY = 50  # epochs, after which the released code lowers the learning rates
-
-Penalty = Callable[[Tensor, Batch], Tensor]
-"""Logits (n, 1) of a batch -> the fairness loss without its weight eta, a scalar >= 0."""
 
 Play = Callable[[StratifiedBatches], Iterator[tuple[Tensor, Tensor]]]
 """The batches of an epoch -> for each round of moves the cross-entropy and the penalty that were seen, detached."""
-
-
-def make_penalty(name: str, protected: int) -> Penalty:
-    """Return a loss of ``PENALTIES`` as a function of logits.
-
-    Args:
-        name: which one.
-        protected: code of the protected group. The group that ``dp_legacy`` is about is the first other one: the
-            released code's choice on Adult (men) and Heritage Health (the youngest).
-    """
-    function, reference = PENALTIES[name], int(protected == 0)
-    return lambda logit, batch: function(logit.sigmoid().reshape(-1), batch.y.reshape(-1), batch.group, reference)
 
 
 @dataclass(frozen=True)
@@ -78,7 +64,13 @@ class FairNetwork:
     lr_decay: float = parameter(
         0.5, f"factor on lr after every {FALLS_EVERY} epochs", source=RELEASED, minimum=0, maximum=1
     )
-    batch_size: int = parameter(200, "rows in a step, of every group; 0 for all rows", source=RELEASED, minimum=0)
+    batch_size: int = parameter(
+        200,
+        "rows in a step, of every group (rows of a group that is smaller than the number of steps come again); 0 for "
+        "all rows",
+        source=RELEASED,
+        minimum=0,
+    )
     epochs: int = parameter(50, "the largest number of epochs", source=f"{PAPER}, table 2", minimum=1)
     patience: Optional[int] = parameter(
         None,
@@ -90,7 +82,7 @@ class FairNetwork:
     accuracy_slack: float = parameter(
         0.02,
         "of several eta the one with the smallest gap on validation is chosen, among those whose accuracy there is at "
-        "most so much below the best",
+        "most so much below the best, and which select 1 to 99 % of the rows if any does",
         source="own",
         minimum=0,
         maximum=1,
@@ -126,7 +118,7 @@ class FairNetwork:
     def _train(
         self, train: Samples, validation: Samples, eta: float, *, seed: int
     ) -> tuple[Predictor, dict[str, list[float]]]:
-        by_label, penalty = needs_labels(self.loss), make_penalty(self.loss, train.schema.protected)
+        by_label, penalty = needs_labels(self.loss), make_penalty(self.loss, train)
         batches = StratifiedBatches(train, self.batch_size, by_label=by_label, seed=derive_seed("batches", seed))
         rows = batches.rows
         model = SplitNetwork(rows.n_features, self.hidden, self.fair_layers, self.position, seed=seed)
@@ -150,13 +142,16 @@ class FairNetwork:
         return predictor(model), {**curves, **observer.curves, **final}
 
     def _choose(self, points: dict[str, Predictor], validation: Samples) -> str:
-        seen = {}
+        seen, telling = {}, []
         for name, predict in points.items():
             y_pred = predict(validation.inputs).y_pred
             gap = decision_gap(validation, y_pred, by_label=needs_labels(self.loss))
             seen[name] = gap, float((y_pred == validation.y).mean())
-        floor = max(accuracy for _, accuracy in seen.values()) - self.accuracy_slack
-        eligible = [name for name, (_, accuracy) in seen.items() if accuracy >= floor]
+            if TRIVIAL <= y_pred.mean() <= 1 - TRIVIAL:
+                telling.append(name)
+        candidates = telling or list(seen)
+        floor = max(seen[name][1] for name in candidates) - self.accuracy_slack
+        eligible = [name for name in candidates if seen[name][1] >= floor]
         return min(eligible, key=lambda name: (seen[name][0], -seen[name][1]))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.autograd import grad
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
@@ -14,8 +13,10 @@ from fairbench.api import hookimpl, parameter
 from fairbench.api.torch import Batch, Model, unroll
 
 from ._batches import StratifiedBatches
+from ._gradients import Pass, accuracy_slope, fairness_slope
+from ._penalties import Penalty
 from ._players import OPTIMIZERS, Player, SplitNetwork
-from ._training import PAPER, Bilevel, Penalty, Play
+from ._training import PAPER, Bilevel, Play
 
 ORDERS = ("accuracy_first", "fairness_first")
 Losses = tuple[Tensor, Tensor]
@@ -61,17 +62,20 @@ class FairBiNN(Bilevel):
         follower = Player(model.following(), self.fair_lr, decay=self.fair_lr_decay, optimizer=self.follower_optimizer)
 
         def lead(batch: Batch) -> Tensor:
-            bce = cross_entropy(model(batch.X), batch.y)
-            leader.step(grad(bce, leader.parameters))
-            return bce.detach()
+            run = Pass(model.parts, batch.X)
+            bce, slope = accuracy_slope(run.output, batch.y)
+            (before, _, after), _ = run.back(slope, (True, False, True))
+            leader.step([*before, *after])
+            return bce
 
         def follow(batch: Batch) -> Tensor:
-            with torch.no_grad():
-                handed = model.before(batch.X)
+            handed = Pass([model.before], batch.X).output
             for _ in range(self.follower_steps):
-                unfairness = penalty(model.after(model.block(handed)), batch)
-                follower.step(grad(eta * unfairness, follower.parameters))
-            return unfairness.detach()
+                run = Pass([model.block, model.after], handed)
+                unfairness, slope = fairness_slope(penalty, eta, run.output, batch)
+                (block, _), _ = run.back(slope, (True, False))
+                follower.step(block)
+            return unfairness
 
         def anticipate(mine: Batch, theirs: Batch) -> Losses:
             handed = model.before(theirs.X)

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.autograd import grad
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api import hookimpl, parameter
 
 from ._batches import StratifiedBatches
+from ._gradients import Pass, accuracy_slope, fairness_slope
+from ._penalties import Penalty
 from ._players import Player, SplitNetwork
-from ._training import RELEASED, Bilevel, Penalty, Play
+from ._training import RELEASED, Bilevel, Play
 
 
 @dataclass(frozen=True)
@@ -44,29 +44,27 @@ class FairBiNNCoupled(Bilevel):
         """Return leader and follower, and how they play: the follower first, both on the same batch."""
         leader = Player(model.leading(), self.lr, decay=self.lr_decay)
         follower = Player(model.following(), self.fair_lr, decay=self.fair_lr_decay)
-        outer, inner = list(model.before.parameters()), list(model.after.parameters())
-        n_block = len(follower.parameters)
+        reaches = len(model.before) > 0
 
         def play(batches: StratifiedBatches) -> Iterator[tuple[Tensor, Tensor]]:
             for batch in batches:
                 # The layers before the block are run forwards and backwards once for both losses: their gradient comes
                 # through what they hand to the block, and is linear in it.
-                handed = model.before(batch.X)
-                seen = handed.detach().requires_grad_(bool(outer))
-                felt = [*inner, seen] if outer else inner  # what both losses are differentiated by
+                outer = Pass([model.before], batch.X)
+                inner = Pass([model.block, model.after], outer.output)
+                unfairness, slope = fairness_slope(penalty, eta, inner.output, batch)
+                (by_block, leaked), leaked_before = inner.back(slope, (True, True), inputs=reaches)
+                follower.step(by_block)
 
-                logit = model.after(model.block(seen))
-                unfairness = penalty(logit, batch)
-                by_fairness = grad(eta * unfairness, [*follower.parameters, *felt])
-                follower.step(by_fairness[:n_block])
-
-                bce = cross_entropy(model.after(model.block(seen)), batch.y)
-                by_both = [
-                    mine + self.coupling * leaked for mine, leaked in zip(grad(bce, felt), by_fairness[n_block:])
-                ]
-                through = grad(handed, outer, by_both[-1]) if outer else ()
-                leader.step([*through, *by_both[: len(inner)]])
-                yield bce.detach(), unfairness.detach()
+                inner = Pass([model.block, model.after], outer.output)
+                bce, slope = accuracy_slope(inner.output, batch.y)
+                (_, by_after), felt = inner.back(slope, (False, True), inputs=reaches)
+                by_both = [mine + self.coupling * theirs for mine, theirs in zip(by_after, leaked)]
+                if reaches:
+                    (by_before,), _ = outer.back(felt + self.coupling * leaked_before, (True,))
+                    by_both = [*by_before, *by_both]
+                leader.step(by_both)
+                yield bce, unfairness
 
         return [leader, follower], play
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api import hookimpl
 
 from ._batches import StratifiedBatches
+from ._gradients import Pass, accuracy_slope, fairness_slope
+from ._penalties import Penalty
 from ._players import Player, SplitNetwork
-from ._training import FairNetwork, Penalty, Play
+from ._training import FairNetwork, Play
 
 
 @dataclass(frozen=True)
 class LagrangianDP(FairNetwork):
     """Minimise cross-entropy + eta * fairness loss over all layers with one optimiser: FairBiNN's own baseline.
 
-    The network is FairBiNN's with the same first weights and batches, so that the two differ in nothing but who moves
-    what. (The released baseline inserts the fairness block twice and gives the layers behind it two steps for each one
+    The network is FairBiNN's with the same first weights and batches, so that the two differ in who moves what, and how
+    fast: here the fairness block moves at ``lr``, as all layers do. (The released baseline inserts the fairness block twice and gives the layers behind it two steps for each one
     of the others; neither is done here.)
 
     References:
@@ -37,10 +37,12 @@ class LagrangianDP(FairNetwork):
 
         def play(batches: StratifiedBatches) -> Iterator[tuple[Tensor, Tensor]]:
             for batch in batches:
-                logit = model(batch.X)
-                bce, unfairness = cross_entropy(logit, batch.y), penalty(logit, batch)
-                everyone.step(torch.autograd.grad(bce + eta * unfairness, everyone.parameters))
-                yield bce.detach(), unfairness.detach()
+                run = Pass(model.parts, batch.X)
+                bce, by_accuracy = accuracy_slope(run.output, batch.y)
+                unfairness, by_fairness = fairness_slope(penalty, eta, run.output, batch)
+                (before, block, after), _ = run.back(by_accuracy + by_fairness, (True, True, True))
+                everyone.step([*before, *after, *block])
+                yield bce, unfairness
 
         return [everyone], play
 

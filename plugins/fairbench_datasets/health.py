@@ -17,10 +17,11 @@ OBTAIN = (
     "rules on the competition's data page at Kaggle (competition 'hhp'), get HHP_release3.zip there, and run "
     "'fairbench data add health' with that file or the folder it was unpacked to"
 )
+DOUBT = "from a public repository's pointer to the file; not confirmed against the competition's own"
 
 
 def _file(name: str, sha256: str, size: int) -> DataFile:
-    return DataFile(f"health/{name}", sha256, bytes=size, obtain=OBTAIN)
+    return DataFile(f"health/{name}", sha256, bytes=size, obtain=OBTAIN, doubt=DOUBT)
 
 
 CLAIMS = _file("Claims.csv", "51532b48896e813fe4652ff465334fe7d1f28606e2a0b27910e9ef38b4be7955", 233600090)
@@ -64,7 +65,9 @@ class Health:
     The groups are age (60 and over is protected; an unknown age counts as under 60), the age band, or sex. The label is
     made from claims of the same year, and everything else that the index comes from is left out of the features.
 
-    No number that this loader gives on the real files has been compared with a published one.
+    No number that this loader gives on the real files has been compared with a published one. The files' digests come
+    from one public repository's pointers to them (those of ``Members.csv`` and ``Target.csv`` agree with a second one)
+    and were not confirmed against the competition's own files.
 
     References:
         Heritage Provider Network (2011), Heritage Health Prize.

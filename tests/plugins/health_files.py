@@ -18,8 +18,11 @@ CLAIM_HEADER = (
 )
 CLAIM_COLUMNS = CLAIM_HEADER.split(",")
 BANDS = ["0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+", ""]
-STAYS = ["", "", "", "1 day", "2 days", "6 days", "1- 2 weeks", "2- 4 weeks", "4- 8 weeks", "26+ weeks"]
-MONTHS = ["", "0- 1 month", "1- 2 months", "8- 9 months", "9-10 months", "11-12 months"]
+DAYS = ["1 day", *(f"{days} days" for days in range(2, 7))]
+STAYS = ["", "", "", *DAYS, "1- 2 weeks", "2- 4 weeks", "4- 8 weeks", "26+ weeks"]
+MONTHS = ["", "0- 1 month", *(f"{month - 1}-{month:2d} months" for month in range(2, 13))]
+SPECIALTIES = ["Internal", "Surgery", "Laboratory", ""]
+PROCEDURES = ["EM", "SUS", "ANES", "MED", "RAD", "SCS", ""]
 
 
 def make_tables(n_members: int = 80, seed: int = 0) -> dict[str, list[dict[str, object]]]:
@@ -40,9 +43,9 @@ def make_tables(n_members: int = 80, seed: int = 0) -> dict[str, list[dict[str, 
                 stay = pick(STAYS)
                 claim = [
                     *(member, pick([7, 8, 9, ""]), pick([1, 2, ""]), pick([3, ""]), year),
-                    *(pick(["Internal", "Surgery", ""]), pick(["Office", "Urgent Care", ""])),
+                    *(pick(SPECIALTIES), pick(["Office", "Urgent Care", ""])),
                     *(pick(["0", "28", "161", "162+"]), stay, pick(MONTHS), pick(["MSC2a3", "AMI", "UTI", ""])),
-                    *(pick(["0", "0", "0", "1-2", "3-4", "5+"]), pick(["EM", "SUS", ""])),
+                    *(pick(["0", "0", "0", "1-2", "3-4", "5+"]), pick(PROCEDURES)),
                     int(not stay and random.random() < 0.5),
                 ]
                 tables["Claims"].append(dict(zip(CLAIM_COLUMNS, claim)))

@@ -28,7 +28,18 @@ sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, w
 from health_files import CLAIM_COLUMNS, make_tables, pinned, write
 
 FAIRBINN = Health(variant="fairbinn", label="charlson_positive")
-DAYS = {"1 day": 1, "2 days": 2, "6 days": 6, "1- 2 weeks": 11, "2- 4 weeks": 21, "4- 8 weeks": 42, "26+ weeks": 180}
+DAYS = {
+    "1 day": 1,
+    "2 days": 2,
+    "3 days": 3,
+    "4 days": 4,
+    "5 days": 5,
+    "6 days": 6,
+    "1- 2 weeks": 11,
+    "2- 4 weeks": 21,
+    "4- 8 weeks": 42,
+    "26+ weeks": 180,
+}
 INDEX = {"0": 0, "1-2": 1, "3-4": 2, "5+": 3}
 
 
@@ -80,14 +91,21 @@ def expected_claims(claims: list[dict]) -> dict[str, float]:
         "no_Vendors": len({claim["Vendor"] for claim in claims} - {""}),
         "no_PCPs": len({claim["PCP"] for claim in claims} - {""}),
         "no_PlaceSvcs": len({claim["PlaceSvc"] for claim in claims} - {""}),
+        "no_Specialities": len({claim["Specialty"] for claim in claims} - {""}),
+        "no_ProcedureGroups": len({claim["ProcedureGroup"] for claim in claims} - {""}),
         "no_PrimaryConditionGroups": len({claim["PrimaryConditionGroup"] for claim in claims} - {""}),
         "PayDelay_total": sum(delays),
         "LOS_TOT_KNOWN": len(days),
         "LOS_TOT_SUPRESSED": sum(claim["SupLOS"] for claim in unknown),
         "LOS_TOT_UNKNOWN": sum(1 - claim["SupLOS"] for claim in unknown),
     }
-    for column, value in (("Specialty", "Internal"), ("PlaceSvc", "Urgent Care"), ("PrimaryConditionGroup", "AMI")):
-        found[f"{column}={value}"] = sum(claim[column] == value for claim in claims)
+    for column, values in (
+        ("Specialty", ["Internal", "Surgery", "Laboratory"]),
+        ("ProcedureGroup", ["EM", "SUS", "ANES", "MED", "RAD", "SCS"]),
+        ("PlaceSvc", ["Urgent Care", "Office"]),
+        ("PrimaryConditionGroup", ["AMI", "MSC2a3", "UTI"]),
+    ):
+        found.update({f"{column}={value}": sum(claim[column] == value for claim in claims) for value in values})
         found[f"{column}=?"] = sum(claim[column] == "" for claim in claims)
     for name, values in (("PayDelay", delays), ("LOS", days), ("dsfs", months)):
         found.update({f"{name}_{ending}": value for ending, value in statistics_of(values, len(claims)).items()})
@@ -129,7 +147,7 @@ def test_member_years_are_summed_up_as_by_hand(made: Made) -> None:
     expected, index = expected_rows(made, keys)
     dataset = made.load(Health())
     assert any(not made.rows("Claims")[key] for key in keys)  # a year with drugs or tests alone is a row as well
-    assert_columns_agree(dataset.X, expected, at_least=17)
+    assert_columns_agree(dataset.X, expected, at_least=29)
     np.testing.assert_array_equal(dataset.y, index == 0)
     person = {row["MemberID"]: row for row in made.tables["Members"]}
     ages = [person[member]["AgeAtFirstClaim"] or "unknown" for member, _ in keys]
@@ -148,7 +166,7 @@ def test_fairbinns_rows_are_the_third_year_of_known_members_in_file_order(made: 
     ]
     expected, index = expected_rows(made, [(row["MemberID"], "Y3") for row in known])
     dataset = made.load(FAIRBINN)
-    assert_columns_agree(dataset.X, expected, at_least=35)
+    assert_columns_agree(dataset.X, expected, at_least=49)
     np.testing.assert_array_equal(dataset.y, index > 0)
     assert dataset.X["ClaimsTruncated"].tolist() == [row["ClaimsTruncated"] for row in known]
     bands = [person[row["MemberID"]]["AgeAtFirstClaim"] for row in known]
@@ -241,6 +259,21 @@ def test_files_are_pinned_never_served_and_say_how_to_get_them() -> None:
         assert file.archive is None
         assert "Kaggle" in file.obtain
         assert "fairbench data add health" in file.obtain
+
+
+def test_how_to_get_the_files_is_told_once(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("FAIRBENCH_CACHE", str(tmp_path))
+    monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
+    said = CliRunner().invoke(data, ["path", "health"]).output
+    assert said.count(" is missing") == len(Health.files)
+    assert said.count("accept the rules") == 1
+
+
+def test_a_file_of_another_digest_is_refused_with_the_doubt_about_the_digest(made: Made) -> None:
+    result = CliRunner().invoke(data, ["add", "health", str(next(iter(made.files.values())).parent)])
+    assert isinstance(result.exception, DataError)
+    assert "Target.csv: sha256 is " in str(result.exception)
+    assert str(result.exception).count("not confirmed against the competition's own") == len(Health.files)
 
 
 def test_from_a_users_zip_to_a_fit_by_age_bands(made: Made, tmp_path, monkeypatch) -> None:

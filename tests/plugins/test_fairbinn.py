@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 from fairbench_bilevel._batches import StratifiedBatches
-from fairbench_bilevel._penalties import PENALTIES
+from fairbench_bilevel._penalties import PENALTIES, make_penalty
 from fairbench_bilevel._players import SplitNetwork
-from fairbench_bilevel._training import make_penalty
 from fairbench_bilevel.fairbinn import FairBiNN
 from fairbench_bilevel.fairbinn_coupled import FairBiNNCoupled
 from fairbench_bilevel.lagrangian_dp import LagrangianDP
@@ -20,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from fairbench.api import Samples
 from fairbench.api import seed as derive_seed
-from fairbench.api.torch import as_batch
+from fairbench.api.torch import as_batch, one_thread
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from bilevel_helpers import flat, make_samples
@@ -28,6 +27,12 @@ from bilevel_helpers import flat, make_samples
 FAST = {"hidden": (16, 8), "batch_size": 64, "epochs": 4}
 FLOAT = 2e-5  # float32 weights of order one after some dozens of Adam steps, whose quotients round differently
 TRAIN, VALIDATION = make_samples(600, seed=0), make_samples(400, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def on_one_thread() -> Iterator[None]:
+    with one_thread():  # as in a fit
+        yield
 
 
 def batches_of(method, train: Samples, seed: int) -> StratifiedBatches:
@@ -136,7 +141,7 @@ def test_lagrangian_is_one_adam_over_every_parameter_once() -> None:
 
     assert_trained_alike(method, steps)
     model = SplitNetwork(4, (16, 8), (), 0, seed=0)
-    [player], _ = method.game(model, make_penalty("dp_sq", 1), 3.0)
+    [player], _ = method.game(model, make_penalty("dp_sq", TRAIN), 3.0)
     assert sorted(map(id, player.parameters)) == sorted(map(id, model.parameters()))
 
 
@@ -173,7 +178,7 @@ def test_the_unrolled_leaders_gradient_is_that_of_finite_differences() -> None:
     # One round of SGD-like moves on a batch: the leader's loss after the follower's response, as a function of one of
     # the leader's weights before the response.
     model = SplitNetwork(4, (3,), (), 0, seed=1).double()
-    batch, penalty = as_batch(TRAIN.select(np.arange(80)), torch.float64), make_penalty("dp_sq", 1)
+    batch, penalty = as_batch(TRAIN.select(np.arange(80)), torch.float64), make_penalty("dp_sq", TRAIN)
 
     def response_loss() -> torch.Tensor:
         handed = model.before(batch.X)
@@ -203,11 +208,13 @@ def test_the_unrolled_leaders_gradient_is_that_of_finite_differences() -> None:
 # --- Who feels which loss ---
 
 
-def gradients(method, eta: float) -> tuple[dict[str, torch.Tensor], SplitNetwork, object]:
+def gradients(
+    method, eta: float, position: int = 2, fair_layers: tuple[int, ...] = ()
+) -> tuple[dict[str, torch.Tensor], SplitNetwork, object]:
     """Return the gradients that each player is handed in one round, nobody moving."""
-    model = SplitNetwork(4, (6, 5), (), 2, seed=2).double()
+    model = SplitNetwork(4, (6, 5), fair_layers, position, seed=2).double()
     batch, seen = as_batch(TRAIN.select(np.arange(100)), torch.float64), {}
-    players, play = method.game(model, make_penalty(method.loss, 1), eta)
+    players, play = method.game(model, make_penalty(method.loss, TRAIN), eta)
     for name, player in zip(("leader", "follower"), players):
         player.step = lambda handed, name=name: seen.update({name: flat(list(handed))})
     list(play([batch]))
@@ -231,10 +238,29 @@ def test_leader_and_follower_are_handed_the_gradients_of_the_right_losses(eta: f
     assert eta == 0 or by_fairness.norm() > 1e-5  # so that there is a difference to see
 
 
+@pytest.mark.parametrize("loss", PENALTIES)
+@pytest.mark.parametrize(("position", "fair_layers"), [(1, ()), (1, (4, 3, 4)), (2, ()), (3, (5, 9, 5))])
+def test_written_out_gradients_are_those_of_the_graph_wherever_the_block_stands(loss, position, fair_layers) -> None:
+    for method in (FairBiNN(same_batch=True, loss=loss), FairBiNNCoupled(loss=loss), LagrangianDP(loss=loss)):
+        seen, model, batch = gradients(method, 1e4, position, fair_layers)
+        logit = model(batch.X)
+        bce, unfairness = cross_entropy(logit, batch.y), 1e4 * gap(loss, logit, batch)
+        felt = bce if isinstance(method, FairBiNN) else bce + unfairness
+        leading = flat(list(torch.autograd.grad(felt, model.leading(), retain_graph=True)))
+        if isinstance(method, LagrangianDP):
+            following = flat(list(torch.autograd.grad(felt, model.following())))
+            seen = dict(zip(("leader", "follower"), seen["leader"].split([len(leading), len(following)])))
+        else:
+            following = flat(list(torch.autograd.grad(unfairness, model.following())))
+        torch.testing.assert_close(seen["leader"], leading, atol=1e-12, rtol=0)
+        torch.testing.assert_close(seen["follower"], following, atol=1e-12, rtol=0)
+        assert following.norm() > 1e-5
+
+
 def play_once(method, eta: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Return how far leader and follower have moved after an epoch."""
     model = SplitNetwork(4, method.hidden, (), 0, seed=0)
-    players, play = method.game(model, make_penalty(method.loss, 1), eta)
+    players, play = method.game(model, make_penalty(method.loss, TRAIN), eta)
     list(play(batches_of(method, TRAIN, 0)))
     return tuple(player.vector - player.first for player in players)
 
@@ -269,7 +295,7 @@ def test_adam_cancels_eta_in_the_strict_followers_steps_and_plain_descent_does_n
     def moved(eta: float, optimizer: str) -> float:
         model = SplitNetwork(4, (16, 8), (), 0, seed=0)
         method = FairBiNN(lr=0.0, fair_lr=1e-2, follower_optimizer=optimizer, same_batch=True)
-        (_, follower), play = method.game(model, make_penalty("dp_sq", 1), eta)
+        (_, follower), play = method.game(model, make_penalty("dp_sq", TRAIN), eta)
         if optimizer == "adam":  # without an epsilon to speak of
             follower.optimizer = torch.optim.Adam([follower.vector], lr=1e-2, eps=1e-20)
         batch = as_batch(TRAIN)

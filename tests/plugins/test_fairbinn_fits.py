@@ -130,13 +130,19 @@ def test_with_patience_the_best_validation_loss_is_kept() -> None:
     assert bce + 0.5 * soft**2 == pytest.approx(min(curve), abs=1e-5)  # the curve is float32
 
 
-@pytest.mark.parametrize("kind", [FairBiNN, FairBiNNCoupled])
-def test_learning_rates_fall_as_in_the_released_code(kind, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        (FairBiNN, [1e-3, 1e-5], [0.5e-3, 0.9e-5]),
+        (FairBiNNCoupled, [1e-5, 1e-3], [0.9e-5, 0.5e-3]),
+        (LagrangianDP, [1e-3], [0.5e-3]),
+    ],
+)
+def test_learning_rates_fall_as_in_the_released_code(kind, before, after, monkeypatch) -> None:
     rates = []
     monkeypatch.setattr(Player, "step", lambda self, _: rates.append(self.rate))
     kind(hidden=(4,), batch_size=0, epochs=FALLS_EVERY + 1).fit(TRAIN, VALIDATION, seed=0)
-    assert set(rates[: 2 * FALLS_EVERY]) == {1e-3, 1e-5}
-    assert set(rates[2 * FALLS_EVERY :]) == {0.5e-3, 0.9e-5}
+    assert rates == [*before * FALLS_EVERY, *after]
 
 
 def test_several_etas_are_operating_points_each_as_if_alone() -> None:
@@ -178,6 +184,24 @@ def test_the_fairest_point_that_is_accurate_enough_is_chosen_on_validation() -> 
     assert chosen == {0.0: "right", 0.15: "closer", 0.25: "fair", 1.0: "fair"}
     # by odds a perfect decision has no gap at all
     assert Scripted(accuracy_slack=0.15, loss="eo_sq").choose(decisions, validation) == "right"
+
+
+def test_a_point_that_selects_nobody_or_everybody_is_chosen_only_among_such() -> None:
+    random = np.random.default_rng(0)
+    schema, group = Schema(("x",), ("a", "b"), 0), np.arange(1000) % 2
+    y = (random.random(1000) < 0.1 + 0.1 * group).astype(int)
+    validation = Samples(np.zeros((1000, 1), dtype=np.float32), group, schema, y)
+    few, most = np.zeros(1000, dtype=int), np.ones(1000, dtype=int)
+    few[:9], most[-9:] = 1, 0
+    trivial = {"nobody": [0] * 1000, "few": few, "most": most, "everybody": [1] * 1000}
+    ten = np.r_[np.ones(10, dtype=int), np.zeros(990, dtype=int)]  # one per cent exactly
+    method = Scripted(accuracy_slack=1.0)
+    assert method.choose({**trivial, "right": y}, validation) == "right"
+    assert method.choose({**trivial, "right": y, "ten": ten}, validation) == "ten"
+    assert method.choose({"right": y, "wrong": 1 - y, **trivial}, validation) == "right"
+    assert method.choose(trivial, validation) == "nobody"
+    # the slack is counted from the best of those that are left: "wrong" is near no other
+    assert Scripted(accuracy_slack=0.0).choose({**trivial, "wrong": 1 - y}, validation) == "wrong"
 
 
 def test_decision_gaps_are_fairlearns_and_skip_what_has_no_rows() -> None:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from fairbench_bilevel._batches import StratifiedBatches, deal, strata
-from fairbench_bilevel._penalties import PENALTIES, legacy_gap, squared_gap
+from fairbench_bilevel._gradients import fairness_slope
+from fairbench_bilevel._penalties import PENALTIES, Penalty, legacy_gap, make_penalty, squared_gap
 from fairbench_bilevel._players import Player, SplitNetwork
-from fairbench_bilevel._training import make_penalty
 from fairbench_bilevel.fairbinn import FairBiNN
 from fairbench_bilevel.fairbinn_coupled import FairBiNNCoupled
 from fairbench_bilevel.lagrangian_dp import LagrangianDP
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api import NotApplicable, Samples, Schema
-from fairbench.api.torch import as_batch
+from fairbench.api.torch import Batch, as_batch
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from bilevel_helpers import flat, make_samples
@@ -59,7 +59,7 @@ def test_parity_penalties_of_two_groups_by_hand() -> None:
 
 def test_parity_penalties_of_nine_groups_by_hand() -> None:
     random = np.random.default_rng(0)
-    score, group = random.random(90), np.arange(90) % 9
+    score, group = random.random(90), np.repeat(np.arange(9), [2, 30, 5, 3, 20, 10, 12, 1, 7])
     score[group == 4] += 3.0  # one group far off, so that maximum and mean differ
     means, m = np.array([score[group == k].mean() for k in range(9)]), score.mean()
     assert value("dp_sq", list(score), list(group)) == pytest.approx(((means - m) ** 2).mean(), abs=DOUBLE)
@@ -100,6 +100,24 @@ def test_penalties_have_the_gradients_of_finite_differences(name: str, n_groups:
     assert torch.autograd.gradcheck(lambda s: PENALTIES[name](s, y, group, 1), (score,))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("codes", [(0, 1), (1, 3), (0, 1, 2), (0, 2, 3, 4, 7), (1,), (2,)])
+def test_slopes_in_closed_form_have_the_bits_of_the_graph(name: str, codes: tuple[int, ...], dtype) -> None:
+    random = np.random.default_rng(0)
+    for n, tied in itertools.product((1, 7, 200), (False, True)):
+        logit = torch.tensor(random.normal(size=(n, 1)), dtype=dtype)
+        logit = (0 * logit if tied else logit).requires_grad_()
+        group = torch.tensor(codes)[torch.arange(n) % len(codes)]
+        y = torch.tensor(random.integers(0, 2, (n, 1)), dtype=dtype)
+        batch, penalty = Batch(logit, y, group, group == 0, 8), Penalty(name, 0)
+        value, slope = fairness_slope(penalty, 3.7, logit.detach(), batch)
+        expected = penalty(logit, batch)
+        assert torch.equal(value, expected)
+        assert torch.equal(slope, torch.autograd.grad(3.7 * expected, logit)[0])
+        assert not value.requires_grad
+
+
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize(("group", "y"), [([1, 1, 1], [0, 1, 1]), ([2, 2, 2], [1, 1, 1])])
 def test_a_lone_group_has_penalty_and_gradient_zero_and_never_a_nan(name: str, group: list[int], y: list[int]) -> None:
@@ -121,10 +139,22 @@ def test_published_weights_of_the_legacy_loss_stand_for_those_of_the_squared_gap
 
 def test_legacy_is_about_the_first_group_that_is_not_protected() -> None:
     for protected, reference in ((0, 1), (1, 0), (2, 0)):
-        batch = as_batch(make_samples(60, seed=0, n_groups=3, protected=protected), torch.float64)
+        train = make_samples(60, seed=0, n_groups=3, protected=protected)
+        batch = as_batch(train, torch.float64)
         logit = batch.X[:, :1]
         expected = legacy_gap(logit.sigmoid().reshape(-1), batch.group == reference)
-        assert float(make_penalty("dp_legacy", protected)(logit, batch)) == float(expected)
+        assert float(make_penalty("dp_legacy", train)(logit, batch)) == float(expected)
+
+
+@pytest.mark.parametrize("kind", [FairBiNN, FairBiNNCoupled, LagrangianDP])
+def test_legacy_without_rows_of_its_group_is_not_applicable(kind) -> None:
+    rows = make_samples(90, seed=0, n_groups=3)
+    train = rows.select(rows.group != 0)
+    with pytest.raises(
+        NotApplicable, match="dp_legacy is about the mean score of group 'g0', which has no training row"
+    ):
+        kind(loss="dp_legacy").fit(train, rows, seed=0)
+    assert kind(loss="dp_sq", epochs=1).fit(train, rows, seed=0).points
 
 
 # --- Batches ---
@@ -132,20 +162,25 @@ def test_legacy_is_about_the_first_group_that_is_not_protected() -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5), size=st.integers(1, 60), seed=st.integers(0, 5))
-def test_every_batch_holds_every_stratum_and_every_row_comes_once(sizes: list[int], size: int, seed: int) -> None:
+def test_every_batch_holds_every_stratum_and_only_rows_of_small_ones_come_again(
+    sizes: list[int], size: int, seed: int
+) -> None:
     group = np.repeat(np.arange(len(sizes)), sizes)
     n = len(group)
     schema = Schema(("row",), tuple(map(str, range(max(len(sizes), 2)))), 0)
     train = Samples(np.arange(n, dtype=np.float32)[:, None], group, schema, group % 2)
     batches = StratifiedBatches(train, size, by_label=False, seed=seed)
     parts = list(batches)
-    assert len(parts) == batches.number == min(-(-n // size), min(sizes))
-    assert sorted(torch.cat([part.X for part in parts]).reshape(-1).tolist()) == list(range(n))
+    assert len(parts) == batches.number == -(-n // size)
+    times = torch.bincount(torch.cat([part.X for part in parts]).reshape(-1).long(), minlength=n)
+    for stratum, rows in enumerate(sizes):  # a large stratum's rows come once, a small one's as evenly as can be
+        least = max(len(parts) // rows, 1)
+        assert set(times[torch.tensor(group) == stratum].tolist()) <= {least, least + (rows < len(parts))}
     lengths = [len(part) for part in parts]
     assert max(lengths) - min(lengths) <= 1
     for stratum, rows in enumerate(sizes):
         counts = [int((part.group == stratum).sum()) for part in parts]
-        assert set(counts) <= {rows // len(parts), -(-rows // len(parts))} - {0}
+        assert set(counts) <= {max(rows // len(parts), 1), -(-rows // len(parts))}
     for part in parts:  # rows stay whole
         row = part.X.reshape(-1).long()
         torch.testing.assert_close(part.group, torch.tensor(group)[row])
@@ -169,6 +204,28 @@ def test_dealing_is_anew_each_time_by_the_seed_alone_and_the_second_deal_is_anot
 
     assert orders(1) == orders(1)
     assert len({tuple(order) for order in [*orders(1), *orders(2)]}) == 6
+
+
+def test_without_small_strata_the_deal_is_every_nth_card_of_the_shuffled_strata() -> None:
+    stratum = torch.tensor([2] * 9 + [0] * 30 + [5] * 4 + [1] * 17)  # codes 3 and 4 have no rows
+    for batches in (1, 2, 4):
+        shuffled = torch.randperm(60, generator=torch.Generator().manual_seed(7))
+        cards = torch.cat([shuffled[stratum[shuffled] == code] for code in range(6)])
+        dealt = deal(stratum, batches, torch.Generator().manual_seed(7))
+        assert [part.tolist() for part in dealt] == [cards[first::batches].tolist() for first in range(batches)]
+
+
+def test_one_row_of_a_group_costs_no_batches() -> None:
+    rows = make_samples(600, seed=0, n_groups=3)
+    train = rows.select(np.r_[np.flatnonzero(rows.group != 2), np.flatnonzero(rows.group == 2)[:1]])
+    batches = StratifiedBatches(train, 20, by_label=False, seed=0)
+    epochs = [list(batches) for _ in range(2)]
+    for epoch in epochs:
+        assert len(epoch) == -(-len(train) // 20) > 15
+        assert all(int((batch.group == 2).sum()) == 1 and len(batch) <= 21 for batch in epoch)
+    assert not torch.equal(epochs[0][0].X, epochs[1][0].X)
+    method = FairBiNNCoupled(hidden=(8,), batch_size=20, epochs=10, lr=5e-3, eta=(0.0,))
+    assert method.fit(train, rows, seed=0).diagnostics["training_bce"][-1] < 0.4  # a step an epoch leaves it at 0.6
 
 
 def test_each_row_falls_into_each_batch_equally_often() -> None:

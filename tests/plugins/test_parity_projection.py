@@ -233,12 +233,14 @@ def test_curves_say_what_the_layer_did():
     assert max(fitted(PosthocProjection).diagnostics["distortion"]) == 0.0
 
 
-def test_batches_of_one_group_are_clipped_and_counted():
+@pytest.mark.parametrize("rows", [0, 3])
+def test_three_rows_of_a_group_are_in_every_batch_and_batches_of_one_group_are_clipped_and_counted(rows):
     train, validation = make_samples(600, 0), make_samples(300, 1)
-    rare = train.select(np.concatenate([np.flatnonzero(train.group == 0), np.flatnonzero(train.group == 1)[:3]]))
-    curves = ParityProjection(**{**QUICK, "batch_size": 50}).fit(rare, validation, seed=0).diagnostics
+    rare = train.select(np.concatenate([np.flatnonzero(train.group == 0), np.flatnonzero(train.group == 1)[:rows]]))
+    method = ParityProjection(**{**QUICK, "batch_size": 50, "frozen_on": "validation"})
+    curves = method.fit(rare, validation, seed=0).diagnostics
     batches = -(-len(rare) // 50)
-    assert curves["one_group_batches"] == [batches - 3.0] * len(curves["training_loss"])  # three hold a rare row
+    assert curves["one_group_batches"] == [0.0 if rows else batches] * len(curves["training_loss"])
 
 
 def test_both_methods_differ_by_the_layer_alone():

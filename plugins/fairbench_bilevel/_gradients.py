@@ -1,0 +1,67 @@
+"""The players' gradients, written out: torch's graph is built at most for the fairness loss of the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from fairbench.api.torch import Batch, backward, trace
+
+from ._penalties import Penalty
+from ._slopes import SLOPES, sigmoid_slope
+
+
+def accuracy_slope(logit: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropy and its gradient by the logits (n, 1)."""
+    return cross_entropy(logit, y), (logit.sigmoid() - y).div_(len(y))
+
+
+def fairness_slope(penalty: Penalty, eta: float, logit: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the fairness loss without its weight, and the gradient of eta times it by the logits (n, 1)."""
+    if penalty.name in SLOPES:
+        with torch.no_grad():
+            score = logit.sigmoid().reshape(-1)
+            by_score = SLOPES[penalty.name](score, batch.group, penalty.reference, score.new_tensor(eta))
+            return penalty.of_scores(score, batch), sigmoid_slope(by_score, score).reshape(-1, 1)
+    leaf = logit.detach().requires_grad_()
+    unfairness = penalty(leaf, batch)
+    (slope,) = torch.autograd.grad(eta * unfairness, leaf)
+    return unfairness.detach(), slope
+
+
+class Pass:
+    """A pass of rows through consecutive parts of a network, from which gradients by any of the parts can be had."""
+
+    def __init__(self, parts: Sequence[nn.Sequential], features: Tensor) -> None:
+        """Run the rows through the parts and keep what each layer makes of them.
+
+        Args:
+            parts: layers as ``trace`` takes them; a part may be empty.
+            features: (n, d).
+        """
+        self.parts = parts
+        self.kept: list[list[Tensor]] = []
+        for part in parts:
+            self.kept.append(trace(part, features))
+            features = self.kept[-1][-1]
+        self.output = features
+
+    def back(self, slope: Tensor, wanted: Sequence[bool], *, inputs: bool = False) -> tuple[list[list[Tensor]], Tensor]:
+        """Return a loss's gradients by the parameters of each part, and its slope by the features.
+
+        Args:
+            slope: of the loss, by the output.
+            wanted: for each part whether its gradients are; in place of others stand empty lists.
+            inputs: whether the slope by the features is wanted. Without, nothing is computed before the first layer
+                that is, and the slope that is returned means nothing.
+        """
+        gradients: list[list[Tensor]] = [[] for _ in self.parts]
+        first = min(place for place, part in enumerate(self.parts) if wanted[place] and len(part))
+        for place in range(len(self.parts) - 1, -1 if inputs else first - 1, -1):
+            gradients[place], slope = backward(
+                self.parts[place], self.kept[place], slope, weights=wanted[place], inputs=inputs or place > first
+            )
+        return gradients, slope
