@@ -26,18 +26,17 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, Callable, Optional, Union
+from typing import Any, Optional
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from fairbench.projection.backward import pull_back
-from fairbench.projection.cells import Array, Box, Codes, Infeasible, Solution, check_epsilon, check_scores
+from fairbench.projection.attach import Number, Solved, as_array, attach, outputs
+from fairbench.projection.cells import Box, Codes, Infeasible, Solution, check_epsilon, check_scores
 from fairbench.projection.contrasts import Contrasts, check_labels
 from fairbench.projection.general import solve_contrasts
-from fairbench.projection.pair import Pair, solve_pair
+from fairbench.projection.pair import solve_pair
 from fairbench.projection.parity import Past, solve_parity
 from fairbench.projection.penalty import solve_penalised
 
@@ -58,8 +57,6 @@ __all__ = [
 ]
 
 CONSTRAINTS = ("mean_prediction", "mean_residual", "equalized_odds")
-
-Number = Union[float, Tensor]
 
 
 def project_parity(
@@ -118,15 +115,15 @@ def project(
 
     tolerances = _tolerances(epsilon, count)
 
-    def solve(values: Tensor) -> _Solved:
-        wanted = contrasts if offset is None else contrasts.at(_array(offset))
+    def solve(values: Tensor) -> Solved:
+        wanted = contrasts if offset is None else contrasts.at(as_array(offset))
         found = _as_pair(values, wanted, tolerances, box)
         if found is not None:
             return found
-        solution = solve_contrasts(_array(values).reshape(-1), wanted, np.array(tolerances), box)
-        return _outputs(solution, box, values), solution, contrasts.code
+        solution = solve_contrasts(as_array(values).reshape(-1), wanted, np.array(tolerances), box)
+        return outputs(solution, box, values), solution, contrasts.code
 
-    return _apply(score, epsilon, offset, solve, box)
+    return attach(score, epsilon, offset, solve, box)
 
 
 class Projection(nn.Module):
@@ -182,7 +179,7 @@ class Projection(nn.Module):
         _check_tensor(score)
         self.counts["batches"] += 1
         try:
-            return self._project(score, _array(group), None if y is None else _array(y))
+            return self._project(score, as_array(group), None if y is None else as_array(y))
         except Infeasible:
             if self.strict:
                 raise
@@ -222,7 +219,7 @@ class Projection(nn.Module):
         if seen < 2:
             return self._alone(score, group)
         flat = score.reshape(-1)
-        check_scores(_array(flat))
+        check_scores(as_array(flat))
         parts, order = [], []
         for rows in (np.flatnonzero(positive), np.flatnonzero(~positive)):
             index = torch.from_numpy(rows).to(score.device)
@@ -258,15 +255,15 @@ def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Ten
     code = _codes(group, score)
     (tolerance,) = _tolerances(epsilon, 1)
 
-    def solve(values: Tensor) -> _Solved:
+    def solve(values: Tensor) -> Solved:
         found = solve_pair(values, code, tolerance, box)
         if found is not None:
             return (*found, None)
         cells, n_groups = _cells(code.numpy())
-        solution = solve_parity(_array(values).reshape(-1), cells, n_groups, tolerance, box)
-        return _outputs(solution, box, values), solution, cells
+        solution = solve_parity(as_array(values).reshape(-1), cells, n_groups, tolerance, box)
+        return outputs(solution, box, values), solution, cells
 
-    return _apply(score, epsilon, None, solve, box)
+    return attach(score, epsilon, None, solve, box)
 
 
 def _cells(code: Codes) -> tuple[Codes, int]:
@@ -281,79 +278,13 @@ def _cells(code: Codes) -> tuple[Codes, int]:
     return cells, len(names)
 
 
-def _as_pair(values: Tensor, contrasts: Contrasts, tolerances: Sequence[float], box: Box) -> Optional[_Solved]:
+def _as_pair(values: Tensor, contrasts: Contrasts, tolerances: Sequence[float], box: Box) -> Optional[Solved]:
     """Return the projection if the contrasts are one that compares two cells, and if ``solve_pair`` finds it."""
     if contrasts.code is None or contrasts.weight.shape != (1, 2):
         return None
     (one, two), (target,) = contrasts.weight[0].tolist(), contrasts.offset.tolist()
     found = solve_pair(values, _codes(contrasts.code, values), tolerances[0], box, (one, two), target)
     return None if found is None else (*found, None)
-
-
-_Solved = tuple[Tensor, Union[Pair, Solution], Optional[Codes]]
-"""Outputs on the CPU, in the shape and type of the scores, what holds near them, and each row's cell if it has one."""
-
-
-_Solve = Callable[[Tensor], _Solved]
-"""Scores on the CPU -> their projection."""
-
-
-class _Project(torch.autograd.Function):
-    """Forward through a solver, backward through the linear map that the solution is nearby."""
-
-    @staticmethod
-    def forward(ctx: Any, score: Tensor, epsilon: Number, offset: Optional[Tensor], solve: _Solve, box: Box) -> Tensor:
-        value, ctx.solution, ctx.code = solve(score if score.is_cpu else score.cpu())
-        ctx.box, ctx.given = box, (epsilon, offset)
-        return value if score.is_cpu else value.to(score.device)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
-        # once_differentiable refuses second derivatives; without a graph of the gradients nobody can ask for them
-        return _pull_once(ctx, gradient) if torch.is_grad_enabled() else _pull(ctx, gradient)
-
-
-def _pull(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
-    """Return the gradients by the inputs of ``_Project`` for one by its output."""
-    solution, given = ctx.solution, gradient.cpu()
-    _, by_epsilon, by_offset, *_ = ctx.needs_input_grad
-    if isinstance(solution, Pair):
-        by_score, by_target = solution.pull_back(given)
-        if gradient.is_cpu and not (by_epsilon or by_offset):
-            return by_score, None, None, None, None
-        active = np.zeros(1 if solution.multiplier else 0, dtype=np.int64)
-        right = np.full(len(active), by_target)
-        slope = np.full(len(active), math.copysign(1.0, solution.multiplier))
-    else:
-        rows, right, active, slope = pull_back(solution, ctx.code, ctx.box, _array(given).reshape(-1))
-        by_score = _like(rows, given)
-    return (
-        by_score.to(gradient.device),
-        _totals(right * slope, active, ctx.given[0]) if by_epsilon else None,
-        _totals(right, active, ctx.given[1]) if by_offset else None,
-        None,
-        None,
-    )
-
-
-_pull_once = once_differentiable(_pull)
-
-
-def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
-    """Return the sum of the active constraints' parts for each element of a tensor, or of all for its only one."""
-    place = active if like.numel() > 1 else np.zeros_like(active)
-    total = np.bincount(place, weights=parts, minlength=like.numel())
-    return _like(total, like)
-
-
-def _like(values: np.ndarray[Any, Any], tensor: Tensor) -> Tensor:
-    """Return the values as a tensor of another's shape, type and device."""
-    return torch.from_numpy(values).reshape(tensor.shape).to(tensor.device, tensor.dtype)
-
-
-def _apply(score: Tensor, epsilon: Number, offset: Optional[Tensor], solve: _Solve, box: Box) -> Tensor:
-    projected: Tensor = _Project.apply(score, epsilon, offset, solve, box)  # type: ignore[no-untyped-call]
-    return projected
 
 
 def _check_tensor(score: Any) -> None:
@@ -368,15 +299,10 @@ def _check_tensor(score: Any) -> None:
         raise ValueError(f"score has shape {tuple(score.shape)}; it must be (n,) or (n, 1)")
 
 
-def _array(values: Any) -> np.ndarray[Any, Any]:
-    """Return a tensor's values, or anything that NumPy understands, as an array; nothing is copied on the CPU."""
-    return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
-
-
 def _codes(group: Any, score: Tensor) -> Tensor:
     """Return each row's code (n,) as contiguous int64 on the CPU."""
     if not isinstance(group, Tensor) or group.dtype != torch.int64:
-        array = _array(group)
+        array = as_array(group)
         if array.size and array.dtype.kind not in "iub":
             raise ValueError(f"group holds {array.dtype}; it must hold whole-number codes")
         group = torch.from_numpy(np.require(array, np.int64, ["C", "W"]))
@@ -397,16 +323,6 @@ def _tolerances(epsilon: Number, count: int) -> list[float]:
         raise ValueError(f"there are {len(given)} epsilons but {count} contrasts; give one for all, or one for each")
     check_epsilon(given)
     return given * count if len(given) == 1 else given
-
-
-def _outputs(solution: Solution, box: Box, score: Tensor) -> Tensor:
-    """Return a solver's values, clipped to the box, in the shape and type of the scores and in memory of their own."""
-    if score.dtype == torch.float64:
-        return _like(box.clip(solution.value), score)
-    single = solution.value.astype(np.float32)
-    if not box.endless:
-        single.clip(*box.single, out=single)
-    return _like(single, score)
 
 
 _box = functools.lru_cache(maxsize=64)(Box)  # a layer asks for the same one in every batch

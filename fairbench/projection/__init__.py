@@ -6,7 +6,7 @@
 - ``parity``: the range of the group means of any number of groups; ``contrasts``, ``joint``, ``general``: anything else
 - ``pair``: one contrast of two groups, the usual case, compiled; ``backward``: derivatives
 - ``scale``: what is far off, set aside; ``penalty``: the same with a price on the constraint instead
+- ``attach``: a solver's outputs as a part of torch's graph
 
-Everything but ``pair`` is NumPy on 64-bit numbers. ``fairbench.api.projection`` has the differentiable functions on
-tensors.
+Everything but ``pair`` and ``attach`` is NumPy on 64-bit numbers. ``fairbench.api.projection`` is what users call.
 """
