@@ -34,7 +34,7 @@ def least_change(record: Record, store: Store) -> float:
 
 def lines(results: Results, store: Store) -> Iterator[str]:
     """Yield the report's lines, and those of the least change."""
-    yield from render(results).splitlines()
+    yield from render(results).split("\n")
     for title, rows in blocks(results).items():
         yield f"Least change in hindsight, {title}:"
         yield ""
