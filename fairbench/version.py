@@ -5,8 +5,10 @@ __version__ = "0.1.0"
 
 def compiled() -> bool:
     """Return whether the compiled part is in use, without importing torch, which what it speeds up needs."""
+    from importlib import import_module
+
     try:
-        from fairbench.projection import _pair  # noqa: F401
+        import_module("fairbench.projection._pair")
     except ImportError:
         return False
     return True

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -379,113 +377,3 @@ def test_reports_without_anything_to_show_are_not_written(fairbench, tmp_path):
     status, out, err = fairbench("report", "r", "--format", "curves")
     assert (status, out) == (0, "")
     assert "r has nothing for the report 'curves' to show" in err
-
-
-PLUGIN = '''"""A method that says the same of everybody."""
-
-from dataclasses import dataclass
-
-import numpy as np
-
-from fairbench.api import Predictions, hookimpl
-
-
-@dataclass(frozen=True)
-class Same:
-    """Say the same of everybody."""
-
-    name = "same"
-
-    def fit(self, train, validation, *, seed):
-        return lambda inputs: Predictions(np.full(len(inputs), 1))
-
-
-@hookimpl
-def fairbench_methods():
-    return [Same]
-'''
-LOCAL = ["--methods", "same", "--datasets", "synthetic[rows=300]", "--repeats", "2", "--workers", "1"]
-
-
-@pytest.fixture
-def plugin_file(tmp_path):
-    path = tmp_path / "same.py"
-    path.write_text(PLUGIN)
-    return path
-
-
-def test_a_run_says_how_many_cells_it_kept(fairbench, plugin_file):
-    first, again = (fairbench("run", *LOCAL, "--plugin", "same.py", "--out", "r") for _ in range(2))
-    assert "finished before" not in first[2]
-    assert "2 of 2 cells were finished before\n" in again[2]
-
-
-def test_a_plugin_file_that_changed_is_refused_by_its_run_directory(fairbench, plugin_file, tmp_path):
-    assert fairbench("run", *LOCAL, "--plugin", "same.py", "--out", "r")[0] == 0
-    session = json.loads((tmp_path / "r/run.json").read_text())["sessions"][-1]
-    before = hashlib.sha256(PLUGIN.encode()).hexdigest()
-    assert session["plugins"][str(plugin_file)] == before
-    (tmp_path / "moved").mkdir()
-    moved = plugin_file.rename(tmp_path / "moved/same.py")
-    assert fairbench("run", *LOCAL, "--plugin", moved, "--out", "r")[0] == 0
-    edited = PLUGIN.replace("inputs), 1", "inputs), 0")
-    moved.write_text(edited)
-    status, out, err = fairbench("run", *LOCAL, "--plugin", moved, "--out", "r")
-    assert (status, out) == (2, "")
-    after = hashlib.sha256(edited.encode()).hexdigest()
-    assert "the plugin file of method same is not what it was when r was begun: " in err
-    assert f"sha256 {after[:12]}…, then {before[:12]}…; use a new --out" in err
-
-
-def test_a_plugin_file_mended_after_a_failure_gets_a_new_dated_directory(fairbench, plugin_file, tmp_path):
-    plugin_file.write_text(PLUGIN.replace("np.full(len(inputs), 1)", "missing"))
-    status, _, err = fairbench("run", *LOCAL, "--plugin", "same.py")
-    assert status == 1
-    (failed,) = (tmp_path / "runs").iterdir()
-    assert f"; 'fairbench export runs/{failed.name}' has the tracebacks (column reason)" in err
-    assert "NameError: name 'missing' is not defined" in fairbench("export", failed)[1]
-    assert fairbench("run", *LOCAL, "--plugin", "same.py")[0] == 1
-    assert list((tmp_path / "runs").iterdir()) == [failed]
-    plugin_file.write_text(PLUGIN)
-    command = [sys.executable, "-m", "fairbench", "run", *LOCAL, "--plugin", "same.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "runs").iterdir())) == 2
-
-
-FOREIGN = '{"suite": {%s}, "plan": "", "planned": 1, "labels": {}, "cells": [], "sessions": [%s]}'
-
-
-@pytest.mark.parametrize("content", ["{}", "[]", FOREIGN % ("", "{}"), FOREIGN % ('"name": "x"', "1")])
-@pytest.mark.parametrize("command", ["report", "export", "rescore", "run"])
-def test_a_run_json_of_something_else_is_refused(fairbench, tmp_path, content, command):
-    fairbench("run", *GRID, "--repeats", "1", "--out", "r")
-    (tmp_path / "r/run.json").write_text(content)
-    status, out, err = fairbench(
-        *(["run", *GRID, "--repeats", "1", "--out", "r"] if command == "run" else [command, "r"])
-    )
-    assert (status, out) == (2, "")
-    assert "r/run.json is not fairbench's run.json; " in err
-    assert "is missing or of another form; put back the one that 'fairbench run' made" in err
-
-
-@pytest.mark.parametrize("command", ["export", "rescore"])
-def test_long_rows_of_an_unfinished_run_say_so_on_stderr(fairbench, tmp_path, command):
-    fairbench("run", *GRID, "--out", "r")
-    assert fairbench(command, "r")[2] == ""
-    with sqlite3.connect(tmp_path / "r/results.sqlite") as store:
-        store.execute("DELETE FROM cells WHERE key IN (SELECT key FROM cells LIMIT 2)")
-    store.close()
-    assert fairbench(command, "r")[2] == "2 of 6 cells not run yet\n"
-
-
-def test_plugins_and_run_json_say_whether_the_compiled_part_is_used(fairbench, tmp_path, monkeypatch):
-    from fairbench.projection import pair
-
-    fairbench("run", *GRID, "--repeats", "1", "--out", "r")
-    assert json.loads((tmp_path / "r/run.json").read_text())["sessions"][-1]["compiled"] is pair.COMPILED
-    said = "the projection of two groups is compiled\n"
-    assert (said in fairbench("plugins")[1]) is pair.COMPILED
-    monkeypatch.setitem(sys.modules, "fairbench.projection._pair", None)
-    monkeypatch.delattr("fairbench.projection._pair", raising=False)
-    assert "the projection of two groups is not compiled, so slower" in fairbench("plugins")[1]
