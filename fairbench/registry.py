@@ -284,5 +284,5 @@ def describe(component: Any) -> str:
 def docstring(component: Any) -> str:
     """Return a component's docstring; a metric's or a report's is its function's own, not of the function's type."""
     target = getattr(component, "function", None) or getattr(component, "render", None) or component
-    own = target.__doc__ is not type(target).__doc__
+    own = target.__doc__ != type(target).__doc__
     return (inspect.getdoc(target) or "").strip() if own else ""
