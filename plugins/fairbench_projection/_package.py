@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fairbench.api import Inputs, NotApplicable, Predictions
-from fairbench.api.projection import solve_parity
+from fairbench.api.projection import Contrasts, solve_contrasts, solve_parity
 from fairbench.api.torch import mlp, seeded, train_model
 
 from ._prediction import Scorer, Traced, running
+from ._rule import Rule
 from ._streaming import PrimalDual, Settings
 
 LEAST_GAIN = 1e-5  # by which a validation loss must fall to count as smaller
@@ -33,19 +34,31 @@ def package_network(n_features: int, hidden: tuple[int, ...], activation: str, *
     return model
 
 
-def fixed_batches(group: np.ndarray, size: int, random: np.random.Generator) -> list[Rows]:
-    """Return positions of batches of one size and one ratio of groups 0 and 1; rows that fill no batch are left out.
+def fixed_batches(cell: np.ndarray, size: int, random: np.random.Generator, n_cells: int = 2) -> list[Rows]:
+    """Return positions of batches of one size and one ratio of cells; rows that fill no batch are left out.
+
+    Args:
+        cell: (n,) codes: of two groups, or of the four combinations of two attributes.
+        size: rows in a batch.
+        random: of the dealing.
+        n_cells: 2 or 4.
 
     Raises:
-        NotApplicable: there are not two groups, or too few rows of one of them for a single batch.
+        NotApplicable: there are other cells, or too few rows of one of them for a single batch.
     """
-    members = [np.flatnonzero(group == code) for code in (0, 1)]
-    first = int(size * len(members[0]) / len(group))
-    shares = [first, size - first]
-    if group.max() > 1 or min(shares) < 1 or any(len(rows) < share for rows, share in zip(members, shares)):
+    members = [np.flatnonzero(cell == code) for code in range(n_cells)]
+    shares = [int(size * len(rows) / len(cell)) for rows in members[:-1]]
+    if n_cells > 2:  # a row of each at least, and the largest makes up for it
+        shares = [max(1, share) for share in shares]
+        shares.append(max(1, size - sum(shares)))
+        shares[int(np.argmax(shares))] += size - sum(shares)
+    else:
+        shares.append(size - sum(shares))
+    if cell.max() >= n_cells or min(shares) < 1 or any(len(rows) < share for rows, share in zip(members, shares)):
+        counts = " and ".join(str(len(rows)) for rows in members)
         raise NotApplicable(
-            f"package_compat makes batches of {size} rows with a constant ratio of two groups; of {len(group)} rows "
-            f"groups 0 and 1 have {len(members[0])} and {len(members[1])}: choose another batch_size"
+            f"package_compat makes batches of {size} rows with a constant ratio of {n_cells} groups; of {len(cell)} "
+            f"rows they have {counts}: choose another batch_size"
         )
     shuffled = [random.permutation(rows) for rows in members]
     number = min(len(rows) // share for rows, share in zip(members, shares))
@@ -86,9 +99,9 @@ class PackageInference(PrimalDual):
 
     kind = "package"
 
-    def __init__(self, settings: Settings, eta: float, b_tau: int) -> None:
+    def __init__(self, settings: Settings, eta: float, b_tau: int, attributes: Optional[np.ndarray] = None) -> None:
         """Keep the size."""
-        super().__init__(settings, eta)
+        super().__init__(settings, eta, attributes)
         self.b_tau = b_tau
 
     def identity(self) -> dict[str, Any]:
@@ -100,7 +113,17 @@ class PackageInference(PrimalDual):
         if len(score) < self.b_tau:
             return super().correct(score, group)
         settings = self.settings
-        return solve_parity(score, group, settings.n_groups, settings.epsilon, settings.box).value
+        if self.attributes is None:
+            return solve_parity(score, group, settings.n_groups, settings.epsilon, settings.box).value
+        contrasts = Contrasts.mean_prediction(self.codes(group))
+        epsilon = np.full(len(contrasts.offset), settings.epsilon)
+        return solve_contrasts(score, contrasts, epsilon, settings.box).value
+
+
+def package_inference(rule: Rule, eta: float, b_tau: int) -> PackageInference:
+    """Return the package's inference for a rule, with its state just reset."""
+    settings = Settings(len(rule.schema.group_names), rule.epsilon, rule.box.lower, rule.box.upper)
+    return PackageInference(settings, eta, b_tau, rule.attributes() if rule.marginal else None)
 
 
 class PackagePredictor:
@@ -116,6 +139,4 @@ class PackagePredictor:
 
     def stream(self) -> Traced:
         """Return a predictor whose state has just been reset."""
-        rule = self.scorer.rule
-        settings = Settings(len(rule.schema.group_names), rule.epsilon, rule.box.lower, rule.box.upper)
-        return running(self.scorer, PackageInference(settings, self.eta, self.b_tau))
+        return running(self.scorer, package_inference(self.scorer.rule, self.eta, self.b_tau))

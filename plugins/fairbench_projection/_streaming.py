@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 import numpy as np
 
@@ -196,7 +196,8 @@ class PrimalDual(TwoGroups):
 
     With the price lam of a batch of n rows, its outputs minimise |y - score|^2 + lam n gap(y); then lam moves by
     eta / sqrt(t) * n (gap - epsilon). What it holds to epsilon in the long run is the average of *absolute* gaps within
-    the batches. The pooled gap is something else, and with batches of one row nothing is corrected at all.
+    the batches. The pooled gap is something else, and with batches of one row nothing is corrected at all. Of two
+    attributes that are constrained one by one, the larger gap counts.
 
     ``steps`` counts batches, ``rows`` their rows, ``excess`` sums n (gap - epsilon), ``largest`` is that of the prices.
 
@@ -207,22 +208,38 @@ class PrimalDual(TwoGroups):
     kind = "primal_dual"
     fields = ("price", "steps", "rows", "excess", "largest")
 
-    def __init__(self, settings: Settings, eta: float = 0.5) -> None:
-        """Begin with a price of 0."""
-        super().__init__(settings, eta)
+    def __init__(self, settings: Settings, eta: float = 0.5, attributes: Optional[np.ndarray] = None) -> None:
+        """Begin with a price of 0.
+
+        Args:
+            settings: those of the stream.
+            eta: first step size.
+            attributes: (G, 2) each group's codes 0 and 1 on two attributes; without, there are two groups.
+        """
+        if attributes is None:
+            super().__init__(settings, eta)
+        else:
+            Remembering.__init__(self, settings)
+            self.eta = eta
+        self.attributes = attributes
         self.price, self.steps, self.rows, self.excess, self.largest = 0.0, 0, 0, 0.0, 0.0
 
     def correct(self, score: np.ndarray, group: np.ndarray) -> np.ndarray:
         """See ``Correction``."""
-        n, settings = len(score), self.settings
-        value = solve_penalised(score, Contrasts.mean_prediction(group), self.price * n, settings.box)
-        violation = n * (mean_gap(value, group, 2) - settings.epsilon)
+        n, settings, code = len(score), self.settings, self.codes(group)
+        value = solve_penalised(score, Contrasts.mean_prediction(code), self.price * n, settings.box)
+        gap = max(mean_gap(value, side, 2) for side in code.reshape(n, -1).T)
+        violation = n * (gap - settings.epsilon)
         self.steps += 1
         self.price = max(0.0, self.price + self.eta / math.sqrt(self.steps) * violation)
         self.rows += n
         self.excess += violation
         self.largest = max(self.largest, self.price)
         return value
+
+    def codes(self, group: np.ndarray) -> np.ndarray:
+        """Return the codes of rows of these groups (n,) on what is compared: (n,), or (n, 2) for two attributes."""
+        return group if self.attributes is None else self.attributes[group]
 
     @property
     def average_gap(self) -> float:

@@ -16,7 +16,7 @@ from fairbench.api import seed as derive_seed
 from fairbench.api.projection import CONSTRAINTS, Infeasible
 from fairbench.api.torch import ACTIVATIONS, Batch, Projection, as_batch, deal, mlp, train_model
 
-from ._package import PackageInference, PackagePredictor, fixed_batches, package_network, train_as_package
+from ._package import PackagePredictor, fixed_batches, package_inference, package_network, train_as_package
 from ._prediction import Frozen, Scorer, Streamed, WholeBatch, frozen_logits
 from ._rule import Rule
 from ._streaming import PACKAGE, Correction, Settings, make_correction, mean_gap
@@ -134,10 +134,10 @@ class ProjectedNetwork:
             raise NotApplicable(
                 "mode=stream keeps the groups' mean scores even: use metric=mean_prediction and attributes=joint"
             )
-        if self.package_compat and (self.metric != "mean_prediction" or rule.marginal or groups != 2):
+        if self.package_compat and (self.metric != "mean_prediction" or not (rule.marginal or groups == 2)):
             raise NotApplicable(
-                f"package_compat covers mean_prediction of two groups; here are {self.metric}, attributes="
-                f"{self.attributes} and {groups} groups"
+                "package_compat covers mean_prediction of two groups, or of two attributes one by one; here are "
+                f"{self.metric}, attributes={self.attributes} and {groups} groups"
             )
 
     def _begin(self, rule: Rule) -> Correction:
@@ -177,7 +177,7 @@ class ProjectedNetwork:
             total, moved, clipped, seen = 0.0, 0.0, 0.0, 0
             for part in batches():
                 group, y = codes[part.numpy()], rows.y[part]
-                if skip and group.min() == group.max():
+                if skip and (group.min(axis=0) == group.max(axis=0)).any():
                     layer.counts["one_group"] += 1
                     continue
                 score = in_space(model(rows.X[part]), rule)
@@ -206,14 +206,16 @@ class ProjectedNetwork:
         rows, held = as_batch(train), as_batch(validation)
         model = package_network(rows.n_features, self.hidden, self.activation, seed=seed)
         random = np.random.default_rng(derive_seed("batches", seed))
-        size = self.batch_size or len(train)
-        batches = [torch.tensor(part) for part in fixed_batches(train.group, size, random)]
-        kept = fixed_batches(validation.group, min(size, len(validation)), random)
+        size, cells = self.batch_size or len(train), np.arange(2)  # of each group
+        if rule.marginal:
+            cells = rule.attributes() @ [2, 1]
+        n_cells = 4 if rule.marginal else 2
+        batches = [torch.tensor(part) for part in fixed_batches(cells[train.group], size, random, n_cells)]
+        kept = fixed_batches(cells[validation.group], min(size, len(validation)), random, n_cells)
         step = self._step(rule, model, rows, lambda: batches, skip=True)
-        settings = Settings(2, self.epsilon, rule.box.lower, rule.box.upper)
 
         def validation_loss(trained: nn.Module) -> Tensor:
-            inference, losses = PackageInference(settings, self.eta, self.b_tau), []
+            inference, losses = package_inference(rule, self.eta, self.b_tau), []
             for part in kept:
                 score = in_space(trained(held.X[part]), rule)
                 if self.through_layer:

@@ -269,7 +269,7 @@ NAMES = ("f, x", "f, y", "m, x", "m, y")
             "attributes=marginal takes two sensitive attributes, here are 3; constrain their combinations with",
         ),
         ({"attributes": "marginal"}, ("a, x", "b, x", "c, y"), "attributes=marginal needs attributes of two values"),
-        ({"package_compat": True}, ("a", "b", "c"), "package_compat covers mean_prediction of two groups; here are"),
+        ({"package_compat": True}, ("a", "b", "c"), "package_compat covers mean_prediction of two groups, or of"),
         ({"package_compat": True, "batch_size": 1}, None, "package_compat makes batches of 1 rows with a constant"),
     ],
 )
@@ -327,6 +327,33 @@ def test_fixed_batches_keep_one_ratio_and_drop_the_rest():
     assert shares == [[13, 7]] * 4  # 13 = floor(20 * 70 / 103); the second group has rows for four batches
     rows = np.concatenate(batches)
     assert len(set(rows.tolist())) == len(rows) == 80
+
+
+def test_fixed_batches_of_two_attributes_hold_every_combination():
+    cell = np.repeat([0, 1, 2, 3], [50, 30, 19, 1])
+    batches = fixed_batches(cell, 10, np.random.default_rng(0), 4)
+    assert [np.bincount(cell[batch], minlength=4).tolist() for batch in batches] == [
+        [5, 3, 1, 1]
+    ]  # the last cell's one
+    with pytest.raises(
+        NotApplicable, match="a constant ratio of 4 groups; of 99 rows they have 50 and 30 and 19 and 0"
+    ):
+        fixed_batches(cell[:-1], 10, np.random.default_rng(0), 4)
+
+
+def test_package_compat_constrains_two_attributes_one_by_one():
+    names = ("f, old", "f, young", "m, old", "m, young")
+    made = fitted(n_groups=4, names=names, package_compat=True, attributes="marginal", epochs=2)
+    running = made.points["package"].stream()
+    test = make_samples(400, 2, 4, names)
+    value = running(test.inputs).y_score
+    for side in (test.group // 2, test.group % 2):
+        assert abs(value[side == 0].mean() - value[side == 1].mean()) <= 0.05 + 1e-9
+    part = test.select(np.arange(40))
+    raw, _ = running.scorer(part.inputs)
+    np.testing.assert_allclose(running(part.inputs).y_score, raw, atol=1e-12)  # the first price is 0
+    gaps = [abs(raw[side == 0].mean() - raw[side == 1].mean()) for side in (part.group // 2, part.group % 2)]
+    assert running.correction.price == pytest.approx(max(0.0, 0.5 * 40 * (max(gaps) - 0.05)))
 
 
 def test_package_training_keeps_the_last_weights_unless_it_stops_early():

@@ -221,19 +221,19 @@ def test_scores_that_are_not_numbers_are_refused():
 # --- The published package ---
 
 
-def published(score, group, size, batches):
+def published(score, sides, size, batches):
     """Yield the price after each batch, as the package documents it, each step solved by a general-purpose solver."""
     cvxpy = pytest.importorskip("cvxpy", reason="CVXPY is an oracle; pip install 'fairbench-harness[oracles]'")
     price = 0.0
     for step in range(batches):
         part = slice(step * size, (step + 1) * size)
-        y, z, g = cvxpy.Variable(size), score[part], group[part]
-        row = (g == 0) / max((g == 0).sum(), 1) - (g == 1) / max((g == 1).sum(), 1)
-        both = 0 < g.sum() < size
-        penalty = price * size * cvxpy.abs(row @ y) if both else 0
+        y, z = cvxpy.Variable(size), score[part]
+        both = [g for g in (side[part] for side in sides) if 0 < g.sum() < size]
+        rows = [(g == 0) / (g == 0).sum() - (g == 1) / (g == 1).sum() for g in both]
+        penalty = price * size * cvxpy.maximum(0, *(cvxpy.abs(row @ y) for row in rows)) if rows else 0
         problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(y - z) + penalty), [y >= 0, y <= 1])
         problem.solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
-        gap = abs(row @ y.value) if both else 0.0
+        gap = max((abs(row @ y.value) for row in rows), default=0.0)
         price = max(0.0, price + 0.5 / np.sqrt(step + 1) * size * (gap - EPSILON))
         yield price
 
@@ -242,24 +242,43 @@ def published(score, group, size, batches):
 def test_prices_are_the_published_ones_for_twenty_batches(size):
     score, group = stream(20 * size)
     correction = PrimalDual(TWO)
-    for part, price in zip(parts(len(score), size), published(score, group, size, 20)):
+    for part, price in zip(parts(len(score), size), published(score, [group], size, 20)):
         correction.correct(score[part], group[part])
         assert correction.price == pytest.approx(price, abs=1e-4)  # the trajectory is chaotic and amplifies rounding
 
 
-def test_prices_are_those_of_the_released_package():
+def test_prices_for_two_attributes_are_the_published_ones_for_twenty_batches():
+    score, first = stream(20 * 16)
+    second = (np.random.default_rng(4).random(len(score)) < 0.3 + 0.3 * first).astype(int)
+    correction = PrimalDual(Settings(4, EPSILON), 0.5, np.array([[0, 0], [0, 1], [1, 0], [1, 1]]))
+    for part, price in zip(parts(len(score), 16), published(score, [first, second], 16, 20)):
+        correction.correct(score[part], (2 * first + second)[part])
+        assert correction.price == pytest.approx(price, abs=1e-3)
+
+
+@pytest.mark.parametrize("attributes", [1, 2])
+def test_prices_are_those_of_the_released_package(attributes):
     package = pytest.importorskip("fairness_training", reason="the package is a peer; pip install fairness-training")
     torch = pytest.importorskip("torch")
 
     class Given(torch.nn.Module):
         def forward(self, x):
-            return x[:, 1:2]
+            return x[:, -1:]
 
-    score, group = stream(20 * 16)
-    model = package.FairModel(input_dim=2, protected_attr_idx=0, prediction_bounds=(0.0, 1.0), custom_network=Given())
-    correction = PrimalDual(TWO)
+    score, first = stream(20 * 16)
+    sides = np.stack([first, (np.random.default_rng(4).random(len(score)) < 0.3 + 0.3 * first).astype(int)], axis=1)
+    model = package.FairModel(
+        input_dim=attributes + 1,
+        protected_attr_idx=list(range(attributes)),
+        prediction_bounds=(0.0, 1.0),
+        custom_network=Given(),
+    )
+    four = PrimalDual(Settings(4, EPSILON), 0.5, np.array([[0, 0], [0, 1], [1, 0], [1, 1]]))
+    correction, group = (PrimalDual(TWO), first) if attributes == 1 else (four, sides @ [2, 1])
     for part in parts(len(score), 16):
         correction.price = model.lambda_dual  # step by step: its solver's errors, 1e-4 in a gap, would add up
-        model(torch.tensor(np.stack([group[part], score[part]], axis=1), dtype=torch.float32), inference=True)
+        model(
+            torch.tensor(np.column_stack([sides[part, :attributes], score[part]]), dtype=torch.float32), inference=True
+        )
         correction.correct(score[part], group[part])
         assert correction.price == pytest.approx(model.lambda_dual, abs=0.5 * 16 * 1e-4)
