@@ -10,16 +10,8 @@ import sys
 
 import pytest
 
-GRID = [
-    "--methods",
-    "constant,mlp[epochs=2|3]",
-    "--datasets",
-    "synthetic[rows=300]",
-    "--repeats",
-    "2",
-    "--workers",
-    "1",
-]
+THREE = ["--methods", "constant", "--datasets", "synthetic[rows=300]", "--workers", "1", "--repeats", "3"]
+ONE = [*THREE[:-1], "1"]
 
 PLUGIN = '''"""A method that says the same of everybody."""
 
@@ -99,11 +91,9 @@ FOREIGN = '{"suite": {%s}, "plan": "", "planned": 1, "labels": {}, "cells": [], 
 @pytest.mark.parametrize("content", ["{}", "[]", FOREIGN % ("", "{}"), FOREIGN % ('"name": "x"', "1")])
 @pytest.mark.parametrize("command", ["report", "export", "rescore", "run"])
 def test_a_run_json_of_something_else_is_refused(fairbench, tmp_path, content, command):
-    fairbench("run", *GRID, "--repeats", "1", "--out", "r")
+    fairbench("run", *ONE, "--out", "r")
     (tmp_path / "r/run.json").write_text(content)
-    status, out, err = fairbench(
-        *(["run", *GRID, "--repeats", "1", "--out", "r"] if command == "run" else [command, "r"])
-    )
+    status, out, err = fairbench(*(["run", *ONE, "--out", "r"] if command == "run" else [command, "r"]))
     assert (status, out) == (2, "")
     assert "r/run.json is not fairbench's run.json; " in err
     assert "is missing or of another form; put back the one that 'fairbench run' made" in err
@@ -111,18 +101,18 @@ def test_a_run_json_of_something_else_is_refused(fairbench, tmp_path, content, c
 
 @pytest.mark.parametrize("command", ["export", "rescore"])
 def test_long_rows_of_an_unfinished_run_say_so_on_stderr(fairbench, tmp_path, command):
-    fairbench("run", *GRID, "--out", "r")
+    fairbench("run", *THREE, "--out", "r")
     assert fairbench(command, "r")[2] == ""
     with sqlite3.connect(tmp_path / "r/results.sqlite") as store:
         store.execute("DELETE FROM cells WHERE key IN (SELECT key FROM cells LIMIT 2)")
     store.close()
-    assert fairbench(command, "r")[2] == "2 of 6 cells not run yet\n"
+    assert fairbench(command, "r")[2] == "2 of 3 cells not run yet\n"
 
 
 def test_plugins_and_run_json_say_whether_the_compiled_part_is_used(fairbench, tmp_path, monkeypatch):
     from fairbench.projection import pair
 
-    fairbench("run", *GRID, "--repeats", "1", "--out", "r")
+    fairbench("run", *ONE, "--out", "r")
     assert json.loads((tmp_path / "r/run.json").read_text())["sessions"][-1]["compiled"] is pair.COMPILED
     said = "the projection of two groups is compiled\n"
     assert (said in fairbench("plugins")[1]) is pair.COMPILED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Union, cast
 
 import numpy as np
 import torch
@@ -33,8 +33,8 @@ def attach(score: Tensor, epsilon: Number, offset: Optional[Tensor], solve: Solv
         solve: the solver.
         box: where the outputs lie.
     """
-    projected: Tensor = _Project.apply(score, epsilon, offset, solve, box)  # type: ignore[no-untyped-call]
-    return projected
+    apply = cast(Callable[..., Tensor], _Project.apply)  # torch gives it no types
+    return apply(score, epsilon, offset, solve, box)
 
 
 def outputs(solution: Solution, box: Box, score: Tensor) -> Tensor:

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from fairbench.projection.cells import Box
+from fairbench.version import compiled
 
-try:
+COMPILED = compiled()
+if COMPILED:
     from fairbench.projection import _pair
-except ImportError:  # there was no compiler where it was installed
-    _pair = None  # type: ignore[assignment]
 
-COMPILED = _pair is not None
 MEANS = (math.nan, math.nan)  # stands for the weights of the mean of group 0 minus that of group 1
 
 
@@ -70,7 +69,7 @@ def solve_pair(
     Returns:
         The outputs, in the shape and type of score, and what holds nearby.
     """
-    if _pair is None:
+    if not COMPILED:
         return None
     score = score.contiguous()
     n, single = len(code), score.dtype == torch.float32

@@ -181,14 +181,14 @@ class RunningPool(Remembering):
 
 
 class TwoGroups(Remembering):
-    """What the corrections by one multiplier share: they compare two groups, no more."""
+    """What the corrections by multipliers share: they compare two groups, or the sides of two attributes one by one."""
 
-    def __init__(self, settings: Settings, eta: float) -> None:
-        """Keep the step size."""
+    def __init__(self, settings: Settings, eta: float, attributes: Optional[np.ndarray] = None) -> None:
+        """Keep the step size and, of two attributes, each group's codes 0 and 1 (G, 2)."""
         super().__init__(settings)
-        if settings.n_groups != 2:
+        if attributes is None and settings.n_groups != 2:
             raise ValueError(f"correction {self.kind} compares two groups; here are {settings.n_groups}: use 'pool'")
-        self.eta = eta
+        self.eta, self.attributes = eta, attributes
 
 
 class PrimalDual(TwoGroups):
@@ -209,26 +209,15 @@ class PrimalDual(TwoGroups):
     fields = ("price", "steps", "rows", "excess", "largest")
 
     def __init__(self, settings: Settings, eta: float = 0.5, attributes: Optional[np.ndarray] = None) -> None:
-        """Begin with a price of 0.
-
-        Args:
-            settings: those of the stream.
-            eta: first step size.
-            attributes: (G, 2) each group's codes 0 and 1 on two attributes; without, there are two groups.
-        """
-        if attributes is None:
-            super().__init__(settings, eta)
-        else:
-            Remembering.__init__(self, settings)
-            self.eta = eta
-        self.attributes = attributes
+        """Begin with a price of 0; for ``attributes`` see ``TwoGroups``."""
+        super().__init__(settings, eta, attributes)
         self.price, self.steps, self.rows, self.excess, self.largest = 0.0, 0, 0, 0.0, 0.0
 
     def correct(self, score: np.ndarray, group: np.ndarray) -> np.ndarray:
         """See ``Correction``."""
         n, settings, code = len(score), self.settings, self.codes(group)
         value = solve_penalised(score, Contrasts.mean_prediction(code), self.price * n, settings.box)
-        gap = max(mean_gap(value, side, 2) for side in code.reshape(n, -1).T)
+        gap = max(mean_gap(value, side, 2) for side in np.atleast_2d(code.T))
         violation = n * (gap - settings.epsilon)
         self.steps += 1
         self.price = max(0.0, self.price + self.eta / math.sqrt(self.steps) * violation)
@@ -236,6 +225,10 @@ class PrimalDual(TwoGroups):
         self.excess += violation
         self.largest = max(self.largest, self.price)
         return value
+
+    def identity(self) -> dict[str, Any]:
+        """See ``Remembering``."""
+        return {**super().identity(), "attributes": None if self.attributes is None else self.attributes.tolist()}
 
     def codes(self, group: np.ndarray) -> np.ndarray:
         """Return the codes of rows of these groups (n,) on what is compared: (n,), or (n, 2) for two attributes."""

@@ -182,6 +182,23 @@ def test_a_state_of_other_groups_or_with_parts_missing_is_refused():
         both.restore(mixed)
 
 
+def test_a_state_of_other_attributes_is_refused():
+    codes = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    four = Settings(4, EPSILON)
+    state = json.loads(json.dumps(PrimalDual(four, 0.5, codes).state()))
+    PrimalDual(four, 0.5, codes).restore(state)
+    with pytest.raises(
+        ValueError, match=r"its attributes is \[\[0, 0\], .*, but this stream's is \[\[0, 0\], \[1, 0\]"
+    ):
+        PrimalDual(four, 0.5, codes[:, ::-1]).restore(state)
+
+
+def test_a_batch_without_rows_leaves_the_price():
+    correction = PrimalDual(TWO)
+    assert correction.correct(np.zeros(0), np.zeros(0, dtype=np.int64)).shape == (0,)
+    assert (correction.price, correction.rows) == (0.0, 0)
+
+
 def test_a_state_that_was_damaged_is_refused_and_changes_nothing():
     pool, both = RunningPool(TWO), make_correction("dual_pool", TWO, 0.5)
     with pytest.raises(ValueError, match=r"its total is \[5.0\]; it must be 2 finite numbers"):
