@@ -2,7 +2,7 @@
 
 Data flows one way: suite -> cells -> ``run_cell`` -> store -> report.
 
-- ``data``, ``counts``, ``components``, ``hooks``: the nouns, and what a plugin may supply
+- ``data``, ``counts``, ``alike``, ``components``, ``hooks``: the nouns, and what a plugin may supply
 - ``projection``: the nearest scores that satisfy a fairness constraint, exactly (``api.projection`` has the layer)
 - ``api``: all that a plugin imports (``fairbench.api``, and ``fairbench.api.torch`` for torch and higher)
 - ``files``, ``adding``, ``preparation``: raw files found, verified or taken in; a dataset split, encoded without leaks

@@ -13,6 +13,8 @@ from fairbench import seeding
 from fairbench.errors import SuiteError
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
+POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
+OVERLAPS = (POOL, FRESH, UNKNOWN)
 SCALES = ("standard", "none")
 
 
@@ -115,6 +117,20 @@ class Cell:
         return cls(**fields)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """How many rows each part of a cell's split has, and how the splits of the repeats overlap.
+
+    ``overlap`` is ``pool`` where every repeat parts the same rows anew (Nadeau and Bengio's correction applies),
+    ``fresh`` where no two repeats share a row, and ``unknown`` where neither holds: no interval is then known.
+    """
+
+    train: int
+    validation: int
+    test: int
+    overlap: str = POOL
+
+
 class Value(NamedTuple):
     """One measured number; ``group`` is empty for all rows together, ``value`` is None where ``reason`` says why."""
 
@@ -140,6 +156,9 @@ class Record:
         seconds: wall-clock time of the cell.
         cpu_seconds: CPU time of the process that ran it.
         versions: distribution -> version of the method's and the dataset's plugin.
+        parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
+        alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
+        remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.
     """
 
     cell: Cell
@@ -151,3 +170,6 @@ class Record:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+    parts: Optional[Parts] = None
+    alike: tuple[tuple[int, str], ...] = ()
+    remarks: tuple[str, ...] = ()

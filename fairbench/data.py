@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from fairbench.cells import OVERLAPS, POOL, UNKNOWN
 from fairbench.errors import DataError, NotApplicable
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Dataset:
     image_shape: tuple[int, ...] = ()
     partition: Optional[Callable[[int], Sequence[NDArray[Any]]]] = None
     keys: Optional[pd.DataFrame] = None
+    overlap: str = ""
 
     def __post_init__(self) -> None:
         """Check shapes, labels, groups, missing values and keys."""
@@ -116,6 +118,10 @@ class Dataset:
         else:
             self._check_features(self.X)
         self._check_keys()
+        overlap = self.overlap or (POOL if self.partition is None else UNKNOWN)
+        if overlap not in OVERLAPS:
+            raise DataError(f"{self.name}: overlap is {overlap!r}; it must be one of {', '.join(OVERLAPS)}")
+        object.__setattr__(self, "overlap", overlap)
 
     def _check_keys(self) -> None:
         if self.keys is None:
@@ -275,17 +281,25 @@ class Inputs(_Rows):
 
 @dataclass(frozen=True, eq=False)
 class Samples(_Rows):
-    """What a method learns from: the fields of ``Inputs``, and their labels y (n,) in {0, 1}."""
+    """What a method learns from: the fields of ``Inputs``, and their labels y (n,) in {0, 1}.
+
+    ``rows`` (n,) gives each row's position in the dataset, so that stored predictions can be joined back to people;
+    only the test part of a split has it.
+    """
 
     X: Floats
     group: Integers
     schema: Schema
     y: Integers
     keys: Keys = field(default_factory=dict)
+    rows: Optional[Integers] = None
 
     def __post_init__(self) -> None:
-        """Check the labels too."""
+        """Check the labels, and the rows if they are given, too."""
         super().__post_init__()
+        if self.rows is not None:
+            _check_length("rows", len(self.rows), len(self.X), "samples")
+            object.__setattr__(self, "rows", _frozen(self.rows, np.int64))
         _check_length("y", len(self.y), len(self.X), "samples")
         _check_labels(np.asarray(self.y), "samples")
         object.__setattr__(self, "y", _frozen(self.y, np.int64))
@@ -297,7 +311,8 @@ class Samples(_Rows):
 
     def select(self, rows: NDArray[Any]) -> Samples:
         """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
-        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows], self._selected_keys(rows))
+        places = None if self.rows is None else self.rows[rows]
+        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows], self._selected_keys(rows), places)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,11 +41,11 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
         parts = _positions(len(dataset.y), seed, codes * 2 + dataset.y if preparation.stratify else None)
     else:
         parts = _own_partition(dataset, seed, preparation)
-    train = parts[0]
+    learned = parts[0]
     for what, values in (("class", dataset.y), (f"group of {group!r}", codes)):
-        if len(np.unique(values[train])) < 2:
+        if len(np.unique(values[learned])) < 2:
             raise NotApplicable(
-                f"{dataset.name}: the training part of {len(train)} rows has only one {what}; "
+                f"{dataset.name}: the training part of {len(learned)} rows has only one {what}; "
                 "use a larger dataset, or stratify = true"
             )
     if isinstance(dataset.X, np.ndarray):
@@ -52,16 +53,18 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
             raise NotApplicable(f"{dataset.name} holds images, which have no column for the group; hide it")
         shape = dataset.image_shape
         schema = Schema(_pixel_names(*shape), names, protected, dataset.favorable_label, shape)
-        return Split(*(_images(dataset, rows, codes, schema) for rows in parts))
+        train, validation, test = (_images(dataset, rows, codes, schema) for rows in parts)
+        return Split(train, validation, replace(test, rows=parts[2]))
     carried = {column for attribute in attributes for column in dataset.sensitive_columns.get(attribute, ())}
     table = dataset.X.drop(columns=[column for column in dataset.X.columns if column in carried])
-    X, feature_names = encode(table, train, preparation.scale)
+    X, feature_names = encode(table, learned, preparation.scale)
     if preparation.sensitive_as_feature:
         flags, flag_names = _group_features(codes, names, protected)
         X, feature_names = np.hstack([X, flags]), feature_names + flag_names
     schema = Schema(feature_names, names, protected, dataset.favorable_label)
     samples = Samples(X, codes, schema, dataset.y, dataset.key_arrays(without=carried))
-    return Split(*(samples.select(rows) for rows in parts))
+    train, validation, test = (samples.select(rows) for rows in parts)
+    return Split(train, validation, replace(test, rows=parts[2]))
 
 
 def _group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...], int]:

@@ -13,8 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["version", "errors", "seeding", "names"],
+    ["cells", "choices"],
     ["data"],
-    ["counts", "components", "cells", "choices", "projection", "intervals", "lines"],
+    ["alike", "counts", "components", "projection", "intervals", "lines"],
     ["hooks", "results", "registry"],
     ["api"],
     ["files", "preparation", "store", "checkpoints", "examples"],
