@@ -1,0 +1,63 @@
+"""What a cell's key and seeds hang on, and what they leave out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fairbench.cells import Cell, Choice, Preparation
+
+CELL = Cell(Choice("compas"), Choice("mlp", {"epochs": 3}), "race", 1, metrics=("accuracy",))
+OTHERS = {
+    "dataset": Choice("adult"),
+    "dataset's parameters": Choice("compas", {"rows": 3}),
+    "method": Choice("logistic"),
+    "method's parameters": Choice("mlp", {"epochs": 4}),
+    "group": "sex",
+    "repeat": 2,
+    "preparation": Preparation(scale="none"),
+    "scenario": Choice("tuned"),
+}
+
+
+def with_other(what):
+    return replace(CELL, **{what.split("'")[0]: OTHERS[what]})
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_key_hangs_on_all_that_can_change_a_number(what):
+    assert with_other(what).key != CELL.key
+
+
+def test_key_leaves_the_metrics_out_so_that_a_finished_cell_can_be_given_more():
+    assert replace(CELL, metrics=("accuracy", "roc_auc")).key == CELL.key
+
+
+@pytest.mark.parametrize("what", ["dataset", "group", "repeat"])
+def test_seeds_hang_on_dataset_group_and_repeat(what):
+    assert with_other(what).seed("split") != CELL.seed("split")
+
+
+@pytest.mark.parametrize("what", ["method", "method's parameters", "preparation", "scenario"])
+def test_seeds_are_shared_by_all_that_must_see_the_same_split(what):
+    assert with_other(what).seed("split") == CELL.seed("split")
+
+
+def test_purposes_have_seeds_of_their_own():
+    assert CELL.seed("split") != CELL.seed("fit")
+
+
+@pytest.mark.parametrize("what", ["dataset", "dataset's parameters", "group", "repeat", "preparation"])
+def test_split_key_hangs_on_all_that_makes_the_split(what):
+    assert with_other(what).split_key != CELL.split_key
+
+
+@pytest.mark.parametrize("what", ["method", "method's parameters", "scenario"])
+def test_split_key_is_the_same_for_every_method_and_scenario(what):
+    assert with_other(what).split_key == CELL.split_key
+
+
+def test_a_cell_comes_back_from_json_whole():
+    assert Cell.from_json(CELL.to_json()) == CELL
+    assert Cell.from_json(CELL.to_json()).metrics == ("accuracy",)
