@@ -14,7 +14,6 @@ from fairbench.checkpoints import Progress
 from fairbench.components import Metric, Outcome
 from fairbench.data import Predictions
 from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
 from fairbench.preparation import split_dataset
 from fairbench.registry import Plugin
 from fairbench.run import CellRunner, measure, run_cell
