@@ -82,7 +82,7 @@ def _explained(path: Path) -> Iterator[None]:
             (text for sign, text in advice.items() if sign in str(error)), "free some space or choose another --out"
         )
         raise StoreError(f"{path} cannot be written: {error}; finished cells are kept; {words}") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
         raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {_SOUND}") from error
 
 
@@ -130,6 +130,7 @@ class Store:
         try:
             connection = _connected(self.path, "ro", cleaning)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute("PRAGMA busy_timeout = 10000")  # ms; whoever writes now will soon be done
         except sqlite3.OperationalError:
             connection = _connected(cleaning.enter_context(copied(self.path)), "rw", cleaning)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -375,7 +376,7 @@ class Store:
 
 
 def _connected(path: Path, mode: str, cleaning: ExitStack) -> sqlite3.Connection:
-    uri, timeout = f"{path.absolute().as_uri()}?mode={mode}", 5 if mode == "ro" else 60  # a reader can copy the file
+    uri, timeout = f"{path.absolute().as_uri()}?mode={mode}", 1 if mode == "ro" else 60  # s; a reader can copy the file
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
     cleaning.callback(connection.close)
     return connection
