@@ -145,7 +145,7 @@ class Store:
 
     def _recognised(self) -> Layout:
         """Return the layout of the store's format; refuse another format, and a format with other tables."""
-        with self._readable():
+        with self._snapshot():
             seen = self._number("PRAGMA user_version")
             tables = _tables(self._connection)
             if seen == 0 and not tables:
@@ -263,9 +263,8 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Look at one state of the file, whatever a writer does meanwhile."""
-        with self._readable():
-            self._connection.execute("BEGIN")
+        """Read cells; name the cell whose texts are no longer texts."""
+        with self._snapshot():
             try:
                 yield
             except sqlite3.OperationalError as error:
@@ -273,6 +272,14 @@ class Store:
                     self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
                     self._records(self._cells())
                 raise
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Look at one state of the file, whatever a writer does meanwhile."""
+        with self._readable():
+            self._connection.execute("BEGIN")
+            try:
+                yield
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")

@@ -196,6 +196,8 @@ def test_a_run_of_format_1_cannot_be_continued(fairbench, old):
         "UPDATE truths SET \"group\" = x''",
         "UPDATE truths SET group_names = '[]'",
         "UPDATE truths SET group_names = '{\"a\": 1}'",
+        "UPDATE truths SET y = (SELECT y_pred FROM predictions LIMIT 1)",
+        'UPDATE truths SET group_names = \'["b", "a"]\'',
         "DELETE FROM truths",
         "UPDATE cells SET versions = '[]'",
         "UPDATE cells SET diagnostics = '{\"loss\": 3}'",
