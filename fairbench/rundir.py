@@ -19,7 +19,7 @@ from fairbench.errors import DataError, StoreError, SuiteError
 from fairbench.registry import Registry
 from fairbench.results import Results
 from fairbench.run import Availability
-from fairbench.store import FILE_NAME, Store
+from fairbench.store import FILE_NAME, Store, run_folder
 from fairbench.suite import plan_digest
 from fairbench.version import __version__, compiled
 
@@ -137,8 +137,7 @@ def _recognised(run: Any, path: Path) -> dict[str, Any]:
 
 def load_results(path: Path) -> Results:
     """Return everything a run directory holds, finished or not."""
-    if path.name == FILE_NAME:
-        path = path.parent
+    path = run_folder(path)
     run = read_run(path)
     with Store(path / FILE_NAME) as store:
         records = store.records(run["cells"])
