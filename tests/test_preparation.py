@@ -198,7 +198,7 @@ def test_a_dataset_may_bring_its_own_partition():
     ("parts", "message"),
     [
         ([[0, 1], [2, 3], [3, 4]], r"parts of \[2, 2, 2\] rows, 1 of them twice; three disjoint parts"),
-        ([[0, 1], [2, 3]], r"parts of \[2, 2\] rows, 0 of them twice"),
+        ([[0, 1], [2, 3]], r"returned int64 of shape \(2,\), int64 of shape \(2,\); it must return the positions"),
         ([[0, 1], [], [3]], r"parts of \[2, 0, 1\] rows"),
         ([[0, 1], [2], [200]], "names row 200; there are 200 rows"),
         ([[0, -1], [2], [3]], "names row -1; there are 200 rows"),
