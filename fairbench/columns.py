@@ -41,7 +41,7 @@ def check_frame(table: Any, what: str, where: str) -> None:
 
     if not isinstance(table, pd.DataFrame):
         advice = "; use .to_frame()" if isinstance(table, pd.Series) else ""
-        raise DataError(f"{where}: {what} is a {type(table).__name__}; give a pandas DataFrame{advice}")
+        raise DataError(f"{where}: {what} is of type {type(table).__name__}; give a pandas DataFrame{advice}")
 
 
 def column_names(table: pd.DataFrame, what: str, where: str) -> list[str]:
@@ -162,6 +162,7 @@ def _numbers(values: pd.Series, name: str, where: str) -> pd.Series:
         array = values.to_numpy(np.float64, na_value=np.nan) if values.isna().any() else values.to_numpy(plain)
         values = pd.Series(array, values.index)
     if values.dtype.kind == "f":
+        values = values.astype(np.float64) if values.dtype.itemsize > 8 else values  # pandas has no longer ones
         size = np.abs(values.to_numpy(np.float64))
         if np.isinf(size).any():
             raise DataError(f"{where}: feature {name!r} holds infinite values; clip or drop them in load()")

@@ -34,8 +34,8 @@ def _check_overlap(dataset: Dataset) -> None:
     if (dataset.overlap == FRESH and used & then) or (dataset.overlap == POOL and not anew):
         raise DataError(
             f"{dataset.name}: overlap is {dataset.overlap!r}, but of the {len(used):,} and {len(then):,} rows of two "
-            f"repeats {len(used & then):,} are the same, and {len(np.intersect1d(first[2], second[2])):,} of their test "
-            "rows; 'pool' means the same rows parted anew, 'fresh' no row in common; else say 'unknown'"
+            f"repeats {len(used & then):,} are the same, and {len(np.intersect1d(first[2], second[2])):,} of their "
+            "test rows; 'pool' means the same rows parted anew, 'fresh' no row in common; else say 'unknown'"
         )
 
 

@@ -18,6 +18,7 @@ from fairbench.columns import (
     check_frame,
     check_length,
     column_names,
+    encodes,
     kind,
     kinds,
     mixture,
@@ -45,6 +46,8 @@ def check_kinds(dataset: Any) -> None:
         raise DataError(f"{where}: X has no rows")
     if not np.isscalar(favorable) or favorable not in (0, 1):
         raise DataError(f"{where}: favorable_label is {shown(favorable)}; it must be 0 or 1")
+    if not isinstance(dataset.missing_values, (bool, np.bool_)):
+        raise DataError(f"{where}: missing_values is {shown(dataset.missing_values)}; it must be True or False")
     if not isinstance(notes, (tuple, list)) or not all(isinstance(note, str) for note in notes):
         raise DataError(f"{where}: notes is {shown(notes)}; give a tuple of sentences")
     if dataset.partition is not None and not callable(dataset.partition):
@@ -153,6 +156,8 @@ def _groups_of(values: pd.Series, attribute: str, where: str) -> pd.Series:
     found = kinds(values)
     if len(found) > 1:
         raise DataError(f"{where}: {attribute!r} mixes {mixture(found)}; name every group by a text")
+    if not found.keys() <= {TEXTS, NUMBERS, TRUTHS}:
+        raise DataError(f"{where}: {attribute!r} holds {mixture(found)}; name groups by texts or whole numbers")
     names = {value: _group_name(value, repr(attribute), where) for value in values.unique()}
     alike: dict[str, str] = {}
     for name in names.values():
@@ -198,6 +203,8 @@ def keys(table: pd.DataFrame, n: int, where: str) -> pd.DataFrame:
         found = kinds(values.astype(object))
         if len(found) > 1 or not found.keys() <= {TEXTS, NUMBERS, TRUTHS, DATES}:
             raise DataError(f"{where}: key {name!r} holds {mixture(found)}; use numbers or texts")
+        if TEXTS in found and not all(map(encodes, values.unique())):
+            raise DataError(f"{where}: key {name!r} holds text that is not valid Unicode; decode it in load()")
         columns[name] = values.infer_objects() if values.dtype == object else values
     return pd.DataFrame(columns, index=table.index)
 

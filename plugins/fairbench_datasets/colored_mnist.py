@@ -99,6 +99,7 @@ class ColoredMNIST:
             notes=(_coloured.NOTE,),
             image_shape=(3, 28, 28),
             partition=self.partition,
+            overlap="pool" if self.split == "random" else "unknown",  # a published test part is that of every repeat
         )
 
     def partition(self, seed: int) -> list[NDArray[np.intp]]:

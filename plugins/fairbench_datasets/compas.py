@@ -83,13 +83,7 @@ class Compas:
         rows = rows.assign(length_of_stay=(release - entry).dt.days).reset_index(drop=True)  # .days rounds down
         other = "Other" if self.races == "all" else "Caucasian"
         race = rows["race"].where(rows["race"] == "African-American", other)
-        features = rows[FEATURES]
-        repeated = int(features.assign(race=race).duplicated().sum())
-        notes = [
-            f"{repeated:,} of {len(rows):,} rows repeat an earlier one in every feature and in race, so the parts of a "
-            "split share rows and intervals are too narrow.",
-            "An arrest is not a crime: y = 1 records whom the police arrested again.",
-        ]
+        notes = ["An arrest is not a crime: y = 1 records whom the police arrested again."]
         if not self.drop_late_screenings:
             late = rows["compas_screening_date"] > LAST_SCREENING
             notes.append(
@@ -98,7 +92,7 @@ class Compas:
             )
         return Dataset(
             name=self.name,
-            X=features,
+            X=rows[FEATURES],
             y=rows["two_year_recid"].to_numpy(),
             sensitive_features=pd.DataFrame({"race": race, "sex": rows["sex"]}),
             protected_group={"race": "African-American", "sex": "Female"},
