@@ -35,7 +35,7 @@ def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
 def _check_labels(y: NDArray[Any], where: str) -> None:
     values = set(y.ravel().tolist())
     if y.ndim != 1 or not values <= {0, 1}:
-        seen = ", ".join(map(shown, sorted(values, key=str)[:5]))
+        seen = ", ".join(sorted(map(shown, values))[:5])
         raise DataError(f"{where}: y must hold 0 and 1 only, one for each row; seen {seen} in shape {y.shape}")
 
 

@@ -107,7 +107,7 @@ def labels(y: Any, n: int, where: str) -> NDArray[np.int64]:
     except TypeError:  # lists, say, cannot be compared
         seen = {type(values[0])}
     if not seen <= {0, 1}:
-        few = ", ".join(map(shown, sorted(seen, key=str)[:5]))
+        few = ", ".join(sorted(map(shown, seen))[:5])
         raise DataError(
             f"{where}: y must hold 0 and 1 only, seen {few}; code the outcomes as 0 and 1, and say in favorable_label "
             "which is good for the person"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fairbench.api import DataError, DataFile, Dataset, hookimpl, parameter
 from fairbench.api import seed as derive_seed
-from fairbench_datasets import _coloured, _reading
+from fairbench_datasets import _coloured, _matlab, _reading
 
 FOLDER = "http://ufldl.stanford.edu/housenumbers"
 TRAIN = DataFile(
@@ -99,10 +99,8 @@ def partition(seed: int, n: int) -> list[NDArray[np.intp]]:
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the images (32, 32, 3, n) and digits (n,), 1 to 10, of one file."""
-    from scipy.io import loadmat
-
     with _reading.refusing(path, "a MATLAB file with images X and digits y"):
-        table = loadmat(str(path), variable_names=("X", "y"))
+        table = _matlab.arrays(path.read_bytes())
         images, digits = table["X"], table["y"].ravel()
         if images.dtype != np.uint8 or images.shape != (32, 32, 3, len(digits)) or not len(digits):
             raise ValueError(f"X is {images.dtype} of shape {images.shape} for {len(digits)} digits")
