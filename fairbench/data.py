@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from fairbench import tables
 from fairbench.cells import OVERLAPS, POOL, UNKNOWN
+from fairbench.columns import check_length, features, refuse_missing, shown
 from fairbench.errors import DataError, NotApplicable
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Keys = Mapping[str, NDArray[Any]]
+ROUNDING = 1e-9  # how far a score may lie outside [0, 1]: sums of many terms in float64
+FLOAT32_ROUNDING = 1e-6  # the same for scores that come as float32
 
 
 def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
@@ -36,18 +39,13 @@ def _copied(array: Any, dtype: Any) -> NDArray[Any]:
     return copy
 
 
-def _check_length(what: str, length: int, n: int, where: str) -> None:
-    if length != n:
-        raise DataError(f"{where}: {what} has {length} rows but X has {n}; every row needs one")
-
-
 def _check_labels(y: NDArray[Any], where: str) -> None:
-    values = set(np.unique(y).tolist())
-    if not values <= {0, 1}:
-        seen = ", ".join(map(repr, sorted(values, key=str)[:5]))
-        raise DataError(
-            f"{where}: y must hold 0 and 1 only, seen {seen}; code the favourable outcome in favorable_label"
-        )
+    if y.ndim == 1 and y.dtype.kind in "biuf" and ((y == 0) | (y == 1)).all():
+        return
+    values = set(y.ravel().tolist())
+    if y.ndim != 1 or not values <= {0, 1}:
+        seen = ", ".join(sorted(map(shown, values))[:5])
+        raise DataError(f"{where}: y must hold 0 and 1 only, one for each row; seen {seen} in shape {y.shape}")
 
 
 def _check_key(name: str, values: NDArray[Any], where: str) -> None:
@@ -63,13 +61,17 @@ def _check_key(name: str, values: NDArray[Any], where: str) -> None:
 class Dataset:
     """A table, or images, as the loader returns it: nothing is encoded, scaled or split yet.
 
+    Rows belong together by their place, and pandas objects must agree on it: their indexes are the same, in the same
+    order. What is not plainly meant is refused with the name of its column.
+
     Args:
         name: the dataset's name, for messages.
-        X: (n, d) DataFrame of numeric, boolean, string or categorical columns. Of images an array (n, d), a flattened
-            image in each row: float in [0, 1], or uint8 (0 to 255, a quarter of the memory).
-        y: (n,) labels in {0, 1}.
-        sensitive_features: (n, k) DataFrame of strings, a column for each attribute; the first is the default group.
-        protected_group: for each attribute the value whose rows are protected (AIF360: unprivileged).
+        X: (n, d) DataFrame of numeric, boolean, string or categorical columns, with distinct names. Of images an array
+            (n, d), a flattened image in each row: float in [0, 1], or uint8 (0 to 255, a quarter of the memory).
+        y: (n,) labels in {0, 1}, or True and False.
+        sensitive_features: (n, k) DataFrame, a column for each attribute; the first is the default group. Groups are
+            named by texts; whole numbers and truth values become their text: 1 and 1.0 ``1``, True ``True``.
+        protected_group: for each attribute the group whose rows are protected (AIF360: unprivileged).
         favorable_label: the label, 0 or 1, that is good for the person.
         sensitive_columns: for an attribute the columns of X that carry the same; they leave X when it is the group.
         missing_values: True if X lacks values on purpose; they are then imputed from the training part.
@@ -79,6 +81,9 @@ class Dataset:
             seed of a repeat -> positions of train, validation and test, disjoint; None leaves it to the harness.
         keys: (n, m) DataFrame of numbers or strings that name a row's task or cluster (its state, say), the default
             first; None if there are none. A key is no feature, and one that carries the group leaves with it.
+        overlap: how the rows of two repeats overlap: ``pool`` if each parts the same rows anew at random, ``fresh`` if
+            they share no row, ``unknown`` otherwise (a published test part, say, or draws from a larger pool). Left
+            out, it is ``pool`` without a partition and ``unknown`` with one.
     """
 
     name: str
@@ -96,51 +101,34 @@ class Dataset:
     overlap: str = ""
 
     def __post_init__(self) -> None:
-        """Check shapes, labels, groups, missing values and keys."""
-        n = len(self.X)
-        if n == 0:
-            raise DataError(f"{self.name}: X has no rows")
-        _check_length("y", len(self.y), n, self.name)
-        _check_length("sensitive_features", len(self.sensitive_features), n, self.name)
-        _check_labels(np.asarray(self.y), self.name)
-        object.__setattr__(self, "y", _frozen(self.y, np.int64))
+        """Take every part for what it is meant to be, and refuse what is not clear."""
+        tables.check_kinds(self)
+        n, where = len(self.X), self.name
+        set_field = object.__setattr__
+        set_field(self, "y", _frozen(tables.labels(self.y, n, where)))
         if len(np.unique(self.y)) < 2:
-            raise DataError(f"{self.name}: all {n} labels are {self.y[0]}; a benchmark needs both classes")
-        if self.favorable_label not in (0, 1):
-            raise DataError(f"{self.name}: favorable_label is {self.favorable_label!r}; it must be 0 or 1")
-        for attribute in self.sensitive_features.columns:
-            values = self.sensitive_features[attribute]
-            if values.isna().any():
-                raise DataError(
-                    f"{self.name}: {attribute!r} is missing in {values.isna().sum()} of {n} rows; drop them"
-                )
-            groups = sorted(set(values))
-            if len(groups) < 2:
-                raise DataError(f"{self.name}: {attribute!r} has one group, {groups[0]!r}; a comparison needs two")
-            if self.protected_group.get(attribute) not in groups:
-                seen = self.protected_group.get(attribute)
-                raise DataError(f"{self.name}: protected_group of {attribute!r} is {seen!r}; its groups are {groups}")
+            raise DataError(f"{where}: all {n} labels are {self.y[0]}; a benchmark needs both classes")
+        groups, protected = tables.groups(self.sensitive_features, self.protected_group, where)
+        set_field(self, "sensitive_features", groups)
+        set_field(self, "protected_group", protected)
+        if self.keys is not None:
+            set_field(self, "keys", tables.keys(self.keys, n, where))
+            for name, values in self.key_arrays().items():
+                _check_key(name, values, where)
         if isinstance(self.X, np.ndarray):
-            self._check_pixels(self.X)
+            set_field(self, "image_shape", tables.check_images(self.X, self.image_shape, where))
+            set_field(self, "X", _frozen(self.X))
         else:
             self._check_features(self.X)
-        self._check_keys()
+        known = [name for part in (self.X, self.keys) for name in getattr(part, "columns", ())]
+        carrying = tables.sensitive_columns(self.sensitive_columns, list(groups.columns), known, where)
+        set_field(self, "sensitive_columns", carrying)
+        set_field(self, "favorable_label", int(self.favorable_label))
+        set_field(self, "notes", tuple(self.notes))
         overlap = self.overlap or (POOL if self.partition is None else UNKNOWN)
         if overlap not in OVERLAPS:
-            raise DataError(f"{self.name}: overlap is {overlap!r}; it must be one of {', '.join(OVERLAPS)}")
-        object.__setattr__(self, "overlap", overlap)
-
-    def _check_keys(self) -> None:
-        if self.keys is None:
-            return
-        _check_length("keys", len(self.keys), len(self.X), self.name)
-        for name, missing in self.keys.isna().sum().items():
-            if missing:
-                raise DataError(
-                    f"{self.name}: key {name!r} is missing in {missing} of {len(self.X)} rows; every row needs a task"
-                )
-        for name, values in self.key_arrays().items():
-            _check_key(name, values, self.name)
+            raise DataError(f"{where}: overlap is {shown(overlap)}; it must be one of {', '.join(OVERLAPS)}")
+        set_field(self, "overlap", overlap)
 
     def key_arrays(self, without: Collection[str] = ()) -> Keys:
         """Return the task keys but those named, each (n,): numbers as they are, all else as strings."""
@@ -155,34 +143,16 @@ class Dataset:
             for name, values in columns.items()
         }
 
-    def _check_pixels(self, X: NDArray[Any]) -> None:
-        shape = self.image_shape
-        if len(shape) != 3 or X.ndim != 2 or X.shape[1] != math.prod(shape):
-            raise DataError(
-                f"{self.name}: X is an array of shape {X.shape} and image_shape is {shape}; images are rows of "
-                "channels * height * width values, and a table is a DataFrame"
-            )
-        if X.dtype != np.uint8 and not (X.dtype.kind == "f" and X.min() >= 0 and X.max() <= 1):  # false for NaN too
-            raise DataError(
-                f"{self.name}: pixels are {X.dtype} from {X.min()} to {X.max()}; they must be uint8, or floats in "
-                "[0, 1] without NaN"
-            )
-        object.__setattr__(self, "X", _frozen(X))
-
     def _check_features(self, X: pd.DataFrame) -> None:
         if self.image_shape:
             raise DataError(f"{self.name}: image_shape is {self.image_shape} but X is a table; give X as an array")
-        for column in X.columns:
-            values = X[column]
-            if values.dtype.kind == "f" and np.isinf(values.to_numpy()).any():
-                raise DataError(f"{self.name}: feature {column!r} holds infinite values; clip or drop them in load()")
-            missing = values.isna().to_numpy()
-            if missing.any() and not self.missing_values:
-                raise DataError(
-                    f"{self.name}: feature {column!r} is missing (NaN) in {missing.sum()} of {len(values)} rows, first "
-                    f"in row {int(missing.argmax())}; drop or fill them in load(), or set missing_values=True to have "
-                    "them imputed from the training part"
-                )
+        table = features(X, self.name)
+        for column in () if self.missing_values else table.columns:
+            advice = (
+                "drop or fill them in load(), or set missing_values=True to have them imputed from the training part"
+            )
+            refuse_missing(table[column], f"feature {column!r}", self.name, advice)
+        object.__setattr__(self, "X", table)
 
     @property
     def digest(self) -> str:
@@ -230,7 +200,7 @@ class _Rows:
         """Check shapes and values, and freeze the arrays."""
         if self.X.ndim != 2 or self.X.shape[1] != len(self.schema.feature_names):
             raise DataError(f"X has shape {self.X.shape} but there are {len(self.schema.feature_names)} feature names")
-        _check_length("group", len(self.group), len(self.X), "inputs")
+        check_length("group", len(self.group), len(self.X), "inputs")
         if not np.isfinite(self.X).all():
             row, column = np.argwhere(~np.isfinite(self.X))[0]
             name = self.schema.feature_names[column]
@@ -244,7 +214,7 @@ class _Rows:
         keys = {name: _frozen(values) for name, values in self.keys.items()}
         for name, values in keys.items():
             _check_key(name, values, "inputs")
-            _check_length(f"key {name!r}", len(values), len(self.X), "inputs")
+            check_length(f"key {name!r}", len(values), len(self.X), "inputs")
         object.__setattr__(self, "keys", keys)
 
     def __len__(self) -> int:
@@ -305,9 +275,9 @@ class Samples(_Rows):
         """Check the labels, and the rows if they are given, too."""
         super().__post_init__()
         if self.rows is not None:
-            _check_length("rows", len(self.rows), len(self.X), "samples")
+            check_length("rows", len(self.rows), len(self.X), "samples")
             object.__setattr__(self, "rows", _frozen(self.rows, np.int64))
-        _check_length("y", len(self.y), len(self.X), "samples")
+        check_length("y", len(self.y), len(self.X), "samples")
         _check_labels(np.asarray(self.y), "samples")
         object.__setattr__(self, "y", _frozen(self.y, np.int64))
 
@@ -363,12 +333,16 @@ def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
 
 
 def _fractions(values: Any, what: str, n: int) -> Floats:
-    array = _copied(values, np.float64)
+    """Return numbers (n,) in [0, 1]; what rounding carried over an end is moved back to it."""
+    given = np.asarray(values)
+    array = np.asarray(given, dtype=np.float64)
     if array.shape != (n,):
         raise DataError(f"{what} has shape {array.shape}; a value is needed for each of the {n} rows")
-    if n and not (array.min() >= 0 and array.max() <= 1):  # false for NaN too
-        raise DataError(f"{what} runs from {array.min():g} to {array.max():g}; it must stay within [0, 1] without NaN")
-    return array
+    rounding = FLOAT32_ROUNDING if given.dtype == np.float32 else ROUNDING
+    if n and not (array.min() >= -rounding and array.max() <= 1 + rounding):  # false for NaN too
+        reach = f"from {float(array.min())!r} to {float(array.max())!r}"
+        raise DataError(f"{what} runs {reach}; it must stay within [0, 1] without NaN")
+    return _frozen(array.clip(0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -404,13 +378,13 @@ class Predictions:
     @classmethod
     def from_score(cls, y_score: Any, threshold: Any = 0.5) -> Predictions:
         """Select the rows whose score (n,) reaches the threshold, a number or an array (n,)."""
-        y_score = np.asarray(y_score, dtype=np.float64)
+        y_score = _fractions(y_score, "y_score", len(y_score))
         return cls(np.asarray(y_score >= threshold, dtype=np.int64), y_score)
 
     @classmethod
     def from_decision(cls, decision: Any, *, seed: int, y_score: Any = None) -> Predictions:
         """Draw y_pred from the chance of selection (n,), with a generator of its own."""
-        decision = np.asarray(decision, dtype=np.float64)
+        decision = _fractions(decision, "decision", len(decision))
         drawn = np.random.default_rng(seed).random(len(decision)) < decision
         return cls(drawn.astype(np.int64), y_score, decision)
 

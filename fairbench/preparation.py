@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.cells import Preparation
+from fairbench.columns import shown
 from fairbench.data import Dataset, Samples, Schema, Split
 from fairbench.errors import DataError, NotApplicable
 
@@ -37,10 +38,11 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
     """
     attributes = group.split(",")
     codes, names, protected = _group_codes(dataset, attributes)
-    if dataset.partition is None:
-        parts = _positions(len(dataset.y), seed, codes * 2 + dataset.y if preparation.stratify else None)
-    else:
-        parts = _own_partition(dataset, seed, preparation)
+    if dataset.partition is not None and preparation.stratify:
+        raise NotApplicable(
+            f"{dataset.name} brings its own partition, which cannot be stratified; use stratify = false"
+        )
+    parts = part_rows(dataset, seed, codes * 2 + dataset.y if preparation.stratify else None)
     learned = parts[0]
     for what, values in (("class", dataset.y), (f"group of {group!r}", codes)):
         if len(np.unique(values[learned])) < 2:
@@ -62,6 +64,12 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
         flags, flag_names = _group_features(codes, names, protected)
         X, feature_names = np.hstack([X, flags]), feature_names + flag_names
     schema = Schema(feature_names, names, protected, dataset.favorable_label)
+    if not feature_names:
+        raise NotApplicable(
+            f"{dataset.name} has no features left: all columns of X carry {group!r}, which is the group"
+            if len(dataset.X.columns)
+            else f"{dataset.name} has no features: X has no column"
+        )
     samples = Samples(X, codes, schema, dataset.y, dataset.key_arrays(without=carried))
     train, validation, test = (samples.select(rows) for rows in parts)
     return Split(train, validation, replace(test, rows=parts[2]))
@@ -79,9 +87,21 @@ def _group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.in
     protected = tuple(dataset.protected_group[attribute] for attribute in attributes)
     if protected not in groups:
         raise NotApplicable(f"{dataset.name}: no row belongs to the protected combination {', '.join(protected)}")
+    names = tuple(", ".join(label) for label in groups)
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise NotApplicable(
+                f"{dataset.name}: {groups[names.index(name)]} and {groups[place]} would both be the group {name!r} of "
+                f"{','.join(attributes)!r}; rename a group that holds a comma"
+            )
     position = {label: code for code, label in enumerate(groups)}
     codes = np.fromiter((position[label] for label in labels), dtype=np.int64, count=len(labels))
-    return codes, tuple(", ".join(label) for label in groups), position[protected]
+    return codes, names, position[protected]
+
+
+def part_rows(dataset: Dataset, seed: int, strata: Any = None) -> list[NDArray[np.intp]]:
+    """Return the positions of train, validation and test: the dataset's own, or drawn at random."""
+    return _positions(len(dataset.y), seed, strata) if dataset.partition is None else own_partition(dataset, seed)
 
 
 def _positions(n: int, seed: int, strata: Any) -> list[NDArray[np.intp]]:
@@ -100,26 +120,38 @@ def _positions(n: int, seed: int, strata: Any) -> list[NDArray[np.intp]]:
     return [np.sort(part) for part in (train, validation, test)]
 
 
-def _own_partition(dataset: Dataset, seed: int, preparation: Preparation) -> list[NDArray[np.intp]]:
-    """Return the parts that the dataset itself prescribes, checked."""
-    if preparation.stratify:
-        raise NotApplicable(
-            f"{dataset.name} brings its own partition, which cannot be stratified; use stratify = false"
-        )
+def own_partition(dataset: Dataset, seed: int) -> list[NDArray[np.intp]]:
+    """Return the parts that the dataset itself prescribes.
+
+    Raises:
+        DataError: they are not three disjoint parts of its rows.
+    """
     assert dataset.partition is not None  # noqa: S101 - the caller has looked
-    parts = [np.asarray(rows) for rows in dataset.partition(seed)]
-    rows = np.concatenate(parts)
-    if len(parts) != 3 or min(map(len, parts)) == 0 or len(np.unique(rows)) < len(rows):
+    where, given = dataset.name, dataset.partition(seed)
+    try:
+        parts = [np.asarray(rows) for rows in given]
+    except (TypeError, ValueError):  # nothing to go through, or no array
+        parts = []
+    whole = all(part.ndim == 1 and (part.dtype.kind in "iu" or not len(part)) for part in parts)
+    if len(parts) != 3 or not whole:
+        seen = ", ".join(f"{part.dtype} of shape {part.shape}" for part in parts) or shown(given)
         raise DataError(
-            f"{dataset.name}: its partition has parts of {[len(part) for part in parts]} rows, "
-            f"{len(rows) - len(np.unique(rows))} of them twice; three disjoint parts with rows are needed"
+            f"{where}: its partition returned {seen}; it must return the positions of train, validation and test, "
+            "three arrays of whole numbers (np.flatnonzero(mask) of a mask)"
+        )
+    rows = np.concatenate(parts)
+    twice = len(rows) - len(np.unique(rows))
+    if min(map(len, parts)) == 0 or twice:
+        raise DataError(
+            f"{where}: its partition has parts of {[len(part) for part in parts]} rows, {twice} of them twice; three "
+            "disjoint parts with rows are needed"
         )
     if rows.min() < 0 or rows.max() >= len(dataset.y):
         raise DataError(
-            f"{dataset.name}: its partition names row {rows.max() if rows.min() >= 0 else rows.min()}; "
+            f"{where}: its partition names row {rows.max() if rows.min() >= 0 else rows.min()}; "
             f"there are {len(dataset.y)} rows"
         )
-    return parts
+    return [part.astype(np.intp) for part in parts]
 
 
 def _pixel_names(channels: int, height: int, width: int) -> tuple[str, ...]:

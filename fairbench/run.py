@@ -23,6 +23,7 @@ from fairbench.components import DatasetSpec, Executor, Metric, Outcome, Resumab
 from fairbench.data import Dataset, Predictions, Samples, Split
 from fairbench.errors import DataError, NotApplicable, Undefined
 from fairbench.files import DataSource, fetch_all
+from fairbench.inspection import measured_notes
 from fairbench.plugins import load_plugins
 from fairbench.preparation import split_dataset
 from fairbench.registry import Registry
@@ -51,7 +52,10 @@ class Workbench:
         if label not in self._datasets:
             spec: DatasetSpec = self.registry.build("datasets", choice)
             paths = {file.path: self.source.find(file) for file in spec.files}
-            self._datasets[label] = spec.load(paths)
+            loaded = spec.load(paths)
+            if not isinstance(loaded, Dataset):
+                raise DataError(f"{label}: load() returned a {type(loaded).__name__}; it must return a Dataset")
+            self._datasets[label] = loaded
         return self._datasets[label]
 
     def split(self, cell: Cell) -> Split:
@@ -247,7 +251,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
         else:
             try:
                 dataset = workbench.dataset(choice)
-                digests[label], notes[label] = dataset.digest, dataset.notes
+                digests[label], notes[label] = dataset.digest, (*dataset.notes, *measured_notes(dataset))
             except NotApplicable as error:
                 skipped[label] = str(error)
             except DataError as error:

@@ -33,12 +33,12 @@ def table(**changes):
         ({"sensitive_features": pd.DataFrame({"sex": ["female"] * 4})}, "'sex' has one group, 'female'"),
         (
             {"sensitive_features": pd.DataFrame({"sex": ["female", None, "male", "male"]})},
-            "'sex' is missing in 1 of 4 rows",
+            r"'sex' is missing \(NaN or None\) in 1 of 4 rows",
         ),
         ({"protected_group": {"sex": "woman"}}, "protected_group of 'sex' is 'woman'; its groups are"),
         (
             {"X": pd.DataFrame({"age": [1.0, np.nan, 3.0, np.nan]})},
-            r"'age' is missing \(NaN\) in 2 of 4 rows, first in row 1",
+            r"'age' is missing \(NaN or None\) in 2 of 4 rows, first in row 1",
         ),
         ({"X": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "'age' holds infinite values"),
         ({"X": pd.DataFrame({"age": []})}, "X has no rows"),
@@ -52,7 +52,10 @@ def table(**changes):
         ({"X": np.ones((4, 12), int), "image_shape": (3, 2, 2)}, "pixels are int64 from 1 to 1"),
         ({"image_shape": (3, 2, 2)}, r"image_shape is \(3, 2, 2\) but X is a table; give X as an array"),
         ({"keys": pd.DataFrame({"state": ["NJ", "PA"]})}, "keys has 2 rows but X has 4"),
-        ({"keys": pd.DataFrame({"state": ["NJ", None, "PA", None]})}, "key 'state' is missing in 2 of 4 rows"),
+        (
+            {"keys": pd.DataFrame({"state": ["NJ", None, "PA", None]})},
+            r"key 'state' is missing \(NaN or None\) in 2 of 4 rows",
+        ),
         ({"keys": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "tiny: key 'age' is inf in row 1"),
     ],
 )
@@ -153,6 +156,8 @@ def test_drawn_decisions_repeat_with_the_seed_and_follow_the_chance():
     ("fields", "message"),
     [
         ({"y_pred": np.array([0, 3])}, "y must hold 0 and 1 only"),
+        ({"y_pred": np.array([[0], [1]])}, r"y must hold 0 and 1 only, one for each row; seen 0, 1 in shape \(2, 1\)"),
+        ({"y_pred": np.array([0, "1", None], dtype=object)}, "y must hold 0 and 1 only, .* seen '1', 0, None"),
         ({"y_pred": np.array([0, 1]), "y_score": np.array([0.1, np.nan])}, "y_score runs from nan to nan"),
         ({"y_pred": np.array([0, 1]), "y_score": np.array([0.1, 1.2])}, "y_score runs from 0.1 to 1.2"),
         ({"y_pred": np.array([0, 1]), "decision": np.array([0.1])}, r"decision has shape \(1,\)"),
@@ -161,6 +166,32 @@ def test_drawn_decisions_repeat_with_the_seed_and_follow_the_chance():
 def test_invalid_predictions_are_refused(fields, message):
     with pytest.raises(DataError, match=message):
         Predictions(**fields)
+
+
+@pytest.mark.parametrize("over", [7e-16, 5e-10])
+def test_a_score_that_rounding_carried_over_an_end_is_moved_back(over):
+    for made in (
+        Predictions.from_score([-over, 1 + over]),
+        Predictions(np.array([0, 1]), np.array([-over, 1 + over]), np.array([-over, 1 + over])),
+        Predictions.from_decision([-over, 1 + over], seed=0, y_score=[-over, 1 + over]),
+    ):
+        assert (made.y_pred.tolist(), made.y_score.tolist(), made.decision.tolist()) == ([0, 1], [0, 1], [0, 1])
+        assert not made.randomised
+
+
+def test_float32_rounds_more_coarsely():
+    over = np.array([0.5, 1 + 2**-23], dtype=np.float32)
+    assert Predictions.from_score(over).y_score.tolist() == [0.5, 1.0]
+    with pytest.raises(DataError, match=r"y_score runs from 0\.5 to 1\.0000001192092896; it must stay within"):
+        Predictions.from_score(over.astype(np.float64))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1 + 1e-8, -1e-8])
+def test_scores_and_decisions_outside_the_unit_interval_are_refused_with_all_digits(value):
+    for fields in ({"y_score": np.array([0.5, value])}, {"decision": np.array([0.5, value])}):
+        (name,) = fields
+        with pytest.raises(DataError, match=f"{name} runs from .*{value!r}"):
+            Predictions(np.array([0, 1]), **fields)
 
 
 @pytest.mark.parametrize("kind", [object, "category", "string"])

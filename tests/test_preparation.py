@@ -136,6 +136,38 @@ def test_two_attributes_give_a_code_for_each_combination():
     assert schema.group_names[schema.protected] == "female, black"
 
 
+def test_combinations_that_would_share_a_name_are_not_applicable():
+    features = pd.DataFrame({"first": ["a", "a, b"] * 100, "second": ["b, c", "c"] * 100})
+    data = dataset(sensitive_features=features, protected_group={"first": "a", "second": "b, c"}, sensitive_columns={})
+    assert split(data, group="second").train.group_names == ("b, c", "c")
+    with pytest.raises(NotApplicable, match=r"\('a', 'b, c'\) and \('a, b', 'c'\) would both be the group 'a, b, c'"):
+        split(data, group="first,second")
+
+
+def test_no_features_left_is_not_applicable():
+    table = pd.DataFrame({"sex_again": ["f", "m"] * 100})
+    with pytest.raises(NotApplicable, match="made has no features left: all columns of X carry 'sex'"):
+        split(dataset(X=table))
+    assert split(dataset(X=table), group="race").train.X.shape == (140, 2)
+    assert split(dataset(X=table), sensitive_as_feature=True).train.schema.feature_names == ("group_female",)
+    empty = dataset(X=pd.DataFrame(index=range(200)), sensitive_columns={})
+    with pytest.raises(NotApplicable, match="made has no features: X has no column"):
+        split(empty)
+
+
+def test_a_protected_group_may_be_absent_from_a_part_of_three_groups():
+    race = np.where(np.arange(200) < 2, "black", np.where(np.arange(200) % 2, "white", "other"))
+    features = pd.DataFrame({"race": race})
+    data = dataset(
+        sensitive_features=features,
+        protected_group={"race": "black"},
+        sensitive_columns={},
+        partition=lambda seed: [np.arange(2, 150), np.arange(150, 200), np.array([0, 1])],
+    )
+    parts = split(data, group="race")
+    assert (parts.train.protected.sum(), parts.validation.protected.sum(), parts.test.protected.sum()) == (0, 0, 2)
+
+
 def test_unknown_attribute_is_not_applicable_and_names_those_there_are():
     with pytest.raises(NotApplicable, match="made has no sensitive attribute 'age'; it has: sex, race"):
         split(dataset(), group="age")
@@ -198,13 +230,21 @@ def test_a_dataset_may_bring_its_own_partition():
     ("parts", "message"),
     [
         ([[0, 1], [2, 3], [3, 4]], r"parts of \[2, 2, 2\] rows, 1 of them twice; three disjoint parts"),
-        ([[0, 1], [2, 3]], r"parts of \[2, 2\] rows, 0 of them twice"),
+        ([[0, 1], [2, 3]], r"returned int64 of shape \(2,\), int64 of shape \(2,\); it must return the positions"),
+        (
+            [[True, False], [False, True], [False, False]],
+            r"returned bool of shape .* \(np.flatnonzero\(mask\) of a mask\)",
+        ),
+        ([[0.0, 1.0], [2.0], [3.0]], "returned float64 of shape .* of whole numbers"),
+        ([[[0], [1]], [[2]], [[3]]], r"returned int64 of shape \(2, 1\)"),
+        ("abc", "returned <U1 of shape"),
+        (None, "returned None; it must return the positions of train, validation and test"),
         ([[0, 1], [], [3]], r"parts of \[2, 0, 1\] rows"),
         ([[0, 1], [2], [200]], "names row 200; there are 200 rows"),
         ([[0, -1], [2], [3]], "names row -1; there are 200 rows"),
     ],
 )
 def test_a_partition_that_is_none_is_refused(parts, message):
-    data = dataset(partition=lambda seed: [np.array(rows, dtype=int) for rows in parts])
+    data = dataset(partition=lambda seed: parts)
     with pytest.raises(DataError, match=message):
         split(data)

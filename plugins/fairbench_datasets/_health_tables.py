@@ -6,18 +6,22 @@ never guessed at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairbench.api import DataError
 from fairbench_datasets._health_values import BANDS, CHARLSON, GROUPED, MONTHS, STAYS, YEARS
+from fairbench_datasets._reading import Texts, read
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NUMBER = re.compile(r"[0-9]{1,9}\+?")
 IDENTIFIERS = {"ProviderID": "no_Providers", "Vendor": "no_Vendors", "PCP": "no_PCPs"}
 DISTINCT = {
     "PrimaryConditionGroup": "no_PrimaryConditionGroups",
@@ -27,57 +31,46 @@ DISTINCT = {
 }
 
 
-def read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Return columns of a file as categories that are texts, a missing value as NaN.
-
-    Raises:
-        DataError: a column is missing.
-    """
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, usecols=list(columns), dtype="category", keep_default_na=False, na_values=[""])
-    except ValueError as error:
-        raise DataError(f"{path.name}: {error}; the columns {', '.join(columns)} are needed") from error
-    return table.apply(lambda column: column.cat.rename_categories(str))  # whole numbers were read as such
-
-
-def coded(table: pd.DataFrame, column: str, codes: Mapping[str, int], where: str, known: str = "") -> np.ndarray:
+def coded(table: Texts, column: str, codes: Mapping[str, int], expected: str = "") -> NDArray[np.float64]:
     """Return the codes (n,) of a column's values, NaN where the value is missing.
 
     Raises:
-        DataError: a value has no code; ``known`` says in words which have.
+        DataError: a value has no code; ``expected`` says in words which have.
     """
-    values = table[column].cat
-    strange = [value for value in values.categories if value not in codes]
-    if strange:
-        known = known or f"one of {', '.join(codes)}"
-        raise DataError(f"{where}: {column} holds {strange[0]!r}; it must be {known}")
-    by_category = np.array([*(codes[value] for value in values.categories), np.nan])
-    return by_category[values.codes.to_numpy()]  # a missing value has the code -1: the last entry
+
+    def code(text: str) -> float:
+        return codes[text] if text else np.nan
+
+    return table.translated(column, code, expected or f"one of {', '.join(codes)}").astype(np.float64)
 
 
-def number(table: pd.DataFrame, column: str, where: str) -> np.ndarray:
+def number(table: Texts, column: str) -> NDArray[np.float64]:
     """Return a column's whole numbers (n,), NaN where missing; ``162+`` counts as 162.
 
     Raises:
         DataError: a value is no number.
     """
-    values = table[column].cat.categories
-    codes = {value: int(value.rstrip("+")) for value in values if value.rstrip("+").isdigit()}
-    return coded(table, column, codes, where, "a whole number")
+
+    def value(text: str) -> float:
+        if text and not NUMBER.fullmatch(text):
+            raise ValueError(text)
+        return int(text.rstrip("+")) if text else np.nan
+
+    return table.translated(column, value, "a whole number").astype(np.float64)
 
 
-def keys(table: pd.DataFrame, where: str, year: int | None = None) -> np.ndarray:
+def keys(table: Texts, year: int | None = None) -> NDArray[np.int64]:
     """Return each row's key (n,); ``year`` is that of all rows where the table has no such column.
 
     Raises:
         DataError: a member or a year is missing.
     """
-    years = coded(table, "Year", YEARS, where) if year is None else np.full(len(table), year, dtype=float)
-    members = number(table, "MemberID", where)
-    if np.isnan(members).any() or np.isnan(years).any():
-        raise DataError(f"{where}: a row lacks its member or year; the file is damaged")
+    members = number(table, "MemberID")
+    years = coded(table, "Year", YEARS) if year is None else np.full(len(members), float(year))
+    missing = np.isnan(members) | np.isnan(years)
+    if missing.any():
+        line = table.lines[missing.argmax()]
+        raise DataError(f"{table.path}, line {line}: the row lacks its member or year; the file is damaged")
     return (members * 10 + years).astype(np.int64)
 
 
@@ -91,35 +84,36 @@ def claims(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     numbers = {"PayDelay", "LengthOfStay", "DSFS", "CharlsonIndex", "SupLOS"}
-    table, where = read(path, ["MemberID", "Year", *IDENTIFIERS, *GROUPED, *numbers]), path.name
-    code, found = pd.factorize(keys(table, where), sort=True)
+    table = read(path, ["MemberID", "Year", *IDENTIFIERS, *GROUPED, *numbers], quotes=True)
+    code, found = pd.factorize(keys(table), sort=True)
     n = len(found)
     total = np.bincount(code, minlength=n)
     columns: dict[str, Any] = {"no_Claims": total}
     for column, name in IDENTIFIERS.items():
-        values = table[column].cat.codes.to_numpy()
-        pairs = np.unique(code[values >= 0] * np.int64(len(table)) + values[values >= 0])
-        columns[name] = np.bincount(pairs // len(table), minlength=n)
+        texts, places = table.columns[column]
+        known = np.array([bool(text) for text in texts])[places]
+        pairs = np.unique(code[known] * np.int64(len(texts)) + places[known])
+        columns[name] = np.bincount(pairs // len(texts), minlength=n)
     counts: dict[str, Any] = {}
     for column, names in GROUPED.items():
-        values = coded(table, column, {name: place for place, name in enumerate(names)}, where)
+        values = coded(table, column, {name: place for place, name in enumerate(names)})
         width = len(names) + 1
         place = np.where(np.isnan(values), len(names), values).astype(np.int64)
         counted = np.bincount(code * width + place, minlength=n * width).reshape(n, width)
         columns[DISTINCT[column]] = (counted[:, :-1] > 0).sum(axis=1)
         counts.update({f"{column}={name}": counted[:, place] for place, name in enumerate([*names, "?"])})
     for column, name, values in (
-        ("PayDelay", "PayDelay", number(table, "PayDelay", where)),
-        ("LengthOfStay", "LOS", coded(table, "LengthOfStay", STAYS, where)),
-        ("DSFS", "dsfs", coded(table, "DSFS", MONTHS, where)),
+        ("PayDelay", "PayDelay", number(table, "PayDelay")),
+        ("LengthOfStay", "LOS", coded(table, "LengthOfStay", STAYS)),
+        ("DSFS", "dsfs", coded(table, "DSFS", MONTHS)),
     ):
         columns.update(_statistics(values, code, name, total))
         if column == "LengthOfStay":
-            suppressed = np.isnan(values) & (number(table, "SupLOS", where) == 1)
+            suppressed = np.isnan(values) & (number(table, "SupLOS") == 1)
             columns["LOS_TOT_KNOWN"] = np.bincount(code, weights=~np.isnan(values), minlength=n)
             columns["LOS_TOT_SUPRESSED"] = np.bincount(code, weights=suppressed, minlength=n)
             columns["LOS_TOT_UNKNOWN"] = total - columns["LOS_TOT_KNOWN"] - columns["LOS_TOT_SUPRESSED"]
-    charlson = pd.Series(coded(table, "CharlsonIndex", CHARLSON, where))
+    charlson = pd.Series(coded(table, "CharlsonIndex", CHARLSON))
     highest = charlson.groupby(code).max().fillna(0).to_numpy()
     return pd.DataFrame({"max_CharlsonIndex": highest, **columns, **counts}, index=found)
 
@@ -148,9 +142,9 @@ def monthly(path: Path, column: str, name: str) -> pd.DataFrame:
     """Return total, maximum, minimum, mean and number of the monthly counts of drugs or tests, a row for each key."""
     import pandas as pd
 
-    table, where = read(path, ["MemberID", "Year", column]), path.name
-    code, found = pd.factorize(keys(table, where), sort=True)
-    grouped = pd.Series(number(table, column, where)).groupby(code)
+    table = read(path, ["MemberID", "Year", column], quotes=True)
+    code, found = pd.factorize(keys(table), sort=True)
+    grouped = pd.Series(number(table, column)).groupby(code)
     columns = {"total": "sum", "max": "max", "min": "min", "ave": "mean", "months": "size"}
     values = {f"{name}_{ending}": grouped.agg(how).to_numpy() for ending, how in columns.items()}
     return pd.DataFrame(values, index=found)
@@ -160,9 +154,14 @@ def members(path: Path) -> pd.DataFrame:
     """Return ``age`` (a band such as ``40-49``) and ``sex`` (F, M) by member, a missing value as ``unknown``."""
     import pandas as pd
 
-    table, where = read(path, ["MemberID", "AgeAtFirstClaim", "Sex"]), path.name
+    table = read(path, ["MemberID", "AgeAtFirstClaim", "Sex"], quotes=True)
     texts = {}
     for name, column, known in (("age", "AgeAtFirstClaim", BANDS), ("sex", "Sex", ["F", "M"])):
-        code = coded(table, column, {value: place for place, value in enumerate(known)}, where)
+        code = coded(table, column, {value: place for place, value in enumerate(known)})
         texts[name] = np.array([*known, "unknown"])[np.where(np.isnan(code), len(known), code).astype(int)]
-    return pd.DataFrame(texts, index=number(table, "MemberID", where).astype(np.int64))
+    member = number(table, "MemberID")
+    for trouble, rows in (("lacks its member", np.isnan(member)), ("repeats a member", pd.Series(member).duplicated())):
+        if rows.any():
+            line = table.lines[np.asarray(rows).argmax()]
+            raise DataError(f"{path}, line {line}: the row {trouble}; the file is damaged")
+    return pd.DataFrame(texts, index=member.astype(np.int64))

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import DataError, NotApplicable
+from fairbench.api import NotApplicable
+from fairbench_datasets import _reading
 
 
 def require_folder(dataset: str, folder: str, needed: Sequence[str], source: str) -> Path:
@@ -49,12 +50,7 @@ def read_photographs(dataset: str, paths: Sequence[Path], size: int) -> NDArray[
 
     X = np.empty((len(paths), 3 * size * size), dtype=np.uint8)
     for row, path in enumerate(paths):
-        try:
-            with Image.open(path) as opened:
-                image = opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-        except (OSError, SyntaxError) as error:
-            raise DataError(
-                f"{dataset}: {path} cannot be read ({error}); the folder is incomplete or damaged"
-            ) from error
+        with _reading.refusing(path, "a photograph"), Image.open(path) as opened:
+            image = opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
         X[row] = np.asarray(image).transpose(2, 0, 1).ravel()
     return X

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairbench.api import Archive, DataFile, Dataset, hookimpl, parameter
+from fairbench_datasets import _reading
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult"
 ARCHIVE = "https://archive.ics.uci.edu/static/public/2/adult.zip"
@@ -25,22 +30,29 @@ TEST = DataFile(
     archive=Archive(ARCHIVE, "adult.test", ARCHIVE_SHA256),
     bytes=2003153,
 )
+UNKNOWN = "?"
+ONE_TO_THE_HIGHEST = {"age": 120, "fnlwgt": 2_000_000, "education-num": 16, "hours-per-week": 99}
+NONE_TO_THE_HIGHEST = {"capital-gain": 99_999, "capital-loss": 99_999}
+WORDS = {
+    "workclass": "? Federal-gov Local-gov Never-worked Private Self-emp-inc Self-emp-not-inc State-gov Without-pay",
+    "education": "10th 11th 12th 1st-4th 5th-6th 7th-8th 9th Assoc-acdm Assoc-voc Bachelors Doctorate HS-grad Masters "
+    "Preschool Prof-school Some-college",
+    "marital-status": "Divorced Married-AF-spouse Married-civ-spouse Married-spouse-absent Never-married Separated "
+    "Widowed",
+    "occupation": "? Adm-clerical Armed-Forces Craft-repair Exec-managerial Farming-fishing Handlers-cleaners "
+    "Machine-op-inspct Other-service Priv-house-serv Prof-specialty Protective-serv Sales Tech-support "
+    "Transport-moving",
+    "relationship": "Husband Not-in-family Other-relative Own-child Unmarried Wife",
+    "race": "Amer-Indian-Eskimo Asian-Pac-Islander Black Other White",
+    "sex": "Female Male",
+    "native-country": "? Cambodia Canada China Columbia Cuba Dominican-Republic Ecuador El-Salvador England France "
+    "Germany Greece Guatemala Haiti Holand-Netherlands Honduras Hong Hungary India Iran Ireland Italy Jamaica Japan "
+    "Laos Mexico Nicaragua Outlying-US(Guam-USVI-etc) Peru Philippines Poland Portugal Puerto-Rico Scotland South "
+    "Taiwan Thailand Trinadad&Tobago United-States Vietnam Yugoslavia",
+}
 COLUMNS = [
-    "age",
-    "workclass",
-    "fnlwgt",
-    "education",
-    "education-num",
-    "marital-status",
-    "occupation",
-    "relationship",
-    "race",
-    "sex",
-    "capital-gain",
-    "capital-loss",
-    "hours-per-week",
-    "native-country",
-    "income",
+    *("age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship"),
+    *("race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income"),
 ]
 DROPPED = {"category": ["education-num"], "number": ["education"], "both": []}
 
@@ -72,17 +84,18 @@ class Adult:
     )
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
-        """Read and join the two files."""
+        """Read and join the two files.
+
+        Raises:
+            DataError: a line is not one of theirs.
+        """
         import pandas as pd
 
         # the test file begins with a comment line, and its labels end in a full stop
-        parts = [
-            pd.read_csv(files[file.path], names=COLUMNS, skiprows=skip, skipinitialspace=True, na_filter=False)
-            for file, skip in ((TRAIN, 0), (TEST, 1))
-        ]
+        parts = [_rows(files[file.path], labels) for file, labels in ((TRAIN, "<=50K >50K"), (TEST, "<=50K. >50K."))]
         rows = pd.concat(parts, ignore_index=True)
         if self.missing == "drop":
-            unknown = rows[["workclass", "occupation", "native-country"]] == "?"  # no other column has any
+            unknown = rows[["workclass", "occupation", "native-country"]] == UNKNOWN  # no other column has any
             rows = rows[~unknown.any(axis=1)].reset_index(drop=True)
         dropped = ["income", *DROPPED[self.education]]
         if not self.fnlwgt:
@@ -98,6 +111,18 @@ class Adult:
             notes=("The feature relationship names husbands and wives, so sex can be read off it for the married.",),
             keys=pd.DataFrame({"age": rows["age"], "country": rows["native-country"]}),
         )
+
+
+def _rows(path: Path, labels: str) -> pd.DataFrame:
+    """Return the rows of one file as they are."""
+    import pandas as pd
+
+    table = _reading.read(path, COLUMNS, names=COLUMNS, blanks=True, comment="|1x3 Cross validator")
+    known = {**WORDS, "income": labels}
+    columns = {name: table.words(name, words.split()) for name, words in known.items()}
+    for low, limits in ((1, ONE_TO_THE_HIGHEST), (0, NONE_TO_THE_HIGHEST)):
+        columns.update({name: table.whole(name, low, high) for name, high in limits.items()})
+    return pd.DataFrame(columns)[COLUMNS]
 
 
 @hookimpl

@@ -62,6 +62,7 @@ class ColoredDigits:
             notes=(_coloured.NOTE,),
             image_shape=(3, 8, 8),
             partition=partition,
+            overlap="pool",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from fairbench.api import DataError, DataFile, Dataset, hookimpl, parameter
 from fairbench.api import seed as derive_seed
-from fairbench_datasets import _coloured
+from fairbench_datasets import _coloured, _reading
 
 HOSTS = ("https://storage.googleapis.com/cvdf-datasets/mnist", "https://ossci-datasets.s3.amazonaws.com/mnist")
 
@@ -75,15 +76,15 @@ class ColoredMNIST:
         """Read the four files and colour the images.
 
         Raises:
-            DataError: balanced test colours are asked for without a test file of its own.
+            DataError: a file is damaged, or balanced test colours are asked for without a test file of its own.
         """
         import pandas as pd
 
         if self.split == "random" and self.test_colours == "balanced":
             raise DataError("colored_mnist: with split=random there is no fixed test part to balance; take published")
-        parts = [(TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)]
-        grey = np.concatenate([_idx(files[images.path], 3) for images, _ in parts])
-        digit = np.concatenate([_idx(files[labels.path], 1) for _, labels in parts])
+        parts = [(60_000, TRAIN_IMAGES, TRAIN_LABELS), (10_000, TEST_IMAGES, TEST_LABELS)]
+        grey = np.concatenate([_idx(files[images.path], (n, 28, 28)) for n, images, _ in parts])
+        digit = np.concatenate([_idx(files[labels.path], (n,), highest=9) for n, _, labels in parts])
         random = np.random.default_rng(self.data_seed)
         y = _coloured.noisy_labels(digit >= self.threshold, self.flip, random)
         chance = np.where(y == 1, self.green_if_1, self.green_if_0)
@@ -99,6 +100,7 @@ class ColoredMNIST:
             notes=(_coloured.NOTE,),
             image_shape=(3, 28, 28),
             partition=self.partition,
+            overlap="pool" if self.split == "random" else "unknown",  # a published test part is that of every repeat
         )
 
     def partition(self, seed: int) -> list[NDArray[np.intp]]:
@@ -109,17 +111,21 @@ class ColoredMNIST:
         return np.split(np.arange(70_000), [TRAINING[self.split], 60_000])
 
 
-def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+def _idx(path: Path, shape: tuple[int, ...], highest: int = 255) -> NDArray[np.uint8]:
     """Return the array of an IDX file of bytes.
 
     Raises:
-        DataError: it is not such a file.
+        DataError: it is not such a file, or holds an array of another shape or a byte above ``highest``.
     """
-    content = gzip.decompress(path.read_bytes())
-    shape = np.frombuffer(content, ">u4", dimensions, 4)
-    if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) != 4 + 4 * dimensions + np.prod(shape):
-        raise DataError(f"{path}: not an IDX file of bytes with {dimensions} dimensions")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    header = bytes([0, 0, 8, len(shape)]) + np.array(shape, dtype=">u4").tobytes()
+    with _reading.refusing(path, "a compressed IDX file"), gzip.open(path) as stream:
+        content = stream.read(len(header) + math.prod(shape) + 1)  # no more, whatever it would unfold to
+    values = np.frombuffer(content, np.uint8)[len(header) :]
+    if not content.startswith(header) or len(values) != math.prod(shape):
+        raise DataError(f"{path}: not an IDX file of bytes of shape {shape}; it is damaged or another version")
+    if values.max() > highest:
+        raise DataError(f"{path}: value {values.argmax() + 1} is {values.max()}; it must be at most {highest}")
+    return values.reshape(shape)
 
 
 @hookimpl

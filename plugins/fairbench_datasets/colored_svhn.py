@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import DataFile, Dataset, hookimpl, parameter
+from fairbench.api import DataError, DataFile, Dataset, hookimpl, parameter
 from fairbench.api import seed as derive_seed
-from fairbench_datasets import _coloured
+from fairbench_datasets import _coloured, _matlab, _reading
 
 FOLDER = "http://ufldl.stanford.edu/housenumbers"
 TRAIN = DataFile(
@@ -60,18 +60,23 @@ class ColoredSVHN:
     data_seed: int = parameter(0, "seed of flips and colours", minimum=0)
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
-        """Read the two files, take the brightness and colour it."""
-        import pandas as pd
-        from scipy.io import loadmat
+        """Read the two files, take the brightness and colour it.
 
-        tables = [loadmat(str(files[file.path])) for file in (TRAIN, TEST)]
-        digit = np.concatenate([table["y"].ravel() for table in tables]) % 10  # 10 stands for 0
-        grey = np.concatenate([_brightness(table["X"], self.size) for table in tables])
+        Raises:
+            DataError: a file is damaged.
+        """
+        import pandas as pd
+
+        tables = [_read(files[file.path]) for file in (TRAIN, TEST)]
+        if len(tables[0][1]) != TRAIN_FILE:
+            raise DataError(f"{files[TRAIN.path]}: {len(tables[0][1]):,} images; there must be {TRAIN_FILE:,}")
+        digit = np.concatenate([digits for _, digits in tables]) % 10  # 10 stands for 0
+        grey = np.concatenate([_brightness(images, self.size) for images, _ in tables])
         random = np.random.default_rng(self.data_seed)
         y = _coloured.noisy_labels(digit < self.threshold, self.flip, random)
         chance = np.where(y == 1, self.green_if_1, self.green_if_0)
         if self.test_colours == "balanced":
-            chance[len(tables[0]["y"]) :] = 0.5
+            chance[TRAIN_FILE:] = 0.5
         colour = _coloured.draw_colours(chance, random)
         return Dataset(
             name=self.name,
@@ -82,6 +87,7 @@ class ColoredSVHN:
             notes=(_coloured.NOTE,),
             image_shape=(3, self.size, self.size),
             partition=lambda seed: partition(seed, len(y)),
+            overlap="unknown",  # one test part for all repeats
         )
 
 
@@ -89,6 +95,18 @@ def partition(seed: int, n: int) -> list[NDArray[np.intp]]:
     """Return the rows of a split: the training file's in random order, and the test file's."""
     order = np.random.default_rng(derive_seed("partition", seed)).permutation(TRAIN_FILE)
     return [np.sort(order[:TRAINING]), np.sort(order[TRAINING:]), np.arange(TRAIN_FILE, n)]
+
+
+def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the images (32, 32, 3, n) and digits (n,), 1 to 10, of one file."""
+    with _reading.refusing(path, "a MATLAB file with images X and digits y"):
+        table = _matlab.arrays(path.read_bytes())
+        images, digits = table["X"], table["y"].ravel()
+        if images.dtype != np.uint8 or images.shape != (32, 32, 3, len(digits)) or not len(digits):
+            raise ValueError(f"X is {images.dtype} of shape {images.shape} for {len(digits)} digits")
+        if not np.isin(digits, range(1, 11)).all():
+            raise ValueError(f"y holds {digits[~np.isin(digits, range(1, 11))][0]!r}; digits are coded 1 to 10")
+        return images, digits.astype(np.int64)
 
 
 def _brightness(X: NDArray[Any], size: int) -> NDArray[np.uint8]:

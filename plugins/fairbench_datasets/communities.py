@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairbench.api import Archive, DataFile, Dataset, hookimpl, parameter
+from fairbench_datasets import _reading
 from fairbench_datasets._communities_columns import IDENTIFIERS, OUTCOMES, PREDICTORS
 
 CRIMES = DataFile(
@@ -22,6 +23,10 @@ CRIMES = DataFile(
 )
 CRIME_RATE = "ViolentCrimesPerPop"
 RACE_SHARES = ["racepctblack", "racePctWhite", "racePctAsian", "racePctHisp"]
+STATES = """
+    AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM NV NY OH OK OR
+    PA RI SC SD TN TX UT VA VT WA WI WV WY
+"""
 PROTECTED, UNPROTECTED = "Black in top two", "Black not in top two"
 
 
@@ -51,11 +56,17 @@ class Communities:
     race_shares: bool = parameter(False, "keep the four race shares, which determine the group, as features")
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
-        """Read the file, whose columns have no names, and derive label and group."""
+        """Read the file, whose columns have no names, and derive label and group.
+
+        Raises:
+            DataError: a line is not one of the file's.
+        """
         import pandas as pd
 
-        columns = [*IDENTIFIERS, *PREDICTORS, *OUTCOMES]
-        rows = pd.read_csv(files[CRIMES.path], names=columns, na_values="?", keep_default_na=False)
+        wanted = ["state", *PREDICTORS, CRIME_RATE]
+        table = _reading.read(files[CRIMES.path], wanted, names=[*IDENTIFIERS, *PREDICTORS, *OUTCOMES])
+        numbers = {name: table.real(name, 0, 100 if "pct" in name.lower() else 1e10, "?") for name in wanted[1:]}
+        rows = pd.DataFrame({"state": table.words("state", STATES.split()), **numbers})
         rows = rows[rows[CRIME_RATE].notna()].reset_index(drop=True)
         crime = rows[CRIME_RATE]
         by_state = self.label == "state_median"

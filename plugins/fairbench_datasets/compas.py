@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairbench.api import DataFile, Dataset, hookimpl, parameter
+from fairbench_datasets import _reading
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REPOSITORY = "https://raw.githubusercontent.com/propublica/compas-analysis"
 SCORES = DataFile(
@@ -34,6 +40,13 @@ COLUMNS = [
     "compas_screening_date",
     "two_year_recid",
 ]
+WORDS = {
+    "sex": ("Female", "Male"),
+    "race": ("African-American", "Asian", "Caucasian", "Hispanic", "Native American", "Other"),
+    "c_charge_degree": ("F", "M", "O"),
+    "score_text": ("Low", "Medium", "High", ""),
+}
+WHOLE = {"age": (10, 120), "priors_count": (0, 999), "is_recid": (-1, 1), "two_year_recid": (0, 1)}
 LAST_SCREENING = "2014-04-01"  # the arrest records end two years later; ISO dates compare as strings
 
 
@@ -65,31 +78,29 @@ class Compas:
     )
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
-        """Read the score file and keep the rows of the published analysis."""
+        """Read the score file and keep the rows of the published analysis.
+
+        Raises:
+            DataError: a line is not one of the file's.
+        """
         import pandas as pd
 
-        rows = pd.read_csv(files[SCORES.path], usecols=COLUMNS)
+        rows = _rows(files[SCORES.path])
         rows = rows[
             rows["days_b_screening_arrest"].between(-30, 30)  # false where the day is not known
             & (rows["is_recid"] != -1)
             & (rows["c_charge_degree"] != "O")
-            & rows["score_text"].notna()
+            & (rows["score_text"] != "")
         ]
         if self.races == "two":
             rows = rows[rows["race"].isin(["African-American", "Caucasian"])]
         if self.drop_late_screenings:
             rows = rows[rows["compas_screening_date"] <= LAST_SCREENING]
-        entry, release = (pd.to_datetime(rows[f"c_jail_{side}"], format="%Y-%m-%d %H:%M:%S") for side in ("in", "out"))
-        rows = rows.assign(length_of_stay=(release - entry).dt.days).reset_index(drop=True)  # .days rounds down
+        stay = rows["c_jail_out"] - rows["c_jail_in"]
+        rows = rows.assign(length_of_stay=stay.dt.days).reset_index(drop=True)  # .days rounds down
         other = "Other" if self.races == "all" else "Caucasian"
         race = rows["race"].where(rows["race"] == "African-American", other)
-        features = rows[FEATURES]
-        repeated = int(features.assign(race=race).duplicated().sum())
-        notes = [
-            f"{repeated:,} of {len(rows):,} rows repeat an earlier one in every feature and in race, so the parts of a "
-            "split share rows and intervals are too narrow.",
-            "An arrest is not a crime: y = 1 records whom the police arrested again.",
-        ]
+        notes = ["An arrest is not a crime: y = 1 records whom the police arrested again."]
         if not self.drop_late_screenings:
             late = rows["compas_screening_date"] > LAST_SCREENING
             notes.append(
@@ -98,7 +109,7 @@ class Compas:
             )
         return Dataset(
             name=self.name,
-            X=features,
+            X=rows[FEATURES],
             y=rows["two_year_recid"].to_numpy(),
             sensitive_features=pd.DataFrame({"race": race, "sex": rows["sex"]}),
             protected_group={"race": "African-American", "sex": "Female"},
@@ -107,6 +118,34 @@ class Compas:
             notes=tuple(notes),
             keys=rows[["age"]],
         )
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    """Return the columns wanted of all rows; a day, time or score that is not known stays missing."""
+    import pandas as pd
+
+    def time(text: str) -> datetime | None:
+        moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S") if text else None
+        if moment and not 1990 <= moment.year <= 2030:
+            raise ValueError(text)
+        return moment
+
+    table = _reading.read(path, COLUMNS, quotes=True)
+    columns = {
+        **{name: table.words(name, words) for name, words in WORDS.items()},
+        **{name: table.whole(name, *limits) for name, limits in WHOLE.items()},
+        "days_b_screening_arrest": table.whole("days_b_screening_arrest", -5000, 5000, missing=""),
+        "compas_screening_date": table.translated("compas_screening_date", _day, "a day such as 2013-08-14"),
+    }
+    for name in ("c_jail_in", "c_jail_out"):
+        columns[name] = pd.to_datetime(table.translated(name, time, "a time such as 2013-08-13 06:03:42, or nothing"))
+    return pd.DataFrame(columns)
+
+
+def _day(text: str) -> str:
+    if datetime.strptime(text, "%Y-%m-%d").date().isoformat() != text:
+        raise ValueError(text)
+    return text
 
 
 @hookimpl

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from fairbench.api import DataError, Dataset, hookimpl, parameter
-from fairbench_datasets import _photographs
+from fairbench_datasets import _photographs, _reading
 
 TRAIN, VALIDATION = "fairface_label_train.csv", "fairface_label_val.csv"
 SOURCE = "https://github.com/joojs/fairface (CC BY 4.0)"
 HELD_OUT = 10_954  # first rows of the training table, which are the test part
-YOUNG = ("0-2", "3-9", "10-19", "20-29")
+YOUNG, OLDER = ("0-2", "3-9", "10-19", "20-29"), ("30-39", "40-49", "50-59", "60-69", "more than 70")
 RACES = ("White", "Latino_Hispanic", "Indian", "East Asian", "Black", "Southeast Asian", "Middle Eastern")
 
 
@@ -70,6 +70,7 @@ class FairFace:
             ),
             image_shape=(3, self.size, self.size),
             partition=lambda seed: np.split(np.arange(ends[-1]), ends[:-1]),
+            overlap="unknown",  # every repeat has the same parts
         )
 
 
@@ -81,12 +82,10 @@ def _table(path: Path) -> Any:
     """
     import pandas as pd
 
-    rows = pd.read_csv(path)
-    lacking = [name for name in ("file", "age", "gender", "race") if name not in rows.columns]
-    unknown = sorted(set(rows["race"]) - set(RACES)) if not lacking else []
-    if lacking or unknown:
-        raise DataError(f"fairface: {path} lacks the columns {lacking} or has unknown races {unknown}")
-    return rows
+    table = _reading.read(path, ["file", "age", "gender", "race"], quotes=True)
+    known = {"age": (*YOUNG, *OLDER), "gender": ("Male", "Female"), "race": RACES}
+    columns = {name: table.words(name, words) for name, words in known.items()}
+    return pd.DataFrame({"file": table.translated("file", str, "a name"), **columns})
 
 
 @hookimpl

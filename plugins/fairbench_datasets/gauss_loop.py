@@ -59,6 +59,7 @@ class GaussLoop:
             sensitive_features=pd.DataFrame({"group": np.where(minoritized, "minoritized", "majoritized")}),
             protected_group={"group": "minoritized"},
             partition=self.partition,
+            overlap="unknown",  # two repeats share a quarter of their rows
         )
 
     def partition(self, seed: int) -> list[NDArray[np.intp]]:

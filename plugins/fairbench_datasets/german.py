@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairbench.api import Archive, DataFile, Dataset, hookimpl
+from fairbench_datasets import _reading
 
 CREDITS = DataFile(
     path="german/german.data",
@@ -19,28 +20,35 @@ CREDITS = DataFile(
     ),
     bytes=79793,
 )
+CODES = {
+    "status": "A11 A12 A13 A14",
+    "credit_history": "A30 A31 A32 A33 A34",
+    "purpose": "A40 A41 A42 A43 A44 A45 A46 A47 A48 A49 A410",
+    "savings": "A61 A62 A63 A64 A65",
+    "employment": "A71 A72 A73 A74 A75",
+    "personal_status_sex": "A91 A92 A93 A94 A95",
+    "other_debtors": "A101 A102 A103",
+    "property": "A121 A122 A123 A124",
+    "other_installments": "A141 A142 A143",
+    "housing": "A151 A152 A153",
+    "job": "A171 A172 A173 A174",
+    "telephone": "A191 A192",
+    "foreign_worker": "A201 A202",
+}
+HIGHEST = {
+    "duration": 120,
+    "amount": 100_000,
+    "installment_rate": 4,
+    "residence_since": 4,
+    "age": 120,
+    "existing_credits": 4,
+    "dependents": 2,
+    "label": 2,
+}
 COLUMNS = [
-    "status",
-    "duration",
-    "credit_history",
-    "purpose",
-    "amount",
-    "savings",
-    "employment",
-    "installment_rate",
-    "personal_status_sex",
-    "other_debtors",
-    "residence_since",
-    "property",
-    "age",
-    "other_installments",
-    "housing",
-    "existing_credits",
-    "job",
-    "dependents",
-    "telephone",
-    "foreign_worker",
-    "label",
+    *("status", "duration", "credit_history", "purpose", "amount", "savings", "employment", "installment_rate"),
+    *("personal_status_sex", "other_debtors", "residence_since", "property", "age", "other_installments", "housing"),
+    *("existing_credits", "job", "dependents", "telephone", "foreign_worker", "label"),
 ]
 FEMALE = ["A92", "A95"]  # by the codebook: divorced, separated or married women; single women (no row)
 YOUNG, OLDER = "25 or younger", "over 25"
@@ -69,10 +77,17 @@ class German:
     sensitive_features = ("sex", "age")
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
-        """Read the codes as they are."""
+        """Read the codes as they are.
+
+        Raises:
+            DataError: a line is not one of the file's.
+        """
         import pandas as pd
 
-        rows = pd.read_csv(files[CREDITS.path], sep=" ", names=COLUMNS, na_filter=False)
+        table = _reading.read(files[CREDITS.path], COLUMNS, names=COLUMNS, separator=" ")
+        columns = {name: table.words(name, codes.split()) for name, codes in CODES.items()}
+        columns.update({name: table.whole(name, 1, highest) for name, highest in HIGHEST.items()})
+        rows = pd.DataFrame(columns)[COLUMNS]
         sex = pd.Series("Male", index=rows.index).where(~rows["personal_status_sex"].isin(FEMALE), "Female")
         age = pd.Series(OLDER, index=rows.index).where(rows["age"] > 25, YOUNG)
         return Dataset(

@@ -10,6 +10,7 @@ import numpy as np
 
 from fairbench.api import DataFile, Dataset, hookimpl, parameter
 from fairbench_datasets import _health_tables as tables
+from fairbench_datasets import _reading
 from fairbench_datasets._health_values import BANDS, GROUPED
 
 OBTAIN = (
@@ -100,15 +101,15 @@ class Health:
         if self.variant == "member_years":
             rows = claims.index.union(drugs.index).union(labs.index)
         else:
-            target = tables.read(files[TARGET.path], ["MemberID", "ClaimsTruncated"])
-            rows = pd.Index(tables.keys(target, files[TARGET.path].name, year=3))
+            target = _reading.read(files[TARGET.path], ["MemberID", "ClaimsTruncated"], quotes=True)
+            rows = pd.Index(tables.keys(target, year=3))
         who = members.reindex(rows // 10).fillna("unknown").set_axis(rows)
         summed = pd.concat([part.reindex(rows) for part in (claims, drugs, labs)], axis=1)
         if self.variant == "member_years":
             X = summed[SHORT].fillna(0).assign(age=who["age"], sex=who["sex"])
         else:
             X = summed[LONG].fillna(0)
-            X.insert(0, "ClaimsTruncated", tables.number(target, "ClaimsTruncated", files[TARGET.path].name))
+            X.insert(0, "ClaimsTruncated", tables.number(target, "ClaimsTruncated"))
             X["labNull"], X["drugNull"] = summed["LabCount_max"].isna(), summed["DrugCount_max"].isna()
             known = ((who["age"] != "unknown") & (who["sex"] != "unknown")).to_numpy()
             X, who, summed = X[known], who[known], summed[known]

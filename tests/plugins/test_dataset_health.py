@@ -228,13 +228,13 @@ def test_loading_twice_gives_the_same(made: Made) -> None:
             "Claims",
             "LengthOfStay",
             "3 weeks",
-            "Claims.csv: LengthOfStay holds '3 weeks'; it must be one of 1 day, 2 days",
+            "Claims.csv, line 2: LengthOfStay is '3 weeks'; it must be one of 1 day, 2 days",
         ),
-        ("Claims", "PlaceSvc", "Moon", "Claims.csv: PlaceSvc holds 'Moon'; it must be one of Ambulance"),
-        ("Claims", "PayDelay", "late", "Claims.csv: PayDelay holds 'late'; it must be a whole number"),
-        ("Claims", "Year", "Y4", "Claims.csv: Year holds 'Y4'; it must be one of Y1, Y2, Y3"),
-        ("LabCount", "MemberID", "", "LabCount.csv: a row lacks its member or year"),
-        ("Members", "AgeAtFirstClaim", "90+", "Members.csv: AgeAtFirstClaim holds '90\\+'"),
+        ("Claims", "PlaceSvc", "Moon", "Claims.csv, line 2: PlaceSvc is 'Moon'; it must be one of Ambulance"),
+        ("Claims", "PayDelay", "late", "Claims.csv, line 2: PayDelay is 'late'; it must be a whole number"),
+        ("Claims", "Year", "Y4", "Claims.csv, line 2: Year is 'Y4'; it must be one of Y1, Y2, Y3"),
+        ("LabCount", "MemberID", "", "LabCount.csv, line 2: the row lacks its member or year"),
+        ("Members", "AgeAtFirstClaim", "90+", "Members.csv, line 2: AgeAtFirstClaim is '90\\+'"),
     ],
 )
 def test_a_value_that_the_files_do_not_hold_is_refused(tmp_path, table, column, value, message) -> None:
@@ -244,11 +244,21 @@ def test_a_value_that_the_files_do_not_hold_is_refused(tmp_path, table, column, 
         Health().load(write(tables, tmp_path))
 
 
+def test_a_member_of_two_rows_or_of_none_is_refused(tmp_path) -> None:
+    tables = make_tables(5)
+    tables["Members"].append(dict(tables["Members"][1]))
+    with pytest.raises(DataError, match=r"Members.csv, line 7: the row repeats a member"):
+        Health().load(write(tables, tmp_path))
+    tables["Members"][3]["MemberID"] = ""
+    with pytest.raises(DataError, match=r"Members.csv, line 5: the row lacks its member"):
+        Health().load(write(tables, tmp_path))
+
+
 def test_a_file_without_a_column_is_refused(tmp_path) -> None:
     tables = make_tables(5)
     for row in tables["Claims"]:
         del row["SupLOS"]
-    with pytest.raises(DataError, match=r"Claims.csv: .*SupLOS"):
+    with pytest.raises(DataError, match=r"Claims.csv, line 1: no column SupLOS"):
         Health().load(write(tables, tmp_path))
 
 

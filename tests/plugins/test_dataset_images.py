@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 from fairbench.api import DataError, NotApplicable
 from fairbench.cells import Preparation
+from fairbench.inspection import measured_notes
 from fairbench.preparation import split_dataset
 
 PARTS = ("train", "validation", "test")
@@ -63,6 +64,26 @@ def test_no_digit_is_in_two_parts_and_every_repeat_parts_anew(digits):
         assert not bases[1] & bases[2]
         seen.append(frozenset(bases[2]))
     assert len(set(seen)) == 3
+
+
+def overlapping(dataset):
+    """Return how the rows of two repeats overlap: the shares of the rows used and of those tested."""
+    repeats = [dataset.partition(seed) for seed in (1, 2)]
+    used = [set(np.concatenate(parts).tolist()) for parts in repeats]
+    tested = [set(parts[2].tolist()) for parts in repeats]
+    return tuple(len(first & second) / len(first) for first, second in (used, tested))
+
+
+def test_each_dataset_says_how_its_repeats_overlap(digits, mnist_files):
+    assert (digits.overlap, overlapping(digits)) == ("pool", (1.0, pytest.approx(500 / 1797, abs=0.1)))
+    loop = gauss_loop.GaussLoop().load({})
+    assert (loop.overlap, overlapping(loop)) == (
+        "unknown",
+        (pytest.approx(1 / 4, abs=0.03), pytest.approx(6 / 32, abs=0.03)),
+    )
+    published, drawn = (colored_mnist.ColoredMNIST(split=split).load(mnist_files) for split in ("published", "random"))
+    assert (published.overlap, overlapping(published)) == ("unknown", (1.0, 1.0))
+    assert (drawn.overlap, overlapping(drawn)) == ("pool", (1.0, pytest.approx(1 / 7, abs=0.02)))
 
 
 def test_every_parameter_really_changes_the_data(digits):
@@ -135,21 +156,28 @@ def test_coloured_mnist_can_be_parted_at_random(mnist_files):
 def test_a_file_that_is_no_idx_file_is_refused(tmp_path):
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x05abc"))
-    with pytest.raises(DataError, match=r"images.gz: not an IDX file of bytes with 1 dimensions"):
-        colored_mnist._idx(path, 1)
+    with pytest.raises(DataError, match=r"images.gz: not an IDX file of bytes of shape \(5,\)"):
+        colored_mnist._idx(path, (5,))
+    path.write_bytes(idx(np.array([1, 2, 10, 3, 4])))
+    assert colored_mnist._idx(path, (5,)).tolist() == [1, 2, 10, 3, 4]
+    with pytest.raises(DataError, match=r"images.gz: value 3 is 10; it must be at most 9"):
+        colored_mnist._idx(path, (5,), highest=9)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"images.gz: not a compressed IDX file \("):
+        colored_mnist._idx(path, (5,))
 
 
 @pytest.mark.skipif(not os.environ.get("FAIRBENCH_DATA"), reason="FAIRBENCH_DATA names no folder of real raw files")
 def test_the_published_test_file_reads_as_its_counts():
     folder = Path(os.environ["FAIRBENCH_DATA"])
-    images = colored_mnist._idx(folder / colored_mnist.TEST_IMAGES.path, 3)
-    digit = colored_mnist._idx(folder / colored_mnist.TEST_LABELS.path, 1)
+    images = colored_mnist._idx(folder / colored_mnist.TEST_IMAGES.path, (10_000, 28, 28))
+    digit = colored_mnist._idx(folder / colored_mnist.TEST_LABELS.path, (10_000,), 9)
     assert images.shape == (10_000, 28, 28)
     assert np.bincount(digit).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]  # as published
     assert (digit >= 5).sum() == 4861
     coloured = _coloured.coloured(images[:3], np.array(["red", "green", "red"])).reshape(3, 3, 28, 28)
     np.testing.assert_array_equal(coloured.sum(axis=1), images[:3])
-    train = colored_mnist._idx(folder / colored_mnist.TRAIN_LABELS.path, 1)
+    train = colored_mnist._idx(folder / colored_mnist.TRAIN_LABELS.path, (60_000,), 9)
     assert train.shape == (60_000,)
 
 
@@ -171,8 +199,10 @@ def test_coloured_svhn_takes_brightness_and_reverses_the_classes(tmp_path, monke
     digit = np.random.default_rng(0).integers(1, 11, (400, 1)).ravel() % 10
     np.testing.assert_array_equal(dataset.y[:400], digit < 5)
     parts = [dataset.partition(seed) for seed in (0, 1)]
+    assert measured_notes(dataset)  # its images are alike, and its partition is what it says
     assert [len(part) for part in parts[0]] == [300, 100, 200]
     assert parts[0][2].tolist() == list(range(400, 600))
+    assert (dataset.overlap, overlapping(dataset)) == ("unknown", (1.0, 1.0))
     assert parts[0][0].tolist() != parts[1][0].tolist()
 
 
@@ -199,6 +229,7 @@ def test_celeba_reads_the_folder_that_the_user_names(faces):
     assert dataset.y.tolist() == [0, 1] * 6
     assert dataset.sensitive_features["sex"].tolist() == ["female", "male", "male"] * 4
     assert [part.tolist() for part in dataset.partition(5)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert (dataset.overlap, overlapping(dataset)) == ("unknown", (1.0, 1.0))
     blue = dataset.X.reshape(12, 3, 64)
     assert abs(blue[:, 2].astype(int) - 255).max() <= 2  # JPEG
     assert abs(blue[5, 0].astype(int) - 100).max() <= 2
@@ -220,6 +251,7 @@ def test_fairface_parts_its_tables_as_the_paper_prepares_them(tmp_path, monkeypa
             photograph(tmp_path / name / f"{i}.jpg", (10 * i, 0, 0))
     dataset = fairface.FairFace(folder=str(tmp_path), size=8).load({})
     assert [len(part) for part in dataset.partition(0)] == [6, 3, 4]
+    assert (dataset.overlap, overlapping(dataset)) == ("unknown", (1.0, 1.0))
     red = dataset.X.reshape(13, 3, 64)[:, 0, 0].astype(int)
     assert abs(red[[0, 6, 9]] - [50, 10, 10]).max() <= 2  # the fifth training photograph comes first
     assert dataset.y.tolist() == [1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0]
@@ -240,13 +272,13 @@ def test_a_missing_folder_says_where_the_data_are_to_be_had(spec, tmp_path):
 
 def test_damaged_photographs_and_tables_are_named(faces):
     (faces / celeba.IMAGES / "000003.jpg").write_bytes(b"no photograph")
-    with pytest.raises(DataError, match=r"000003.jpg cannot be read"):
+    with pytest.raises(DataError, match=r"000003.jpg: not a photograph"):
         celeba.CelebA(folder=str(faces)).load({})
     (faces / celeba.PARTITION).write_text("000000.jpg 0\n")
-    with pytest.raises(DataError, match=r"list_eval_partition.txt gives no part 0, 1 or 2 for 11 images"):
+    with pytest.raises(DataError, match=r"list_eval_partition.txt: no part for 11 images, first '000001.jpg'"):
         celeba.CelebA(folder=str(faces)).load({})
     (faces / celeba.ATTRIBUTES).write_text("12\nYoung\n000000.jpg 1\n")
-    with pytest.raises(DataError, match="is not the published table"):
+    with pytest.raises(DataError, match=r"list_attr_celeba.txt, line 2: .* not the published table"):
         celeba.CelebA(folder=str(faces)).load({})
 
 

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from fairbench_datasets import adult, communities, compas, german
 
+from fairbench.inspection import measured_notes
+
 MODULES = (adult, communities, compas, german)
 SPECS = (adult.Adult, communities.Communities, compas.Compas, german.German)
 
@@ -158,10 +160,24 @@ def test_compas_groups_are_named_for_who_is_in_them(load):
     assert set(load(compas.Compas(races="two")).sensitive_features["race"]) == {"African-American", "Caucasian"}
 
 
-def test_compas_notes_count_repeated_and_late_rows(load):
+@pytest.mark.parametrize(("cls", "share"), [(compas.Compas, "36%"), (adult.Adult, "20%")])
+def test_rows_that_repeat_are_measured(load, cls, share):
+    dataset = load(cls())
+    attribute = dataset.sensitive_features.columns[0]
+    repeated = dataset.X.assign(group=dataset.sensitive_features[attribute]).duplicated().sum()
+    (note,) = measured_notes(dataset)
+    assert note.startswith(
+        f"{share} of the test rows of a split equal a training row in every feature and in {attribute} "
+        f"({repeated:,} of all {len(dataset.y):,} rows repeat an earlier one)"
+    )
+
+
+def test_german_and_communities_repeat_no_row_and_no_feature_gives_a_group_away(load):
+    assert [measured_notes(load(cls())) for cls in (german.German, communities.Communities)] == [(), ()]
+
+
+def test_compas_notes_count_late_rows(load):
     dataset = load(compas.Compas())
-    distinct = 4409  # of X with race
-    assert dataset.notes[0].startswith(f"{6172 - distinct:,} of 6,172 rows repeat")
     assert dataset.notes[-1].startswith("868 rows were screened after 2014-04-01")
     # all of the late rows are y = 1: without them that many labels of 1 are gone, and no other
     kept = load(compas.Compas(drop_late_screenings=True))

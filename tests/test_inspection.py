@@ -1,0 +1,108 @@
+"""What is measured of every dataset before anything runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairbench.data import Dataset
+from fairbench.errors import DataError
+from fairbench.inspection import measured_notes
+
+N = 1000
+
+
+def dataset(**changes):
+    generator = np.random.default_rng(0)
+    fields = {
+        "name": "made",
+        "X": pd.DataFrame({"x": generator.normal(size=N), "town": generator.choice(["a", "b", "c"], N)}),
+        "y": np.arange(N) % 2,
+        "sensitive_features": pd.DataFrame({"sex": generator.choice(["female", "male"], N)}),
+        "protected_group": {"sex": "female"},
+    }
+    return Dataset(**{**fields, **changes})
+
+
+def test_nothing_is_said_of_distinct_rows():
+    assert measured_notes(dataset()) == ()
+
+
+def test_rows_that_repeat_in_features_and_group_are_counted():
+    # 500 pairs; a test row's twin is in the training part with chance .7
+    twice = pd.DataFrame({"x": np.arange(N) % 500, "text": "same"})
+    sex = pd.DataFrame({"sex": np.where(np.arange(N) % 500 < 250, "female", "male")})
+    (note,) = measured_notes(dataset(X=twice, sensitive_features=sex))
+    share = int(note.partition("%")[0])
+    assert share == pytest.approx(70, abs=20)  # five standard errors of 150 rows
+    assert note.endswith(
+        "% of the test rows of a split equal a training row in every feature and in sex (500 of all 1,000 rows repeat "
+        "an earlier one), so its parts are not independent and intervals are too narrow."
+    )
+    apart = pd.DataFrame({"sex": np.where(np.arange(N) < 500, "female", "male")})
+    assert measured_notes(dataset(X=twice, sensitive_features=apart)) == ()  # twins of different groups
+
+
+@pytest.mark.parametrize(("twins", "said"), [(2, False), (60, True)])
+def test_a_few_rows_that_repeat_are_passed_over(twins, said):
+    x = np.arange(N)
+    x[-twins:] = x[:twins]
+    sex = pd.DataFrame({"sex": np.where(x % 2, "female", "male")})
+    assert bool(measured_notes(dataset(X=pd.DataFrame({"x": x}), sensitive_features=sex))) is said
+
+
+def test_images_that_repeat_are_counted_too():
+    pixels = (np.arange(N)[:, None] % 500 * np.ones(12)).astype(np.int64)
+    images = np.stack([pixels // 256, pixels % 256], axis=2).reshape(N, 24).astype(np.uint8)
+    sex = pd.DataFrame({"sex": np.where(np.arange(N) % 500 < 250, "female", "male")})
+    (note,) = measured_notes(dataset(X=images, image_shape=(2, 3, 4), sensitive_features=sex))
+    assert "(500 of all 1,000 rows repeat an earlier one)" in note
+
+
+def test_too_few_rows_for_a_split_say_nothing():
+    few = dataset(X=pd.DataFrame({"x": [1, 1]}), y=[0, 1], sensitive_features=pd.DataFrame({"sex": ["female", "male"]}))
+    assert measured_notes(few) == ()
+
+
+def test_a_feature_that_gives_a_group_away_is_named_unless_it_is_declared():
+    sex = pd.DataFrame({"sex": np.where(np.arange(N) % 3 == 0, "female", "male")})
+    features = pd.DataFrame({"x": np.arange(N) / 7, "title": np.array(["Mrs", "Mr", "Sir"])[np.arange(N) % 3]})
+    (note,) = measured_notes(dataset(X=features, sensitive_features=sex))
+    assert note.startswith("The feature title gives sex away in every row, and no sensitive_columns name it")
+    assert measured_notes(dataset(X=features, sensitive_features=sex, sensitive_columns={"sex": ("title",)})) == ()
+    features.loc[0, "title"] = "Mr"
+    assert measured_notes(dataset(X=features, sensitive_features=sex)) == ()
+
+
+def anew(seed):
+    return np.split(np.random.default_rng(seed).permutation(N), [700, 850])
+
+
+def same(seed):
+    return np.split(np.arange(N), [700, 850])
+
+
+def half(seed):
+    return np.split(np.arange(N // 2) + (seed % 2) * N // 2, [350, 425])
+
+
+def shares_one_row(seed):
+    return np.split(np.arange(N // 2) + (seed % 2) * (N // 2 - 1), [350, 425])
+
+
+@pytest.mark.parametrize(
+    ("partition", "true"), [(anew, "pool"), (same, "unknown"), (half, "fresh"), (shares_one_row, "unknown")]
+)
+def test_a_dataset_may_not_claim_an_overlap_that_its_repeats_have_not(partition, true):
+    for overlap in ("pool", "fresh", "unknown"):
+        made = dataset(partition=partition, overlap=overlap)
+        if overlap in (true, "unknown"):
+            assert measured_notes(made) == ()
+        else:
+            with pytest.raises(DataError, match=f"made: overlap is '{overlap}', but of the .* else say 'unknown'"):
+                measured_notes(made)
+
+
+def test_the_overlap_is_a_pool_unless_the_dataset_parts_its_rows_itself():
+    assert (dataset().overlap, dataset(partition=anew).overlap) == ("pool", "unknown")
