@@ -50,7 +50,7 @@ class Workbench:
         label = str(choice)
         if label not in self._datasets:
             spec: DatasetSpec = self.registry.build("datasets", choice)
-            paths = {file.path: self.source.find(file) for file in spec.files}
+            paths = {file.path: self.source.find(file, choice.name) for file in spec.files}
             self._datasets[label] = spec.load(paths)
         return self._datasets[label]
 

