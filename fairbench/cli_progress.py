@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Callable, Optional
@@ -53,7 +54,10 @@ def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None
 
 @contextmanager
 def download_progress() -> Iterator[Callable[[str, int, Optional[int]], None]]:
-    """Show each download's bytes and speed; yields a function for (path, bytes received, bytes in all if known)."""
+    """Show each download's bytes and speed, or where nobody is watching a line that it has begun.
+
+    Yields a function for (what is fetched, bytes received, bytes in all if known).
+    """
     tasks: dict[str, TaskID] = {}
     console = Console(stderr=True)
     with Progress(
@@ -69,6 +73,8 @@ def download_progress() -> Iterator[Callable[[str, int, Optional[int]], None]]:
         def received(path: str, size: int, total: Optional[int]) -> None:
             if path not in tasks:
                 tasks[path] = progress.add_task(path, total=total)
+                if not console.is_terminal:
+                    print(f"fetching {path}", file=sys.stderr)
             progress.update(tasks[path], completed=size)
 
         yield received

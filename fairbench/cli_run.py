@@ -65,7 +65,7 @@ def cell_runner(options: dict[str, Any], plugin: tuple[str, ...]) -> CellRunner:
     from fairbench.files import DataSource
     from fairbench.run import CellRunner
 
-    return CellRunner(DataSource(options["data_dir"], options["offline"]), plugin)
+    return CellRunner(DataSource(options["data_dir"], options["offline"], plugin), plugin)
 
 
 def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, options: dict[str, Any]) -> bool:

@@ -52,3 +52,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the closest known name, or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def printable(text: str) -> str:
+    """Return a text that no terminal acts on: what cannot be printed is written as Python's escape for it."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -51,7 +51,7 @@ class Workbench:
         label = str(choice)
         if label not in self._datasets:
             spec: DatasetSpec = self.registry.build("datasets", choice)
-            paths = {file.path: self.source.find(file) for file in spec.files}
+            paths = {file.path: self.source.find(file, choice.name) for file in spec.files}
             loaded = spec.load(paths)
             if not isinstance(loaded, Dataset):
                 raise DataError(f"{label}: load() returned a {type(loaded).__name__}; it must return a Dataset")

@@ -20,7 +20,8 @@ LAYERS = [
     ["alike", "counts", "components", "projection", "intervals", "lines"],
     ["hooks", "results", "registry"],
     ["api"],
-    ["files", "preparation", "inspection", "truth", "packing", "hotcopy", "examples"],
+    ["checksums", "archives", "web", "wheels", "downloads", "files"],
+    ["preparation", "inspection", "truth", "packing", "hotcopy", "examples"],
     ["oldstore", "checkpoints"],
     ["store"],
     ["adding"],
@@ -109,7 +110,7 @@ def test_help_imports_nothing_heavy():
     code = f"import sys; sys.argv = ['fairbench', '--help']\n{run}"
     loaded = modules_after(code)
     assert "click" in loaded
-    assert not loaded & {"torch", "numpy", "pandas", "sklearn", "rich", "pluggy", "pooch"}
+    assert not loaded & {"torch", "numpy", "pandas", "sklearn", "rich", "pluggy", "requests"}
 
 
 def test_the_api_is_free_of_torch():

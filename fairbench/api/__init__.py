@@ -20,6 +20,7 @@ from fairbench.components import (
     Report,
     Resumable,
     Scenario,
+    Wheel,
     parameter,
 )
 from fairbench.counts import GroupRates, group_rates
@@ -76,6 +77,7 @@ __all__ = [
     "SuiteError",
     "Undefined",
     "Value",
+    "Wheel",
     "build_choice",
     "group_rates",
     "hookimpl",

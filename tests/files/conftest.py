@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairbench import files
+from fairbench import downloads
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 
@@ -30,5 +30,5 @@ def places(tmp_path, monkeypatch):
     monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(files, "PAUSE", 0.01)
+    monkeypatch.setattr(downloads, "PAUSE", 0.01)
     return tmp_path

@@ -63,8 +63,8 @@ def put(folder: Path, content: bytes = GOOD, name: str = "adult/adult.data") -> 
 
 
 def left_in_cache() -> set[str]:
-    """Return the names of the files in the cache, locks aside."""
-    return {path.name for path in cache_dir().rglob("*") if path.is_file() and path.suffix != ".lock"}
+    """Return the names of the files in the cache, locks and notes aside."""
+    return {path.name for path in cache_dir().rglob("*") if path.is_file() and path.suffix not in (".lock", ".origin")}
 
 
 def refusing_port() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from file_helpers import BAD, GOOD, Server, adult, digest, left_in_cache
 
-from fairbench import files
+from fairbench import downloads
 from fairbench.components import Archive, DataFile
 from fairbench.errors import NotApplicable
 from fairbench.files import DataSource, cache_dir, fetch_all
@@ -44,7 +44,7 @@ def test_a_member_with_an_evil_name_is_written_to_the_files_own_path(server):
 
 
 def test_a_member_that_unpacks_to_too_much_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(files, "LARGEST", 100_000)
+    monkeypatch.setattr(downloads, "LARGEST", 100_000)
     bomb = zipped({"adult.data": bytes(50_000_000)})  # 50 kB of zip
     with pytest.raises(NotApplicable, match="larger than 100000 bytes"):
         DataSource().fetch(in_archive(server, bomb))
@@ -63,7 +63,7 @@ def test_a_changed_archive_is_refused(server):
 def test_a_changed_member_and_a_missing_one_are_refused(server):
     with pytest.raises(NotApplicable, match=r"adult\.data: sha256 is"):
         DataSource().fetch(in_archive(server, zipped({"adult.data": BAD})))
-    with pytest.raises(NotApplicable, match=r"adult\.zip: has no member 'adult\.data'"):
+    with pytest.raises(NotApplicable, match=r"adult\.zip: 'adult\.data' is not in it"):
         DataSource().fetch(in_archive(server, zipped({"other": GOOD})))
 
 

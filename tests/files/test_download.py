@@ -9,7 +9,7 @@ import time
 import pytest
 from file_helpers import BAD, GOOD, adult, digest, left_in_cache, put, refusing_port
 
-from fairbench import files
+from fairbench import downloads, web
 from fairbench.errors import NotApplicable
 from fairbench.files import DataSource, cache_dir
 
@@ -86,7 +86,7 @@ def test_attempts_are_bounded(server):
     server.answers["/adult.data"] = lambda handler, number: handler.connection.shutdown(socket.SHUT_RDWR)
     with pytest.raises(NotApplicable, match=r"127\.0\.0\.1:\d+: Remote end closed connection"):
         DataSource().fetch(adult(server.url("/adult.data")))
-    assert len(server.asked) == files.ATTEMPTS
+    assert len(server.asked) == downloads.ATTEMPTS
 
 
 def test_a_server_that_is_busy_is_asked_again(server):
@@ -95,7 +95,7 @@ def test_a_server_that_is_busy_is_asked_again(server):
 
 
 def test_a_stalled_download_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(files, "TIMEOUT", (1, 0.2))
+    monkeypatch.setattr(web, "TIMEOUT", (1, 0.2))
     resume = threading.Event()
 
     def stall(handler, number):

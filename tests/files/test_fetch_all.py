@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from file_helpers import BAD, GOOD, adult, digest, left_in_cache, put
 
-from fairbench import files
+from fairbench import downloads, web
 from fairbench.components import DataFile
 from fairbench.errors import DataError, NotApplicable
 from fairbench.files import DataSource, cache_dir, fetch_all
@@ -89,7 +89,7 @@ def test_fetch_all_downloads_side_by_side_once_a_host_has_answered(server):
     server.answers["/other"] = meet
     wanted = {"first": named("first", server.url("/first"))}
     wanted.update({name: named(name, server.url("/other")) for name in "abc"})
-    network = files._Network(None)
+    network = downloads.Network(None)
     assert network.download(wanted["first"][0], cache_dir(), []) is not None
     with ThreadPoolExecutor(3) as threads:
         paths = list(threads.map(lambda name: network.download(wanted[name][0], cache_dir(), []), "abc"))
@@ -107,7 +107,7 @@ def test_fetch_all_asks_a_dead_host_once(monkeypatch):
         def log_message(self, *_):
             pass
 
-    monkeypatch.setattr(files, "TIMEOUT", (1, 0.2))
+    monkeypatch.setattr(web, "TIMEOUT", (1, 0.2))
     http = ThreadingHTTPServer(("127.0.0.1", 0), Deaf)
     threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     names = [f"set{number}" for number in range(10)]
