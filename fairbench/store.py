@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,14 @@ def _explained(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be written: {error}; finished cells are kept; {words}") from error
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} is not a fairbench store or is damaged: {error}") from error
+
+
+class Outline(NamedTuple):
+    """What is known of a cell without its values: its status, the metrics asked for, and its plugins' versions."""
+
+    status: str
+    metrics: tuple[str, ...]
+    versions: Mapping[str, str]
 
 
 class Store:
@@ -198,6 +206,20 @@ class Store:
         """Return the keys of the cells that are done; skipped and failed ones are tried again."""
         with _explained(self.path):
             return {key for (key,) in self._connection.execute("SELECT key FROM cells WHERE status = ?", (DONE,))}
+
+    def outline(self) -> dict[str, Outline]:
+        """Return by key what can be said of the cells without reading their values."""
+        with _explained(self.path):
+            rows = self._connection.execute("SELECT key, cell, status, versions FROM cells").fetchall()
+        return {
+            key: Outline(status, Cell.from_json(cell).metrics, json.loads(versions))
+            for key, cell, status, versions in rows
+        }
+
+    def measured(self, key: str) -> Measured:
+        """Return a cell's record and predictions, as they were given to ``add``."""
+        (record,) = (record for record in self.records() if record.cell.key == key)
+        return Measured(record, self.predictions(key))
 
     def records(self, order: Sequence[str] = ()) -> list[Record]:
         """Return every record, first those whose keys are in ``order``, in that order."""

@@ -12,9 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names"],
+    ["version", "errors", "seeding", "names", "code_digest"],
     ["cells", "choices"],
-    ["data"],
+    ["data", "data_digest"],
     ["alike", "counts", "components", "projection", "intervals", "lines"],
     ["hooks", "results", "registry"],
     ["api"],
@@ -22,7 +22,7 @@ LAYERS = [
     ["adding"],
     ["suite", "plugins"],
     ["run"],
-    ["rundir", "export", "papers"],
+    ["runfile", "resume", "rundir", "growth", "export", "papers"],
     ["testing"],
     ["cli_options", "cli_progress"],
     ["cli_data", "cli_run", "cli_show"],

@@ -1,0 +1,63 @@
+"""Finished cells measured by metrics that they were not measured by, without fitting anything again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Optional
+
+from fairbench.cells import Cell, Record
+from fairbench.components import Metric
+from fairbench.data import Samples
+from fairbench.errors import FairbenchError
+from fairbench.preparation import split_dataset
+from fairbench.run import Workbench, measure
+from fairbench.store import Measured, Store, Truth
+
+
+def measure_more(cells: Sequence[Cell], store: Store, workbench: Workbench) -> Iterator[Cell]:
+    """Measure finished cells by those of their metrics that the store lacks; yield each cell that then lacks none.
+
+    The stored predictions are set beside the very test part that they were made for, features and all. A cell whose
+    test part is another (a scenario may make its own), or that a metric fails on, is not yielded: it must run again.
+    """
+    outlines = store.outline()
+    test, split_key = None, ""
+    for cell in cells:
+        missing = [name for name in cell.metrics if name not in outlines[cell.key].metrics]
+        if missing:
+            if cell.split_key != split_key:  # cells that share a split stand side by side
+                test, split_key = _test_part(cell, workbench), cell.split_key
+            measured = _measured(cell, store.measured(cell.key), test, missing, workbench) if test else None
+            if measured is None:
+                continue
+            store.add(measured)
+        yield cell
+
+
+def _test_part(cell: Cell, workbench: Workbench) -> Optional[Samples]:
+    dataset = workbench.dataset(cell.dataset)
+    try:
+        return split_dataset(dataset, group=cell.group, seed=cell.seed("split"), preparation=cell.preparation).test
+    except FairbenchError:
+        return None
+
+
+def _measured(
+    cell: Cell, before: Measured, test: Samples, missing: Sequence[str], workbench: Workbench
+) -> Optional[Measured]:
+    """Return the cell with more values; None if its predictions are of other rows, or a metric fails."""
+    metrics: list[Metric] = [workbench.registry.metric(name) for name in missing]
+    values = list(before.record.values)
+    key = Truth.of(test).key
+    for (step, point), (truth, predictions) in before.predictions.items():
+        if truth.key != key:
+            return None
+        try:
+            values += measure(test, predictions, metrics, step=step, point=point)
+        except Exception:  # whatever a metric raises here it raises in the cell, which keeps the traceback
+            return None
+    every = tuple(dict.fromkeys([*before.record.cell.metrics, *cell.metrics]))
+    versions = {**before.record.versions, **workbench.registry.versions(cell)}
+    record: Record = replace(before.record, cell=replace(cell, metrics=every), values=tuple(values), versions=versions)
+    return Measured(record, before.predictions)
