@@ -6,26 +6,28 @@ that stores the finished cell removes it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, BinaryIO, NamedTuple, Optional
 
 import numpy as np
 
-from fairbench.cells import DONE, Cell, Record, Value, canonical
+from fairbench.cells import DONE, Cell, Parts, Record, Value, canonical
 from fairbench.components import Arrays
 from fairbench.data import Predictions
-from fairbench.store import Measured, Truth
+from fairbench.packing import Measured
+from fairbench.truth import Truth
 
 FOLDER = "partial"
-FORMAT = 1
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+FORMAT = 2
+_DIGEST = 32  # bytes at the head of a file, taken over all that follows
 
 
 class Progress(NamedTuple):
@@ -52,12 +54,12 @@ class Checkpoint:
 
     def save(self, progress: Progress) -> None:
         """Replace the file in one step; where that is impossible, warn and go on without the insurance."""
-        record, index = progress.measured.record, []
+        record, index, truths = progress.measured.record, [], {}
         arrays: dict[str, Any] = {f"state/{name}": np.asarray(array) for name, array in progress.state.items()}
         for number, ((step, point), (truth, made)) in enumerate(progress.measured.predictions.items()):
-            index.append([step, point, truth.key, list(truth.group_names)])
-            arrays.setdefault(f"y/{truth.key}", truth.y)
-            arrays.setdefault(f"group/{truth.key}", truth.group)
+            index.append([step, point, truth.key])
+            truths[truth.key] = truth.about
+            arrays.update({f"{truth.key}/{name}": array for name, array in truth.arrays.items()})
             arrays[f"y_pred/{number}"] = made.y_pred.astype(np.uint8)
             if made.y_score is not None:
                 arrays[f"y_score/{number}"] = made.y_score
@@ -70,7 +72,11 @@ class Checkpoint:
             "values": [list(value) for value in record.values],
             "chosen": record.chosen,
             "diagnostics": {name: list(curve) for name, curve in record.diagnostics.items()},
+            "parts": record.parts and astuple(record.parts),
+            "alike": [list(place) for place in record.alike],
+            "remarks": list(record.remarks),
             "predictions": index,
+            "truths": truths,
             "step": progress.step,
             "seconds": progress.seconds,
             "cpu_seconds": progress.cpu_seconds,
@@ -78,8 +84,12 @@ class Checkpoint:
         written = self.path.with_suffix(".writing")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with written.open("wb") as stream:
+            with written.open("w+b") as stream:
+                stream.write(bytes(_DIGEST))
                 np.savez(stream, about=np.array(canonical(about)), **arrays)
+                digest = _digest(stream)
+                stream.seek(0)
+                stream.write(digest)
             os.replace(written, self.path)
         except OSError as error:
             with suppress(OSError):
@@ -89,14 +99,23 @@ class Checkpoint:
             )
 
     def load(self, versions: Mapping[str, str]) -> Optional[Progress]:
-        """Return what was saved; None if there is nothing, or nothing of these plugin versions that can be read."""
+        """Return what was saved; None if there is nothing, or nothing of these plugin versions that is sound."""
         try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                about = json.loads(str(arrays["about"]))
-                if [about["format"], about["cell"], about["versions"]] != [FORMAT, self.cell.key, dict(versions)]:
+            with self.path.open("rb") as stream:
+                if stream.read(_DIGEST) != _digest(stream):
                     return None
-                return _progress(self.cell, about, {name: arrays[name] for name in arrays.files})
-        except _UNREADABLE:
+                with zipfile.ZipFile(stream) as members:
+                    if any(member.compress_type != zipfile.ZIP_STORED for member in members.infolist()):
+                        return None  # not ours, and it may be larger than it looks
+                stream.seek(_DIGEST)
+                with np.load(stream, allow_pickle=False) as arrays:
+                    about = json.loads(str(arrays["about"]))
+                    if [about["format"], about["cell"], about["versions"]] != [FORMAT, self.cell.key, dict(versions)]:
+                        return None
+                    if not set(self.cell.metrics) <= {metric for _, _, _, metric, *_ in about["values"]}:
+                        return None  # the run has grown by a metric, which the steps before lack
+                    return _progress(self.cell, about, {name: arrays[name] for name in arrays.files})
+        except Exception:  # whatever the file holds, the cell can begin anew
             return None
 
     def remove(self) -> None:
@@ -107,13 +126,24 @@ class Checkpoint:
             self.path.parent.rmdir()
 
 
+def _digest(stream: BinaryIO) -> bytes:
+    """Return the digest of all that follows the head."""
+    total = hashlib.blake2b(digest_size=_DIGEST)
+    stream.seek(_DIGEST)
+    for block in iter(lambda: stream.read(1 << 20), b""):
+        total.update(block)
+    return total.digest()
+
+
 def _progress(cell: Cell, about: Mapping[str, Any], arrays: Arrays) -> Progress:
+    truths = {}
+    for key, plain in about["truths"].items():
+        truths[key] = Truth.rebuilt(plain, {name: arrays[f"{key}/{name}"] for name in Truth.array_types(plain)})
     predictions = {}
-    for number, (step, point, key, names) in enumerate(about["predictions"]):
-        truth = Truth(arrays[f"y/{key}"], arrays[f"group/{key}"], tuple(names))
+    for number, (step, point, key) in enumerate(about["predictions"]):
         decision: Any = arrays.get(f"decision/{number}")
         made = Predictions(arrays[f"y_pred/{number}"], arrays.get(f"y_score/{number}"), decision)
-        predictions[step, point] = truth, made
+        predictions[step, point] = truths[key], made
     record = Record(
         cell,
         DONE,
@@ -121,6 +151,9 @@ def _progress(cell: Cell, about: Mapping[str, Any], arrays: Arrays) -> Progress:
         chosen=about["chosen"],
         diagnostics={name: tuple(curve) for name, curve in about["diagnostics"].items()},
         versions=about["versions"],
+        parts=about["parts"] and Parts(*about["parts"]),
+        alike=tuple((step, point) for step, point in about["alike"]),
+        remarks=tuple(about["remarks"]),
     )
     state = {name[len("state/") :]: array for name, array in arrays.items() if name.startswith("state/")}
     return Progress(Measured(record, predictions), about["step"], state, about["seconds"], about["cpu_seconds"])

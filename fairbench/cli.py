@@ -237,9 +237,11 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
     """Print a run's tables; the default also writes every report that is a file into the run directory."""
     from fairbench.plugins import load_plugins
     from fairbench.rundir import load_results
+    from fairbench.store import run_folder
 
     registry, _ = load_plugins(plugin)
     chosen = registry.report(name)
+    run_directory = run_folder(run_directory)
     results = load_results(run_directory)
     made = chosen.render(results)
     if isinstance(made, bytes) and sys.stdout.isatty():

@@ -28,6 +28,13 @@ def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
     return view
 
 
+def _copied(array: Any, dtype: Any) -> NDArray[Any]:
+    """Return a read-only copy, which nobody can change through another name."""
+    copy = np.array(array, dtype=dtype)
+    copy.flags.writeable = False
+    return copy
+
+
 def _check_length(what: str, length: int, n: int, where: str) -> None:
     if length != n:
         raise DataError(f"{where}: {what} has {length} rows but X has {n}; every row needs one")
@@ -348,17 +355,17 @@ def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
 
 
 def _fractions(values: Any, what: str, n: int) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
+    array = _copied(values, np.float64)
     if array.shape != (n,):
         raise DataError(f"{what} has shape {array.shape}; a value is needed for each of the {n} rows")
     if n and not (array.min() >= 0 and array.max() <= 1):  # false for NaN too
         raise DataError(f"{what} runs from {array.min():g} to {array.max():g}; it must stay within [0, 1] without NaN")
-    return _frozen(array)
+    return array
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Decisions for n rows.
+    """Decisions for n rows; the arrays are copied, so that a method may use its own again.
 
     Args:
         y_pred: (n,) in {0, 1}; for a randomised method one seeded draw of ``decision``.
@@ -375,7 +382,7 @@ class Predictions:
         y_pred = np.asarray(self.y_pred)
         n = len(y_pred)
         _check_labels(y_pred, "predictions")
-        object.__setattr__(self, "y_pred", _frozen(y_pred, np.int64))
+        object.__setattr__(self, "y_pred", _copied(y_pred, np.int64))
         if self.y_score is not None:
             object.__setattr__(self, "y_score", _fractions(self.y_score, "y_score", n))
         decision = self.y_pred if self.decision is None else self.decision

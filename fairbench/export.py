@@ -10,14 +10,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from fairbench.cells import DONE
-from fairbench.data import Samples, Schema
+from fairbench.components import Metric
+from fairbench.data import Predictions, Samples
+from fairbench.errors import Undefined
 from fairbench.registry import Registry
 from fairbench.results import Results
 from fairbench.run import measure
-from fairbench.store import FILE_NAME, Store
+from fairbench.store import FILE_NAME, Store, run_folder
 from fairbench.suite import metric_names
 
 Row = dict[str, Any]
@@ -44,26 +44,30 @@ def _identity(row: Row) -> Row:
 
 
 def prediction_rows(results: Results, run: Path) -> Iterator[Row]:
-    """Yield one row for each stored test prediction: y, group, y_pred, y_score and decision."""
-    with Store(run / FILE_NAME) as store:
+    """Yield one row for each stored test prediction: row of the dataset, y, group, y_pred, y_score and decision.
+
+    ``row`` is None where the samples are none of the dataset's rows, or an older fairbench did not keep it.
+    """
+    with Store(run_folder(run) / FILE_NAME) as store:
         for record in results.records:
             identity = _identity(next(replace(results, records=[record]).rows()))
             for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
-                scores = [None] * len(truth.y) if predictions.y_score is None else predictions.y_score.tolist()
+                nothing = [None] * len(truth.y)
                 columns = zip(
+                    nothing if truth.rows is None else truth.rows.tolist(),
                     truth.y.tolist(),
                     truth.group.tolist(),
                     predictions.y_pred.tolist(),
-                    scores,
+                    nothing if predictions.y_score is None else predictions.y_score.tolist(),
                     predictions.decision.tolist(),
                 )
-                for position, (y, group, y_pred, y_score, decision) in enumerate(columns):
+                for row, y, group, y_pred, y_score, decision in columns:
                     yield {
                         **identity,
                         "step": step,
                         "point": point,
                         "chosen": point == record.chosen,
-                        "row": position,
+                        "row": row,
                         "y": y,
                         "group": truth.group_names[group],
                         "y_pred": y_pred,
@@ -84,19 +88,33 @@ def diagnostic_rows(results: Results) -> Iterator[Row]:
 def rescored(results: Results, run: Path, registry: Registry, metrics: str) -> Results:
     """Return the results with the metrics computed from the stored predictions; features are not stored.
 
-    Values that are no metric's were measured by the scenario itself and stay.
+    Values that are no metric's were measured by the scenario itself and stay. A metric that cannot be computed from
+    what is stored has no value, and the reason.
 
     Raises:
         UnknownName: no metric has a name.
     """
-    chosen = [registry.metric(name) for name in metric_names((metrics,), registry)]
+    chosen = [_guarded(registry.metric(name)) for name in metric_names((metrics,), registry)]
     records = []
-    with Store(run / FILE_NAME) as store:
+    with Store(run_folder(run) / FILE_NAME) as store:
         for record in results.records:
-            values = [value for value in record.values if value.metric not in registry.names("metrics")]
+            known = {*record.cell.metrics, *registry.names("metrics")}
+            values = [value for value in record.values if value.metric not in known]
             for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
-                schema = Schema((), truth.group_names, 0)
-                samples = Samples(np.zeros((len(truth.y), 0), dtype=np.float32), truth.group, schema, truth.y)
-                values += measure(samples, predictions, chosen, step=step, point=point)
+                values += measure(truth.samples(), predictions, chosen, step=step, point=point)
             records.append(replace(record, values=tuple(values)) if record.status == DONE else record)
     return replace(results, records=records)
+
+
+def _guarded(metric: Metric) -> Metric:
+    """Return the metric, with the reason in place of a value where it fails: other values are not lost by it."""
+
+    def function(samples: Samples, predictions: Predictions) -> float:
+        try:
+            return float(metric(samples, predictions))
+        except Undefined:
+            raise
+        except Exception as error:
+            raise Undefined(f"the metric raised {type(error).__name__}: {error}") from error
+
+    return replace(metric, function=function)

@@ -12,14 +12,15 @@ from fairbench.data import Samples
 from fairbench.errors import FairbenchError
 from fairbench.preparation import split_dataset
 from fairbench.run import Workbench, measure
-from fairbench.store import Measured, Store, Truth
+from fairbench.store import Measured, Store
+from fairbench.truth import FEATURES, Truth
 
 
 def measure_more(cells: Sequence[Cell], store: Store, workbench: Workbench) -> Iterator[Cell]:
     """Measure finished cells by those of their metrics that the store lacks; yield each cell that then lacks none.
 
-    The stored predictions are set beside the very test part that they were made for, features and all. A cell whose
-    test part is another (a scenario may make its own), or that a metric fails on, is not yielded: it must run again.
+    The stored predictions are set beside the very test part that they were made for, features and all, or beside what
+    is stored of it where a scenario made its own. A cell that a metric fails on is not yielded: it must run again.
     """
     outlines = store.outline()
     test, split_key = None, ""
@@ -46,17 +47,19 @@ def _test_part(cell: Cell, workbench: Workbench) -> Optional[Samples]:
 def _measured(
     cell: Cell, before: Measured, test: Samples, missing: Sequence[str], workbench: Workbench
 ) -> Optional[Measured]:
-    """Return the cell with more values; None if its predictions are of other rows, or a metric fails."""
+    """Return the cell with more values; None if a metric fails, or wants features that are not at hand."""
     metrics: list[Metric] = [workbench.registry.metric(name) for name in missing]
     values = list(before.record.values)
     key = Truth.of(test).key
     for (step, point), (truth, predictions) in before.predictions.items():
-        if truth.key != key:
-            return None
+        samples = test if truth.key == key else truth.samples()
         try:
-            values += measure(test, predictions, metrics, step=step, point=point)
+            more = measure(samples, predictions, metrics, step=step, point=point)
         except Exception:  # whatever a metric raises here it raises in the cell, which keeps the traceback
             return None
+        if any(value.reason == FEATURES for value in more):
+            return None
+        values += more
     every = tuple(dict.fromkeys([*before.record.cell.metrics, *cell.metrics]))
     versions = {**before.record.versions, **workbench.registry.versions(cell)}
     record: Record = replace(before.record, cell=replace(cell, metrics=every), values=tuple(values), versions=versions)

@@ -21,7 +21,7 @@ from fairbench.results import Results
 from fairbench.resume import Kept, Plan, compare, others
 from fairbench.run import Availability
 from fairbench.runfile import FORMAT, RUN_FILE, read_run, write_run
-from fairbench.store import FILE_NAME, Outline, Store
+from fairbench.store import FILE_NAME, Outline, Store, run_folder
 from fairbench.suite import plan_digest
 from fairbench.version import __version__, compiled
 
@@ -84,8 +84,7 @@ def load_results(path: Path) -> Results:
 
     A cell of another version of its plugins than the run's last session had is not among them: it is to be run again.
     """
-    if path.name == FILE_NAME:
-        path = path.parent
+    path = run_folder(path)
     run = read_run(path)
     with Store(path / FILE_NAME) as store:
         records = [record for record in store.records(run["cells"]) if not others(record.cell, record.versions, run)]

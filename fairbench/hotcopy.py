@@ -1,0 +1,49 @@
+"""A private copy of a store that cannot be read where it is: its run was killed, or still writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Optional
+
+TRIES = 5
+
+
+@contextmanager
+def copied(path: Path) -> Iterator[Path]:
+    """Copy a store and its journal into a folder of their own, which goes afterwards.
+
+    SQLite plays the journal back when the copy is opened. The journal is copied after the store, so that it undoes all
+    that a writer may have written until then; should the writer have ended meanwhile, both are copied again.
+    """
+    with tempfile.TemporaryDirectory(prefix="fairbench-") as folder:
+        copy = Path(folder) / path.name
+        for _ in range(TRIES):
+            before = _state(path)
+            shutil.copyfile(path, copy)
+            _journal(copy).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(_journal(path), _journal(copy))
+            if _state(path) == before:
+                break
+        yield copy
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-journal")
+
+
+def _state(path: Path) -> tuple[Optional[int], ...]:
+    """Return what changes when a transaction begins or ends."""
+    found: list[Optional[int]] = []
+    for part in (path, _journal(path)):
+        try:
+            seen: Optional[os.stat_result] = part.stat()
+        except FileNotFoundError:
+            seen = None
+        found += [seen and seen.st_ino, seen and seen.st_mtime_ns, seen and seen.st_size]
+    return tuple(found)
