@@ -91,10 +91,8 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
     with rundir.writing(path, plan, available, registry, sys.argv[1:], str(chosen)) as opened:
         for sentence in opened.kept.said:
             click.echo(sentence, err=True)
-        finished = [
-            cell for cell in plan.cells if cell.key in opened.kept.keys and str(cell.dataset) in available.digests
-        ]
-        kept = {cell.key for cell in measure_more(finished, opened.store, runner.workbench)}
+        finished = [cell for cell in plan.cells if cell.key in opened.kept.keys]
+        kept = {cell.key for cell in measure_more(finished, opened.store, runner.workbench, available.digests)}
         if kept:
             click.echo(f"{len(kept)} of {len(plan.cells)} cells were finished before", err=True)
         with cell_progress(len(plan.cells), len(kept)) as advance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Optional
 
@@ -16,17 +16,20 @@ from fairbench.store import Measured, Store
 from fairbench.truth import FEATURES, Truth
 
 
-def measure_more(cells: Sequence[Cell], store: Store, workbench: Workbench) -> Iterator[Cell]:
+def measure_more(
+    cells: Sequence[Cell], store: Store, workbench: Workbench, available: Collection[str]
+) -> Iterator[Cell]:
     """Measure finished cells by those of their metrics that the store lacks; yield each cell that then lacks none.
 
     The stored predictions are set beside the very test part that they were made for, features and all, or beside what
-    is stored of it where a scenario made its own. A cell that a metric fails on is not yielded: it must run again.
+    is stored of it where a scenario made its own. A cell that a metric fails on is not yielded: it must run again. One
+    whose dataset is not among the ``available`` stays as it is.
     """
     outlines = store.outline()
     test, split_key = None, ""
     for cell in cells:
         missing = [name for name in cell.metrics if name not in outlines[cell.key].metrics]
-        if missing:
+        if missing and str(cell.dataset) in available:
             if cell.split_key != split_key:  # cells that share a split stand side by side
                 test, split_key = _test_part(cell, workbench), cell.split_key
             measured = _measured(cell, store.measured(cell.key), test, missing, workbench) if test else None
@@ -61,6 +64,6 @@ def _measured(
             return None
         values += more
     every = tuple(dict.fromkeys([*before.record.cell.metrics, *cell.metrics]))
-    versions = {**before.record.versions, **workbench.registry.versions(cell)}
+    versions = {**workbench.registry.versions(cell), **before.record.versions}  # the cell stays what it was
     record: Record = replace(before.record, cell=replace(cell, metrics=every), values=tuple(values), versions=versions)
     return Measured(record, before.predictions)

@@ -264,13 +264,16 @@ def run_cells(
     runner: CellRunner,
     executor: Executor,
     store: Store,
-    done: Collection[str] = (),
+    done: Optional[Collection[str]] = None,
 ) -> Generator[Record, None, None]:
-    """Run the cells but those that are done, by key; yield each record once it is safely written.
+    """Run the cells but those that are ``done`` (by key; all that the store has, by default); yield each record.
+
+    What is yielded is safely written.
 
     Raises:
         StoreError: a record cannot be written; what was written before stays.
     """
+    done = store.finished() if done is None else done
     pending = []
     for cell in cells:
         label = str(cell.dataset)
