@@ -31,6 +31,7 @@ from fairbench.cli_run import (
     warn_of,
 )
 from fairbench.errors import FairbenchError
+from fairbench.namesake import namesake_warning
 from fairbench.version import __version__
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def main() -> None:
     """Run the command line; a mistake of the user's becomes one message and exit status 2, never a traceback."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # sums are taken in one order, whatever the machine; processes give the parallelism
+    if "_FAIRBENCH_COMPLETE" not in os.environ and (warning := namesake_warning()):
+        click.echo(f"warning: {warning}", err=True)
     try:
         status = cli.main(prog_name="fairbench", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -158,8 +161,8 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     from fairbench.suite import plan
 
     chosen = _chosen_suite(suite, options)
-    registry, problems = load_plugins(plugin)
-    warn_of(problems)
+    registry, _ = load_plugins(plugin)
+    warn_of(registry)
     cells = plan(chosen, registry)
     if options["dry_run"]:
         print_cells(cells, options["as_json"])

@@ -71,8 +71,8 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     from fairbench.plugins import load_plugins
     from fairbench.resume import Plan
 
-    registry, problems = load_plugins(plugin)
-    warn_of(problems)
+    registry, _ = load_plugins(plugin)
+    warn_of(registry)
     _refuse_empty_parts(paper, registry)
     times = options["times"] or (1 if options["quick"] else None)
     reproduction = plan_reproduction(paper, registry, times=times, datasets=options["datasets"])

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
-def warn_of(problems: Sequence[Any]) -> None:
-    """Say on stderr which plugins cannot be used."""
-    for problem in problems:
+def warn_of(registry: Registry) -> None:
+    """Say on stderr which plugins cannot be used, and what is to be mended about others."""
+    for sentence in registry.advice:
+        click.echo(f"warning: {sentence}", err=True)
+    for problem in registry.problems:
         click.echo(f"warning: plugin {problem} is {problem.state}: {problem.problem}", err=True)
 
 

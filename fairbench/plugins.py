@@ -26,6 +26,7 @@ from fairbench.components import BETTER, Metric, Paper, Report
 from fairbench.errors import PluginError, UnknownName, did_you_mean
 from fairbench.hooks import HOOKS, NAMESPACE
 from fairbench.names import KINDS
+from fairbench.namesake import ADVICE, requires_namesake
 from fairbench.registry import BUILT_IN, LOCAL, Plugin, Registry
 
 GROUP = "fairbench"
@@ -50,6 +51,7 @@ class EntryPoint(NamedTuple):
     module: str
     distribution: str
     version: str
+    misled: bool = False  # its distribution depends on the other project's fairbench
 
 
 def entry_points() -> list[EntryPoint]:
@@ -59,10 +61,10 @@ def entry_points() -> list[EntryPoint]:
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
         if name in found:
             continue  # an egg-info beside the sources, or an older copy later on the path
+        points = [point for point in distribution.entry_points if point.group == GROUP]
+        misled = bool(points) and requires_namesake(distribution.requires or [])
         found[name] = [
-            EntryPoint(point.name, point.value.strip(), name, distribution.version)
-            for point in distribution.entry_points
-            if point.group == GROUP
+            EntryPoint(point.name, point.value.strip(), name, distribution.version, misled) for point in points
         ]
     ordered = sorted(found, key=lambda name: (name != BUILT_IN, name))
     return [point for name in ordered for point in sorted(found[name])]
@@ -104,6 +106,11 @@ def _load(files: tuple[tuple[str, bytes], ...], only: tuple[str, ...]) -> Regist
             raise UnknownName("plugin", name, {point.name for point in points}, " (see FAIRBENCH_PLUGINS)")
     for point in points:
         if not only or point.name in only:
+            if point.misled:
+                registry.advice.append(
+                    f"plugin {point.name} ({point.distribution} {point.version}) depends on 'fairbench', another "
+                    f"project's distribution with a package of the same name: {ADVICE}"
+                )
             for module in _modules(point):
                 _register(registry, Plugin(module, point.distribution, point.version))
     for file, source in files:

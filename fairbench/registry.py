@@ -87,6 +87,7 @@ class Registry:
         """Start empty; ``plugins.load_plugins`` fills it (``restricted``: with some of the installed plugins only)."""
         self.restricted = restricted
         self.plugins: list[Plugin] = []
+        self.advice: list[str] = []  # sentences for the user about plugins that work
         self._components: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         self._origins: dict[tuple[str, str], Plugin] = {}
 

@@ -11,6 +11,7 @@ A run directory never holds two codes or two sets of data in one mean without sa
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -246,11 +247,11 @@ def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
     left = [key for key in theirs if key not in plan.keys]
     if not left or (plan.grows and earlier["suite"]["name"] == plan.name):
         return
-    command = " ".join(earlier["sessions"][-1].get("command", []))
+    command = shlex.join(["fairbench", *earlier["sessions"][-1].get("command", [])])
     raise SuiteError(
         f"{path} holds a run of another suite ({earlier['suite']['name']}, {len(theirs)} cells), and {len(left)} of "
         f"its cells are not among the {len(plan.cells)} of this one; a run can grow: name what it has as well "
-        f"(it was begun with 'fairbench {command}'), or choose another --out"
+        f"(its last command was: {command}), or choose another --out"
     )
 
 

@@ -87,7 +87,11 @@ def load_results(path: Path) -> Results:
     path = run_folder(path)
     run = read_run(path)
     with Store(path / FILE_NAME) as store:
-        records = [record for record in store.records(run["cells"]) if not others(record.cell, record.versions, run)]
+        records = [
+            record
+            for record in store.records(run["cells"])
+            if record.status != DONE or not others(record.cell, record.versions, run)
+        ]
     # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
     labels = {value.metric: (value.metric, "neither") for record in records for value in record.values}
     labels.update({name: (heading, better) for name, (heading, better) in run["labels"].items()})
@@ -174,7 +178,7 @@ def _opened(
 ) -> dict[str, Any]:
     """Return the content of ``run.json`` with a new session."""
     labels = {
-        name: [registry.metric(name).label or name, registry.metric(name).better]
+        name: [registry.metric(name).label.strip() or name, registry.metric(name).better]
         for name in sorted({name for cell in plan.cells for name in cell.metrics})
     }
     keys = dict.fromkeys([*(earlier.get("cells", []) if plan.grows else []), *(cell.key for cell in plan.cells)])

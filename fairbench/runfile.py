@@ -125,7 +125,7 @@ def _contradiction(run: Mapping[str, Any]) -> str:
     if not run["sessions"]:
         return "sessions is empty"
     for name, label in run["labels"].items():
-        if len(label) != 2 or label[1] not in BETTER:
+        if len(label) != 2 or label[1] not in BETTER or not label[0].strip():
             return f"labels.{_short(name)} is {_short(label)}; it must be a heading and one of {', '.join(BETTER)}"
     for component, source in run.get("components", {}).items():
         if source not in run.get("sources", {}):

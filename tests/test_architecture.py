@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names", "code_digest"],
+    ["version", "errors", "seeding", "names", "code_digest", "namesake"],
     ["cells", "choices"],
     ["data", "data_digest"],
     ["alike", "counts", "components", "projection", "intervals", "lines"],
