@@ -98,6 +98,12 @@ class Cell:
         fields = [asdict(self.dataset), self.group, self.repeat, asdict(self.preparation)]
         return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
 
+    @property
+    def components(self) -> list[tuple[str, str]]:
+        """Return kind and name of each component that has a part in the cell's numbers."""
+        used = [("datasets", self.dataset.name), ("methods", self.method.name), ("scenarios", self.scenario.name)]
+        return used + [("metrics", name) for name in self.metrics]
+
     def seed(self, purpose: str) -> int:
         """Return the seed for a purpose; methods share it, and so their splits and first weights."""
         return seeding.seed(purpose, self.dataset.name, self.group, self.repeat)
@@ -155,7 +161,7 @@ class Record:
         diagnostics: curves recorded while training, by name.
         seconds: wall-clock time of the cell.
         cpu_seconds: CPU time of the process that ran it.
-        versions: distribution -> version of the method's and the dataset's plugin.
+        versions: distribution -> version of fairbench and of each plugin that had a part in the numbers.
         parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
         alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
         remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.

@@ -11,6 +11,7 @@ import click
 
 from fairbench import cli_data, cli_reproduce, cli_show
 from fairbench.cli_options import (
+    accept_option,
     complete_name,
     data_dir_option,
     examples,
@@ -30,6 +31,7 @@ from fairbench.cli_run import (
     warn_of,
 )
 from fairbench.errors import FairbenchError
+from fairbench.namesake import namesake_warning
 from fairbench.version import __version__
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ def main() -> None:
     """Run the command line; a mistake of the user's becomes one message and exit status 2, never a traceback."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # sums are taken in one order, whatever the machine; processes give the parallelism
+    if "_FAIRBENCH_COMPLETE" not in os.environ and (warning := namesake_warning()):
+        click.echo(f"warning: {warning}", err=True)
     try:
         status = cli.main(prog_name="fairbench", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -134,7 +138,8 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "fairbench run --methods faalgrad,threshold --datasets all",
         "fairbench run benchmarks/faalgrad-table1.toml --workers 2 --out runs/table1",
     )
-    + "\n\nA run that was interrupted goes on where it stopped when the same command is given again."
+    + "\n\nA run that was interrupted goes on where it stopped when the same command is given again. A directory can "
+    "grow: the same --out with one more method, dataset, metric or repeat runs only what is new."
 )
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
 @_suite_options
@@ -142,6 +147,7 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]"
 )
 @executor_options
+@accept_option
 @click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: the cells as JSON lines.")
 @data_dir_option
@@ -151,16 +157,17 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     """Run a grid of methods, datasets and repeats, from a SUITE file or from options, and print its tables."""
     from fairbench import rundir
     from fairbench.plugins import load_plugins
+    from fairbench.resume import Plan
     from fairbench.suite import plan
 
     chosen = _chosen_suite(suite, options)
-    registry, problems = load_plugins(plugin)
-    warn_of(problems)
+    registry, _ = load_plugins(plugin)
+    warn_of(registry)
     cells = plan(chosen, registry)
     if options["dry_run"]:
         print_cells(cells, options["as_json"])
         return 0
-    planned = rundir.Plan(chosen.to_dict(), cells, rundir.local_code(cells, registry))
+    planned = Plan.of(chosen.to_dict(), cells, registry, grows=False, accept=options["accept_changes"])
     path = rundir.choose_directory(planned, options["out"])
     interrupted = run_plan(planned, path, registry, cell_runner(options, plugin), options)
     results = rundir.load_results(path)

@@ -67,6 +67,11 @@ data_dir_option = click.option(
     help="Folder that is asked for raw data files first.  [default: FAIRBENCH_DATA, then the user's cache]",
 )
 offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
+accept_option = click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Keep finished cells although code of the same version has changed, and say so under the tables.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.  [default: a table]")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from fairbench.cli_options import (
+    accept_option,
     complete_choices,
     data_dir_option,
     examples,
@@ -56,6 +57,7 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
     help="Write the document there too, its figures into a folder beside it: docs/x.md, docs/x/figure2-paper.png.",
 )
 @executor_options
+@accept_option
 @click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: comparisons, or with --dry-run cells.")
 @data_dir_option
@@ -67,9 +69,10 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     from fairbench.papers.grids import plan_reproduction
     from fairbench.papers.outcome import Outcome
     from fairbench.plugins import load_plugins
+    from fairbench.resume import Plan
 
-    registry, problems = load_plugins(plugin)
-    warn_of(problems)
+    registry, _ = load_plugins(plugin)
+    warn_of(registry)
     _refuse_empty_parts(paper, registry)
     times = options["times"] or (1 if options["quick"] else None)
     reproduction = plan_reproduction(paper, registry, times=times, datasets=options["datasets"])
@@ -80,7 +83,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     for sentence in reproduction.left_out:
         click.echo(sentence, err=True)
     asked = {"name": f"reproduce {reproduction.paper.name}", "parts": paper, "repeats": reproduction.repeats}
-    plan = rundir.Plan(asked, cells, rundir.local_code(cells, registry), grows=True)
+    plan = Plan.of(asked, cells, registry, grows=True, accept=options["accept_changes"])
     path = rundir.choose_directory(plan, options["out"] or rundir.RUNS / f"reproduce-{reproduction.paper.name}")
     runner = cell_runner(options, plugin)
     interrupted = run_plan(plan, path, registry, runner, options)

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from fairbench.cells import Cell, Choice
     from fairbench.registry import Registry
     from fairbench.results import Results
+    from fairbench.resume import Plan
     from fairbench.run import CellRunner
-    from fairbench.rundir import Plan
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
-def warn_of(problems: Sequence[Any]) -> None:
-    """Say on stderr which plugins cannot be used."""
-    for problem in problems:
+def warn_of(registry: Registry) -> None:
+    """Say on stderr which plugins cannot be used, and what is to be mended about others."""
+    for sentence in registry.advice:
+        click.echo(f"warning: {sentence}", err=True)
+    for problem in registry.problems:
         click.echo(f"warning: plugin {problem} is {problem.state}: {problem.problem}", err=True)
 
 
@@ -78,6 +80,7 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
     from fairbench import rundir
     from fairbench.checkpoints import FOLDER
     from fairbench.cli_progress import cell_progress, download_progress
+    from fairbench.growth import measure_more
     from fairbench.run import gather, run_cells
 
     runner = replace(runner, partial=path.absolute() / FOLDER)
@@ -87,13 +90,16 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
         available = gather(plan.cells, runner, progress)
     for label, reason in {**available.skipped, **available.failed}.items():
         click.echo(f"{label} is left out: {reason.strip().splitlines()[-1]}", err=True)
-    with rundir.writing(path, plan, available, registry, sys.argv[1:], str(chosen)) as store:
-        already = store.finished() & {cell.key for cell in plan.cells}
-        if already:
-            click.echo(f"{len(already)} of {len(plan.cells)} cells were finished before", err=True)
-        with cell_progress(len(plan.cells), len(already)) as advance:
+    with rundir.writing(path, plan, available, registry, sys.argv[1:], str(chosen)) as opened:
+        for sentence in opened.kept.said:
+            click.echo(sentence, err=True)
+        finished = [cell for cell in plan.cells if cell.key in opened.kept.keys]
+        kept = {cell.key for cell in measure_more(finished, opened.store, runner.workbench, available.digests)}
+        if kept:
+            click.echo(f"{len(kept)} of {len(plan.cells)} cells were finished before", err=True)
+        with cell_progress(len(plan.cells), len(kept)) as advance:
             try:
-                with closing(run_cells(plan.cells, available, runner, executor, store)) as records:
+                with closing(run_cells(plan.cells, available, runner, executor, opened.store, kept)) as records:
                     for record in records:
                         advance(record)
             except KeyboardInterrupt:

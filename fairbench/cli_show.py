@@ -130,6 +130,8 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
         print_rows([{key: row[key] for key in row if key != "problem"} for row in rows if not row["problem"]], as_json)
         how = "compiled" if compiled() else "not compiled, so slower: there was no C compiler at installation"
         click.echo(f"\nthe projection of two groups is {how}")
+        for sentence in registry.advice:
+            click.echo(f"\n{sentence}")
         for problem in problems:
             click.echo(f"\nplugin {problem} is {problem.state}: {problem.problem}")
     return 1 if any(not problem.unavailable for problem in problems) else 0

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Predictor = Callable[[Inputs], Predictions]
 Arrays = Mapping[str, NDArray[Any]]
+BETTER = ("higher", "lower", "neither")
 T = TypeVar("T")
 R = TypeVar("R")
 

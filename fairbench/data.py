@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
@@ -156,17 +155,10 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Return a sha256 over every value, so that a run can say which data it saw."""
-        from pandas.util import hash_pandas_object
+        """Return a sha256 over all that can change a number, so that a run can say which data it saw."""
+        from fairbench.data_digest import dataset_digest
 
-        total = hashlib.sha256(self.y.tobytes())
-        for part in (self.X, self.sensitive_features):
-            if isinstance(part, np.ndarray):
-                total.update(f"{part.dtype} {self.image_shape}".encode())
-                total.update(np.ascontiguousarray(part).data)
-            else:
-                total.update(hash_pandas_object(part.astype(str), index=False).to_numpy().tobytes())
-        return total.hexdigest()
+        return dataset_digest(self)
 
 
 @dataclass(frozen=True)

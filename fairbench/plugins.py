@@ -21,14 +21,19 @@ from typing import Any, NamedTuple, Optional
 import pluggy
 
 import fairbench.hooks
-from fairbench.components import Metric, Paper, Report
+from fairbench.code_digest import local_code
+from fairbench.components import BETTER, Metric, Paper, Report
 from fairbench.errors import PluginError, UnknownName, did_you_mean
 from fairbench.hooks import HOOKS, NAMESPACE
 from fairbench.names import KINDS
-from fairbench.registry import Plugin, Registry
+from fairbench.namesake import ADVICE, requires_namesake
+from fairbench.registry import BUILT_IN, LOCAL, Plugin, Registry
 
 GROUP = "fairbench"
-BUILT_IN = "fairbench-harness"
+_LOCAL_MODULE = "fairbench_local_"
+_BROUGHT: dict[
+    str, set[str]
+] = {}  # by module of a local file; the second time that it is loaded they are there already
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _CLASS_NEEDS = {
     "datasets": ("load", "files", "sensitive_features"),
@@ -46,6 +51,7 @@ class EntryPoint(NamedTuple):
     module: str
     distribution: str
     version: str
+    misled: bool = False  # its distribution depends on the other project's fairbench
 
 
 def entry_points() -> list[EntryPoint]:
@@ -55,10 +61,10 @@ def entry_points() -> list[EntryPoint]:
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
         if name in found:
             continue  # an egg-info beside the sources, or an older copy later on the path
+        points = [point for point in distribution.entry_points if point.group == GROUP]
+        misled = bool(points) and requires_namesake(distribution.requires or [])
         found[name] = [
-            EntryPoint(point.name, point.value.strip(), name, distribution.version)
-            for point in distribution.entry_points
-            if point.group == GROUP
+            EntryPoint(point.name, point.value.strip(), name, distribution.version, misled) for point in points
         ]
     ordered = sorted(found, key=lambda name: (name != BUILT_IN, name))
     return [point for name in ordered for point in sorted(found[name])]
@@ -80,19 +86,19 @@ def load_plugins(files: Sequence[str] = (), only: Optional[Sequence[str]] = None
     """
     if only is None:
         only = [name.strip() for name in os.environ.get("FAIRBENCH_PLUGINS", "").split(",") if name.strip()]
-    registry = _load(tuple((os.path.abspath(file), _digest(Path(file))) for file in files), tuple(only))
+    registry = _load(tuple((os.path.abspath(file), _content(Path(file))) for file in files), tuple(only))
     return registry, registry.problems
 
 
-def _digest(file: Path) -> str:
+def _content(file: Path) -> bytes:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return file.read_bytes()
     except OSError:
-        return ""  # importing it says what is wrong
+        return b""  # importing it says what is wrong
 
 
 @lru_cache(maxsize=8)
-def _load(files: tuple[tuple[str, str], ...], only: tuple[str, ...]) -> Registry:
+def _load(files: tuple[tuple[str, bytes], ...], only: tuple[str, ...]) -> Registry:
     registry = Registry(restricted=bool(only))
     points = entry_points()
     for name in only:
@@ -100,11 +106,16 @@ def _load(files: tuple[tuple[str, str], ...], only: tuple[str, ...]) -> Registry
             raise UnknownName("plugin", name, {point.name for point in points}, " (see FAIRBENCH_PLUGINS)")
     for point in points:
         if not only or point.name in only:
+            if point.misled:
+                registry.advice.append(
+                    f"plugin {point.name} ({point.distribution} {point.version}) depends on 'fairbench', another "
+                    f"project's distribution with a package of the same name: {ADVICE}"
+                )
             for module in _modules(point):
                 _register(registry, Plugin(module, point.distribution, point.version))
-    for file, digest in files:
+    for file, source in files:
         refused = len(registry.problems)
-        _register(registry, Plugin(file, "local file", "", sha256=digest), Path(file))
+        _register(registry, Plugin(file, LOCAL, ""), source)
         if len(registry.problems) > refused:
             raise PluginError(f"plugin {file}: {registry.problems[-1].problem}")
     return registry
@@ -124,10 +135,14 @@ def _modules(point: EntryPoint) -> Iterator[str]:
             yield f"{point.module}.{found.name}"
 
 
-def _register(registry: Registry, plugin: Plugin, file: Optional[Path] = None) -> None:
-    """Import one module and take in its components, or remember why not."""
+def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None) -> None:
+    """Import one module, or a local file of this content, and take in its components, or remember why not."""
     try:
-        module = importlib.import_module(plugin.name) if file is None else _import_file(file)
+        if source is None:
+            module = importlib.import_module(plugin.name)
+        else:
+            module, brought = _import_file(Path(plugin.name), source)
+            plugin = replace(plugin, code=local_code(Path(plugin.name), source, brought))
         components = _components(module)
         if not components and hasattr(module, "__path__"):
             return  # a package whose modules are the plugins
@@ -156,23 +171,31 @@ def _problem(error: BaseException) -> str:
     return f"{type(error).__name__}: {error} ({Path(file).name}, line {trace.tb_lineno})"
 
 
-def _import_file(file: Path) -> ModuleType:
+def _import_file(file: Path, source: bytes) -> tuple[ModuleType, set[str]]:
+    """Return a local file's module, and the names of the modules that importing it has brought in this process.
+
+    It is made of the content that was read before, so that its digest is of what runs: Python's own loader takes
+    compiled code where the file has the same second and size.
+    """
     if file.is_dir():
         raise PluginError("it is a folder; name a Python file in it")
     if not file.is_file():
         raise PluginError("no such file")
-    name = f"fairbench_local_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    name = f"{_LOCAL_MODULE}{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError("not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
+    before = set(sys.modules)
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
+        exec(compile(source, str(file), "exec"), vars(module))  # noqa: S102 - as the loader does
     except BaseException:
         del sys.modules[name]
         raise
-    return module
+    brought = _BROUGHT.setdefault(name, set())
+    brought |= {other for other in set(sys.modules) - before if not other.startswith(_LOCAL_MODULE)}
+    return module, brought
 
 
 def _components(module: ModuleType) -> dict[str, list[Any]]:
@@ -212,6 +235,11 @@ def _check_component(kind: str, hook: str, component: Any) -> None:
     if kind in _INSTANCES:
         if not isinstance(component, _INSTANCES[kind]):
             raise PluginError(f"{hook} returned {label}, which is not a {_INSTANCES[kind].__name__}")
+        if isinstance(component, Metric) and (component.better not in BETTER or not isinstance(component.label, str)):
+            raise PluginError(
+                f"metric {component.name!r} has better = {component.better!r} and label = {component.label!r}; "
+                f"better must be one of {', '.join(BETTER)}, and label a text"
+            )
     else:
         if not isinstance(component, type) or not hasattr(component, "__dataclass_fields__"):
             raise PluginError(

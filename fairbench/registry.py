@@ -8,13 +8,20 @@ import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Union
 
-from fairbench.cells import Choice, show_value
+from fairbench.cells import Cell, Choice, show_value
 from fairbench.choices import parse_choices
+from fairbench.code_digest import digest_of, package_code
 from fairbench.components import Method, Metric, Paper, Report, Scenario
 from fairbench.errors import PluginError, SuiteError, UnknownName
 from fairbench.names import KINDS
+from fairbench.version import __version__
+
+BUILT_IN = "fairbench-harness"
+LOCAL = "local file"
+SHORT = 12  # digits of a digest that stand for a version
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Plugin:
         components: ``kind -> names`` of what it supplies.
         problem: empty, or why it cannot be used.
         unavailable: True if only a library is missing, False if the plugin is broken.
-        sha256: of a local file, as it was loaded.
+        code: of a local file, name -> sha256 of it and of its own modules, as they were loaded.
     """
 
     name: str
@@ -37,7 +44,29 @@ class Plugin:
     components: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     problem: str = ""
     unavailable: bool = False
-    sha256: str = ""
+    code: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @cached_property
+    def files(self) -> Mapping[str, str]:
+        """Return name -> sha256 of every file of code behind the plugin."""
+        if self.distribution == LOCAL:
+            return self.code
+        return package_code(self.name, self.distribution, follow=self.distribution != BUILT_IN)
+
+    @property
+    def sha256(self) -> str:
+        """Return one sha256 for all code behind the plugin."""
+        return digest_of(self.files)
+
+    @property
+    def code_version(self) -> str:
+        """Return the distribution's version; of a local file, which has none, the first digits of its digest."""
+        return self.sha256[:SHORT] if self.distribution == LOCAL else str(self.version)
+
+    @property
+    def source(self) -> str:
+        """Return what is digested as one: a local file, or a package with all its modules."""
+        return self.name if self.distribution == LOCAL else self.name.partition(".")[0]
 
     @property
     def state(self) -> str:
@@ -58,6 +87,7 @@ class Registry:
         """Start empty; ``plugins.load_plugins`` fills it (``restricted``: with some of the installed plugins only)."""
         self.restricted = restricted
         self.plugins: list[Plugin] = []
+        self.advice: list[str] = []  # sentences for the user about plugins that work
         self._components: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         self._origins: dict[tuple[str, str], Plugin] = {}
 
@@ -116,6 +146,15 @@ class Registry:
         self.get(kind, name)
         return self._origins[kind, name]
 
+    def versions(self, cell: Cell) -> dict[str, str]:
+        """Return the version of each distribution, and of each local file's component, with a part in the numbers."""
+        found = {BUILT_IN: __version__}
+        for kind, name in cell.components:
+            origin = self.origin(kind, name)
+            key = component_label(kind, name) if origin.distribution == LOCAL else origin.distribution
+            found[key] = origin.code_version
+        return found
+
     def build(self, kind: str, choice: Choice) -> Any:
         """Return the component's class built with the choice's parameters.
 
@@ -158,6 +197,11 @@ class Registry:
     def paper(self, name: str) -> Paper:
         """Return a paper."""
         return typing.cast(Paper, self.get("papers", name))
+
+
+def component_label(kind: str, name: str) -> str:
+    """Return ``method threshold``."""
+    return f"{kind[:-1]} {name}"
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -78,8 +78,7 @@ def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] 
     step that an earlier process finished.
     """
     registry, started, cpu_started = workbench.registry, time.perf_counter(), time.process_time()
-    origins = [registry.origin("methods", cell.method.name), registry.origin("datasets", cell.dataset.name)]
-    record = Record(cell, DONE, versions={origin.distribution: origin.version for origin in origins})
+    record = Record(cell, DONE, versions=registry.versions(cell))
     predictions: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
     earlier = cpu_earlier = 0.0
     try:
@@ -264,14 +263,21 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
 
 
 def run_cells(
-    cells: Sequence[Cell], available: Availability, runner: CellRunner, executor: Executor, store: Store
+    cells: Sequence[Cell],
+    available: Availability,
+    runner: CellRunner,
+    executor: Executor,
+    store: Store,
+    done: Optional[Collection[str]] = None,
 ) -> Generator[Record, None, None]:
-    """Run the cells that the store does not hold yet; yield each record once it is safely written.
+    """Run the cells but those that are ``done`` (by key; all that the store has, by default); yield each record.
+
+    What is yielded is safely written.
 
     Raises:
         StoreError: a record cannot be written; what was written before stays.
     """
-    done = store.finished()
+    done = store.finished() if done is None else done
     pending = []
     for cell in cells:
         label = str(cell.dataset)

@@ -12,11 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names"],
+    ["version", "errors", "seeding", "names", "code_digest", "namesake"],
     ["cells", "choices"],
     ["columns"],
     ["tables"],
-    ["data"],
+    ["data", "data_digest"],
     ["alike", "counts", "components", "projection", "intervals", "lines"],
     ["hooks", "results", "registry"],
     ["api"],
@@ -27,7 +27,7 @@ LAYERS = [
     ["adding"],
     ["suite", "plugins"],
     ["run"],
-    ["rundir", "export", "papers"],
+    ["runfile", "resume", "rundir", "growth", "export", "papers"],
     ["testing"],
     ["cli_options", "cli_progress"],
     ["cli_data", "cli_run", "cli_show"],

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -95,10 +96,14 @@ def test_the_same_command_again_redoes_nothing_and_prints_the_same_table(fairben
 
 def test_a_directory_with_another_suite_is_refused(fairbench):
     fairbench("run", *GRID, "--out", "r")
-    status, out, err = fairbench("run", *GRID[:-4], "--repeats", "3", "--workers", "1", "--out", "r")
+    before = Path("r/run.json").read_bytes()
+    status, out, err = fairbench("run", *GRID[:-4], "--repeats", "1", "--workers", "1", "--out", "r")
     assert (status, out) == (2, "")
     assert "r holds a run of another suite" in err
-    assert "choose another --out" in err
+    assert "of its cells are not among the" in err
+    assert f"its last command was: {shlex.join(['fairbench', 'run', *GRID, '--out', 'r'])})" in err
+    assert "or choose another --out" in err
+    assert Path("r/run.json").read_bytes() == before
 
 
 def test_without_out_the_directory_is_dated_under_runs(fairbench, tmp_path):

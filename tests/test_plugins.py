@@ -49,6 +49,10 @@ def broken(tmp_path):
         ("no_python", "no_python.py: SyntaxError: invalid syntax (no_python.py, line 1)"),
         ("not_a_list", "fairbench_methods returned str; it must return a list"),
         ("no_fit", "fairbench_methods returned Idle, which has no 'fit'"),
+        (
+            "no_direction",
+            "metric 'sideways' has better = 'left' and label = ''; better must be one of higher, lower, neit",
+        ),
         ("not_there", "no such file"),
     ],
 )

@@ -29,7 +29,7 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
         best: how this report marks the best of a column, e.g. ``bold``; empty if it does not.
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
-    return [*reading, *missing(results), *_notes(results), *_produced(results)]
+    return [*reading, *missing(results), *_notes(results), *_accepted(results), *_produced(results)]
 
 
 def missing(results: Results) -> list[str]:
@@ -98,6 +98,17 @@ def _last_line(traceback: str) -> str:
 def _notes(results: Results) -> list[str]:
     notes = results.run.get("notes", {})
     return [clean(f"{dataset}: {sentence}") for dataset, sentences in notes.items() for sentence in sentences]
+
+
+def _accepted(results: Results) -> list[str]:
+    """Return which cells were made by code that has changed since, as the user has accepted."""
+    return [
+        clean(
+            f"{_cells(change['cells'])} of other code than the rest: {change['files']} ({change['source']}); "
+            f"accepted on {change['when'][: len('2025-01-31')]}"
+        )
+        for change in results.run.get("accepted", [])
+    ]
 
 
 def _produced(results: Results) -> list[str]:

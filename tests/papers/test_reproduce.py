@@ -161,10 +161,10 @@ def test_bad_input_is_one_message_and_exit_2(reproduce, arguments, message):
 
 
 def test_a_directory_of_something_else_is_refused(reproduce, fairbench):
-    fairbench("run", "--methods", "constant", *SYNTHETIC, "--repeats", "1", "--workers", "1", "--out", "r")
+    fairbench("run", "--methods", "coin", *SYNTHETIC, "--repeats", "1", "--workers", "1", "--out", "r")
     status, _, err = reproduce("tiny:two", "--out", "r")
     assert status == 2
-    assert "r holds a run of another suite (constant, 1 cells); choose another --out" in err
+    assert "r holds a run of another suite (coin, 1 cells), and 1 of its cells are not among the" in err
 
 
 @pytest.mark.parametrize(
