@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -105,15 +106,24 @@ def test_an_unknown_attribute_skips_the_cell(registry):
         ("one_group", "'sex' has one group, 'f'"),
         ("one_class", "all 40 labels are 0"),
         ("load_raises", "KeyError: 'income'"),
+        ("loads_nothing", "loads_nothing: load() returned a NoneType; it must return a Dataset"),
+        ("own_partition", "tiny: overlap is 'pool', but of the 40 and 40 rows of two repeats 40 are the same"),
     ],
 )
 def test_a_dataset_that_cannot_be_used_stops_a_run_of_its_own_and_only_fails_beside_others(registry, name, message):
     alone = cells_of(registry, "constant", datasets=(name,))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=re.escape(message)):
         gather(alone, RUNNER)
     available = gather(cells_of(registry, "constant", datasets=(name, SMALL)), RUNNER)
     assert message in available.failed[name]
     assert list(available.digests) == [SMALL]
+
+
+def test_what_is_measured_of_a_dataset_stands_beside_its_own_notes(registry, monkeypatch):
+    monkeypatch.setattr("fairbench.run.measured_notes", lambda dataset: (f"{len(dataset.y)} rows were looked at.",))
+    available = gather(cells_of(registry, "constant", datasets=(SMALL, "sklearn-diabetes")), RUNNER)
+    assert [len(notes) for notes in available.notes.values()] == [1, 3]
+    assert available.notes["sklearn-diabetes"][-1] == "442 rows were looked at."
 
 
 def test_a_missing_dataset_is_skipped_with_its_reason(registry, monkeypatch, tmp_path):

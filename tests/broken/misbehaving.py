@@ -124,6 +124,30 @@ class LoadRaises:
         raise KeyError("income")
 
 
+@dataclass(frozen=True)
+class LoadsNothing:
+    """A dataset whose loader forgets to return it."""
+
+    name = "loads_nothing"
+    files = ()
+    sensitive_features = ("sex",)
+
+    def load(self, files):
+        tiny()
+
+
+@dataclass(frozen=True)
+class OwnPartition:
+    """A dataset that says of its one fixed partition that every repeat draws it anew."""
+
+    name = "own_partition"
+    files = ()
+    sensitive_features = ("sex",)
+
+    def load(self, files):
+        return tiny(partition=lambda seed: np.split(np.arange(40), [20, 30]), overlap="pool")
+
+
 def nan_metric(samples, predictions):
     """Return what is not a number."""
     return float("nan")
@@ -146,7 +170,7 @@ def fairbench_methods():
 
 @hookimpl
 def fairbench_datasets():
-    return [NanFeatures, OneGroup, OneClass, LoadRaises]
+    return [NanFeatures, OneGroup, OneClass, LoadRaises, LoadsNothing, OwnPartition]
 
 
 @hookimpl
