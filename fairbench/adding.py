@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Callable
 
 from fairbench.archives import ArchiveError, chunks, open_zip
-from fairbench.checksums import CHUNK, LARGEST, digests, note_origin, place_in, sha256
-from fairbench.errors import DataError, printable
+from fairbench.checksums import CHUNK, LARGEST, digests, note_origin, one_line, place_in, sha256
+from fairbench.errors import DataError
 
 if TYPE_CHECKING:
     from fairbench.components import DataFile
@@ -58,14 +58,14 @@ def add_files(files: Sequence[DataFile], source: Path, folder: Path) -> list[Pat
                 problems.append(f"{target}: cannot be read ({error.strerror})")
         if problems:
             obtain = next((f"; {file.obtain}" for file in files if file.obtain), "")
-            raise DataError(printable(f"{source}: {'; '.join(problems)}; nothing was copied{obtain}"))
+            raise DataError(one_line(f"{source}: {'; '.join(problems)}; nothing was copied{obtain}"))
         try:
             for target, part in parts.items():
                 os.replace(part, target)
                 note_origin(target, f"added from {source.absolute()}")
         except OSError as error:
             said = f"{folder} cannot be written ({error.strerror}); name another folder with --into"
-            raise DataError(printable(said)) from error
+            raise DataError(one_line(said)) from error
     return targets
 
 
@@ -80,7 +80,7 @@ def _opened(source: Path, names: Collection[str]) -> Iterator[Found]:
         yield _in_folder(source, names)
         return
     if not source.is_file():  # to open a pipe would wait for whoever writes to it
-        raise DataError(printable(f"{source} is neither a folder nor a file"))
+        raise DataError(one_line(f"{source} is neither a folder nor a file"))
     try:
         with open_zip(source) as archive:
             found: Found = {}
@@ -90,7 +90,7 @@ def _opened(source: Path, names: Collection[str]) -> Iterator[Found]:
                     found.setdefault(name, []).append(partial(chunks, archive, member))
             yield found
     except ArchiveError as error:
-        raise DataError(printable(f"{source} is neither a folder nor a zip that can be read: it {error}")) from error
+        raise DataError(one_line(f"{source} is neither a folder nor a zip that can be read: it {error}")) from error
 
 
 def _in_folder(source: Path, names: Collection[str]) -> Found:
@@ -108,7 +108,7 @@ def _in_folder(source: Path, names: Collection[str]) -> Found:
                         found.setdefault(entry.name, []).append(partial(_chunks_of, Path(entry.path)))
         except OSError as error:
             if folder == str(source):
-                raise DataError(printable(f"{source}: cannot be read ({error.strerror})")) from error
+                raise DataError(one_line(f"{source}: cannot be read ({error.strerror})")) from error
     return found
 
 

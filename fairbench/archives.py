@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fairbench.checksums import CHUNK
-from fairbench.errors import printable
+from fairbench.checksums import CHUNK, one_line
 
 LARGEST_DIRECTORY = 1 << 22  # bytes; some 50,000 members
 # Python unpacks a block of bzip2 or LZMA as a whole, however large it becomes: 4 kB can be gigabytes.
@@ -73,4 +72,4 @@ def _in_words() -> Iterator[None]:
         raise
     except Exception as error:  # BadZipFile, RuntimeError, struct.error, UnicodeDecodeError, zlib.error, OSError, ...
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ArchiveError(f"cannot be read ({printable(str(said))[:200]})") from error
+        raise ArchiveError(f"cannot be read ({one_line(str(said))[:200]})") from error

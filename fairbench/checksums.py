@@ -19,6 +19,11 @@ LARGEST = 1 << 30  # bytes; of a file whose size is not pinned
 _digests: dict[tuple[str, int, int], str] = {}
 
 
+def one_line(text: str) -> str:
+    """Return a text as a line of a message: nothing in it steers a terminal or begins another line."""
+    return printable(text).replace("\n", "\\n")
+
+
 def sha256(path: Path) -> str:
     """Return a file's digest; one that did not change since this process last read it is not read again."""
     status = path.stat()
@@ -45,17 +50,17 @@ def place_in(folder: Path, file: DataFile) -> Path:
     """
     parts = PurePosixPath(file.path)
     if parts.is_absolute() or ".." in parts.parts or not parts.name or "\0" in file.path:
-        raise DataError(f"{printable(file.path)}: the path of a raw file must lie below a data folder, without '..'")
+        raise DataError(f"{one_line(file.path)}: the path of a raw file must lie below a data folder, without '..'")
     return folder / file.path
 
 
 def put_aside(path: Path, target: Path, seen: str, file: DataFile) -> str:
     """Keep a damaged file of the cache where its owner can look at it, and return what to say of it."""
     kept = target.with_name(f"{target.name}.rejected")
-    said = f"{printable(target.name)}: {digests(seen, file)}; the download is damaged or the source changed"
+    said = f"{one_line(target.name)}: {digests(seen, file)}; the download is damaged or the source changed"
     with suppress(OSError):  # a cache that cannot be written keeps the file where it is, refused all the same
         os.replace(path, kept)
-        said += f"; kept as {printable(kept.name)}"
+        said += f"; kept as {one_line(kept.name)}"
     return said
 
 
@@ -68,7 +73,7 @@ def note_origin(path: Path, origin: str) -> None:
 def origin(path: Path) -> str:
     """Return where a file of the cache came from, or nothing where that was not noted."""
     try:
-        return printable(_note(path).read_text(encoding="utf-8", errors="replace")[:500])
+        return one_line(_note(path).read_text(encoding="utf-8", errors="replace")[:500])
     except OSError:
         return ""
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairbench.checksums import one_line
 from fairbench.cli_options import complete_name, data_dir_option, examples, json_option, offline_option, plugin_option
-from fairbench.errors import printable
 
 if TYPE_CHECKING:
     from fairbench.components import DataFile
@@ -54,7 +54,7 @@ def verify(names: Sequence[str], data_dir: Path | None, plugin: tuple[str, ...],
         message = (
             f"{row['path']}: sha256 is {row['sha256']}, expected {row['expected']}{doubt}; replace or remove the file"
         )
-        click.echo(printable(message), err=True)
+        click.echo(one_line(message), err=True)
     if damaged:
         raise click.exceptions.Exit(1)
 
@@ -86,7 +86,7 @@ def fetch(names: Sequence[str], data_dir: Path | None, offline: bool, plugin: tu
     for name, outcome in fetched.items():
         if isinstance(outcome, Exception):
             had_all &= not names and any(file.obtain for file in files[name])
-            click.echo(printable(f"{name}: {outcome}"), err=True)
+            click.echo(one_line(f"{name}: {outcome}"), err=True)
         else:
             for file in files[name]:
                 origin = next(copy.origin for copy in source.copies(file) if copy.path == outcome[file.path])
@@ -133,7 +133,7 @@ def path(name: str, data_dir: Path | None, plugin: tuple[str, ...]) -> None:
         if row["state"] != SOUND:
             advice = row["obtain"] or f"{DataSource(plugins=plugin).command('fetch', name)} gets it"
             said = f"{row['file']} is {row['state']}{f'; {advice}' if advice != told else ''}"
-            click.echo(printable(said), err=True)
+            click.echo(one_line(said), err=True)
             told = advice
     if any(row["state"] != SOUND for row in rows):
         raise click.exceptions.Exit(1)
@@ -141,7 +141,7 @@ def path(name: str, data_dir: Path | None, plugin: tuple[str, ...]) -> None:
 
 def _print_line(*texts: object) -> None:
     """Print texts with tabs between them, and nothing that a terminal would act on."""
-    click.echo("\t".join(printable(str(text)) for text in texts))
+    click.echo("\t".join(one_line(str(text)) for text in texts))
 
 
 def _files(names: Sequence[str], plugin: tuple[str, ...], only_by_name: bool = True) -> dict[str, tuple[DataFile, ...]]:
@@ -154,7 +154,7 @@ def _files(names: Sequence[str], plugin: tuple[str, ...], only_by_name: bool = T
 
     registry, problems = load_plugins(plugin)
     for problem in problems if not names else ():
-        click.echo(printable(f"plugin {problem} cannot be used: {problem.problem}"), err=True)
+        click.echo(one_line(f"plugin {problem} cannot be used: {problem.problem}"), err=True)
     specs = {name: registry.get("datasets", name) for name in names or registry.names("datasets")}
     for name in names:
         if not specs[name].files:
@@ -192,7 +192,7 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
         return
     titles = ("dataset", "file", "bytes", "state", "path", "origin")
     cells: list[tuple[str, ...]] = [titles]
-    cells += [tuple("" if row[title] is None else printable(str(row[title])) for title in titles) for row in rows]
+    cells += [tuple("" if row[title] is None else one_line(str(row[title])) for title in titles) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     for line in cells:
         aligned = (

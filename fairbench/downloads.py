@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Callable, Optional, TypeVar
 
 from fairbench.archives import ArchiveError, chunks, open_zip
-from fairbench.checksums import CHUNK, LARGEST, note_origin, place_in, put_aside, sha256
+from fairbench.checksums import CHUNK, LARGEST, note_origin, one_line, place_in, put_aside, sha256
 from fairbench.components import DataFile
-from fairbench.errors import printable
 from fairbench.web import BusyError, DownError, RefusedError, get, host_of, in_words
 from fairbench.wheels import Pip, PipError
 
@@ -104,9 +103,9 @@ class Network:
                         reasons.append(str(reason))
         except Timeout:
             said = f"another process has held {target}.lock for {wait:.0f} s; wait for it, or end it, and try again"
-            reasons.append(printable(said))
+            reasons.append(one_line(said))
         except (OSError, NotImplementedError, _CacheError) as error:  # filelock: "locks are not implemented here"
-            reasons.append(printable(f"{cache} cannot be written ({error}); name another folder with FAIRBENCH_CACHE"))
+            reasons.append(one_line(f"{cache} cannot be written ({error}); name another folder with FAIRBENCH_CACHE"))
         return None
 
     def _from_url(self, url: str, file: DataFile, target: Path) -> None:
@@ -288,7 +287,7 @@ class _Sink:
         self.size += len(chunk)
         limit = LARGEST if self.file.bytes is None else self.file.bytes
         if self.size > limit:
-            raise RefusedError(f"{printable(self.file.path)}: what came is larger than {limit} bytes and was given up")
+            raise RefusedError(f"{one_line(self.file.path)}: what came is larger than {limit} bytes and was given up")
         self.digest.update(chunk)
         try:
             self.stream.write(chunk)

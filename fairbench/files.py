@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Union
 
-from fairbench.checksums import digests, origin, place_in, put_aside, sha256
+from fairbench.checksums import digests, one_line, origin, place_in, put_aside, sha256
 from fairbench.downloads import Network, Progress
-from fairbench.errors import DataError, NotApplicable, printable
+from fairbench.errors import DataError, NotApplicable
 
 if TYPE_CHECKING:
     from fairbench.components import DataFile
@@ -83,7 +83,7 @@ class DataSource:
                     yield Copy(place, path, sha256(path))
             except OSError as error:
                 said = f"{path}: cannot be read ({error.strerror}); mend its permissions"
-                raise DataError(printable(said)) from error
+                raise DataError(one_line(said)) from error
 
     def find(self, file: DataFile, dataset: str = "NAME") -> Path:
         """Return where a sound copy lies, without a download; ``dataset`` is for the message.
@@ -123,7 +123,7 @@ class DataSource:
                 return copy.path
             if copy.place != CACHE:
                 said = f"{copy.path}: {digests(copy.sha256, file)}; the file is damaged or another version"
-                raise DataError(printable(f"{said}: replace or remove it"))
+                raise DataError(one_line(f"{said}: replace or remove it"))
             reasons.append(put_aside(copy.path, copy.path, copy.sha256, file))
         return None
 
@@ -145,7 +145,7 @@ class DataSource:
         advice = file.obtain or ("" if tried else f"get it with {self.command('fetch', dataset)}, ") + (
             f"put it where {self.command('path', dataset)} says, or name its folder with --data-dir or FAIRBENCH_DATA"
         )
-        return printable(f"{file.path}: not found in {looked}{'; ' if said else ''}{said}; {advice}")
+        return one_line(f"{file.path}: not found in {looked}{'; ' if said else ''}{said}; {advice}")
 
 
 def fetch_all(

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Callable
 from urllib.parse import urljoin, urlsplit
 
-from fairbench.checksums import CHUNK
-from fairbench.errors import printable
+from fairbench.checksums import CHUNK, one_line
 
 TIMEOUT = (3, 30)  # seconds to connect, seconds between two chunks
 REDIRECTS = 10
@@ -44,10 +43,10 @@ def host_of(url: str) -> str:
         parts = urlsplit(url)
         well_formed = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
-        raise RefusedError(f"{printable(url)[:200]}: is not an address ({printable(str(error))[:200]})") from None
+        raise RefusedError(f"{one_line(url)[:200]}: is not an address ({one_line(str(error))[:200]})") from None
     if not well_formed:
-        raise RefusedError(f"{printable(url)[:200]}: only http and https addresses are asked")
-    return printable(parts.netloc.rpartition("@")[2])
+        raise RefusedError(f"{one_line(url)[:200]}: only http and https addresses are asked")
+    return one_line(parts.netloc.rpartition("@")[2])
 
 
 def get(url: str, write: Callable[[bytes], object]) -> None:
@@ -59,7 +58,7 @@ def get(url: str, write: Callable[[bytes], object]) -> None:
     """
     import requests
 
-    asked = printable(url)[:200]
+    asked = one_line(url)[:200]
     # Some servers declare a .gz a transfer encoding: to unpack it would change the file, and might fill the memory.
     headers = {"Accept-Encoding": "identity"}
     with requests.Session() as session:
@@ -71,7 +70,7 @@ def get(url: str, write: Callable[[bytes], object]) -> None:
                     continue
                 status = response.status_code
                 if status != 200:
-                    said = f"{asked}: HTTP {status} {printable(str(response.reason or ''))[:200]}".rstrip()
+                    said = f"{asked}: HTTP {status} {one_line(str(response.reason or ''))[:200]}".rstrip()
                     raise BusyError(said) if status >= 500 or status == 429 else RefusedError(said)
                 size = 0
                 # read, not stream: urllib3's own reader of chunks takes a line of any length for a chunk's size
@@ -90,7 +89,7 @@ def _next(url: str, location: str, asked: str) -> str:
         url = urljoin(url, location)
         host_of(url)
     except (RefusedError, ValueError) as reason:
-        raise RefusedError(f"{asked}: leads to {printable(str(reason))[:400]}") from None
+        raise RefusedError(f"{asked}: leads to {one_line(str(reason))[:400]}") from None
     return url
 
 
@@ -101,7 +100,7 @@ def in_words(error: BaseException, host: str, url: str) -> BaseException:
     causes = list(_chain(error))
     hopeless = any(isinstance(cause, HOPELESS) for cause in causes)
     if isinstance(error, ValueError) and not hopeless:  # requests' word for addresses and headers that make no sense
-        return RefusedError(f"{printable(url)[:200]}: cannot be asked ({printable(str(error))[:200]})")
+        return RefusedError(f"{one_line(url)[:200]}: cannot be asked ({one_line(str(error))[:200]})")
     return DownError(f"{host}: {_words(causes)}", hopeless)
 
 
@@ -118,4 +117,4 @@ def _words(causes: Sequence[BaseException]) -> str:
         return f"no answer within {TIMEOUT[0]} s (to connect) or {TIMEOUT[1]} s (to send)"
     cause = [cause for cause in causes if isinstance(cause, OSError)][-1:] or causes[-1:]
     said = getattr(cause[0], "strerror", None) or str(cause[0]) or type(cause[0]).__name__
-    return printable(" ".join(str(said).split()))[:200]
+    return one_line(" ".join(str(said).split()))[:200]

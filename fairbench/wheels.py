@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairbench.errors import printable
+from fairbench.checksums import one_line
 
 if TYPE_CHECKING:
     from fairbench.components import Wheel
@@ -110,7 +110,7 @@ class Pip:
         if broken:
             return f"pip cannot reach the index ({broken[1]})"
         errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or said.strip().splitlines()[-1:] or ["no word why"]
-        return f"pip failed: {printable(re.sub(r'[a-z+]+://[^ ]+', '…', errors[0].strip()))[:200]}"
+        return f"pip failed: {one_line(re.sub(r'[a-z+]+://[^ ]+', '…', errors[0].strip()))[:200]}"
 
 
 def _where_pip_is() -> list[str] | None:

@@ -136,6 +136,8 @@ def test_fetch_downloads_what_is_named_and_says_from_where(served):
     assert result.exit_code == 0
     assert result.stdout == f"adult\t{path}\t{served}/adult.data\n"
     assert path.read_bytes() == GOOD
+    assert rows("list")["adult"]["origin"] == f"{served}/adult.data"
+    assert rows("list", "--data-dir", cache_dir())["adult"]["origin"] == "--data-dir"
 
 
 def test_fetch_of_all_is_exit_1_with_the_reason_if_one_cannot_be_had():
@@ -165,6 +167,7 @@ def test_add_takes_in_what_a_user_has(tmp_path):
     path = cache_dir() / "survey" / "survey.data"
     assert (result.exit_code, result.stdout) == (0, f"survey\t{path}\n")
     assert call("path", "survey").stdout == f"{path}\n"
+    assert rows("list")["survey"]["origin"] == f"added from {tmp_path / 'mine'}"
     assert call("add", "survey", tmp_path / "mine", "--into", tmp_path / "raw").exit_code == 0
     assert rows("list", "--data-dir", tmp_path / "raw")["survey"]["place"] == "--data-dir"
 
