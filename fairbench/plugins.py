@@ -166,7 +166,7 @@ def _problem(error: BaseException) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     file = trace.tb_frame.f_code.co_filename if trace else ""
-    if trace is None or file.startswith("<frozen importlib"):  # a syntax error, which names its place itself
+    if trace is None or file == __file__ or file.startswith("<frozen importlib"):  # it names its place itself
         return f"{type(error).__name__}: {error}"
     return f"{type(error).__name__}: {error} ({Path(file).name}, line {trace.tb_lineno})"
 
