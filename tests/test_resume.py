@@ -164,7 +164,7 @@ def test_a_component_that_comes_from_elsewhere_is_run_again():
     assert found.keys == frozenset()
     assert found.said == ("method mine comes from elsewhere now (acme-fair 1.0): 2 finished cells are run again",)
     both = {**VERSIONS["mine"], "acme-fair": "1.0"}  # its metric, say, was acme's
-    assert others(CELLS[2], both, installed.code)
+    assert others(CELLS[2], both, installed.origins)
     local = replace(PLAN, components={**COMPONENTS, "method acme": "/home/me/mine.py"})
     found = kept(local)
     assert found.keys == keys("mine")
