@@ -31,9 +31,7 @@ from fairbench.registry import BUILT_IN, LOCAL, Plugin, Registry
 
 GROUP = "fairbench"
 _LOCAL_MODULE = "fairbench_local_"
-_BROUGHT: dict[
-    str, set[str]
-] = {}  # by module of a local file; the second time that it is loaded they are there already
+_BROUGHT: dict[str, set[str]] = {}  # by module of a local file: when it is loaded again, they are there already
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _CLASS_NEEDS = {
     "datasets": ("load", "files", "sensitive_features"),

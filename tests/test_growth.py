@@ -84,13 +84,23 @@ def test_fewer_metrics_leave_what_is_there(fairbench, tmp_path):
 
 PLUGIN = '''"""Metrics that read more than predictions."""
 
+import os
+import sys
+
 from fairbench.api import Metric, hookimpl
 
 calls = []
 
 
 def mean_feature(samples, predictions):
-    return float(samples.X[predictions.y_pred == 1].mean()) % 1
+    value = float(samples.X[predictions.y_pred == 1].mean()) % 1
+    if "SPOIL" in os.environ:
+        samples.X.base[:] = 7  # which no other cell may see
+    return value
+
+
+def leaves(samples, predictions):
+    sys.exit(3)
 
 
 def at_the_second_try(samples, predictions):
@@ -102,17 +112,20 @@ def at_the_second_try(samples, predictions):
 
 @hookimpl
 def fairbench_metrics():
-    return [Metric("mean_feature", mean_feature), Metric("at_the_second_try", at_the_second_try)]
+    made = [("mean_feature", mean_feature), ("at_the_second_try", at_the_second_try), ("leaves", leaves)]
+    return [Metric(*pair) for pair in made]
 '''
 
 
-def test_a_metric_of_features_has_the_value_that_it_has_in_a_run(fairbench, tmp_path):
+def test_a_metric_of_features_has_the_value_that_it_has_in_a_run(fairbench, tmp_path, monkeypatch):
     (tmp_path / "more.py").write_text(PLUGIN)
-    one = command(methods="always_1", repeats="1", metrics="accuracy,mean_feature")
-    fairbench(*command(methods="always_1", repeats="1"))
+    one = command(methods="always_1,coin", repeats="1", metrics="accuracy,mean_feature")
+    fairbench(*command(methods="always_1,coin", repeats="1"))
+    monkeypatch.setenv("SPOIL", "1")
     status, _, err = fairbench(*one, "--plugin", "more.py")
+    monkeypatch.delenv("SPOIL")
     assert status == 0
-    assert "1 of 1 cells were finished before" in err
+    assert "2 of 2 cells were finished before" in err
     grown, _ = stored(tmp_path)
     fairbench(*[word if word != "r" else "whole" for word in one], "--plugin", "more.py")
     (tmp_path / "r").rename(tmp_path / "grown")
@@ -178,3 +191,13 @@ def fairbench_datasets():
     assert "people is left out: the people have left" in err
     assert "2 of 2 cells were finished before" in err
     assert stored(tmp_path) == before
+
+
+def test_a_new_metric_that_ends_the_process_ends_no_run(fairbench, tmp_path):
+    (tmp_path / "more.py").write_text(PLUGIN)
+    fairbench(*command(methods="coin", repeats="1"))
+    tried = [sys.executable, "-m", "fairbench", *command(methods="coin", repeats="1", metrics="accuracy,leaves")]
+    executor = ["--executor", "processes[workers=1]", "--plugin", "more.py"]
+    done = subprocess.run([*tried, *executor], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "1 cells: 0 done, 0 skipped, 1 failed" in done.stderr
