@@ -275,6 +275,7 @@ def test_an_edited_plugin_file_is_run_again_or_accepted_and_the_foot_says_so(fai
     assert "2 cells of other code than the rest: share.py changed" in " ".join(out.split())
     (change,) = json.loads((tmp_path / "r/run.json").read_text())["accepted"]
     assert change["files"] == "share.py changed"
+    assert rates(fairbench) == [1.0, 1.0]
     status, out, err = afresh(tmp_path)
     assert "4 of 4 cells were finished before" in err
     assert "run again" not in err
