@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Optional
 
+import numpy as np
+
 from fairbench.cells import Cell, Record
 from fairbench.components import Metric
 from fairbench.data import Samples
@@ -53,12 +55,15 @@ def _measured(
     """Return the cell with more values; None if a metric fails, or wants features that are not at hand."""
     metrics: list[Metric] = [workbench.registry.metric(name) for name in missing]
     values = list(before.record.values)
-    key = Truth.of(test).key
+    own = test.select(np.arange(len(test)))  # a copy: what a metric does to it no other cell sees
+    key = Truth.of(own).key
     for (step, point), (truth, predictions) in before.predictions.items():
-        samples = test if truth.key == key else truth.samples()
+        samples = own if truth.key == key else truth.samples()
         try:
             more = measure(samples, predictions, metrics, step=step, point=point)
-        except Exception:  # whatever a metric raises here it raises in the cell, which keeps the traceback
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # whatever a metric raises here it raises in the cell, which keeps the traceback
             return None
         if any(value.reason == FEATURES for value in more):
             return None

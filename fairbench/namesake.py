@@ -14,7 +14,7 @@ ADVICE = (
     "run 'pip uninstall fairbench', then 'pip install --force-reinstall --no-deps fairbench-harness'; "
     "what needs this fairbench must depend on 'fairbench-harness'"
 )
-_THEIRS = re.compile(r"fairbench(-(?P<version>[^-]+))?\.(dist|egg)-info", re.IGNORECASE)
+_THEIRS = re.compile(r"fairbench(-(?P<version>[^-]+?)(-py[\d.]+)?)?\.(dist|egg)-info", re.IGNORECASE)
 _OURS = re.compile(r"fairbench_harness-[^-]+\.dist-info", re.IGNORECASE)
 _REQUIREMENT = re.compile(r"\s*fairbench(?![\w.-])", re.IGNORECASE)
 

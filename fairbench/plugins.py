@@ -31,9 +31,7 @@ from fairbench.registry import BUILT_IN, LOCAL, Plugin, Registry
 
 GROUP = "fairbench"
 _LOCAL_MODULE = "fairbench_local_"
-_BROUGHT: dict[
-    str, set[str]
-] = {}  # by module of a local file; the second time that it is loaded they are there already
+_BROUGHT: dict[str, set[str]] = {}  # by module of a local file: when it is loaded again, they are there already
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _CLASS_NEEDS = {
     "datasets": ("load", "files", "sensitive_features"),
@@ -166,7 +164,7 @@ def _problem(error: BaseException) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     file = trace.tb_frame.f_code.co_filename if trace else ""
-    if trace is None or file.startswith("<frozen importlib"):  # a syntax error, which names its place itself
+    if trace is None or file == __file__ or file.startswith("<frozen importlib"):  # it names its place itself
         return f"{type(error).__name__}: {error}"
     return f"{type(error).__name__}: {error} ({Path(file).name}, line {trace.tb_lineno})"
 

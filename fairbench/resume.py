@@ -66,7 +66,12 @@ class Plan:
         return str(self.suite["name"])
 
     @property
-    def code(self) -> dict[str, Any]:
+    def code(self) -> dict[str, str]:
+        """Return the digest of the code of each component, and of fairbench's own."""
+        return {name: self.sources[source]["sha256"] for name, source in self.components.items()}
+
+    @property
+    def origins(self) -> dict[str, Any]:
         """Return what ``run.json`` says of the code."""
         return {"components": dict(self.components), "sources": dict(self.sources)}
 
@@ -168,7 +173,7 @@ def compare(
         return Kept()
     _check_plan(plan, earlier, path)
     done = {key: outline for key, outline in outlines.items() if outline.status == DONE}
-    run = {**plan.code, "accepted": earlier.get("accepted", [])}
+    run = {**plan.origins, "accepted": earlier.get("accepted", [])}
     kept: dict[str, Cell] = {}
     again: dict[str, int] = {}  # why -> number of cells
     stay: dict[tuple[str, str], int] = {}  # source and version that was accepted -> number of cells

@@ -134,7 +134,8 @@ from fairbench.data import Dataset
 class Odd:
     pass
 odd = [Odd() for _ in range(4)]
-X = pd.DataFrame({"t": ["e\\u0301", "b"] * 2, "d": pd.to_datetime(["2020-01-01"] * 4), "o": odd, "h": [2**70, 1.5, "x", b"y"]})
+dates = pd.to_datetime(["2020-01-01"] * 4)
+X = pd.DataFrame({"t": ["e\\u0301", "b"] * 2, "d": dates, "o": odd, "h": [2**70, 1.5, "x", b"y"]})
 table = pd.DataFrame({"s": ["u", "v"] * 2})
 print(Dataset("d", X, np.arange(4) % 2, table, {"s": "u"}, keys=pd.DataFrame({"k": [1, 2, 3, 4]})).digest)
 """

@@ -61,6 +61,7 @@ def test_a_local_file_that_cannot_be_used_is_refused_with_the_reason(broken, nam
         load_plugins([str(broken / f"{name}.py")])
     assert message in str(caught.value)
     assert "importlib" not in str(caught.value)
+    assert "plugins.py" not in str(caught.value)
     assert "constant" in load_plugins()[0].names("methods")
 
 
