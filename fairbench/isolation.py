@@ -36,7 +36,6 @@ _SIGNALS = (
     *(signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU),
 )
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
-_ENVIRONMENT = os.environ
 _UNKNOWN = object()
 
 
@@ -140,7 +139,7 @@ def _settings_kept(changed: list[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        before += [(setting, value) for setting, value in _at_import() if setting.name not in known]
+        before += _at_import(known)
         _keep_what_imports_add(before, len(sys.modules) > modules)
         for setting, value in before:
             if not _same(value, _read(setting)):
@@ -176,11 +175,11 @@ def _settings_of(libraries: Sequence[str]) -> list[_Setting]:
     return found
 
 
-def _at_import() -> list[tuple[_Setting, Any]]:
+def _at_import(known: set[str]) -> list[tuple[_Setting, Any]]:
     """Return the settings that torch has when it is imported, for one that was imported within the block."""
     threads = os.environ.get("OMP_NUM_THREADS", "")
     torch: Any = sys.modules.get("torch")
-    if torch is None:
+    if torch is None or "torch's default dtype" in known:
         return []
     fresh = {
         "torch's default dtype": torch.float32,
@@ -210,7 +209,6 @@ def _mapping(words: str, owner: Any) -> _Setting:
 
 
 def _write_environment(before: Mapping[bytes, bytes]) -> None:
-    os.environ = _ENVIRONMENT  # noqa: B003 - should it have been replaced
     _mapping("", os.environb).write(before)
     time.tzset()
 
@@ -261,6 +259,7 @@ _PLAIN = [
     _Setting("the working directory", os.getcwd, os.chdir),
     _Setting("the environment", lambda: dict(os.environb), _write_environment),
     _Setting("the warnings filters", lambda: list(warnings.filters), _write_filters),
+    _attribute(os, "environ", "os.environ"),
     _attribute(warnings, "showwarning", "warnings.showwarning"),
     _Setting("the locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
     _Setting("the umask", _umask, os.umask),

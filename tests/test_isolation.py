@@ -43,6 +43,7 @@ CHANGES = {
     "scikit-learn's configuration": lambda: sklearn.set_config(transform_output="pandas"),
     "the working directory": lambda: os.chdir("/"),
     "the environment": os.environ.clear,
+    "os.environ": lambda: setattr(os, "environ", {}),
     "the warnings filters": lambda: warnings.simplefilter("ignore"),
     "warnings.showwarning": lambda: setattr(warnings, "showwarning", print),
     "the locale": lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8" if now() == "C" else "C"),
