@@ -192,7 +192,8 @@ def _at_import(known: set[str]) -> list[tuple[_Setting, Any]]:
 
 
 def _attribute(owner: Any, name: str, words: str) -> _Setting:
-    return _Setting(words, partial(getattr, owner, name), partial(setattr, owner, name))
+    # in a tuple, which compares objects before it asks them
+    return _Setting(words, lambda: (getattr(owner, name),), lambda before: setattr(owner, name, *before))
 
 
 def _mapping(words: str, owner: Any) -> _Setting:

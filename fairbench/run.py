@@ -225,7 +225,11 @@ def _seed_global_generators(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
+        torch: Any = sys.modules["torch"]
+        if torch.cuda.is_available() or torch.backends.mps.is_available():
+            torch.manual_seed(seed)
+        else:  # the same, without looking for devices at length
+            torch.default_generator.manual_seed(seed)
 
 
 @dataclass(frozen=True)
