@@ -20,12 +20,12 @@ from fairbench.cli_options import (
     plugin_option,
 )
 from fairbench.cli_run import (
-    INTERRUPTED,
     cell_runner,
     exit_status,
     print_cells,
     run_plan,
     say_unfinished,
+    status_of,
     summary,
     warn_of,
 )
@@ -47,9 +47,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as interrupt:
         click.echo("fairbench: interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(status_of(interrupt))
     except FairbenchError as error:
         click.echo(f"fairbench: {error}", err=True)
         sys.exit(2)
