@@ -296,6 +296,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
         DataError: not one dataset can be used and the first is at fault (damaged file, invalid table).
     """
     workbench = runner.workbench
+    workbench.code, workbench.data = {}, {}  # a run begins: it is with what is loaded now
     choices = {str(cell.dataset): cell.dataset for cell in cells}
     specs = {label: workbench.registry.build("datasets", choice) for label, choice in choices.items()}
     fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
@@ -346,6 +347,8 @@ def run_cells(
         for cell, result in results:
             if isinstance(result, BaseException):  # its worker died
                 result = _unmeasured(cell, FAILED, f"{type(result).__name__}: {said(result)}")
+            elif not isinstance(result, Measured) or result.record.cell.key != cell.key:
+                result = _unmeasured(cell, FAILED, "the executor answered with something else than this cell's result")
             record = _kept(store, result)
             if record.status != FAILED:  # what failed is tried again, from its last finished step on
                 _discard(runner.checkpoint(cell))
