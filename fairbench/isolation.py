@@ -36,6 +36,7 @@ _SIGNALS = (
     *(signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU),
 )
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
+_OF_LIBRARIES = (b"KMP_", b"TORCH")  # scikit-learn's and torch's variables
 _UNKNOWN = object()
 
 
@@ -135,12 +136,12 @@ def _end_timers(kept: set[int]) -> bool:
 @contextmanager
 def _settings_kept(changed: list[str]) -> Iterator[None]:
     before = [(setting, _read(setting)) for setting in _settings()]
-    known, modules = {setting.name for setting, _ in before}, len(sys.modules)
+    known = {setting.name for setting, _ in before}
     try:
         yield
     finally:
         before += _at_import(known)
-        _keep_what_imports_add(before, len(sys.modules) > modules)
+        _keep_what_imports_add(before)
         for setting, value in before:
             if not _same(value, _read(setting)):
                 changed.append(setting.name)
@@ -224,14 +225,15 @@ def _general(entry: Any) -> bool:
     return entry[1] is None and entry[3] is None and getattr(entry[2], "__module__", "") == "builtins"
 
 
-def _keep_what_imports_add(before: list[tuple[_Setting, Any]], imported: bool) -> None:
+def _keep_what_imports_add(before: list[tuple[_Setting, Any]]) -> None:
     """Let an imported library keep the variables of its own in the environment, and filters of its own warnings.
 
     scikit-learn and torch set some when they are imported, which happens once, in whatever cell comes first.
     """
     for place, (setting, value) in enumerate(before):
-        if setting.name == "the environment" and imported:
-            before[place] = setting, {**os.environb, **value}
+        if setting.name == "the environment":
+            own_variables = {name: os.environb[name] for name in os.environb if name.startswith(_OF_LIBRARIES)}
+            before[place] = setting, {**own_variables, **value}
         if setting.name == "the warnings filters" and value != warnings.filters:
             own = [entry for entry in warnings.filters if entry not in value and not _general(entry)]
             if [entry for entry in warnings.filters if entry not in own] == value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,8 +70,13 @@ def test_plugins_that_changed_the_process_are_named(fairbench):
     status, out, err = fairbench(*run, "--workers", "1", "--out", "r")
     assert status == 0, err
     assert words in err
-    assert "ready" not in out
+    assert not {"ready", "measuring", "rendering"} & set(out.split())
     assert Path("r/results.sqlite").is_file()
+    _, out, err = fairbench("rescore", "r", "--metrics", "talkative_metric", "--json", "--plugin", file)
+    assert [json.loads(line)["value"] for line in out.splitlines()] == [0.5]
+    assert "measuring" in err
+    _, out, err = fairbench("report", "r", "--format", "talkative_report", "--plugin", file)
+    assert (out, err.count("rendering")) == ("the report\n", 1)
 
 
 PLUGIN = """

@@ -121,9 +121,13 @@ import os, warnings
 with process_state_kept() as changed:
     import sklearn, torch
 print(changed, "KMP_INIT_AT_FORK" in os.environ)
+with process_state_kept() as changed:
+    import decimal, email.mime.text, wave
+    os.environ["MINE"] = "1"
+print(changed, "MINE" in os.environ)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[] True\n"
+    assert done.stdout == "[] True\n['the environment'] False\n"
 
 
 def test_a_library_that_is_imported_in_the_block_ends_with_its_defaults():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Predictions, hookimpl
+from fairbench.api import Metric, Predictions, Report, hookimpl
 
 print("Loading the toolbox ... done")
 np.seterr(all="raise")
@@ -25,6 +25,28 @@ class Talkative:
 
     def fit(self, train, validation, *, seed):
         return lambda inputs: Predictions(np.zeros(len(inputs), int))
+
+
+def talkative_metric(samples, predictions):
+    """Print while it measures."""
+    print("measuring")
+    return 0.5
+
+
+def render(results):
+    """Print while it renders."""
+    print("rendering")
+    return "the report"
+
+
+@hookimpl
+def fairbench_metrics():
+    return [Metric("talkative_metric", talkative_metric)]
+
+
+@hookimpl
+def fairbench_reports():
+    return [Report("talkative_report", "-talkative.md", render)]
 
 
 @hookimpl
