@@ -21,12 +21,12 @@ from fairbench.cli_options import (
     plugin_option,
 )
 from fairbench.cli_run import (
-    INTERRUPTED,
     cell_runner,
     exit_status,
     print_cells,
     run_plan,
     say_unfinished,
+    status_of,
     summary,
     warn_of,
 )
@@ -51,9 +51,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as interrupt:
         click.echo("fairbench: interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(status_of(interrupt))
     except FairbenchError as error:
         click.echo(f"fairbench: {error}", err=True)
         sys.exit(2)
@@ -206,13 +206,15 @@ def _write_reports(results: Results, registry: Any, path: Path) -> None:
     A read-only directory, or a library that a report lacks, is no reason to fail.
     """
     from fairbench.errors import NotApplicable
+    from fairbench.output import output_on_stderr
 
     for name in registry.names("reports"):
         report = registry.report(name)
         if report.suffix:
             target = path / f"report{report.suffix}"
             try:
-                made = report.render(results)
+                with output_on_stderr():
+                    made = report.render(results)
                 if made:
                     target.write_bytes(made if isinstance(made, bytes) else made.encode("utf-8"))
             except (OSError, NotApplicable) as error:
@@ -238,6 +240,7 @@ def _write_reports(results: Results, registry: Any, path: Path) -> None:
 @plugin_option
 def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
     """Print a run's tables; the default also writes every report that is a file into the run directory."""
+    from fairbench.output import output_on_stderr
     from fairbench.plugins import load_plugins
     from fairbench.rundir import load_results
     from fairbench.store import run_folder
@@ -246,7 +249,8 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
     chosen = registry.report(name)
     run_directory = run_folder(run_directory)
     results = load_results(run_directory)
-    made = chosen.render(results)
+    with output_on_stderr():
+        made = chosen.render(results)
     if isinstance(made, bytes) and sys.stdout.isatty():
         raise click.UsageError(f"{name} is a picture; write it to a file: ... --format {name} > report{chosen.suffix}")
     if not made:
@@ -298,10 +302,12 @@ def export(run_directory: Path, name: str, what: Optional[str]) -> None:
 def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     """Compute metrics anew from a run's stored predictions and print them as long rows; nothing is changed."""
     from fairbench import export as exporting
+    from fairbench.output import output_on_stderr
     from fairbench.plugins import load_plugins
     from fairbench.rundir import load_results
 
     registry, _ = load_plugins(plugin)
-    results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
+    with output_on_stderr():
+        results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
     say_unfinished(results)
     exporting.write(results.rows(), sys.stdout, "jsonl" if as_json else "csv")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -22,12 +24,47 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come; it ends a run as Ctrl-C does."""
+
+
+def status_of(interrupt: BaseException) -> int:
+    """Return the exit status after an interrupt, or after click's word for one."""
+    terminated = isinstance(interrupt, Terminated) or isinstance(interrupt.__cause__, Terminated)
+    return 128 + signal.SIGTERM if terminated else INTERRUPTED
+
+
+def _raise_terminated(number: int, frame: Any) -> NoReturn:
+    raise Terminated
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM interrupt the block, unless it is ignored or someone else's."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def warn_of(registry: Registry) -> None:
     """Say on stderr which plugins cannot be used, and what is to be mended about others."""
     for sentence in registry.advice:
         click.echo(f"warning: {sentence}", err=True)
     for problem in registry.problems:
         click.echo(f"warning: plugin {problem} is {problem.state}: {problem.problem}", err=True)
+
+
+def warn_of_imports(registry: Registry) -> None:
+    """Say on stderr which plugins changed a setting of the process when they were imported."""
+    for plugin in registry.plugins:
+        if plugin.changed:
+            what = ", ".join(plugin.changed)
+            click.echo(f"warning: plugin {plugin} changed {what} when it was imported; it was put back", err=True)
 
 
 def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
@@ -70,26 +107,34 @@ def cell_runner(options: dict[str, Any], plugin: tuple[str, ...]) -> CellRunner:
     return CellRunner(DataSource(options["data_dir"], options["offline"], plugin), plugin)
 
 
-def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, options: dict[str, Any]) -> bool:
-    """Run what the directory does not hold yet; return whether the user has interrupted it.
+def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, options: dict[str, Any]) -> int:
+    """Run what the directory does not hold yet; return 0, or an exit status if the run was interrupted.
 
     Raises:
         DataError: a dataset is damaged or has changed since the directory was begun.
         StoreError: the directory cannot be written; what was written before stays.
     """
+    with _sigterm_interrupts():
+        return _run_plan(plan, path, registry, runner, options)
+
+
+def _run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, options: dict[str, Any]) -> int:
     from fairbench import rundir
     from fairbench.checkpoints import FOLDER
     from fairbench.cli_progress import cell_progress, download_progress
     from fairbench.growth import measure_more
     from fairbench.run import gather, run_cells
 
-    runner = replace(runner, partial=path.absolute() / FOLDER)
+    warn_of_imports(registry)
     chosen = chosen_executor(registry, options, len(plan.cells))
     executor = registry.build("executors", chosen)
     with download_progress() as progress:
         available = gather(plan.cells, runner, progress)
     for label, reason in {**available.skipped, **available.failed}.items():
         click.echo(f"{label} is left out: {reason.strip().splitlines()[-1]}", err=True)
+    # A worker loads code and data by itself: it must know which.
+    runner = replace(runner, partial=path.absolute() / FOLDER, code=plan.code, data=available.digests)
+    remarks: set[str] = set()
     with rundir.writing(path, plan, available, registry, sys.argv[1:], str(chosen)) as opened:
         for sentence in opened.kept.said:
             click.echo(sentence, err=True)
@@ -102,17 +147,22 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
                 with closing(run_cells(plan.cells, available, runner, executor, opened.store, kept)) as records:
                     for record in records:
                         advance(record)
-            except KeyboardInterrupt:
-                return True
-    return False
+                        for remark in record.remarks:
+                            if remark not in remarks:
+                                click.echo(f"warning: {remark}", err=True)
+                                remarks.add(remark)
+            except KeyboardInterrupt as interrupt:
+                return status_of(interrupt)
+    return 0
 
 
-def summary(results: Results, path: Path, interrupted: bool) -> str:
+def summary(results: Results, path: Path, interrupted: int) -> str:
     """Return how many cells are done, where everything lies, why cells failed, and how an interrupted run goes on."""
     counts = {
         status: sum(record.status == status for record in results.records) for status in ("done", "skipped", "failed")
     }
-    parts = ", ".join(f"{count} {status}" for status, count in counts.items())
+    counts["not run"] = results.planned - len(results.records)
+    parts = ", ".join(f"{count} {status}" for status, count in counts.items() if count > 0 or status != "not run")
     reasons = f"; 'fairbench export {path}' has the tracebacks (column reason)" if counts["failed"] else ""
     ending = f"; interrupted: the same command with --out {path} goes on" if interrupted else ""
     return f"{results.planned} cells: {parts}; everything is in {path}{reasons}{ending}"
@@ -124,9 +174,9 @@ def say_unfinished(results: Results) -> None:
         click.echo(results.unfinished, err=True)
 
 
-def exit_status(results: Results, interrupted: bool) -> int:
-    """Return 130 after Ctrl-C, 1 if a cell failed or none is done, else 0."""
+def exit_status(results: Results, interrupted: int) -> int:
+    """Return an interrupted run's status, 1 if a cell failed, is missing or none is done, else 0."""
     statuses = {record.status for record in results.records}
     if interrupted:
-        return INTERRUPTED
-    return 1 if "failed" in statuses or "done" not in statuses else 0
+        return interrupted
+    return 1 if "failed" in statuses or "done" not in statuses or results.unfinished else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fairbench.cli_options import complete_name, examples, json_option, plugin_option, print_rows
+from fairbench.cli_run import warn_of_imports
 from fairbench.names import KINDS
 from fairbench.version import compiled
 
@@ -134,6 +135,7 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
             click.echo(f"\n{sentence}")
         for problem in problems:
             click.echo(f"\nplugin {problem} is {problem.state}: {problem.problem}")
+    warn_of_imports(registry)
     return 1 if any(not problem.unavailable for problem in problems) else 0
 
 

@@ -25,6 +25,7 @@ from fairbench.code_digest import local_code
 from fairbench.components import BETTER, Metric, Paper, Report
 from fairbench.errors import PluginError, UnknownName, did_you_mean
 from fairbench.hooks import HOOKS, NAMESPACE
+from fairbench.isolation import process_state_kept
 from fairbench.names import KINDS
 from fairbench.namesake import ADVICE, requires_namesake
 from fairbench.registry import BUILT_IN, LOCAL, Plugin, Registry
@@ -123,7 +124,8 @@ def _modules(point: EntryPoint) -> Iterator[str]:
     """Yield the module of an entry point and, if it is a package, each public module in it."""
     yield point.module
     try:
-        package = importlib.import_module(point.module)
+        with process_state_kept():
+            package = importlib.import_module(point.module)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -134,14 +136,25 @@ def _modules(point: EntryPoint) -> Iterator[str]:
 
 
 def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None) -> None:
-    """Import one module, or a local file of this content, and take in its components, or remember why not."""
+    """Import one module, or a local file of this content, and take in its components, or remember why not.
+
+    What the import changed in the process is put back and remembered; folders that it added to the path of imports are
+    searched after the others, since it may import from them later.
+    """
+    path = list(sys.path)
     try:
-        if source is None:
-            module = importlib.import_module(plugin.name)
-        else:
-            module, brought = _import_file(Path(plugin.name), source)
+        brought: set[str] = set()
+        with process_state_kept() as changed:
+            if source is None:
+                module = importlib.import_module(plugin.name)
+            else:
+                module, brought = _import_file(Path(plugin.name), source)
+            components = _components(module)
+            added = [folder for folder in sys.path if folder not in path]
+        sys.path += added
+        plugin = replace(plugin, changed=tuple(name for name in changed if name != "sys.path"))
+        if source is not None:
             plugin = replace(plugin, code=local_code(Path(plugin.name), source, brought))
-        components = _components(module)
         if not components and hasattr(module, "__path__"):
             return  # a package whose modules are the plugins
         if not components:

@@ -17,6 +17,7 @@ from fairbench.code_digest import digest_of, package_code
 from fairbench.components import Method, Metric, Paper, Report, Scenario
 from fairbench.errors import PluginError, SuiteError, UnknownName
 from fairbench.names import KINDS
+from fairbench.output import output_on_stderr
 from fairbench.version import __version__
 
 BUILT_IN = "fairbench-harness"
@@ -36,6 +37,7 @@ class Plugin:
         problem: empty, or why it cannot be used.
         unavailable: True if only a library is missing, False if the plugin is broken.
         code: of a local file, name -> sha256 of it and of its own modules, as they were loaded.
+        changed: what its import changed in the process, e.g. ``the working directory``; it was put back.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Plugin:
     problem: str = ""
     unavailable: bool = False
     code: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    changed: tuple[str, ...] = ()
 
     @cached_property
     def files(self) -> Mapping[str, str]:
@@ -163,7 +166,8 @@ class Registry:
             SuiteError: a value of the wrong type or out of range.
         """
         cls = self.get(kind, choice.name)
-        return cls(**check_parameters(cls, f"{kind[:-1]} {choice.name}", choice.params))
+        with output_on_stderr():
+            return cls(**check_parameters(cls, f"{kind[:-1]} {choice.name}", choice.params))
 
     def complete(self, kind: str, choice: Choice) -> Choice:
         """Return the choice with every parameter spelled out, defaults included, as plain JSON values."""

@@ -12,13 +12,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names", "code_digest", "namesake"],
-    ["cells", "choices"],
+    ["version", "errors", "seeding", "names", "code_digest", "namesake", "output"],
+    ["cells", "choices", "isolation"],
     ["columns"],
     ["tables"],
     ["data", "data_digest"],
     ["alike", "counts", "components", "projection", "intervals", "lines"],
-    ["hooks", "results", "registry"],
+    ["hooks", "results", "registry", "splits", "outcomes"],
     ["api"],
     ["checksums", "archives", "web", "wheels", "downloads", "files"],
     ["preparation", "inspection", "truth", "packing", "hotcopy", "examples"],

@@ -117,6 +117,18 @@ def test_ctrl_c_keeps_finished_cells_and_exits_130_without_a_traceback(tmp_path,
     assert [bool(session["finished"]) for session in run_file["sessions"]] == [False, True]
 
 
+def test_sigterm_ends_a_run_as_ctrl_c_does_with_status_143(tmp_path):
+    with started(*GRID, "--workers", "2", cwd=tmp_path) as process:
+        wait_for_cells(tmp_path, 2, process)
+        os.kill(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "Traceback" not in err
+    assert "interrupted: the same command with --out r goes on" in err
+    assert 2 <= len(finished(tmp_path)) < 12
+    assert "cells not run yet" in " ".join(out.split())
+
+
 def test_an_unfinished_dated_run_is_found_again_by_the_same_command(tmp_path):
     grid = GRID[:-2]
     with started(*grid, "--workers", "1", cwd=tmp_path):

@@ -1,15 +1,18 @@
 """Cells in worker processes: one that dies takes only its cell along, and Ctrl-C leaves none behind.
 
 ``concurrent.futures`` gives a whole pool up when one of its processes dies, and ``multiprocessing.Pool`` waits for ever
-for the lost result. So each worker has a pipe of its own here, and the parent knows which item a dead worker held.
+for the lost result. So each worker has a pipe of its own here, and the parent knows which item a dead worker held. An
+answer carries the number of its task and the process that gives it: a fork of a worker answers for nobody.
 """
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
@@ -28,6 +31,9 @@ R = TypeVar("R")
 
 TRIES = 2
 GRACE = 5.0  # seconds a worker has to end before it is killed
+PAUSE = 1.0  # seconds between two looks at whether a worker is still there, should its children hold its pipe open
+PUT_OFF = (signal.SIGINT, signal.SIGTERM)
+PR_SET_PDEATHSIG = 1
 SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -76,10 +82,10 @@ class Processes:
 
 
 class _Task:
-    """An item, and how often a worker has died of it."""
+    """An item with its number, and how often a worker has died of it."""
 
-    def __init__(self, item: Any) -> None:
-        self.item = item
+    def __init__(self, number: int, item: Any) -> None:
+        self.number, self.item = number, item
         self.deaths = 0
 
 
@@ -89,7 +95,9 @@ class _Worker:
     def __init__(self, function: bytes) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, function), daemon=True)
+        # The system ends a worker with the thread that started it: only the main one stays as long as the run.
+        parent = os.getpid() if threading.current_thread() is threading.main_thread() else None
+        self.process = context.Process(target=_work, args=(theirs, function, parent), daemon=True)
         self.task: _Task | None = None
         with theirs, _environment_of_a_worker():
             self.process.start()
@@ -111,7 +119,7 @@ class _Pool:
 
     def __init__(self, function: bytes, size: int, items: Sequence[Any]) -> None:
         self.function, self.size = function, size
-        self.waiting = deque(_Task(item) for item in items)
+        self.waiting = deque(_Task(number, item) for number, item in enumerate(items))
         self.workers: list[_Worker] = []  # the one that has been busy longest comes first
         self.finished: deque[tuple[Any, Any]] = deque()
 
@@ -120,9 +128,12 @@ class _Pool:
         self._hand_out()
         busy = [worker for worker in self.workers if worker.task]
         if busy and not self.finished:
-            ready = wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)])
+            ready = set(wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)], PAUSE))
             # One at a time: what is still in a pipe when the caller stops is as if it had not been computed.
-            self._collect(next(worker for worker in busy if {worker.pipe, worker.process.sentinel} & set(ready)))
+            for worker in busy:
+                if {worker.pipe, worker.process.sentinel} & ready or worker.process.exitcode is not None:
+                    self._collect(worker)
+                    break
             self._hand_out()  # before the caller spends time on the answer
         return bool(self.finished or self.waiting or any(worker.task for worker in self.workers))
 
@@ -151,7 +162,7 @@ class _Pool:
                 return
             task = self.waiting.popleft()
             try:
-                message = pickle.dumps(task.item)
+                message = pickle.dumps((task.number, pickle.dumps(task.item)))
             except Exception as error:  # pickle raises almost anything
                 self.finished.append((task.item, error))
                 continue
@@ -173,13 +184,14 @@ class _Pool:
             try:
                 if not worker.pipe.poll():
                     raise EOFError
-                returned, payload, text = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301 - from our own worker
-            except (EOFError, OSError):
+                number, process, *outcome = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301 - from our own worker
+            except Exception:  # it has ended, or what it sent cannot be read
                 self._bury(worker)
                 return
-            task, worker.task = worker.task, None
-            if task is not None:
-                self.finished.append((task.item, _unpacked(returned, payload, text)))
+            task = worker.task
+            if task is not None and (task.number, worker.process.pid) == (number, process):
+                worker.task = None
+                self.finished.append((task.item, _unpacked(*outcome)))
 
     def _bury(self, worker: _Worker) -> None:
         self.workers.remove(worker)
@@ -217,7 +229,7 @@ def _cause_of_death(code: int | None) -> str:
 
 @contextmanager
 def _interrupt_put_off() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block.
+    """Let Ctrl-C and SIGTERM wait for the end of the block.
 
     A signal mask would not do: the signal then goes to another thread (numpy starts some), and Python raises
     KeyboardInterrupt in the main one all the same.
@@ -226,13 +238,16 @@ def _interrupt_put_off() -> Iterator[None]:
         yield  # where Python raises no KeyboardInterrupt
         return
     seen: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    handlers = {number: signal.getsignal(number) for number in PUT_OFF}
+    for number in PUT_OFF:
+        signal.signal(number, lambda number, frame: seen.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-    if seen:
-        signal.raise_signal(signal.SIGINT)
+        for number, handler in handlers.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: set by native code
+    for number in dict.fromkeys(seen):
+        signal.raise_signal(number)
 
 
 @contextmanager
@@ -253,19 +268,34 @@ def _environment_of_a_worker() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _work(pipe: Connection, function: bytes) -> None:
+def _work(pipe: Connection, function: bytes, parent: int | None) -> None:
     """Answer items until the pipe is closed; this is what a worker runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if parent is not None:
+        _be_killed_with(parent)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    process = os.getpid()
     try:
         while True:
-            pipe.send_bytes(_answer(function, pipe.recv_bytes()))
+            number, item = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our own parent
+            outcome = _answer(function, item)
+            if os.getpid() != process:  # a fork that the item made has come back
+                os._exit(1)
+            pipe.send_bytes(pickle.dumps((number, process, *outcome)))
     except (EOFError, OSError):
         return  # the parent wants no more
 
 
+def _be_killed_with(parent: int) -> None:
+    """Ask the system to kill this process with its parent, even while an item lets no other thread run."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was gone before we asked
+            os._exit(1)
+
+
 def _end_with_parent() -> None:
-    """End this process, in the middle of an item if need be, when its parent is gone."""
+    """End this process, in the middle of an item if need be, when its parent is gone; where the system does not."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -278,18 +308,18 @@ def _function(pickled: bytes) -> Callable[[Any], Any]:
     return function
 
 
-def _answer(function: bytes, item: bytes) -> bytes:
-    """Return (whether the function returned, what it returned or raised, its traceback), each of them pickled."""
+def _answer(function: bytes, item: bytes) -> tuple[bool, bytes, str]:
+    """Return whether the function returned, what it returned or raised, pickled, and its traceback."""
     try:
         payload = pickle.dumps(_function(function)(pickle.loads(item)))  # noqa: S301 - from our own parent
-        return pickle.dumps((True, payload, ""))
+        return True, payload, ""
     except BaseException as error:  # SystemExit too: a library that calls sys.exit costs only its item
         text = traceback.format_exc()
         try:
             payload = pickle.dumps(error)
         except Exception:
             payload = b""  # which cannot be read, so that the traceback stands for it
-        return pickle.dumps((False, payload, text))
+        return False, payload, text
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -78,3 +79,30 @@ def work_long(folder: str) -> str:
 def quick_or_long(item: str) -> str:
     """Return "quick" at once; be long over anything else."""
     return item if item == "quick" else work_long(item)
+
+
+def hold_the_interpreter(folder: str) -> str:
+    """Say that work has begun, then let no other thread of this process run for a minute."""
+    Path(folder, str(os.getpid())).touch()
+    ctypes.PyDLL(None).sleep(60)  # PyDLL keeps the interpreter's lock
+    return folder
+
+
+def fork_and_return(item: str) -> str:
+    """Return from two processes if the item is a folder: (the child, or 0 without one; the worker)."""
+    child = os.fork() if os.path.isdir(item) else 0
+    if os.path.isdir(item) and not child:
+        return "the child's answer"
+    return f"{child} {os.getpid()}"
+
+
+def die_and_leave_a_child(item: str) -> str:
+    """Exit with status 3 if the item is a folder, and leave a child there that holds all that was open."""
+    if os.path.isdir(item):
+        child = os.fork()
+        if not child:
+            time.sleep(60)
+            os._exit(0)
+        Path(item, str(child)).touch()
+        os._exit(3)
+    return item

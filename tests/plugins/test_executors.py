@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fairbench_executors import processes
@@ -225,28 +227,82 @@ def test_workers_end_when_their_parent_is_killed(busy_script):
     wait_until(lambda: all(map(is_gone_or_zombie, workers)))
 
 
-def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, monkeypatch):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
+def test_workers_end_with_their_parent_even_while_an_item_holds_the_interpreter(tmp_path):
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    script = tmp_path / "script.py"
+    text = SCRIPT.replace("quick_or_long", "hold_the_interpreter").replace('"quick", ', "")
+    script.write_text(text.format(tests=str(Path(__file__).parent), folder=str(folder)))
+    with subprocess.Popen([sys.executable, str(script)], start_new_session=True) as process:
+        wait_until(lambda: len(list(folder.iterdir())) == 2)
+        process.kill()
+    wait_until(lambda: all(is_gone_or_zombie(int(path.name)) for path in folder.iterdir()))
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
+def test_a_fork_that_comes_back_answers_for_nobody(tasks, executor, tmp_path):
+    items = [str(tmp_path), *map(str, range(5))]
+    results = dict(executor.map(tasks.fork_and_return, items))
+    assert set(results) == set(items)
+    child, parent = map(int, results.pop(str(tmp_path)).split())
+    assert child != parent
+    assert results == dict.fromkeys(results, f"0 {parent}")
+    wait_until(lambda: is_gone_or_zombie(child))
+
+
+def test_a_child_that_holds_a_dead_workers_pipe_does_not_hold_up_the_run(tasks, tmp_path):
+    results = dict(Processes(workers=1).map(tasks.die_and_leave_a_child, [str(tmp_path), "fine"]))
+    for path in tmp_path.iterdir():
+        os.kill(int(path.name), signal.SIGKILL)
+    assert str(results[str(tmp_path)]) == "the worker process exited with status 3, 2 times"
+    assert results["fine"] == "fine"
+
+
+def test_an_answer_of_another_process_or_task_is_dropped():
+    pool = processes._Pool(b"", 1, ["item"])
+    ours, theirs = multiprocessing.Pipe()
+    worker = SimpleNamespace(pipe=ours, process=SimpleNamespace(pid=7), task=pool.waiting.popleft())
+    for number, process in [(0, 8), (1, 7)]:
+        theirs.send_bytes(pickle.dumps((number, process, True, pickle.dumps("forged"), "")))
+        pool._collect(worker)
+        assert not pool.finished
+        assert worker.task is not None
+    theirs.send_bytes(pickle.dumps((0, 7, True, pickle.dumps("its own"), "")))
+    pool._collect(worker)
+    assert list(pool.finished) == [("item", "its own")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, monkeypatch, number):
+    def interrupt(*what):
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
     start = processes._environment_of_a_worker
 
     @contextmanager
     def interrupted_start():
         with start():
             yield
-        signal.raise_signal(signal.SIGINT)  # the process is there, and nobody has made a note of it yet
+        signal.raise_signal(number)  # the process is there, and nobody has made a note of it yet
 
     monkeypatch.setattr(processes, "_environment_of_a_worker", interrupted_start)
-    with pytest.raises(KeyboardInterrupt):
-        list(Processes(workers=2).map(tasks.work_long, [str(tmp_path)]))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(Processes(workers=2).map(tasks.work_long, [str(tmp_path)]))
+    finally:
+        signal.signal(number, before)
     assert multiprocessing.active_children() == []
 
 
 def test_results_that_arrived_before_an_interrupt_are_yielded(tasks, monkeypatch):
     calls = []
 
-    def interrupted_wait(ends):
-        ready = processes_wait(ends)
-        calls.append(ready)
-        if len(calls) == 2:
+    def interrupted_wait(ends, timeout):
+        ready = processes_wait(ends, timeout)
+        calls.extend(ready[:1])
+        if ready and len(calls) == 2:
             wait_until(lambda: all(end.poll() for end in ends if not isinstance(end, int)))
             raise KeyboardInterrupt  # as if the user pressed Ctrl-C when every worker had just answered
         return ready
