@@ -173,3 +173,8 @@ class Record:
     parts: Optional[Parts] = None
     alike: tuple[tuple[int, str], ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @property
+    def decides_alike(self) -> bool:
+        """Return whether the chosen operating point decides alike for everybody at the last step."""
+        return (max((value.step for value in self.values), default=0), self.chosen) in self.alike
