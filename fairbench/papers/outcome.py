@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from fairbench.cells import DONE, Record
+from fairbench.intervals import NO_INTERVAL
 from fairbench.lines import AboveCoin
 from fairbench.papers.claims import Judgement, judge_claim
 from fairbench.papers.grids import Grid, Reproduction
@@ -68,6 +69,16 @@ class Outcome:
             if grid.table.name == claim.table
         )
         return cls(reproduction, results, tables, judgements, measurements)
+
+    def without_interval(self) -> list[str]:
+        """Return a sentence for each reason why datasets have no intervals, and so no verdicts from any."""
+        datasets: dict[str, list[str]] = {}
+        for grid in self.reproduction.grids:
+            for dataset in grid.datasets:
+                found = self.measurements.correction(grid, dataset)
+                if found.reason:
+                    datasets.setdefault(found.reason, []).append(dataset)
+        return [f"There is {NO_INTERVAL} on {_names(iter(here))}: {reason}." for reason, here in datasets.items()]
 
     def missing(self) -> list[str]:
         """Return a sentence for each reason why rows have no values."""

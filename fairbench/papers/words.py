@@ -93,7 +93,7 @@ def above(coin: Optional[AboveCoin]) -> str:
 
 
 def selected(row: MeasuredRow) -> str:
-    """Return the selection rate, and in how many repeats nearly everybody is decided alike."""
+    """Return the selection rate, and in how many repeats everybody is decided alike."""
     if row.selected.mean is None:
         return NOTHING
     alike = f" ({row.alike}/{row.selected.n} alike)" if row.alike else ""
