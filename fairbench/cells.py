@@ -158,6 +158,8 @@ class Record:
         versions: distribution -> version of the method's and the dataset's plugin.
         parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
         alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
+        supports: (group, rows of the test part) for every group of the dataset, in the order of the codes; of the last
+            step. Empty if the cell had no test part, or an old store does not say.
         remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.
     """
 
@@ -172,6 +174,7 @@ class Record:
     versions: Mapping[str, str] = field(default_factory=dict)
     parts: Optional[Parts] = None
     alike: tuple[tuple[int, str], ...] = ()
+    supports: tuple[tuple[str, int], ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property

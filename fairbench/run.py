@@ -17,9 +17,11 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Record, Value
+from fairbench.alike import decides_alike
+from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Parts, Record, Value
 from fairbench.checkpoints import Checkpoint, Progress
 from fairbench.components import DatasetSpec, Executor, Metric, Outcome, Resumable
+from fairbench.counts import supports
 from fairbench.data import Dataset, Predictions, Samples, Split
 from fairbench.errors import DataError, NotApplicable, Undefined
 from fairbench.files import DataSource, fetch_all
@@ -96,6 +98,7 @@ def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] 
             if checkpoint and outcome.state is not None:
                 spent = earlier + time.perf_counter() - started, cpu_earlier + time.process_time() - cpu_started
                 checkpoint.save(Progress(Measured(record, predictions), outcome.step, outcome.state, *spent))
+        record = _described(record, predictions, split, workbench.dataset(cell.dataset).overlap)
     except NotApplicable as error:
         record, predictions = Record(cell, SKIPPED, str(error), versions=record.versions), {}
     except Exception:
@@ -106,6 +109,16 @@ def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] 
         cpu_seconds=cpu_earlier + time.process_time() - cpu_started,
     )
     return Measured(record, predictions)
+
+
+def _described(
+    record: Record, predictions: Mapping[tuple[int, str], tuple[Truth, Predictions]], split: Split, overlap: str
+) -> Record:
+    """Return the record with the sizes of its parts and groups, and which predictions decide alike for everybody."""
+    parts = Parts(len(split.train), len(split.validation), len(split.test), overlap)
+    alike = tuple(place for place, (truth, made) in predictions.items() if decides_alike(truth.y, made))
+    tested = [supports(truth.group, truth.group_names) for truth, _ in predictions.values()]
+    return replace(record, parts=parts, alike=alike, supports=tested[-1] if tested else ())
 
 
 def _measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Record:

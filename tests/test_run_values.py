@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, FAILED
+from fairbench.cells import DONE, FAILED, POOL, Parts
 from fairbench.components import Outcome
 from fairbench.data import Predictions
 from fairbench.export import rescored
@@ -76,3 +77,14 @@ def test_rescoring_keeps_what_no_metric_can_measure(registry, tmp_path):
     (record,) = rescored(results, tmp_path, registry, "selection_rate").records
     names = {value.metric for value in record.values}
     assert names == {"rows_seen", "nothing", "selection_rate"}
+
+
+def test_a_record_says_its_parts_its_groups_and_what_decides_alike(registry):
+    record = measured(registry).record
+    assert record.parts == Parts(210, 45, 45, POOL)
+    assert [name for name, _ in record.supports] == ["protected", "unprotected"]
+    assert sum(rows for _, rows in record.supports) == 45
+    assert record.alike == ((0, "a"), (0, "b"), (1, "a"), (1, "b"))
+    assert record.decides_alike
+    assert not dataclasses.replace(record, chosen="c").decides_alike
+    assert not dataclasses.replace(record, alike=record.alike[:2]).decides_alike  # at the first step alone
