@@ -8,7 +8,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional
@@ -16,7 +16,7 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.cells import DONE, Cell, Record, Value, canonical
+from fairbench.cells import DONE, Cell, Parts, Record, Value, canonical
 from fairbench.data import Integers, Predictions, Samples
 from fairbench.errors import StoreError
 
@@ -25,7 +25,8 @@ FORMAT = 1
 _SCHEMA = """
 CREATE TABLE cells (
     key TEXT PRIMARY KEY, cell TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, chosen TEXT NOT NULL,
-    seconds REAL NOT NULL, cpu_seconds REAL NOT NULL, versions TEXT NOT NULL, diagnostics TEXT NOT NULL) WITHOUT ROWID;
+    seconds REAL NOT NULL, cpu_seconds REAL NOT NULL, versions TEXT NOT NULL, diagnostics TEXT NOT NULL,
+    about TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE "values" (
     key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, "group" TEXT NOT NULL, metric TEXT NOT NULL,
     value REAL, reason TEXT NOT NULL, PRIMARY KEY (key, step, point, "group", metric)) WITHOUT ROWID;
@@ -158,7 +159,7 @@ class Store:
                 for table in ("cells", '"values"', "predictions"):
                     execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608 - the names stand one line above
                 execute(
-                    "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         key,
                         record.cell.to_json(),
@@ -169,6 +170,14 @@ class Store:
                         record.cpu_seconds,
                         canonical(dict(record.versions)),
                         canonical({name: list(curve) for name, curve in record.diagnostics.items()}),
+                        canonical(
+                            [
+                                asdict(record.parts) if record.parts else None,
+                                record.alike,
+                                record.supports,
+                                record.remarks,
+                            ]
+                        ),
                     ),
                 )
                 self._connection.executemany(
@@ -209,7 +218,8 @@ class Store:
             ):
                 values.setdefault(key, []).append(Value(*value))
             rows = self._connection.execute(
-                "SELECT key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics FROM cells"
+                "SELECT key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics, about"
+                " FROM cells"
             ).fetchall()
         rows.sort(key=lambda row: (position.get(row[0], len(position)), row[0]))
         return [
@@ -223,8 +233,9 @@ class Store:
                 seconds,
                 cpu_seconds,
                 json.loads(versions),
+                *_about(about),
             )
-            for key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics in rows
+            for key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics, about in rows
         ]
 
     def predictions(self, key: str) -> dict[tuple[int, str], tuple[Truth, Predictions]]:
@@ -242,6 +253,11 @@ class Store:
             )
             for step, point, y, group, names, y_pred, y_score, decision in rows
         }
+
+
+def _about(text: str) -> tuple[Any, ...]:
+    parts, alike, supports, remarks = json.loads(text)
+    return Parts(**parts) if parts else None, tuple(map(tuple, alike)), tuple(map(tuple, supports)), tuple(remarks)
 
 
 def _int64(blob: bytes, dtype: str) -> NDArray[np.int64]:
