@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairbench.alike import NEARLY, decides_alike
+from fairbench.alike import NEARLY, common_chance, decides_alike, side_of_rates
 from fairbench.data import Predictions
 
 
@@ -78,6 +78,34 @@ def test_two_chances_for_halves_of_the_people_are_not_alike():
     assert decides_alike(labels(4, 4), chances([0.3, 0.3, 0.34, 0.34] * 2))
 
 
+def test_the_common_chance_is_the_median():
+    assert common_chance(labels(1, 4), chances([0.52, 0.5, 0.5, 0.5, 0.53])) == 0.52  # the one counts half
+    assert common_chance(labels(20, 20), plain(20, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("rates", "side"),
+    [
+        ([0.1, 0.0], 0),
+        ([0.11, 0.0], None),
+        ([1.0, 0.9], 1),
+        ([1.0, 0.89], None),
+        ([0.04], 0),
+        ([1.0, 0.0], None),
+        ([], None),
+    ],
+)
+def test_rates_of_plain_decisions_give_the_side(rates, side):
+    assert side_of_rates(rates) == side
+
+
+@pytest.mark.parametrize("ones", range(0, 21, 2))
+@pytest.mark.parametrize("zeros", [0, 1, 2, 18, 19, 20])
+def test_rates_and_decisions_are_judged_by_one_rule(ones, zeros):
+    made = plain(ones, zeros)
+    assert (side_of_rates([ones / 20, zeros / 20]) is not None) is decides_alike(labels(20, 20), made)
+
+
 def test_nobody_is_not_decided_alike():
     assert not decides_alike(labels(0, 0), Predictions(np.zeros(0, dtype=int)))
 
@@ -101,7 +129,7 @@ def test_it_is_what_a_count_with_every_middle_says(case):
     weight = np.array([share[label] for label in y.tolist()])
 
     def around(middle: float) -> bool:
-        return sum(w for w, d in zip(weight, decision) if abs(d - middle) <= NEARLY) >= 1 - NEARLY - 1e-9
+        return sum(w for w, d in zip(weight, decision) if abs(d - middle) <= NEARLY + 1e-9) >= 1 - NEARLY - 1e-9
 
     medians = [
         middle

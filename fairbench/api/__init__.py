@@ -3,6 +3,7 @@
 ``API_VERSION`` rises when working plugins must change.
 """
 
+from fairbench.alike import NEARLY, common_chance, decides_alike, side_of_rates
 from fairbench.cells import Cell, Choice, Record, Value
 from fairbench.components import (
     Archive,
@@ -44,6 +45,7 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "NEARLY",
     "Archive",
     "Arrays",
     "Cell",
@@ -77,10 +79,13 @@ __all__ = [
     "Undefined",
     "Value",
     "build_choice",
+    "common_chance",
+    "decides_alike",
     "group_rates",
     "hookimpl",
     "images_only",
     "parameter",
     "seed",
+    "side_of_rates",
     "tables_only",
 ]

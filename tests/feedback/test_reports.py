@@ -19,7 +19,10 @@ DONE = "done"
 
 
 def record(method="mlp", repeat=0, scenario="seq_class", reparation="none", params=(), steps=None):
-    """Return a finished loop; ``steps`` gives for each generation its values by metric, or (group, metric)."""
+    """Return a finished loop; ``steps`` gives for each generation its values by metric, or (group, metric).
+
+    Where the value of ``alike`` is 1, everybody is decided alike.
+    """
     values = [
         Value(step, "", *(key if isinstance(key, tuple) else ("", key)), value, "" if value is not None else "why")
         for step, named in enumerate(steps or [{}])
@@ -27,7 +30,8 @@ def record(method="mlp", repeat=0, scenario="seq_class", reparation="none", para
     ]
     loop = Choice(scenario, {"generations": len(steps or [{}]), "reparation": reparation, **dict(params)})
     cell = Cell(Choice("adult"), Choice(method), "sex", repeat, scenario=loop)
-    return Record(cell, DONE, values=tuple(values))
+    alike = tuple((step, "") for step, named in enumerate(steps or [{}]) if named.get("alike"))
+    return Record(cell, DONE, values=tuple(values), alike=alike)
 
 
 def results(*records):
@@ -93,11 +97,11 @@ def end(first, second):
 
 
 def test_end_states_say_which_groups_are_decided_as_one():
-    ends = [end(0.95, 0.02), end(1, 1), end(0, 0.1), end(0.5, 0), end(0.95, 0.02)]
+    ends = [end(0.96, 0.02), end(1, 1), end(0, 0.05), end(0.5, 0), end(0.95, 0.02), end(0.94, 0)]
     loops = [record(repeat=repeat, steps=[{}, last]) for repeat, last in enumerate(ends)]
     ((line,),) = [strip.lines for strip in strips(results(*loops))]
-    assert line.end_states() == {"(1,0)": 2, "(1,1)": 1, "(0,0)": 1, "between": 1}
-    assert "2 x (1,0), 1 x (1,1), 1 x (0,0), 1 x between |" in generations.render(results(*loops))
+    assert line.end_states() == {"(1,0)": 2, "(1,1)": 1, "(0,0)": 1, "between": 2}
+    assert "2 x (1,0), 1 x (1,1), 1 x (0,0), 2 x between |" in generations.render(results(*loops))
     assert "end states (a, b)" in generations.render(results(*loops))
 
 
@@ -140,7 +144,7 @@ def gap(start, stop, accuracy=(0.8, 0.78), **last):
         (gap(0.19, 0.19), "threshold has no lead to begin with (", False),
         (gap(0.19, 0.01), "threshold has no lead to begin with, but has one in the end (", False),
         (gap(0.05, 0.05, accuracy=(0.8, 0.6)), "threshold loses its accuracy (", False),
-        (gap(0.05, 0.0, constant_classifier=1.0), "threshold collapses (", False),
+        (gap(0.05, 0.0, alike=1.0), "threshold collapses (", False),
         (
             gap(0.05, 0.3, (0.8, 0.5), group_only_classifier=1.0),
             "loses its lead and loses its accuracy and c",
@@ -183,8 +187,8 @@ def test_the_picture_draws_each_line_in_its_colour():
 
 
 def test_single_runs_are_drawn_where_they_end_differently():
-    collapsed = [record(repeat=r, steps=[*falling(0.9, 0.7), {"constant_classifier": float(r)}]) for r in (0, 1)]
-    alike = [record(repeat=r, steps=[*falling(0.9, 0.7), {"constant_classifier": 0.0}]) for r in (0, 1)]
+    collapsed = [record(repeat=r, steps=[*falling(0.9, 0.7), {"alike": float(r)}]) for r in (0, 1)]
+    alike = [record(repeat=r, steps=[*falling(0.9, 0.7), {"alike": 0.0}]) for r in (0, 1)]
     assert curves._foot(strips(results(*collapsed))).endswith("thin: single runs, where they end differently")
     assert "x: some run has collapsed" in curves._foot(strips(results(*collapsed)))
     assert "collapsed" not in curves._foot(strips(results(*alike)))
