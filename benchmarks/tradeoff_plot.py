@@ -59,12 +59,12 @@ class Row:
         return f"{name}, {SWEEPS[name]} {self.value:g}" if name in SWEEPS else name
 
     def measured(self, metric: str, point: Optional[str] = None) -> dict[int, float]:
-        """Return a metric by repeat, of all groups together, at an operating point or the chosen one."""
+        """Return a metric by repeat, of all groups of the dataset together, at an operating point or the chosen one."""
         return {
-            repeat: value.value
+            repeat: value.whole
             for repeat, record in self.records.items()
             for value in record.values
-            if value.metric == metric and not value.group and value.value is not None
+            if value.metric == metric and not value.group and value.whole is not None
             if value.point == (record.chosen if point is None else point)
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Optional
@@ -131,8 +131,30 @@ class Parts:
     overlap: str = POOL
 
 
+def compares_groups(metric: str) -> bool:
+    """Return whether a metric's name says that it compares groups: a difference, ratio or gap, or what is worst.
+
+    Its value over fewer groups than the dataset has is another quantity, and says nothing of a method that decides
+    alike for everybody.
+    """
+    return metric.endswith(("_difference", "_ratio", "_gap")) or metric.startswith("worst_")
+
+
+def no_rows(groups: Sequence[str]) -> str:
+    """Return a sentence about groups of the dataset without a row in the test part."""
+    names = " and ".join(map(repr, groups))
+    return (
+        f"group {names} has no row in the test part"
+        if len(groups) == 1
+        else f"groups {names} have no row in the test part"
+    )
+
+
 class Value(NamedTuple):
-    """One measured number; ``group`` is empty for all rows together, ``value`` is None where ``reason`` says why."""
+    """One measured number; ``group`` is empty for all rows together.
+
+    ``reason`` says why ``value`` is None, or without which groups of the dataset it is taken.
+    """
 
     step: int
     point: str
@@ -140,6 +162,11 @@ class Value(NamedTuple):
     metric: str
     value: Optional[float]
     reason: str = ""
+
+    @property
+    def whole(self) -> Optional[float]:
+        """Return the value if it is taken over all groups of the dataset, else None."""
+        return None if self.reason else self.value
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names"],
+    ["version", "errors", "seeding", "names", "markdown"],
     ["cells", "choices"],
     ["data"],
     ["alike", "counts", "components", "projection", "intervals", "lines"],

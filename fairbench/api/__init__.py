@@ -4,7 +4,7 @@
 """
 
 from fairbench.alike import NEARLY, common_chance, decides_alike, side_of_rates
-from fairbench.cells import Cell, Choice, Record, Value
+from fairbench.cells import Cell, Choice, Parts, Record, Value, compares_groups, no_rows
 from fairbench.components import (
     Archive,
     Arrays,
@@ -37,6 +37,7 @@ from fairbench.data import (
 )
 from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
 from fairbench.hooks import hookimpl
+from fairbench.markdown import escape_markdown
 from fairbench.registry import build_choice
 from fairbench.results import Results
 from fairbench.seeding import seed
@@ -65,6 +66,7 @@ __all__ = [
     "NotApplicable",
     "Outcome",
     "Paper",
+    "Parts",
     "Predictions",
     "Predictor",
     "Record",
@@ -80,10 +82,13 @@ __all__ = [
     "Value",
     "build_choice",
     "common_chance",
+    "compares_groups",
     "decides_alike",
+    "escape_markdown",
     "group_rates",
     "hookimpl",
     "images_only",
+    "no_rows",
     "parameter",
     "seed",
     "side_of_rates",

@@ -127,7 +127,10 @@ class Measurements:
         self._values: dict[str, Mapping[Place, float]] = {}
 
     def values(self, key: str) -> Mapping[Place, float]:
-        """Return a cell's defined values at its chosen operating point, by metric, group and step (None: the last)."""
+        """Return a cell's values at its chosen operating point, by metric, group and step (None: the last).
+
+        What is undefined, or taken over fewer groups than the dataset has, is left out.
+        """
         if key not in self._values:
             record = self.records.get(key)
             self._values[key] = {} if record is None or record.status != DONE else _chosen(record, record.chosen)
@@ -206,9 +209,9 @@ def _place(column: Column) -> Place:
 def _chosen(record: Record, point: str) -> dict[Place, float]:
     last = max((value.step for value in record.values), default=0)
     return {
-        (value.metric, value.group, step): value.value
+        (value.metric, value.group, step): value.whole
         for value in record.values
-        if value.point == point and value.value is not None
+        if value.point == point and value.whole is not None
         for step in ((value.step, None) if value.step == last else (value.step,))
     }
 

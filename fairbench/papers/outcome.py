@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
@@ -93,6 +94,12 @@ class Outcome:
             f"{' (and the like)' if len(set(map(brief, here))) > 1 else ''}"
             for (status, _), here in cells.items()
         ]
+        lacking = Counter((str(record.cell.dataset), _lacking(record)) for record in self.results.records)
+        sentences += [
+            f"values that compare groups are left out of {count} cells on {dataset}: {reason}"
+            for (dataset, reason), count in lacking.items()
+            if reason
+        ]
         left = self.results.planned - len(self.results.records)
         return [*self.reproduction.left_out, *sentences, *([f"{left} cells have not been run"] if left else [])]
 
@@ -105,6 +112,11 @@ class Outcome:
                         yield from _lines(
                             self.reproduction.published.called, outcome.table.name, dataset, protocol, row
                         )
+
+
+def _lacking(record: Record) -> str:
+    """Return without which groups some values are taken, if any are."""
+    return next((value.reason for value in record.values if value.value is not None and value.reason), "")
 
 
 def _names(names: Iterator[str]) -> str:

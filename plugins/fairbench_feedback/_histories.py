@@ -98,7 +98,7 @@ class Line:
     def _runs(self) -> list[dict[tuple[int, str, str], float | None]]:
         return [
             {
-                (value.step, value.group, value.metric): value.value
+                (value.step, value.group, value.metric): value.whole
                 for value in record.values
                 if value.point == record.chosen
             }

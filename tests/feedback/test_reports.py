@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import sys
@@ -90,6 +91,14 @@ def test_means_and_spreads_are_over_the_repeats_with_a_value():
     assert line.mean("nothing", 0) is None
 
 
+def test_values_over_fewer_groups_are_left_out():
+    whole, partial = (record(repeat=repeat, steps=[{DP: 0.2 + 0.6 * repeat}]) for repeat in (0, 1))
+    lacking = tuple(v._replace(reason="group 'c' has no row") if v.metric == DP else v for v in partial.values)
+    ((line,),) = [strip.lines for strip in strips(results(whole, dataclasses.replace(partial, values=lacking)))]
+    assert line.values(DP, 0) == [0.2]
+    assert line.values("accuracy", 0) == [0.8, 0.8]
+
+
 def end(first, second):
     """Return a last generation with these true and false positive rates of two groups."""
     rates = {"a": first, "b": second}
@@ -154,7 +163,7 @@ def gap(start, stop, accuracy=(0.8, 0.78), **last):
 )
 def test_the_paragraph_on_survival_follows_from_the_numbers(steps, verdict, survives):
     text = generations.render(results(record("mlp", steps=gap(0.2, 0.2)), record("threshold", steps=steps)))
-    story = text[text.index("## Which fair method survives") :]
+    story = text[text.index("## Which fair method survives") :].replace("\\_", "_")
     assert "On adult by sex, seq_class (no reparation), the plain mlp goes from generation 0 to 2 with" in story
     assert verdict in story
     assert f"Surviving: {'threshold' if survives else 'none'} of threshold." in story

@@ -266,6 +266,23 @@ def test_without_a_valid_interval_there_is_no_verdict_and_the_words_say_why(outc
     assert "-0.085 no valid interval" in text
 
 
+def test_values_over_fewer_groups_are_left_out_and_named(outcome):
+    reason = "group 'c' has no row in the test part"
+    records = [
+        dataclasses.replace(
+            record, values=tuple(v._replace(reason=reason) if "difference" in v.metric else v for v in record.values)
+        )
+        if record.cell.repeat == 0
+        else record
+        for record in outcome.results.records
+    ]
+    found = Outcome.of(outcome.reproduction, dataclasses.replace(outcome.results, records=records))
+    accuracy, gap = found.tables[0].rows[DATASET]["raw"][2].comparisons
+    assert (accuracy.all.n, gap.all.n, gap.all.mean) == (4, 3, pytest.approx(0.08))
+    sentence = f"values that compare groups are left out of 6 cells on {DATASET}: {reason}"
+    assert sentence in found.missing()
+
+
 def test_a_dataset_that_was_skipped_has_its_reason(outcome):
     rows = outcome.tables[0].rows["german"]["raw"]
     assert {row.reason for row in rows} == {"skipped: no such file"}
