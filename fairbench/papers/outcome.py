@@ -105,13 +105,14 @@ class Outcome:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield every comparison as one flat row, for CSV and JSON."""
+        called = self.reproduction.published.called
         for outcome in self.tables:
             for dataset, protocols in outcome.rows.items():
-                for protocol, rows in protocols.items():
-                    for row in rows:
-                        yield from _lines(
-                            self.reproduction.published.called, outcome.table.name, dataset, protocol, row
-                        )
+                for grid in outcome.grids:
+                    without = self.measurements.correction(grid, dataset).reason
+                    for row in protocols[grid.protocol.name]:
+                        for line in _lines(called, outcome.table.name, dataset, grid.protocol.name, row):
+                            yield {**line, "no_interval": without, "reason": row.reason}
 
 
 def _lacking(record: Record) -> str:
@@ -157,7 +158,6 @@ def _lines(origin: str, table: str, dataset: str, protocol: str, row: MeasuredRo
             "decided_alike": row.alike,
             "chosen": "; ".join(f"{point} ({times})" for point, times in row.chosen if point),
             **coins,
-            "reason": row.reason,
         }
 
 

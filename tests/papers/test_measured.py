@@ -241,6 +241,7 @@ def test_intervals_have_the_ratio_of_the_records_own_splits(outcome):
     coin, wide = (o.tables[0].rows[DATASET]["raw"][2].coins[0].measured for o in (outcome, wider))
     assert (wide.high - wide.value) / (coin.high - coin.value) == pytest.approx(math.sqrt((1 / 4 + 2) / (1 / 4 + 0.5)))
     assert outcome.without_interval() == []
+    assert {line["no_interval"] for line in outcome.lines()} == {""}
 
 
 @pytest.mark.parametrize(
@@ -260,6 +261,7 @@ def test_without_a_valid_interval_there_is_no_verdict_and_the_words_say_why(outc
     headings, rows = summaries.coins(found)
     assert headings[-1] == NO_INTERVAL
     assert rows[-1][-4:] == ["0", "0", "0", "1"]
+    assert {line["no_interval"] for line in found.lines() if line["dataset"] == DATASET} == {reason}
     assert found.without_interval() == [f"There is no valid interval on {DATASET}: {reason}."]
     text = render(found, Drawn((), ()), "fairbench reproduce tiny", "tiny")
     assert f"There is no valid interval on {words.escape(DATASET)}: {reason}." in text
