@@ -18,7 +18,7 @@ def people(group, names=("a", "b", "c")) -> Samples:
 
 def measured(group, *names: str) -> dict[tuple[str, str], Value]:
     """Return the values of metrics that are all 0.5 by (group, name)."""
-    metrics = [Metric(name, lambda samples, predictions: 0.5, by_group=name == "rate") for name in names]
+    metrics = [Metric(name, lambda samples, predictions: 0.5, by_group=name.startswith("rate")) for name in names]
     values = measure(people(group), Predictions(np.zeros(len(group))), metrics)
     return {(value.group, value.metric): value for value in values}
 
@@ -40,10 +40,11 @@ def test_a_metrics_name_says_whether_it_compares_groups(metric, compares):
 
 
 def test_a_gap_over_fewer_groups_is_marked_and_other_values_are_not():
-    found = measured([0, 1, 0, 1], "dp_gap", "rate")
+    found = measured([0, 1, 0, 1], "dp_gap", "rate", "rate_ratio")
     gap = found["", "dp_gap"]
     assert (gap.value, gap.reason, gap.whole) == (0.5, "group 'c' has no row in the test part", None)
     assert [found[group, "rate"].whole for group in ("", "a", "b")] == [0.5] * 3
+    assert [found[group, "rate_ratio"].whole for group in ("", "a", "b")] == [None, 0.5, 0.5]
     assert ("c", "rate") not in found
 
 

@@ -61,13 +61,15 @@ def test_a_skipped_dataset_has_no_table_but_its_reason(name: str) -> None:
 @TEXTS
 def test_the_users_home_is_not_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
-    reason = "not found in /home/somebody/.cache/fairbench (the cache) or /home/somebodyelse/data"
+    reason = "not found in /home/somebody/.cache/fairbench (the cache) or /home/somebodyelse/data, at https://host"
     skipped = Record(cell(Choice("a"), 1), "skipped", reason)
     text = flat(name, results(done("a", accuracy=0.5), skipped, notes={"adult": ["from /home/somebody/raw"]}))
     assert "/home/somebody/" not in text
     assert text.count("/.cache/fairbench (the cache) or /home/somebodyelse/data") == 1
     monkeypatch.setenv("HOME", "/")
-    assert "in /home/somebody/.cache" in flat(name, results(done("a", accuracy=0.5), skipped))
+    text = flat(name, results(done("a", accuracy=0.5), skipped))
+    assert "in /home/somebody/.cache" in text
+    assert "https://host" in text
 
 
 def test_metrics_without_a_better_direction_are_tabulated_where_they_are_asked_for() -> None:
