@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 from fairbench.api import Report, Results, hookimpl
 from fairbench_reports._estimates import PARTIAL, UNDEFINED, Estimate
@@ -39,15 +38,18 @@ SPECIAL = {
 }
 
 
-def render(results: Results, width: int) -> str:
-    """Return a ``table`` environment for each section, the best of each column in bold, and the notes as a list.
+def render(results: Results) -> str:
+    """Return tables as wide as a page, the best of each column in bold, and the notes as a list."""
+    return _document(results, "table*", PAGE)  # the starred environment spans both columns of a page
 
-    Args:
-        results: the run.
-        width: of a table in characters; one with more columns than that goes on below itself.
-    """
+
+def render_column(results: Results) -> str:
+    """Return the same tables as wide as a column of two, each going on below itself where that is too narrow."""
+    return _document(results, "table", COLUMN)
+
+
+def _document(results: Results, environment: str, width: int) -> str:
     shown = sections(results)
-    environment = "table*" if width == PAGE else "table"  # the starred one spans both columns of a page
     lines = ["% needs \\usepackage{booktabs}"]
     labels: list[str] = []
     for section in shown:
@@ -138,7 +140,4 @@ def _estimate(estimate: Estimate) -> str:
 @hookimpl
 def fairbench_reports() -> list[Report]:
     """Return tables for the width of a page, and for that of a column."""
-    return [
-        Report("latex", ".tex", partial(render, width=PAGE)),
-        Report("latex-column", "", partial(render, width=COLUMN)),
-    ]
+    return [Report("latex", ".tex", render), Report("latex-column", "", render_column)]
