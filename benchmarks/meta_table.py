@@ -9,7 +9,7 @@ For each dataset a row a method, means over repeats: the operating point that st
 with the choice of validation (where methods are tuned) and the mode of prediction; by what the tasks are formed, their
 number T and the mean number of rows that weights adapt to; accuracy; the ratios of demographic parity and equalized
 odds with y = 1 as the favoured outcome, and with y = 0, for a ratio depends on which outcome is called favourable; the
-selection rate of each group; and in how many repeats nearly everybody is decided alike. If several configurations were
+selection rate of each group; and in how many repeats everybody is decided alike. If several configurations were
 tried, the picture ``configurations.png`` in the run directory shows every test point; hollow ones were not chosen.
 
 Below stand the numbers that Malik & Mopuri quote for these methods. They are not comparable: they come from other data,
@@ -35,7 +35,6 @@ from fairbench.plugins import load_plugins
 from fairbench.results import Results
 from fairbench.rundir import load_results
 
-ALIKE = 0.05  # selecting fewer than this share of the people, or more than the rest
 HEADS = (
     "method",
     "operating point",
@@ -123,8 +122,7 @@ def row(method: str, records: Sequence[Record]) -> str:
     rates = [rates_of(record, record.chosen) for record in records]
     towards = {favoured: np.array([ratios(rate, favoured) for rate in rates]) for favoured in (1, 0)}
     groups = np.mean([rate["selection_rate"] for rate in rates], axis=0)
-    selected = [np.mean(rate["selection_rate"]) for rate in rates]
-    alike = sum(not ALIKE <= share <= 1 - ALIKE for share in selected)
+    alike = sum(record.decides_alike for record in records)
     cells = [
         method,
         f"{chosen or 'as it is'} ({times}/{len(records)})",

@@ -6,7 +6,8 @@
 ``tradeoff.png`` and ``tradeoff.svg`` are written into the run directory; Markdown is printed. For each dataset: a table
 of means over repeats, with accuracy above the coin (a blind mixture of the plain network and a constant), and what the
 numbers say about each paper's claim. A difference counts as one if its 95% interval over repeats (Nadeau and Bengio's
-correction for overlapping splits) leaves 0 out. Nothing is chosen on the test part: every configuration is shown.
+correction for overlapping splits) leaves 0 out; where no interval is valid, none counts. Nothing is chosen on the test
+part: every configuration is shown.
 """
 
 from __future__ import annotations
@@ -21,10 +22,9 @@ import numpy as np
 
 from fairbench.cells import DONE, Choice, Record
 from fairbench.errors import StoreError
-from fairbench.intervals import corrected_t
+from fairbench.intervals import NO_INTERVAL, Correction, corrected_t, overlap_correction
 from fairbench.lines import AboveCoin, above_coin, best_constant
 from fairbench.papers.plots import Dot, Panel, draw_trade_off
-from fairbench.preparation import TEST_TO_TRAIN
 from fairbench.results import Results
 from fairbench.rundir import load_results
 
@@ -59,12 +59,12 @@ class Row:
         return f"{name}, {SWEEPS[name]} {self.value:g}" if name in SWEEPS else name
 
     def measured(self, metric: str, point: Optional[str] = None) -> dict[int, float]:
-        """Return a metric by repeat, of all groups together, at an operating point or the chosen one."""
+        """Return a metric by repeat, of all groups of the dataset together, at an operating point or the chosen one."""
         return {
-            repeat: value.value
+            repeat: value.whole
             for repeat, record in self.records.items()
             for value in record.values
-            if value.metric == metric and not value.group and value.value is not None
+            if value.metric == metric and not value.group and value.whole is not None
             if value.point == (record.chosen if point is None else point)
         }
 
@@ -99,6 +99,11 @@ class Block:
         """Return the plain network."""
         return self.series(BASELINE)[0]
 
+    @property
+    def correction(self) -> Correction:
+        """Return what intervals take for the overlap of the splits, which all configurations share."""
+        return overlap_correction(record for row in self.rows for record in row.records.values())
+
     def series(self, name: str) -> list[Row]:
         """Return a method's configurations by rising parameter."""
         return sorted((row for row in self.rows if row.method.name == name), key=lambda row: row.value or 0.0)
@@ -109,7 +114,7 @@ class Block:
         parts = [row.measured(ACCURACY), row.measured(DECISIONS), base.measured(ACCURACY), base.measured(DECISIONS)]
         repeats = sorted(set(self.constant).intersection(*parts))
         columns = [[part[repeat] for repeat in repeats] for part in (*parts, self.constant)]
-        return above_coin(*columns, TEST_TO_TRAIN) if repeats else None
+        return above_coin(*columns, self.correction.ratio) if repeats else None
 
 
 def read_blocks(results: Results) -> list[Block]:
@@ -164,21 +169,22 @@ def _coin(found: Optional[AboveCoin]) -> str:
     return f"{found.value:+.4f}{spread}, {found.reading}"
 
 
-def compared(mine: Mapping[int, float], theirs: Mapping[int, float], what: str) -> str:
-    """Return a mean difference over the repeats that both have, its interval, and in how many of them it is above 0."""
+def compared(mine: Mapping[int, float], theirs: Mapping[int, float], what: str, ratio: Optional[float]) -> str:
+    """Return a mean difference over the repeats that both have, its interval, and in how many of them it is above 0.
+
+    ``ratio`` is that of the splits, None where no interval is valid.
+    """
     repeats = sorted(mine.keys() & theirs.keys())
     if len(repeats) < 2:
         return f"{what}: nothing to compare ({len(repeats)} repeats in common)"
     differences = [mine[repeat] - theirs[repeat] for repeat in repeats]
-    found = corrected_t(differences, TEST_TO_TRAIN)
-    reading = "not told apart from 0"
+    found = corrected_t(differences, ratio)
+    spread, reading = "", NO_INTERVAL
     if found.low is not None and found.high is not None:
-        reading = "higher" if found.low > 0 else "lower" if found.high < 0 else reading
+        spread = f" [{found.low:+.4f}, {found.high:+.4f}]"
+        reading = "higher" if found.low > 0 else "lower" if found.high < 0 else "not told apart from 0"
     above = sum(difference > 0 for difference in differences)
-    return (
-        f"{what}: {found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}], above 0 in {above} of {len(repeats)} "
-        f"repeats: {reading}"
-    )
+    return f"{what}: {found.mean:+.4f}{spread}, above 0 in {above} of {len(repeats)} repeats: {reading}"
 
 
 def at_equal_gaps(mine: Sequence[Row], theirs: Sequence[Row], metric: str) -> tuple[dict[int, float], dict[int, float]]:
@@ -218,7 +224,8 @@ def bilevel_claim(block: Block) -> Iterator[str]:
             continue
         for metric, words in ((ACCURACY, "accuracy"), (LOSS, "log loss")):
             both = at_equal_gaps(mine, theirs, metric)
-            yield f"- {name}, {compared(*both, f'{words} minus that of {LAGRANGIAN} at equal gaps of decisions')}"
+            what = f"{words} minus that of {LAGRANGIAN} at equal gaps of decisions"
+            yield f"- {name}, {compared(*both, what, block.correction.ratio)}"
         gaps = [row.mean(DECISIONS) for row in mine]
         plain = block.baseline.mean(DECISIONS)
         yield (
@@ -248,7 +255,7 @@ def layer_claim(block: Block) -> Iterator[str]:
             for metric, words in ((LOSS, "log loss"), (ACCURACY, "accuracy")):
                 what = f"{words} of training through the layer minus projecting afterwards"
                 both = (mine.measured(metric), theirs.measured(metric))
-                yield f"- epsilon {mine.value:g}, {compared(*both, what)}"
+                yield f"- epsilon {mine.value:g}, {compared(*both, what, block.correction.ratio)}"
 
 
 def _held(row: Row) -> Iterator[str]:
@@ -271,7 +278,8 @@ def coin_summary(block: Block) -> str:
     found = [block.above_coin(row) for name in SWEEPS for row in block.series(name)]
     readings = [coin.reading for coin in found if coin is not None]
     counts = ", ".join(f"{readings.count(reading)} {reading}" for reading in dict.fromkeys(readings))
-    return f"Of {len(readings)} configurations: {counts}."
+    reason = block.correction.reason
+    return f"Of {len(readings)} configurations: {counts}." + (f" There is {NO_INTERVAL}: {reason}." if reason else "")
 
 
 def report(blocks: Sequence[Block]) -> str:

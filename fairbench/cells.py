@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Optional
@@ -137,8 +137,30 @@ class Parts:
     overlap: str = POOL
 
 
+def compares_groups(metric: str) -> bool:
+    """Return whether a metric's name says that it compares groups: a difference, ratio or gap, or what is worst.
+
+    Its value over fewer groups than the dataset has is another quantity, and says nothing of a method that decides
+    alike for everybody.
+    """
+    return metric.endswith(("_difference", "_ratio", "_gap")) or metric.startswith("worst_")
+
+
+def no_rows(groups: Sequence[str]) -> str:
+    """Return a sentence about groups of the dataset without a row in the test part."""
+    names = " and ".join(map(repr, groups))
+    return (
+        f"group {names} has no row in the test part"
+        if len(groups) == 1
+        else f"groups {names} have no row in the test part"
+    )
+
+
 class Value(NamedTuple):
-    """One measured number; ``group`` is empty for all rows together, ``value`` is None where ``reason`` says why."""
+    """One measured number; ``group`` is empty for all rows together.
+
+    ``reason`` says why ``value`` is None, or without which groups of the dataset it is taken.
+    """
 
     step: int
     point: str
@@ -146,6 +168,11 @@ class Value(NamedTuple):
     metric: str
     value: Optional[float]
     reason: str = ""
+
+    @property
+    def whole(self) -> Optional[float]:
+        """Return the value if it is taken over all groups of the dataset, else None."""
+        return None if self.reason else self.value
 
 
 @dataclass(frozen=True)
@@ -164,6 +191,8 @@ class Record:
         versions: distribution -> version of fairbench and of each plugin that had a part in the numbers.
         parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
         alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
+        supports: (group, rows of the test part) for every group of the dataset, in the order of the codes; of the last
+            step. Empty if the cell had no test part, or an old store does not say.
         remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.
     """
 
@@ -178,4 +207,10 @@ class Record:
     versions: Mapping[str, str] = field(default_factory=dict)
     parts: Optional[Parts] = None
     alike: tuple[tuple[int, str], ...] = ()
+    supports: tuple[tuple[str, int], ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @property
+    def decides_alike(self) -> bool:
+        """Return whether the chosen operating point decides alike for everybody at the last step."""
+        return (max((value.step for value in self.values), default=0), self.chosen) in self.alike

@@ -74,6 +74,7 @@ class Checkpoint:
             "diagnostics": {name: list(curve) for name, curve in record.diagnostics.items()},
             "parts": record.parts and astuple(record.parts),
             "alike": [list(place) for place in record.alike],
+            "supports": [list(support) for support in record.supports],
             "remarks": list(record.remarks),
             "predictions": index,
             "truths": truths,
@@ -153,6 +154,7 @@ def _progress(cell: Cell, about: Mapping[str, Any], arrays: Arrays) -> Progress:
         versions=about["versions"],
         parts=about["parts"] and Parts(*about["parts"]),
         alike=tuple((step, point) for step, point in about["alike"]),
+        supports=tuple((group, rows) for group, rows in about["supports"]),
         remarks=tuple(about["remarks"]),
     )
     state = {name[len("state/") :]: array for name, array in arrays.items() if name.startswith("state/")}

@@ -169,6 +169,8 @@ def _show(outcome: Outcome, as_json: bool) -> None:
         click.echo(claim)
         for protocol, judgement in zip(protocols[1:], judged):
             click.echo(f"  {protocol}: {judgement}")
+    for sentence in outcome.without_interval():
+        click.echo(sentence)
     for headings, rows in (summaries.verdicts(outcome), summaries.coins(outcome)):
         if rows:
             click.echo()

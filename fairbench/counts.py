@@ -6,11 +6,12 @@ and thousands of cells ask for it; the values are fairlearn's (tested against it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.data import Floats, Predictions, Samples
+from fairbench.data import Floats, Integers, Predictions, Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,3 +46,8 @@ def group_rates(samples: Samples, predictions: Predictions) -> GroupRates:
             false_positive=selected[:, 0] / rows[:, 0],
             accuracy=(selected[:, 1] + rows[:, 0] - selected[:, 0]) / n,
         )
+
+
+def supports(group: Integers, names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Return every group's name and its number of rows, 0 included, from codes (n,) and the names of the groups."""
+    return tuple(zip(names, np.bincount(group, minlength=len(names)).tolist()))

@@ -17,10 +17,9 @@ from typing import Optional
 import numpy as np
 
 from fairbench.data import Floats
-from fairbench.intervals import LEVEL, half_width
+from fairbench.intervals import LEVEL, NO_INTERVAL, half_width
 
 ABOVE, BELOW, OPEN = "above the coin", "below the coin", "not told apart from the coin"
-NO_SPREAD = "no interval"
 ROUNDING = 1e-9  # the baseline itself lies on its coin, but for the last bits
 
 
@@ -61,7 +60,7 @@ class AboveCoin:
     def reading(self) -> str:
         """Return whether the interval leaves 0 out, and on which side."""
         if self.low is None or self.high is None:
-            return NO_SPREAD
+            return NO_INTERVAL
         return ABOVE if self.low > ROUNDING else BELOW if self.high < -ROUNDING else OPEN
 
 
@@ -71,20 +70,21 @@ def above_coin(
     baseline_accuracy: Sequence[float],
     baseline_gap: Sequence[float],
     constant_accuracy: Sequence[float],
-    test_to_train: float,
+    ratio: Optional[float],
     level: float = LEVEL,
 ) -> AboveCoin:
     """Return how far a method lies above the coin, from values (J,) of the same J >= 1 repeats.
 
     The line goes through the means over the repeats: the slope of a single split explodes where its baseline's gap is
     noise. The interval is the corrected t of V's linearisation at the means, so that the baseline's and the constant's
-    spread, and their correlation with the method's, count too.
+    spread, and their correlation with the method's, count too; ``ratio`` is that of the splits, see
+    ``intervals.overlap_correction``, None where no interval is valid.
     """
     z = np.array([accuracy, gap, baseline_accuracy, baseline_gap, constant_accuracy], dtype=np.float64)  # (5, J)
     a, g, a_b, g_b, a_c = z.mean(axis=1)
     value = float(a - coin_accuracy(g, a_b, g_b, a_c))
     n = z.shape[1]
-    if n < 2:
+    if n < 2 or ratio is None:
         return AboveCoin(value, None, None, n)
     if a_b <= a_c:
         gradient = [1.0, 0.0, 0.0, 0.0, -1.0]
@@ -94,7 +94,7 @@ def above_coin(
         slope, share = (a_b - a_c) / g_b, g / g_b
         gradient = [1.0, -slope, -share, slope * share, -(1 - share)]
     linear = np.array(gradient) @ z  # (J,)
-    width = half_width(float(linear.std(ddof=1)), n, test_to_train, level)
+    width = half_width(float(linear.std(ddof=1)), n, ratio, level)
     return AboveCoin(value, value - width, value + width, n)
 
 
@@ -104,7 +104,7 @@ def published_above_coin(
     baseline: tuple[float, float],
     constant_accuracy: float,
     runs: int,
-    test_to_train: float,
+    ratio: Optional[float],
     level: float = LEVEL,
 ) -> AboveCoin:
     """Return how far a published point lies above the coin through the published baseline.
@@ -118,13 +118,13 @@ def published_above_coin(
         baseline: accuracy and gap, means.
         constant_accuracy: of the better constant.
         runs: how many runs the means are over.
-        test_to_train: rows of the test part over rows of the training part.
+        ratio: of the splits, see ``intervals.overlap_correction``; None where no interval is valid.
         level: of the interval.
     """
     value = accuracy[0] - coin_accuracy(gap[0], *baseline, constant_accuracy)
-    if accuracy[1] is None or gap[1] is None or runs < 2:
+    if accuracy[1] is None or gap[1] is None or ratio is None or runs < 2:
         return AboveCoin(value, None, None, runs)
     rising = baseline[0] > constant_accuracy and gap[0] < baseline[1]
     slope = (baseline[0] - constant_accuracy) / baseline[1] if rising else 0.0
-    width = half_width(math.hypot(accuracy[1], slope * gap[1]), runs, test_to_train, level)
+    width = half_width(math.hypot(accuracy[1], slope * gap[1]), runs, ratio, level)
     return AboveCoin(value, value - width, value + width, runs)

@@ -9,7 +9,7 @@ from numbers import Number
 from operator import index
 from typing import Any, Optional
 
-from fairbench.cells import Record, Value
+from fairbench.cells import Record, Value, compares_groups, no_rows
 from fairbench.components import Metric, Outcome
 from fairbench.data import Predictions, Samples
 from fairbench.errors import Undefined, Unstorable
@@ -163,17 +163,30 @@ def measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Rec
 def measure(
     samples: Samples, predictions: Predictions, metrics: Iterable[Metric], *, step: int = 0, point: str = ""
 ) -> list[Value]:
-    """Return every metric's value over all rows and, where it is asked for, within each group that has rows."""
-    parts = [("", samples, predictions)]
+    """Return every metric's value over all rows and, where it is asked for, within each group that has rows.
+
+    A value that compares groups says so if some group of the dataset has no rows.
+    """
+    parts, lacking = [("", samples, predictions)], []
     for code, name in enumerate(samples.group_names):
         rows = samples.group == code
         if rows.any():
             parts.append((name, samples.select(rows), predictions.select(rows)))
-    return [
+        else:
+            lacking.append(name)
+    values = [
         _value(metric, part, made, step, point, group)
         for metric in metrics
         for group, part, made in (parts if metric.by_group else parts[:1])
     ]
+    return [_without(value, lacking) for value in values] if lacking else values
+
+
+def _without(value: Value, lacking: Sequence[str]) -> Value:
+    """Return the value, marked if it compares groups and some have no rows."""
+    if value.group or value.value is None or not compares_groups(value.metric):
+        return value
+    return value._replace(reason=no_rows(lacking))
 
 
 def _value(metric: Metric, samples: Samples, predictions: Predictions, step: int, point: str, group: str) -> Value:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HOLDOUT_SHARE = 0.30  # of all rows; half of it, rounded up, is the test part
-TEST_TO_TRAIN = HOLDOUT_SHARE / 2 / (1 - HOLDOUT_SHARE)  # rows of the test part over rows of the training part
 
 
 def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Preparation) -> Split:

@@ -21,6 +21,7 @@ from fairbench.alike import decides_alike
 from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Parts, Record
 from fairbench.checkpoints import Checkpoint, Progress
 from fairbench.components import DatasetSpec, Executor, Resumable
+from fairbench.counts import supports
 from fairbench.data import Dataset, Predictions, Split
 from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
 from fairbench.files import DataSource, fetch_all
@@ -199,10 +200,17 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
     _refuse_writes(own, f"{who} wrote to its inputs")
     if not predictions:
         raise Unstorable(f"scenario {cell.scenario.name} yielded no outcome; there is nothing to measure")
-    alike = tuple(key for key, (truth, made) in predictions.items() if decides_alike(truth.y, made))
-    overlap = workbench.dataset(cell.dataset).overlap
+    return Measured(_described(record, predictions, split, workbench.dataset(cell.dataset).overlap), predictions)
+
+
+def _described(
+    record: Record, predictions: Mapping[tuple[int, str], tuple[Truth, Predictions]], split: Split, overlap: str
+) -> Record:
+    """Return the record with the sizes of its parts and groups, and which predictions decide alike for everybody."""
     parts = Parts(len(split.train), len(split.validation), len(split.test), overlap)
-    return Measured(replace(record, parts=parts, alike=alike), predictions)
+    alike = tuple(place for place, (truth, made) in predictions.items() if decides_alike(truth.y, made))
+    *_, (last, _) = predictions.values()
+    return replace(record, parts=parts, alike=alike, supports=supports(last.group, last.group_names))
 
 
 def _refuse_writes(own: OwnSplit, what: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Optional
 from fairbench import oldstore
 from fairbench.cells import DONE, Cell, Record, Value
 from fairbench.data import Predictions
-from fairbench.errors import StoreError
+from fairbench.errors import StoreError, Unstorable
 from fairbench.hotcopy import copied
 from fairbench.packing import (
     LAYOUT,
@@ -28,7 +28,6 @@ from fairbench.packing import (
     PredictionRow,
     Rows,
     TruthRow,
-    Unstorable,
     prediction_digest,
     rows_of,
     value_digest,

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names", "code_digest", "namesake", "output"],
+    ["version", "errors", "seeding", "names", "code_digest", "namesake", "output", "markdown"],
     ["cells", "choices", "isolation"],
     ["columns"],
     ["tables"],

@@ -345,7 +345,7 @@ def test_completion_prints_a_script(fairbench, shell):
     [
         (["run", "--methods"], "mlp,faal", ["mlp,faalgrad"]),
         (["run", "--executor"], "ser", ["serial"]),
-        (["report", "r", "--format"], "late", ["latex"]),
+        (["report", "r", "--format"], "late", ["latex", "latex-column"]),
         (["rescore", "r", "--metrics"], "accuracy,roc", ["accuracy,roc_auc"]),
         (["reproduce", "faalgrad", "--datasets"], "adu", ["adult"]),
         (["show", "method"], "faal", ["faalgrad"]),

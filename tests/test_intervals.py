@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairbench.intervals import corrected_t, half_width
-from fairbench.preparation import TEST_TO_TRAIN
+from fairbench.cells import DONE, FRESH, POOL, UNKNOWN, Cell, Choice, Parts, Record
+from fairbench.intervals import NOT_COVERED, NOT_KNOWN, Correction, corrected_t, half_width, overlap_correction
 
 DIFFERENCES = [0.01, 0.02, 0, 0.03, 0.015, 0.005, 0.02, 0.01, 0.025, 0.015]
 
@@ -23,8 +23,41 @@ def test_the_worked_example_comes_out_to_the_digits_given():
     assert (found.low, found.high) == pytest.approx((0.00342, 0.02658), abs=5e-6)
 
 
-def test_the_parts_of_a_split_have_the_ratio_of_the_example():
-    assert pytest.approx(0.15 / 0.70) == TEST_TO_TRAIN
+def records(*parts):
+    """Return a finished record for each split."""
+    cells = [Cell(Choice("d"), Choice("m"), "g", repeat) for repeat in range(len(parts))]
+    return [Record(cell, DONE, parts=part) for cell, part in zip(cells, parts)]
+
+
+def test_the_ratio_is_the_mean_over_the_records_own_splits():
+    assert overlap_correction(records(Parts(700, 150, 150))) == Correction(150 / 700)
+    several = records(Parts(72, 18, 30, POOL), Parts(60, 20, 40, POOL))
+    assert overlap_correction(several).ratio == pytest.approx((30 / 72 + 40 / 60) / 2, abs=1e-15)
+
+
+def test_repeats_that_share_no_row_need_no_correction():
+    assert overlap_correction(records(Parts(70, 15, 15, FRESH), Parts(70, 15, 90, FRESH))) == Correction(0.0)
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "reason"),
+    [((UNKNOWN, UNKNOWN), NOT_COVERED), ((POOL, UNKNOWN), NOT_COVERED), ((POOL, FRESH), NOT_COVERED)],
+)
+def test_other_overlaps_have_no_valid_interval(overlaps, reason):
+    splits = [Parts(70, 15, 15, overlap) for overlap in overlaps]
+    assert overlap_correction(records(*splits)) == Correction(None, reason)
+
+
+def test_a_store_that_does_not_know_the_parts_has_no_valid_interval():
+    assert overlap_correction(records(None, None)) == Correction(None, NOT_KNOWN)
+    assert overlap_correction(records(Parts(70, 15, 15), None)) == Correction(None, NOT_KNOWN)
+    assert overlap_correction([]) == Correction(None)
+
+
+def test_without_a_valid_interval_mean_and_spread_stay():
+    found, known = corrected_t(DIFFERENCES, None), corrected_t(DIFFERENCES, 0.2)
+    assert (found.mean, found.sd, found.n) == (known.mean, known.sd, known.n)
+    assert (found.low, found.high, found.t, found.p) == (None, None, None, None)
 
 
 def test_without_overlap_it_is_the_ordinary_t():
@@ -35,14 +68,14 @@ def test_without_overlap_it_is_the_ordinary_t():
 
 
 def test_one_repeat_has_no_interval():
-    found = corrected_t([0.3], TEST_TO_TRAIN)
+    found = corrected_t([0.3], 0.2)
     assert (found.mean, found.n) == (0.3, 1)
     assert (found.low, found.high, found.t, found.p) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(("value", "t", "p"), [(0.0, None, None), (0.2, math.inf, 0.0), (-0.2, -math.inf, 0.0)])
 def test_equal_values_have_an_interval_of_no_width(value, t, p):
-    found = corrected_t([value] * 5, TEST_TO_TRAIN)
+    found = corrected_t([value] * 5, 0.2)
     assert (found.low, found.high, found.t, found.p) == (value, value, t, p)
 
 

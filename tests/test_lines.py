@@ -9,18 +9,19 @@ from fairbench_metrics.demographic_parity import demographic_parity_difference
 from fairbench_metrics.equalized_odds import equalized_odds_difference
 
 from fairbench.data import Predictions, Samples, Schema
+from fairbench.intervals import NO_INTERVAL
 from fairbench.lines import (
     ABOVE,
     BELOW,
-    NO_SPREAD,
     OPEN,
+    AboveCoin,
     above_coin,
     best_constant,
     coin_accuracy,
     published_above_coin,
 )
-from fairbench.preparation import TEST_TO_TRAIN
 
+RATIO = 0.15 / 0.70
 DIFFERENCES = (demographic_parity_difference, equalized_odds_difference)
 
 
@@ -101,7 +102,7 @@ def test_the_interval_is_that_of_the_difference_where_the_line_does_not_move():
     """With a constant line, V is accuracy minus slope times gap: a plain corrected t of a linear combination."""
     z = repeats(1)
     z[2], z[3], z[4] = 0.68, 0.2, 0.55
-    found = above_coin(*z, TEST_TO_TRAIN)
+    found = above_coin(*z, RATIO)
     linear = z[0] - 0.55 - 0.13 / 0.2 * z[1]
     width = 2.364624 * linear.std(ddof=1) * np.sqrt(1 / 8 + 0.15 / 0.7)  # t of 7 degrees of freedom at 97.5%
     assert found.value == pytest.approx(linear.mean(), abs=1e-12)
@@ -112,30 +113,37 @@ def test_the_interval_is_that_of_the_difference_where_the_line_does_not_move():
 def test_the_gradient_is_that_of_the_value(shift):
     """Below and beyond the baseline's gap, and under a useless baseline: central differences agree."""
     z = repeats(2) + np.array(shift)[:, None]
-    found, means, step = above_coin(*z, TEST_TO_TRAIN), z.mean(axis=1), 1e-6
+    found, means, step = above_coin(*z, RATIO), z.mean(axis=1), 1e-6
 
     def value(point):
         return point[0] - coin_accuracy(point[1], point[2], point[3], point[4])
 
     gradient = [(value(means + step * unit) - value(means - step * unit)) / (2 * step) for unit in np.eye(5)]
     linear = np.array(gradient) @ z
-    assert found.high - found.value == pytest.approx(
-        2.364624 * linear.std(ddof=1) * np.sqrt(1 / 8 + TEST_TO_TRAIN), rel=1e-5
-    )
+    assert found.high - found.value == pytest.approx(2.364624 * linear.std(ddof=1) * np.sqrt(1 / 8 + RATIO), rel=1e-5)
 
 
 def test_the_baseline_is_not_told_apart_from_its_own_coin():
     z = repeats(3)
-    found = above_coin(z[2], z[3], z[2], z[3], z[4], TEST_TO_TRAIN)
+    found = above_coin(z[2], z[3], z[2], z[3], z[4], RATIO)
     assert found.value == pytest.approx(0, abs=1e-12)
     assert found.reading == OPEN
 
 
 def test_readings_follow_the_interval():
     z = repeats(4)
-    assert above_coin(z[0] + 0.2, *z[1:], TEST_TO_TRAIN).reading == ABOVE
-    assert above_coin(z[0] - 0.2, *z[1:], TEST_TO_TRAIN).reading == BELOW
-    assert above_coin(*z[:, :1], TEST_TO_TRAIN).reading == NO_SPREAD
+    assert above_coin(z[0] + 0.2, *z[1:], RATIO).reading == ABOVE
+    assert above_coin(z[0] - 0.2, *z[1:], RATIO).reading == BELOW
+    assert above_coin(*z[:, :1], RATIO).reading == NO_INTERVAL
+    unknown = above_coin(z[0] + 0.2, *z[1:], None)
+    assert (unknown.low, unknown.high, unknown.reading) == (None, None, NO_INTERVAL)
+    assert unknown.value == above_coin(z[0] + 0.2, *z[1:], RATIO).value
+
+
+def test_a_published_row_has_no_interval_where_none_is_valid():
+    row = (0.6, 0.02), (0.05, 0.01), (0.68, 0.2), 0.55, 5
+    assert published_above_coin(*row, RATIO).low is not None
+    assert published_above_coin(*row, None) == AboveCoin(published_above_coin(*row, RATIO).value, None, None, 5)
 
 
 # Accuracy in per cent with its spread in points, then the two differences with theirs: Malik & Mopuri, table 1. The
@@ -178,11 +186,11 @@ def test_published_rows_lie_where_a_calculation_by_hand_puts_them(dataset, gap):
             (base[0] / 100, base[1 + place] / 100),
             CONSTANT[dataset] / 100,
             5,
-            TEST_TO_TRAIN,
+            RATIO,
         )
         # the constants by hand have one digit more than what is given here: half a tenth of a point, on both sides
         assert 100 * found.value == pytest.approx(value, abs=0.1)
         if width is None:
-            assert found.reading == NO_SPREAD
+            assert found.reading == NO_INTERVAL
         else:
             assert 100 * (found.high - found.value) == pytest.approx(width, abs=0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, FAILED
+from fairbench.cells import DONE, FAILED, POOL, Parts
 from fairbench.components import Fitted, Outcome
 from fairbench.data import Predictions
 from fairbench.export import rescored
@@ -108,3 +109,14 @@ def test_operating_points_that_share_a_buffer_are_stored_each_as_it_was_made(reg
         assert {value.value for value in result.record.values if value.point == point and not value.group} == {share}
         _, made = stored[0, point]
         assert (set(made.decision), set(made.y_score), set(made.y_pred)) == ({share}, {share}, {share == 1})
+
+
+def test_a_record_says_its_parts_its_groups_and_what_decides_alike(registry):
+    record = measured(registry).record
+    assert record.parts == Parts(210, 45, 45, POOL)
+    assert [name for name, _ in record.supports] == ["protected", "unprotected"]
+    assert sum(rows for _, rows in record.supports) == 45
+    assert record.alike == ((0, "a"), (0, "b"), (1, "a"), (1, "b"))
+    assert record.decides_alike
+    assert not dataclasses.replace(record, chosen="c").decides_alike
+    assert not dataclasses.replace(record, alike=record.alike[:2]).decides_alike  # at the first step alone

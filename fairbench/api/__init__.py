@@ -3,7 +3,8 @@
 ``API_VERSION`` rises when working plugins must change.
 """
 
-from fairbench.cells import Cell, Choice, Record, Value
+from fairbench.alike import NEARLY, common_chance, decides_alike, side_of_rates
+from fairbench.cells import Cell, Choice, Parts, Record, Value, compares_groups, no_rows
 from fairbench.components import (
     Archive,
     Arrays,
@@ -37,6 +38,7 @@ from fairbench.data import (
 )
 from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
 from fairbench.hooks import hookimpl
+from fairbench.markdown import escape_markdown
 from fairbench.registry import build_choice
 from fairbench.results import Results
 from fairbench.seeding import seed
@@ -45,6 +47,7 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "NEARLY",
     "Archive",
     "Arrays",
     "Cell",
@@ -64,6 +67,7 @@ __all__ = [
     "NotApplicable",
     "Outcome",
     "Paper",
+    "Parts",
     "Predictions",
     "Predictor",
     "Record",
@@ -79,10 +83,16 @@ __all__ = [
     "Value",
     "Wheel",
     "build_choice",
+    "common_chance",
+    "compares_groups",
+    "decides_alike",
+    "escape_markdown",
     "group_rates",
     "hookimpl",
     "images_only",
+    "no_rows",
     "parameter",
     "seed",
+    "side_of_rates",
     "tables_only",
 ]

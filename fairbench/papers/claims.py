@@ -9,12 +9,11 @@ from typing import Callable, Optional
 from fairbench.cells import DONE, Choice, Record
 from fairbench.components import Evidence
 from fairbench.errors import Undefined
-from fairbench.intervals import CorrectedT, corrected_t
+from fairbench.intervals import NO_INTERVAL, CorrectedT, corrected_t
 from fairbench.papers.columns import Column
 from fairbench.papers.grids import Grid, Key
 from fairbench.papers.measured import Measurements
 from fairbench.papers.published import LOWER, Claim, Pair
-from fairbench.preparation import TEST_TO_TRAIN
 
 HELD, CONTRARY, OPEN, MISSING = "held", "did not hold", "not told apart", "not run"
 PARTLY = "held in part"
@@ -31,8 +30,8 @@ class Finding:
         column: what was compared.
         published: published difference between the means, or None.
         measured: the paired differences, method minus other; None where there are none.
-        outcome: ``held``, ``did not hold``, ``not told apart`` or ``not run``.
-        alike: in how many repeats the first row decides nearly alike for everybody, and how many there are.
+        outcome: ``held``, ``did not hold``, ``not told apart``, ``no valid interval`` or ``not run``.
+        alike: in how many repeats the first row decides alike for everybody, and how many there are.
     """
 
     dataset: str
@@ -45,7 +44,7 @@ class Finding:
 
     @property
     def mostly_alike(self) -> bool:
-        """Return whether the first row decides nearly alike for everybody in most repeats."""
+        """Return whether the first row decides alike for everybody in most repeats."""
         return 2 * self.alike[0] > self.alike[1]
 
 
@@ -89,6 +88,8 @@ class Judgement:
             return MISSING
         if held:
             return HELD if held == run else PARTLY
+        if self.count(NO_INTERVAL) == run:
+            return NO_INTERVAL
         return CONTRARY if self.count(CONTRARY) else OPEN
 
 
@@ -96,7 +97,9 @@ def judge(difference: Optional[CorrectedT], expected: str) -> str:
     """Return the outcome of one comparison: on which side of 0 the interval of the difference lies."""
     if difference is None:
         return MISSING
-    if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
+    if difference.low is None or difference.high is None:
+        return NO_INTERVAL
+    if difference.low <= 0 <= difference.high:
         return OPEN
     return HELD if (difference.high < 0) == (expected == LOWER) else CONTRARY
 
@@ -142,7 +145,8 @@ def _finding(
 ) -> Finding:
     first, second = (measurements.series(grid, key, column) for key in keys)
     differences = [first[repeat] - second[repeat] for repeat in sorted(first.keys() & second.keys())]
-    measured = corrected_t(differences, TEST_TO_TRAIN) if differences else None
+    ratio = measurements.correction(grid, dataset).ratio
+    measured = corrected_t(differences, ratio) if differences else None
     return Finding(
         dataset,
         (_label(pair.method, pair.scenario), _label(pair.against, pair.against_scenario)),

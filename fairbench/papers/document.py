@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fairbench.alike import NEARLY
 from fairbench.cells import DONE
 from fairbench.papers import summaries, words
 from fairbench.papers.claims import Finding, Judgement
@@ -31,23 +32,28 @@ the {called} spread, else `higher` or `lower`. {own} says that no spread is know
 COIN = """
 *Points above the coin* are percentage points of accuracy above a coin that mixes `{baseline}` with the better constant
 prediction and has the row's own difference between groups; for published rows the coin goes through the published
-baseline and our constant. In brackets stands the 95% interval, by Student's t with Nadeau and Bengio's correction for
-splits that overlap; *above* and *below* say that it leaves 0 out. A row below the coin is worth less than tossing it.
+baseline and our constant, its splits taken to overlap as ours do. In brackets stands the 95% interval, by Student's t
+with Nadeau and Bengio's correction for splits that overlap; *above* and *below* say that it leaves 0 out. A row below
+the coin is worth less than tossing it.
 
-*Selected* is the selection rate. "3/5 alike" says that in three of five repeats fewer than 5% or more than 95% of the
-people are selected: who decides nearly alike for everybody is even between groups for that reason alone.
-
-Rates and gaps are fractions.
+*Selected* is the selection rate. Rates and gaps are fractions.
 """
 
 NO_COIN = "All numbers are fractions, but for values that a scenario measures in units of its own."
+
+ALIKE = """
+"3/5 alike" says that three of five repeats decide alike for everybody: at least {alike:.0%} of the people, both labels
+counting equally, have a chance of being selected within {nearly:g} of the median chance. Such a row is even between
+groups for that reason alone.
+"""
 
 JUDGING = """
 A claim is judged by comparing two rows on one dataset: the differences between them, repeat by repeat, with their mean
 and its 95% interval, by Student's t with Nadeau and Bengio's correction for splits that overlap. A comparison *held* if
 the interval lies on the claimed side of 0, *did not hold* if it lies on the other side, and is *not told apart* if 0 is
-in it. A claim *held* if all its comparisons did, *held in part* if some did, *did not hold* if none did and one lies on
-the other side. Nothing corrects for the number of comparisons.
+in it. It has *no valid interval* where none is known for the way in which the splits overlap. A claim *held* if all its
+comparisons did, *held in part* if some did, *did not hold* if none did and one lies on the other side. Nothing corrects
+for the number of comparisons.
 """
 
 TESTED = (
@@ -81,11 +87,14 @@ def render(outcome: Outcome, drawn: Drawn, command: str, folder: str) -> str:
 def _head(outcome: Outcome, command: str) -> list[str]:
     """Return what this is and how to read it."""
     paper, rerun, published = outcome.reproduction.paper, outcome.reproduction.rerun, outcome.reproduction.published
-    reading = f"{READING.strip()}\n\n{COIN.strip() if rerun.baseline else NO_COIN}".format(
+    parts = (READING, COIN if rerun.baseline else NO_COIN, ALIKE)
+    reading = "\n\n".join(part.strip() for part in parts).format(
         runs=" or ".join(str(runs) for runs in _runs(outcome)) or published.runs,
         uncertain=words.UNCERTAIN,
         own=words.OWN_SPREAD,
         baseline=rerun.baseline,
+        alike=1 - NEARLY,
+        nearly=NEARLY,
         called=published.called,
         Called=published.called.capitalize(),
     )
@@ -105,6 +114,7 @@ def _head(outcome: Outcome, command: str) -> list[str]:
         ),
         reading,
         "",
+        *words.bullets(map(words.escape, outcome.without_interval())),
     ]
 
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Optional
 
 from fairbench.cells import DONE, Record
+from fairbench.intervals import Correction, overlap_correction
 from fairbench.lines import AboveCoin, above_coin, best_constant, published_above_coin
 from fairbench.papers.columns import ACCURACY, DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column
 from fairbench.papers.grids import CONSTANT, Grid, Key
 from fairbench.papers.published import Number, Row
-from fairbench.preparation import TEST_TO_TRAIN
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
 SELECTED = Column("selection_rate")
 Place = tuple[str, str, Optional[int]]  # metric, group, step
-NEARLY_ALL = 0.95  # a selection rate beyond it, or below one minus it, decides nearly alike for everybody
 WITHIN, HIGHER, LOWER = "within", "higher", "lower"
 ROUNDING = 1e-9  # of the difference of two decimal fractions in binary
 
@@ -83,7 +82,7 @@ class MeasuredRow:
         beside: one for each of the table's columns of which nothing is published.
         chosen: the operating points that stood for the method, with the number of repeats; the most frequent first.
         selected: the selection rate.
-        alike: in how many repeats (nearly) everybody is decided alike.
+        alike: in how many repeats it decides alike for everybody, see ``alike.py``.
         reason: why there is nothing, if so.
     """
 
@@ -128,7 +127,10 @@ class Measurements:
         self._values: dict[str, Mapping[Place, float]] = {}
 
     def values(self, key: str) -> Mapping[Place, float]:
-        """Return a cell's defined values at its chosen operating point, by metric, group and step (None: the last)."""
+        """Return a cell's values at its chosen operating point, by metric, group and step (None: the last).
+
+        What is undefined, or taken over fewer groups than the dataset has, is left out.
+        """
         if key not in self._values:
             record = self.records.get(key)
             self._values[key] = {} if record is None or record.status != DONE else _chosen(record, record.chosen)
@@ -167,14 +169,23 @@ class Measurements:
                         found.setdefault(point, []).append(value)
         return {point: Estimate.of(found[point]) for point in sorted(found)}
 
+    def finished(self, grid: Grid, row: Key) -> list[Record]:
+        """Return the records of a row's cells that are done."""
+        records = (self.records.get(cell.key) for cell in grid.cells[row])
+        return [record for record in records if record is not None and record.status == DONE]
+
     def alike(self, grid: Grid, row: Key) -> int:
-        """Return in how many repeats a row decides nearly alike for everybody."""
-        return sum(not 1 - NEARLY_ALL <= rate <= NEARLY_ALL for rate in self.series(grid, row, SELECTED).values())
+        """Return in how many repeats a row decides alike for everybody."""
+        return sum(record.decides_alike for record in self.finished(grid, row))
+
+    def correction(self, grid: Grid, dataset: str) -> Correction:
+        """Return what intervals on a dataset take for the overlap of the splits, which all its rows share."""
+        rows = (row for row in grid.cells if row[0] == dataset)
+        return overlap_correction(record for row in rows for record in self.finished(grid, row))
 
     def chosen(self, grid: Grid, row: Key) -> tuple[tuple[str, int], ...]:
         """Return which operating points stood for a row, in how many repeats, the most frequent first."""
-        records = (self.records.get(cell.key) for cell in grid.cells[row])
-        points = Counter(record.chosen for record in records if record is not None and record.status == DONE)
+        points = Counter(record.chosen for record in self.finished(grid, row))
         return tuple(points.most_common())
 
     def reason(self, grid: Grid, row: Key) -> str:
@@ -198,9 +209,9 @@ def _place(column: Column) -> Place:
 def _chosen(record: Record, point: str) -> dict[Place, float]:
     last = max((value.step for value in record.values), default=0)
     return {
-        (value.metric, value.group, step): value.value
+        (value.metric, value.group, step): value.whole
         for value in record.values
-        if value.point == point and value.value is not None
+        if value.point == point and value.whole is not None
         for step in ((value.step, None) if value.step == last else (value.step,))
     }
 
@@ -233,7 +244,8 @@ def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column
     if not repeats:
         return None
     accuracy, size, base_accuracy, base_gap, constant = ([part[repeat] for repeat in repeats] for part in parts)
-    return above_coin(accuracy, size, base_accuracy, base_gap, constant, TEST_TO_TRAIN)
+    ratio = measurements.correction(grid, row[0]).ratio
+    return above_coin(accuracy, size, base_accuracy, base_gap, constant, ratio)
 
 
 def _published_coin(
@@ -243,8 +255,12 @@ def _published_coin(
     gap: Column,
     constant: Optional[float],
     runs: int,
+    ratio: Optional[float],
 ) -> Optional[AboveCoin]:
-    """Return how far a published row lies above the coin through the published baseline, if all of it is published."""
+    """Return how far a published row lies above the coin through the published baseline, if all of it is published.
+
+    ``ratio`` is that of our splits: the paper's are taken to overlap as ours do.
+    """
     if line is None or baseline is None or constant is None:
         return None
     places = {column: index for index, column in enumerate(columns)}
@@ -258,7 +274,7 @@ def _published_coin(
     accuracy, size, base_accuracy, base_gap = (mean for mean in means if mean is not None)
     spreads = [number.spread for number in own]
     return published_above_coin(
-        (accuracy, spreads[0]), (size, spreads[1]), (base_accuracy, base_gap), constant, runs, TEST_TO_TRAIN
+        (accuracy, spreads[0]), (size, spreads[1]), (base_accuracy, base_gap), constant, runs, ratio
     )
 
 
@@ -273,13 +289,15 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str) -> list[
     baseline = grid.row(dataset, grid.baseline) if grid.baseline else None
     constant = constants(measurements, grid, dataset) if baseline else {}
     level = statistics.fmean(constant.values()) if constant else None
+    published_baseline = lines.get(baseline) if baseline else None
+    ratio = measurements.correction(grid, dataset).ratio
     rows, runs = [], grid.table.runs
     for key in [*(key for key in own if key not in lines), *lines]:
         line = lines.get(key)
         coins = tuple(
             Coin(
                 gap,
-                _published_coin(line, lines.get(baseline) if baseline else None, grid.table.columns, gap, level, runs),
+                _published_coin(line, published_baseline, grid.table.columns, gap, level, runs, ratio),
                 row_above_coin(measurements, grid, key, gap),
             )
             for gap in (GAPS if baseline else ())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from fairbench.cells import DONE, Record
+from fairbench.intervals import NO_INTERVAL
 from fairbench.lines import AboveCoin
 from fairbench.papers.claims import Judgement, judge_claim
 from fairbench.papers.grids import Grid, Reproduction
@@ -69,6 +71,16 @@ class Outcome:
         )
         return cls(reproduction, results, tables, judgements, measurements)
 
+    def without_interval(self) -> list[str]:
+        """Return a sentence for each reason why datasets have no intervals, and so no verdicts from any."""
+        datasets: dict[str, list[str]] = {}
+        for grid in self.reproduction.grids:
+            for dataset in grid.datasets:
+                found = self.measurements.correction(grid, dataset)
+                if found.reason:
+                    datasets.setdefault(found.reason, []).append(dataset)
+        return [f"There is {NO_INTERVAL} on {_names(iter(here))}: {reason}." for reason, here in datasets.items()]
+
     def missing(self) -> list[str]:
         """Return a sentence for each reason why rows have no values."""
         cells: dict[tuple[str, str], list[Record]] = {}
@@ -82,18 +94,30 @@ class Outcome:
             f"{' (and the like)' if len(set(map(brief, here))) > 1 else ''}"
             for (status, _), here in cells.items()
         ]
+        lacking = Counter((str(record.cell.dataset), _lacking(record)) for record in self.results.records)
+        sentences += [
+            f"values that compare groups are left out of {count} cells on {dataset}: {reason}"
+            for (dataset, reason), count in lacking.items()
+            if reason
+        ]
         left = self.results.planned - len(self.results.records)
         return [*self.reproduction.left_out, *sentences, *([f"{left} cells have not been run"] if left else [])]
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield every comparison as one flat row, for CSV and JSON."""
+        called = self.reproduction.published.called
         for outcome in self.tables:
             for dataset, protocols in outcome.rows.items():
-                for protocol, rows in protocols.items():
-                    for row in rows:
-                        yield from _lines(
-                            self.reproduction.published.called, outcome.table.name, dataset, protocol, row
-                        )
+                for grid in outcome.grids:
+                    without = self.measurements.correction(grid, dataset).reason
+                    for row in protocols[grid.protocol.name]:
+                        for line in _lines(called, outcome.table.name, dataset, grid.protocol.name, row):
+                            yield {**line, "no_interval": without, "reason": row.reason}
+
+
+def _lacking(record: Record) -> str:
+    """Return without which groups some values are taken, if any are."""
+    return next((value.reason for value in record.values if value.value is not None and value.reason), "")
 
 
 def _names(names: Iterator[str]) -> str:
@@ -134,7 +158,6 @@ def _lines(origin: str, table: str, dataset: str, protocol: str, row: MeasuredRo
             "decided_alike": row.alike,
             "chosen": "; ".join(f"{point} ({times})" for point, times in row.chosen if point),
             **coins,
-            "reason": row.reason,
         }
 
 

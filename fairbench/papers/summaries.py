@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from fairbench.intervals import NO_INTERVAL
 from fairbench.lines import ABOVE, BELOW, OPEN
 from fairbench.papers.claims import CONTRARY, HELD, MISSING, Judgement
 from fairbench.papers.claims import OPEN as UNDECIDED
@@ -12,6 +13,7 @@ from fairbench.papers.measured import GAPS, HIGHER, LOWER, WITHIN
 from fairbench.papers.outcome import Outcome
 
 Summary = tuple[list[str], list[list[str]]]
+SIDES = (ABOVE, BELOW, OPEN, NO_INTERVAL)
 
 
 def by_claim(outcome: Outcome) -> list[list[Judgement]]:
@@ -42,10 +44,15 @@ def _judged(judgement: Judgement) -> str:
     if not run:
         return MISSING
     alike = sum(finding.mostly_alike for finding in judgement.findings if finding.outcome == HELD)
-    held = f"held, {alike} of them by deciding nearly alike for everybody" if alike else "held"
+    held = f"held, {alike} of them by deciding alike for everybody" if alike else "held"
     counts = [
         f"{judgement.count(outcome)} {word}"
-        for outcome, word in ((HELD, held), (CONTRARY, "on the other side"), (UNDECIDED, "not told apart"))
+        for outcome, word in (
+            (HELD, held),
+            (CONTRARY, "on the other side"),
+            (UNDECIDED, UNDECIDED),
+            (NO_INTERVAL, f"with {NO_INTERVAL}"),
+        )
         if judgement.count(outcome)
     ]
     return f"{judgement.outcome} (of {run}: {'; '.join(counts)})"
@@ -90,9 +97,9 @@ def coins(outcome: Outcome) -> Summary:
                     )
                 measured = [coin.measured.reading for coin in here if coin.measured]
                 rows.append([table.table.name, gap.heading, grid.protocol.name, *_sides(measured)])
-    return ["table", "difference", "rows", ABOVE, BELOW, OPEN], rows
+    return ["table", "difference", "rows", *SIDES], rows
 
 
 def _sides(readings: Sequence[str]) -> list[str]:
     counts = Counter(readings)
-    return [str(counts[side]) for side in (ABOVE, BELOW, OPEN)]
+    return [str(counts[side]) for side in SIDES]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from fairbench.intervals import CorrectedT
 from fairbench.lines import ABOVE, BELOW, AboveCoin
+from fairbench.markdown import escape_markdown
 from fairbench.papers.measured import Comparison, Estimate, MeasuredRow
 from fairbench.papers.published import Number
 
@@ -17,12 +16,7 @@ NOTHING = "-"
 NOT_JUDGED = "not judged"
 OWN_SPREAD = "\\*"
 UNCERTAIN = "(?)"
-
-
-def escape(text: str) -> str:
-    """Return the text on one line, with what Markdown or HTML would read as more than text made harmless."""
-    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return re.sub(r"([\\`*_|\[\]~#])", r"\\\1", html.escape(flat, quote=False))
+escape = escape_markdown
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
@@ -93,7 +87,7 @@ def above(coin: Optional[AboveCoin]) -> str:
 
 
 def selected(row: MeasuredRow) -> str:
-    """Return the selection rate, and in how many repeats nearly everybody is decided alike."""
+    """Return the selection rate, and in how many repeats everybody is decided alike."""
     if row.selected.mean is None:
         return NOTHING
     alike = f" ({row.alike}/{row.selected.n} alike)" if row.alike else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Callable
 
-from fairbench.api import Cell, Choice, Record, Results
+from fairbench.api import Cell, Choice, Record, Results, side_of_rates
 
 REPARATION = "reparation"
 WORDS = {
@@ -18,7 +18,7 @@ WORDS = {
     "generator": "STAR for generators",
     "both": "STAR for both",
 }
-CONSTANT, GROUP_ONLY = "constant_classifier", "group_only_classifier"
+GROUP_ONLY = "group_only_classifier"
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Line:
 
     def collapsed(self, step: int) -> int:
         """Return how many repeats have a constant or a group-only classifier at a generation."""
-        constant, group_only = (sum(self.values(metric, step)) for metric in (CONSTANT, GROUP_ONLY))
-        return round(constant + group_only)
+        constant = sum((step, record.chosen) in record.alike for record in self.records)
+        return constant + round(sum(self.values(GROUP_ONLY, step)))
 
     @property
     def groups(self) -> list[str]:
@@ -98,7 +98,7 @@ class Line:
     def _runs(self) -> list[dict[tuple[int, str, str], float | None]]:
         return [
             {
-                (value.step, value.group, value.metric): value.value
+                (value.step, value.group, value.metric): value.whole
                 for value in record.values
                 if value.point == record.chosen
             }
@@ -107,13 +107,9 @@ class Line:
 
 
 def _side(run: Mapping[tuple[int, str, str], float | None], step: int, group: str) -> int | None:
-    """Return 1 if a group's true and false positive rates are .9 or more on average, 0 if .1 or less, None between."""
+    """Return 1 if nearly all of a group are selected, 0 if nearly nobody is, None between or where it is not known."""
     rates = [run.get((step, group, metric)) for metric in ("true_positive_rate", "false_positive_rate")]
-    defined = [rate for rate in rates if rate is not None]
-    if not defined:
-        return None
-    rate = statistics.fmean(defined)
-    return 1 if rate >= 0.9 else 0 if rate <= 0.1 else None
+    return side_of_rates([rate for rate in rates if rate is not None])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairbench.api import Report, Results, hookimpl
+from fairbench.api import Report, Results, escape_markdown, hookimpl
 
 from ._histories import Line, Strip, strips
 from ._survival import survival
@@ -25,8 +25,8 @@ def render(results: Results) -> str:
         return ""
     parts = ["# Feedback loops", ""]
     for strip in shown:
-        parts += [f"## {strip.title} ({strip.runs})", "", *_table(strip), ""]
-        notes = [f"- {note}" for note in _notes(strip)]
+        parts += [f"## {escape_markdown(strip.title)} ({strip.runs})", "", *_table(strip), ""]
+        notes = [f"- {escape_markdown(note)}" for note in _notes(strip)]
         parts += [*notes, ""] if notes else []
     parts += [
         "End states: 1 selects nearly all of a group, 0 nobody, whatever the label; between: some group is not decided "
@@ -35,12 +35,13 @@ def render(results: Results) -> str:
     ]
     story = survival(shown)
     if story:
-        parts += ["## Which fair method survives the loop", "", story, ""]
+        escaped = "\n\n".join(map(escape_markdown, story.split("\n\n")))
+        parts += ["## Which fair method survives the loop", "", escaped, ""]
     return "\n".join(parts)
 
 
 def _table(strip: Strip) -> Iterator[str]:
-    groups = ", ".join(strip.lines[0].groups)
+    groups = escape_markdown(", ".join(strip.lines[0].groups))
     yield f"| | generation | {' | '.join(COLUMNS.values())} | end states ({groups}) |"
     yield f"| --- | --- |{' ---: |' * len(COLUMNS)} --- |"
     for line in strip.lines:
@@ -48,7 +49,7 @@ def _table(strip: Strip) -> Iterator[str]:
         cells = [_change(line, metric) for metric in COLUMNS]
         span = f"{first} → {last}" if first != last else f"{first}"
         states = ", ".join(f"{count} x {state}" for state, count in line.end_states().items())
-        yield f"| {strip.name(line)} | {span} | {' | '.join(cells)} | {states} |"
+        yield f"| {escape_markdown(strip.name(line))} | {span} | {' | '.join(cells)} | {states} |"
 
 
 def _change(line: Line, metric: str) -> str:

@@ -15,7 +15,7 @@ from fairbench.api import Episode, Fitted, NotApplicable, Samples, hookimpl, par
 from fairbench.api import seed as derive_seed
 from fairbench.api.torch import ACTIVATIONS, as_batch, gradient, mlp, predictor, train_model, unroll, weighted_loss
 
-SPLITS = ("config1", "config2", "proportions", "swapped")
+SPLITS = ("config1", "config2", "config2_released", "proportions", "swapped")
 PAPER = "Malik & Mopuri, FaAlGrad (TMLR)"
 REFERENCE = f"{PAPER}, the authors' code for COMPAS"
 
@@ -26,6 +26,9 @@ def partition(train: Samples, split: str, *, support_share: float, seed: int) ->
     - ``config1``: X_s is the protected group, X_q all the others.
     - ``config2``: X_s counters the bias that a plain model shows: protected rows with the favourable label and the
       others with the unfavourable one. X_q has the other two cells.
+    - ``config2_released``: as ``config2``, with X_s and X_q exchanged. The authors' code for COMPAS asks for the rows
+      that the paper names, but its labels are inverted by then (1 is who did not reoffend), so that it draws the
+      opposite set.
     - ``proportions``: X_s has protected rows only, drawn at random, as many as ``support_share`` of the *whole*
       training part (0.2 for X_q : X_s = 80 : 20); X_q has the remaining protected rows and all the others.
     - ``swapped``: as ``proportions``, with the roles of protected and unprotected rows exchanged.
@@ -34,7 +37,7 @@ def partition(train: Samples, split: str, *, support_share: float, seed: int) ->
 
     Args:
         train: (n,) rows; ``schema`` says who is protected and which label is favourable.
-        split: one of the four names.
+        split: one of these names.
         support_share: share of the n rows in X_s, in (0, 1); read by ``proportions`` and ``swapped`` only.
         seed: of the draw of ``proportions`` and ``swapped``.
 
@@ -46,13 +49,16 @@ def partition(train: Samples, split: str, *, support_share: float, seed: int) ->
         ValueError: the split is unknown.
 
     References:
-        The paper, sections 4 (``config1``), 5.4 (``config2``), 5.5 (``proportions``) and 5.6 (``swapped``).
+        The paper, sections 4 (``config1``), 5.4 (``config2``), 5.5 (``proportions``) and 5.6 (``swapped``); the
+        authors' code (``config2_released``).
     """
     favoured = train.y == train.schema.favorable_label
     if split == "config1":
         support = train.protected
     elif split == "config2":
         support = train.protected == favoured
+    elif split == "config2_released":
+        support = train.protected != favoured
     elif split == "proportions":
         support = _share(train.protected, support_share, "protected", seed)
     elif split == "swapped":

@@ -3,67 +3,56 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fairbench.api import Metric, Predictions, Samples, Undefined, group_rates, hookimpl
-
-NEARLY = 0.1  # of a rate's distance from 0 or 1
-
-
-def _sides(samples: Samples, predictions: Predictions) -> NDArray[np.float64]:
-    """Return for each group with rows 1 if nearly everyone is selected, 0 if nearly nobody is, NaN in between.
-
-    A group's rate is the mean of its true and its false positive rate, its selection rate if both labels were equally
-    frequent: so a rare label is not taken for a collapse. A label without rows is left out of the mean.
-
-    Raises:
-        Undefined: there are no rows.
-    """
-    rates = group_rates(samples, predictions)
-    here = rates.n > 0
-    if not here.any():
-        raise Undefined("there are no rows")
-    both = np.stack([rates.true_positive[here], rates.false_positive[here]])
-    rate = np.nanmean(both, axis=0)
-    return np.where(rate >= 1 - NEARLY, 1.0, np.where(rate <= NEARLY, 0.0, np.nan))
+from fairbench.api import NEARLY, Metric, Predictions, Samples, Undefined, common_chance, decides_alike, hookimpl
 
 
 def constant_classifier(samples: Samples, predictions: Predictions) -> float:
-    """Return 1 if nearly everybody is selected in every group, or nearly nobody, else 0.
+    """Return 1 if everybody is decided alike, by the rule that marks rows of tables, else 0.
 
     Demographic parity and equalized odds are then (nearly) perfect and mean nothing.
 
     Args:
-        samples: ``y`` (n,) and ``group`` (n,), at least one row.
+        samples: ``y`` (n,), at least one row.
         predictions: ``decision`` (n,) in [0, 1], aligned with ``samples``.
 
     Raises:
         Undefined: there are no rows.
 
     References:
-        The end states of Wyllie, Shumailov and Papernot (2024), FAccT; nearly means a rate of .9 or more, .1 or less.
+        One of the end states of Wyllie, Shumailov and Papernot (2024), FAccT; the rule is ``decides_alike``.
     """
-    sides = _sides(samples, predictions)
-    return float((sides == 1).all() or (sides == 0).all())
+    _check_rows(samples)
+    return float(decides_alike(samples.y, predictions))
 
 
 def group_only_classifier(samples: Samples, predictions: Predictions) -> float:
-    """Return 1 if nearly everybody is selected in some groups and nearly nobody in all the others, else 0.
+    """Return 1 if everybody within a group is decided alike, but not everybody of all groups, else 0.
 
-    The classifier has become the group: demographic parity and equalized odds differences are then (nearly) 1.
+    The classifier has become the group: demographic parity and equalized odds differences are then large, of nearly 1
+    where it selects nearly all of some groups and nearly nobody of the others.
 
     Args:
-        samples: ``y`` (n,) and ``group`` (n,), at least one row.
+        samples: ``y`` (n,) and ``group`` (n,), at least one row; a group without rows is left out.
         predictions: ``decision`` (n,) in [0, 1], aligned with ``samples``.
 
     Raises:
         Undefined: there are no rows.
 
     References:
-        The end states of Wyllie, Shumailov and Papernot (2024), FAccT; nearly means a rate of .9 or more, .1 or less.
+        One of the end states of Wyllie, Shumailov and Papernot (2024), FAccT; the rule is ``decides_alike``.
     """
-    sides = _sides(samples, predictions)
-    return float(not np.isnan(sides).any() and len(np.unique(sides)) == 2)
+    _check_rows(samples)
+    members = [samples.group == code for code in np.unique(samples.group)]
+    chances = [common_chance(samples.y[rows], predictions.select(rows)) for rows in members]
+    known = [chance for chance in chances if chance is not None]
+    apart = len(known) == len(chances) and max(known) - min(known) > NEARLY
+    return float(apart and not decides_alike(samples.y, predictions))
+
+
+def _check_rows(samples: Samples) -> None:
+    if not len(samples):
+        raise Undefined("there are no rows")
 
 
 @hookimpl

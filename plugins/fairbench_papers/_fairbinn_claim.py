@@ -15,7 +15,6 @@ import numpy as np
 
 TARGETS = (0.02, 0.05, 0.10)  # gaps in mean score at which curves are compared
 LEVEL = 0.05
-TRIVIAL_RATE = 0.01  # hardly anybody selected, or hardly anybody not
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 
@@ -33,7 +32,7 @@ class Run:
         score_gap: largest gap in mean score between two groups, test.
         gap: demographic parity difference of decisions, test.
         accuracy: test.
-        positive_rate: share of the test part that is selected.
+        trivial: whether it decides alike for everybody on the test part, which makes any gap small.
         validation: accuracy and gap of decisions on the validation part.
         epoch_seconds: CPU seconds of the whole cell, by its epochs.
     """
@@ -46,14 +45,9 @@ class Run:
     score_gap: float
     gap: float
     accuracy: float
-    positive_rate: float
+    trivial: bool
     validation: tuple[float, float]
     epoch_seconds: float
-
-    @property
-    def trivial(self) -> bool:
-        """Return whether it decides alike for nearly everybody, which makes any gap small."""
-        return min(self.positive_rate, 1 - self.positive_rate) < TRIVIAL_RATE
 
 
 Quantity = Callable[[Run], float]

@@ -11,7 +11,6 @@ from fairbench.api import Evidence, Record, Undefined
 from fairbench_papers._fairbinn_claim import (
     LEVEL,
     TARGETS,
-    TRIVIAL_RATE,
     Comparison,
     Quantity,
     Run,
@@ -82,8 +81,8 @@ def _reading(constant: float) -> list[str]:
         "from the theorem itself.",
         f"The area under a front (hyper-volume) counts accuracy above the constant prediction's {constant:.3f} and "
         f"gaps below {WORST_GAP:g}. Which weights make the front is chosen on validation; their accuracy and gap are "
-        f"those of the test part. Runs that select less than {TRIVIAL_RATE:.0%} or more than {1 - TRIVIAL_RATE:.0%} of "
-        "the people are trivial: they take part in no front and stand for no gap.",
+        "those of the test part. Runs that decide alike for everybody are trivial: they take part in no front and "
+        "stand for no gap.",
         "CPU seconds are those of the whole cell (preparation, validation after every epoch and metrics included) by "
         "its epochs, the median over runs.",
     ]
@@ -145,7 +144,7 @@ def _run(record: Record) -> Run:
         score_gap=values["mean_score_difference"],
         gap=values["demographic_parity_difference"],
         accuracy=values["accuracy"],
-        positive_rate=values["selection_rate"],
+        trivial=record.decides_alike,
         validation=(curves["validation_accuracy"][-1], curves["validation_gap"][-1]),
         epoch_seconds=record.cpu_seconds / len(curves["training_bce"]),
     )

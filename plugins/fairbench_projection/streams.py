@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairbench.api import Record, Report, Results, hookimpl
+from fairbench.api import Record, Report, Results, escape_markdown, hookimpl
 
 AFTER = (100, 1000)  # batches
 SETTINGS = ("batches", "epsilon", "eta")  # of the stream
@@ -76,7 +76,7 @@ def render(results: Results) -> str:
         return ""
     parts = ["# Streams", "", LEGEND, ""]
     for title, rows in found.items():
-        parts += [f"## {title}", "", *_table(rows), ""]
+        parts += [f"## {escape_markdown(title)}", "", *_table(rows), ""]
     return "\n".join(parts)
 
 

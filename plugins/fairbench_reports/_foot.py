@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
-from typing import Callable
 
-from fairbench.api import Results
-from fairbench_reports._table import (
-    CONSTANT,
-    UNDEFINED,
-    Cell,
-    Record,
-    Section,
-    clean,
-    planned_repeats,
-    shared_parameters,
-)
+from fairbench.api import Cell, Results
+from fairbench_reports._estimates import PARTIAL, UNDEFINED, clean
+from fairbench_reports._table import ALIKE, Section, planned_repeats, shared_parameters
 
 NAMES_SHOWN = 6
+DAY = len("2025-01-31")
 
 
 def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
@@ -29,20 +22,28 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
         best: how this report marks the best of a column, e.g. ``bold``; empty if it does not.
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
-    return [*reading, *missing(results), *_notes(results), *_accepted(results), *_produced(results)]
+    said = [*missing(results), *_remarks(results), *_notes(results)]
+    return [*reading, *said, *_accepted(results), *_produced(results)]
 
 
 def missing(results: Results) -> list[str]:
     """Return a sentence for each reason why cells have no values."""
-    lines = _grouped(results.records, "skipped", lambda record: record.reason)
-    lines += _grouped(results.records, "failed", lambda record: _last_line(record.reason))
+    skipped = ((record.reason, record.cell) for record in results.records if record.status == "skipped")
+    failed = ((_last_line(record.reason), record.cell) for record in results.records if record.status == "failed")
+    lines = [*_grouped(skipped, " skipped"), *_grouped(failed, " failed")]
     if results.unfinished:
         lines.append(results.unfinished)
     seen = {str(record.cell.dataset) for record in results.records}
     for dataset, reason in results.run.get("unavailable", {}).items():
         if dataset not in seen:
-            lines.append(clean(f"no results on {dataset}: {reason}"))
+            lines.append(_shown(f"no results on {dataset}: {reason}"))
     return lines
+
+
+def _shown(text: str) -> str:
+    """Return the text on one line, without the user's home in front of paths."""
+    home = os.path.expanduser("~")
+    return clean(text.replace(home + os.sep, "~" + os.sep) if len(home) > 1 else text)
 
 
 def spread(repeats: int, what: str = "mean ± standard deviation") -> str:
@@ -60,23 +61,37 @@ def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]
         lines.append(f"{best} marks the best mean of its column, ties as shown; ↑ higher is better, ↓ lower is better")
     if any(estimate.undefined for row in rows for estimate in row.estimates):
         lines.append(f"{UNDEFINED} undefined in some repeats; the mean is over the others")
+    if any(estimate.partial for row in rows for estimate in row.estimates):
+        lines.append(
+            f"{PARTIAL} the test parts of some repeats lack a group, and values over the others are left out of the "
+            "mean; if all repeats lack it, the mean is over those values"
+        )
     if any(row.constant for row in rows):
-        lines.append(f"{CONSTANT} says the same of everybody, which makes every difference 0")
+        lines.append(
+            f"{ALIKE} decides alike for everybody in more than half of its repeats, which makes its gaps and ratios "
+            "between groups meaningless"
+        )
     return lines
 
 
-def _grouped(records: Iterable[Record], status: str, reason_of: Callable[[Record], str]) -> list[str]:
+def _grouped(told: Iterable[tuple[str, Cell]], what: str = "") -> list[str]:
+    """Return a sentence for each text that is told of cells, with the number and the names of those that share it."""
     cells: dict[str, list[Cell]] = {}
-    for record in records:
-        if record.status == status:
-            cells.setdefault(clean(reason_of(record)), []).append(record.cell)
+    for text, cell in told:
+        cells.setdefault(_shown(text), []).append(cell)
     return [
         clean(
-            f"{_cells(len(here))} {status} ({_few(cell.method.name for cell in here)} "
-            f"on {_few(f'{cell.dataset} by {cell.group}' for cell in here)}): {reason}"
+            f"{_cells(len(here))}{what} ({_few(cell.method.name for cell in here)} "
+            f"on {_few(f'{cell.dataset} by {cell.group}' for cell in here)}): {text}"
         )
-        for reason, here in cells.items()
+        for text, here in cells.items()
     ]
+
+
+def _remarks(results: Results) -> list[str]:
+    """Return what must stand beside cells."""
+    remarks = ((remark, record.cell) for record in results.records for remark in record.remarks)
+    return _grouped(remarks)
 
 
 def _cells(count: int) -> str:
@@ -97,15 +112,15 @@ def _last_line(traceback: str) -> str:
 
 def _notes(results: Results) -> list[str]:
     notes = results.run.get("notes", {})
-    return [clean(f"{dataset}: {sentence}") for dataset, sentences in notes.items() for sentence in sentences]
+    return [_shown(f"{dataset}: {sentence}") for dataset, sentences in notes.items() for sentence in sentences]
 
 
 def _accepted(results: Results) -> list[str]:
     """Return which cells were made by code that has changed since, as the user has accepted."""
     return [
-        clean(
+        _shown(
             f"{_cells(change['cells'])} of other code than the rest: {change['files']} ({change['source']}); "
-            f"accepted on {change['when'][: len('2025-01-31')]}"
+            f"accepted on {change['when'][:DAY]}"
         )
         for change in results.run.get("accepted", [])
     ]
@@ -123,10 +138,10 @@ def _produced(results: Results) -> list[str]:
             "torch": versions.get("torch"),
         }
         tools = ", ".join(f"{name} {version}" for name, version in named.items() if version)
-        dates.setdefault(tools, []).append(str(session.get("started", ""))[: len("2025-01-31")])
+        dates.setdefault(tools, []).append(str(session.get("started", ""))[:DAY])
     if not sessions and results.run.get("fairbench"):
         dates[f"fairbench {results.run['fairbench']}"] = []
-    return [clean(f"produced by {tools}{_on(days)}") for tools, days in dates.items() if tools]
+    return [_shown(f"produced by {tools}{_on(days)}") for tools, days in dates.items() if tools]
 
 
 def _on(days: Iterable[str]) -> str:

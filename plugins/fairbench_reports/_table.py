@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
-from fairbench.api import Cell, Choice, Record, Results, Value
+from fairbench.api import Cell, Choice, Record, Results, Value, compares_groups, no_rows
+from fairbench_reports._estimates import Estimate, clean, estimate, left_out
 
 DECIMALS = 3
-UNDEFINED, CONSTANT = "†", "‡"
+ALIKE = "‡"
+FEW = 10  # rows of a group in a test part, below which a gap hangs on each of them
 ORDER = (
     "n",
     "accuracy",
@@ -29,7 +30,6 @@ ORDER = (
     "false_positive_rate",
 )
 FEATURES = {"standard": "features standardised", "none": "features as they are"}
-NOT_MEASURED = "not measured; 'fairbench rescore' adds a metric to a finished run"
 
 
 @dataclass(frozen=True)
@@ -47,47 +47,41 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A metric over repeats: mean and sample standard deviation of the ``n`` values that are defined.
-
-    ``mean`` is None without a value, ``std`` with fewer than two; ``reason`` is why the first undefined one has none.
-    """
-
-    mean: float | None
-    std: float | None
-    n: int
-    undefined: int
-    reason: str = ""
-    best: bool = False
-
-    @property
-    def mark(self) -> str:
-        """Return the sign of a mean from which repeats are missing."""
-        return UNDEFINED if self.undefined else ""
-
-
-@dataclass(frozen=True)
 class Row:
-    """A method in a section; ``label`` shows those of its parameters that tell it from its siblings.
+    """A method in a section.
 
-    ``repeats`` is "5", or "3/5" if some are missing; ``constant`` says that it decides alike for everybody;
-    ``estimates`` go with the section's columns; ``groups`` holds by name those that go with its ``group_columns``.
+    Args:
+        label: the method, with those of its parameters that tell it from its siblings.
+        method: its name.
+        parameters: all of them, as the command line reads them.
+        repeats: "5", or "3/5" if some are missing.
+        done: how many repeats are finished.
+        alike: in how many of them it decides alike for everybody.
+        estimates: one for each of the section's columns.
+        groups: by name of the group, one for each of the section's columns by group.
     """
 
     label: str
     method: str
     parameters: str
     repeats: str
-    constant: bool
+    done: int
+    alike: int
     estimates: tuple[Estimate, ...]
     groups: Mapping[str, tuple[Estimate, ...]]
+
+    @property
+    def constant(self) -> bool:
+        """Return whether it decides alike for everybody in more than half of its repeats."""
+        return 2 * self.alike > self.done
 
 
 @dataclass(frozen=True)
 class Section:
     """What may be compared: the methods on one dataset and attribute, under one scenario and preparation.
 
-    ``scenario`` shows those of its parameters that tell it from the run's others of that name, if there are any.
+    ``scenario`` shows those of its parameters that tell it from the run's others of that name, if there are any;
+    ``supports`` holds by group how many rows it has in the test parts, one number for each split.
     """
 
     cell: Cell
@@ -96,6 +90,7 @@ class Section:
     columns: tuple[Column, ...]
     group_columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    supports: Mapping[str, tuple[int, ...]]
 
     @property
     def title(self) -> str:
@@ -116,27 +111,47 @@ class Section:
             parts.append(f"values at the last step ({first if first == last else f'{first} to {last}'})")
         return clean("; ".join(parts))
 
-    def undefined(self) -> list[str]:
-        """Return a sentence for each reason why values of the main table are missing."""
-        return undefined_notes(
-            (row, column.heading, estimate)
+    def notes(self) -> list[str]:
+        """Return the sentences under the main table."""
+        estimates = (
+            (row.label, column.heading, found)
             for row in self.rows
-            for column, estimate in zip(self.columns, row.estimates)
+            for column, found in zip(self.columns, row.estimates)
         )
+        return [*left_out(estimates), *self._sometimes_alike(), *self._small_groups()]
 
-    def undefined_in_groups(self) -> list[str]:
-        """Return a sentence for each reason why values of the table by group are missing."""
-        return undefined_notes(
-            (row, f"{column.heading} of {clean(group)}", estimate)
+    def notes_on_groups(self) -> list[str]:
+        """Return the sentences under the table by group."""
+        estimates = (
+            (row.label, f"{column.heading} of {clean(group)}", found)
             for row in self.rows
-            for group, estimates in row.groups.items()
-            for column, estimate in zip(self.group_columns, estimates)
+            for group, here in row.groups.items()
+            for column, found in zip(self.group_columns, here)
         )
+        return [*left_out(estimates), *self._small_groups()]
+
+    def _sometimes_alike(self) -> list[str]:
+        told = [f"{row.label} in {row.alike} of {row.done} repeats" for row in self.rows if 0 < row.alike < row.done]
+        return [f"decides alike for everybody: {', '.join(told)}"] if told else []
+
+    def _small_groups(self) -> list[str]:
+        """Return a sentence for each group that some test part lacks, or that has few rows in one."""
+        sentences = []
+        for group, rows in self.supports.items():
+            here = [count for count in rows if count]
+            if len(here) < len(rows):
+                sentences.append(f"{no_rows([clean(group)])} in {len(rows) - len(here)} of {len(rows)} repeats")
+            if here and min(here) < FEW:
+                sentences.append(
+                    f"group {clean(group)!r} has only {span(here)} in a test part: gaps hang on each of them"
+                )
+        return sentences
 
 
-def clean(text: str) -> str:
-    """Return the text on one line, without characters that steer a terminal."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+def span(counts: Sequence[int]) -> str:
+    """Return "1 row", "3 rows" or "1 to 3 rows"."""
+    low, high = min(counts), max(counts)
+    return f"{low} row{'' if low == 1 else 's'}" if low == high else f"{low} to {high} rows"
 
 
 def number(value: float | None, decimals: int = DECIMALS) -> str:
@@ -145,10 +160,17 @@ def number(value: float | None, decimals: int = DECIMALS) -> str:
 
 
 def sections(results: Results) -> list[Section]:
-    """Return a section for each (dataset, attribute, scenario, preparation), in the order of the plan."""
+    """Return a section for each (dataset, attribute, scenario, preparation), in the order of the plan.
+
+    One without a finished cell is left out; the foot says why it has none.
+    """
     repeats = planned_repeats(results)
     telling = {name: names for name, (names, _) in _scenario_parameters(results).items()}
-    return [_section(records, results, telling, repeats) for records in _grouped(results.records, _section_key)]
+    return [
+        _section(records, results, telling, repeats)
+        for records in _grouped(results.records, _section_key)
+        if any(record.status == "done" for record in records)
+    ]
 
 
 def shared_parameters(results: Results) -> list[str]:
@@ -175,22 +197,6 @@ def planned_repeats(results: Results) -> int:
     suite = results.run.get("suite", {})
     asked = suite.get("repeats", 0) if isinstance(suite, Mapping) else 0
     return max(asked, len({record.cell.repeat for record in results.records}))
-
-
-def undefined_notes(estimates: Iterable[tuple[Row, str, Estimate]]) -> list[str]:
-    """Return a sentence for each reason and how often it holds, with the methods and the metrics that share it."""
-    methods: dict[tuple[str, str, str], list[str]] = {}
-    for row, heading, estimate in estimates:
-        if estimate.undefined:
-            share = f"{estimate.undefined} of {estimate.n + estimate.undefined} repeats"
-            methods.setdefault((heading, share, estimate.reason), []).append(row.label)
-    headings: dict[tuple[str, str, str], list[str]] = {}
-    for (heading, share, reason), labels in methods.items():
-        headings.setdefault((share, ", ".join(labels), reason), []).append(heading)
-    return [
-        f"{', '.join(several)} undefined in {share} ({labels}): {reason}"
-        for (share, labels, reason), several in headings.items()
-    ]
 
 
 def _grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> Iterator[list[Record]]:
@@ -221,9 +227,12 @@ def _only(choice: Choice, names: set[str]) -> str:
 def _section(records: Sequence[Record], results: Results, tell: Mapping[str, set[str]], repeats: int) -> Section:
     overall = {value.metric for record in records for value in record.values if not value.group}
     by_group = {value.metric for record in records for value in record.values if value.group}
-    columns = [column for column in _columns(overall, results) if column.better != "neither"]
+    named = _named(results) | (set(results.run.get("labels", {})) - by_group)
+    columns = [column for column in _columns(overall, results) if column.better != "neither" or column.metric in named]
     group_columns = _columns(by_group, results)
-    groups = list(dict.fromkeys(value.group for record in records for value in record.values if value.group))
+    supports = _supports(records)
+    groups = list(dict.fromkeys([*supports, *(value.group for record in records for value in record.values)]))
+    groups = [group for group in groups if group]
     methods = list(_grouped(records, _method_key))
     telling = _telling_parameters([records[0].cell.method for records in methods])
     rows = [
@@ -234,7 +243,23 @@ def _section(records: Sequence[Record], results: Results, tell: Mapping[str, set
     marked = _mark_best(rows, columns)
     scenario = records[0].cell.scenario
     shown = _only(scenario, tell[scenario.name])
-    return Section(records[0].cell, shown, tuple(steps), tuple(columns), tuple(group_columns), tuple(marked))
+    return Section(records[0].cell, shown, tuple(steps), tuple(columns), tuple(group_columns), tuple(marked), supports)
+
+
+def _named(results: Results) -> set[str]:
+    """Return the metrics that the suite asks for by name."""
+    suite = results.run.get("suite", {})
+    return {name.strip() for text in suite.get("metrics", ()) for name in str(text).split(",")}
+
+
+def _supports(records: Sequence[Record]) -> dict[str, tuple[int, ...]]:
+    """Return for each group its rows in the test part of every repeat, which all methods share."""
+    by_repeat = {record.cell.repeat: record.supports for record in records if record.supports}
+    found: dict[str, list[int]] = {}
+    for repeat in sorted(by_repeat):
+        for group, rows in by_repeat[repeat]:
+            found.setdefault(group, []).append(rows)
+    return {group: tuple(rows) for group, rows in found.items()}
 
 
 def _columns(metrics: Iterable[str], results: Results) -> list[Column]:
@@ -267,21 +292,30 @@ def _row(
     repeats: int,
 ) -> Row:
     method = records[0].cell.method
-    done = [_chosen_values(record) for record in records if record.status == "done"]
-    selected = [values.get(("", "selection_rate")) for values in done]
+    finished = [record for record in records if record.status == "done"]
+    done = [_chosen_values(record) for record in finished]
     return Row(
         label=clean(_only(method, telling)),
         method=method.name,
         parameters=str(method)[len(method.name) + 1 : -1],  # what str() shows within the brackets
         repeats=str(repeats) if len(done) == repeats else f"{len(done)}/{repeats}",
-        constant=bool(selected) and all(value is not None and value.value in (0.0, 1.0) for value in selected),
-        estimates=tuple(_estimate([values.get(("", column.metric)) for values in done]) for column in columns),
+        done=len(done),
+        alike=sum(record.decides_alike for record in finished),
+        estimates=tuple(estimate([values.get(("", column.metric)) for values in done]) for column in columns),
         groups={
-            group: tuple(_estimate([values.get((group, column.metric)) for values in done]) for column in group_columns)
-            for group in groups
-            if any(group == name for values in done for name, _ in values)
+            group: tuple(
+                estimate([_of_group(values, group, column.metric) for values in done]) for column in group_columns
+            )
+            for group in (groups if done else ())
         },
     )
+
+
+def _of_group(values: Mapping[tuple[str, str], Value], group: str, metric: str) -> Value | None:
+    """Return a value within a group; where other groups have values and this has none, it has no rows there."""
+    if any(name for name, _ in values) and not any(name == group for name, _ in values):
+        return Value(0, "", group, metric, None, no_rows([group]))
+    return values.get((group, metric))
 
 
 def _last_step(record: Record) -> int:
@@ -297,28 +331,17 @@ def _chosen_values(record: Record) -> dict[tuple[str, str], Value]:
     return {(value.group, value.metric): value for value in here}
 
 
-def _estimate(values: Sequence[Value | None]) -> Estimate:
-    defined = [value.value for value in values if value is not None and value.value is not None]
-    missing = [value.reason if value else NOT_MEASURED for value in values if value is None or value.value is None]
-    return Estimate(
-        mean=statistics.fmean(defined) if defined else None,
-        std=statistics.stdev(defined) if len(defined) > 1 else None,
-        n=len(defined),
-        undefined=len(missing),
-        reason=clean(missing[0]) + (" (and the like)" if len(set(missing)) > 1 else "") if missing else "",
-    )
-
-
 def _mark_best(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
     """Mark each column's best mean as it is shown, ties included, if there are two to compare.
 
-    Who says the same of everybody does not compete for gaps and ratios between groups: perfect there, and empty.
+    Who decides alike for everybody does not compete for gaps and ratios between groups: perfect there, and empty. Nor
+    does a mean over fewer groups than the dataset has.
     """
     marked = [list(row.estimates) for row in rows]
     for index, column in enumerate(columns):
-        means_of_rows = [row.estimates[index].mean for row in rows]
-        trivial = [row.constant and column.metric.endswith(("_difference", "_ratio")) for row in rows]
-        shown = [None if mean is None or out else round(mean, DECIMALS) for mean, out in zip(means_of_rows, trivial)]
+        out = [row.estimates[index].fewer or (row.constant and compares_groups(column.metric)) for row in rows]
+        means_of_rows = [None if left else row.estimates[index].mean for row, left in zip(rows, out)]
+        shown = [None if mean is None else round(mean, DECIMALS) for mean in means_of_rows]
         means = [mean for mean in shown if mean is not None]
         if len(means) < 2 or not column.arrow:
             continue

@@ -18,6 +18,7 @@ FIELDS = (
     "method",
     "parameters",
     "repeats",
+    "alike",
     "constant",
     "metric",
     "mean",
@@ -25,6 +26,8 @@ FIELDS = (
     "n",
     "undefined",
     "reason",
+    "partial",
+    "lacking",
     "best",
 )
 
@@ -32,9 +35,11 @@ FIELDS = (
 def render(results: Results) -> str:
     """Return one line for each method and metric of each section, under a line of names.
 
-    ``mean`` and ``std`` are over the ``n`` repeats in which the metric is defined and empty without them; ``undefined``
-    counts the others and ``reason`` says why. ``parameters`` are all of the method's, as the command line reads them;
-    ``constant`` is true where it decides alike for everybody. A method without a finished cell has one line for each
+    ``mean`` and ``std`` are over ``n`` repeats and empty without them; ``undefined`` counts those without a value and
+    ``reason`` says why. ``partial`` counts those whose value is over fewer groups than the dataset has, and ``lacking``
+    says which they lack; the mean is over these only if there are no others. ``parameters`` are all of the method's, as
+    the command line reads them; ``alike`` counts the repeats in which it decides alike for everybody, and ``constant``
+    is true if these are more than half. A method without a finished cell has one line for each
     metric too, with ``n`` = 0. Numbers are in full precision; ``best`` goes by the three decimals of the other reports.
     """
     text = io.StringIO()
@@ -55,6 +60,7 @@ def render(results: Results) -> str:
                 "method": row.method,
                 "parameters": row.parameters,
                 "repeats": row.repeats,
+                "alike": row.alike,
                 "constant": _truth(row.constant),
             }
             for column, estimate in zip(section.columns, row.estimates):
@@ -65,6 +71,8 @@ def render(results: Results) -> str:
                     "n": estimate.n,
                     "undefined": estimate.undefined,
                     "reason": estimate.reason,
+                    "partial": estimate.partial,
+                    "lacking": estimate.lacking,
                     "best": _truth(estimate.best),
                 }
                 writer.writerow({**where, **who, **what})

@@ -1,24 +1,17 @@
-r"""Results as LaTeX tables, to be read into a paper with ``\input``."""
+r"""Results as LaTeX tables, to be read into a paper with ``\input``: as wide as a page, or as a column of two."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from fairbench.api import Report, Results, hookimpl
+from fairbench_reports._estimates import PARTIAL, UNDEFINED, Estimate
 from fairbench_reports._foot import foot, spread
-from fairbench_reports._table import (
-    CONSTANT,
-    UNDEFINED,
-    Column,
-    Estimate,
-    Row,
-    Section,
-    number,
-    planned_repeats,
-    sections,
-)
+from fairbench_reports._table import ALIKE, Column, Row, Section, number, planned_repeats, sections
 
+PAGE, COLUMN = 100, 48  # characters of a small font that fit the width
+CELL = 13  # characters of a number with its standard deviation
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -40,26 +33,42 @@ SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     UNDEFINED: r"$\dagger$",
-    CONSTANT: r"$\ddagger$",
+    ALIKE: r"$\ddagger$",
+    PARTIAL: r"\S{}",
 }
 
 
 def render(results: Results) -> str:
-    """Return a ``table`` environment for each section, the best of each column in bold, and the notes as a list."""
+    """Return tables as wide as a page, the best of each column in bold, and the notes as a list."""
+    return _document(results, "table*", PAGE)  # the starred environment spans both columns of a page
+
+
+def render_column(results: Results) -> str:
+    """Return the same tables as wide as a column of two, each going on below itself where that is too narrow."""
+    return _document(results, "table", COLUMN)
+
+
+def _document(results: Results, environment: str, width: int) -> str:
     shown = sections(results)
     lines = ["% needs \\usepackage{booktabs}"]
     labels: list[str] = []
     for section in shown:
         labels.append(_unused(_slug(section.title), labels))
-        lines += ["", *_table(section, labels[-1], spread(planned_repeats(results)))]
+        lines += ["", *_table(section, labels[-1], spread(planned_repeats(results)), environment, width)]
     lines += ["", r"\paragraph{Notes}", r"\begin{itemize}"]
-    lines += [f"  \\item {escape(sentence)}." for sentence in foot(results, shown, best="bold")]
+    lines += [f"  \\item {escape(_stopped(sentence))}" for sentence in foot(results, shown, best="bold")]
     return "\n".join([*lines, r"\end{itemize}", ""])
+
+
+def _stopped(sentence: str) -> str:
+    """Return the sentence with one full stop, unless it ends with another sign."""
+    return sentence if sentence.endswith((".", "!", "?", "…")) else f"{sentence}."
 
 
 def escape(text: str) -> str:
     """Return the text as LaTeX that prints it."""
-    return "".join(SPECIAL.get(letter, letter) for letter in text)
+    printed = "".join(SPECIAL.get(letter, letter) for letter in text)
+    return re.sub("-(?=-)", "-{}", printed)  # two hyphens are no dash
 
 
 def _slug(title: str) -> str:
@@ -74,24 +83,37 @@ def _unused(slug: str, labels: Iterable[str]) -> str:
     return candidate
 
 
-def _table(section: Section, label: str, what: str) -> list[str]:
-    notes = " ".join(f"{escape(f'{UNDEFINED} {note}')}." for note in section.undefined())
+def _table(section: Section, label: str, what: str, environment: str, width: int) -> list[str]:
+    notes = " ".join(escape(_stopped(note)) for note in section.notes())
     return [
-        r"\begin{table}",
+        f"\\begin{{{environment}}}",
         r"  \centering",
         r"  \small\setlength{\tabcolsep}{3pt}",
-        f"  \\caption{{{escape(section.title)} ({escape(section.setting)}): {escape(what)}.}}",
+        f"  \\caption{{{escape(section.title)} ({escape(section.setting)}): {escape(_stopped(what))}}}",
         f"  \\label{{tab:{label}}}",
-        f"  \\begin{{tabular}}{{l{'r' * (1 + len(section.columns))}}}",
-        r"    \toprule",
-        _row(["method", "repeats", *map(_heading, section.columns)]),
-        r"    \midrule",
-        *(_row(_cells(row)) for row in section.rows),
-        r"    \bottomrule",
-        r"  \end{tabular}",
+        *_blocks(section, width),
         *([f"  \\par\\smallskip\\footnotesize {notes}"] if notes else []),
-        r"\end{table}",
+        f"\\end{{{environment}}}",
     ]
+
+
+def _blocks(section: Section, width: int) -> Iterator[str]:
+    """Yield the table, or as few with an even part of its columns each as fit the width."""
+    count = len(section.columns)
+    label = min(max(len(row.label) for row in section.rows), width // 2)  # a longer one is wide in any table
+    room = width - label - len(" repeats ")
+    parts = -(-count // max(room // CELL, 1)) or 1
+    for part in range(parts):
+        start, stop = count * part // parts, count * (part + 1) // parts
+        if part:
+            yield r"  \par\medskip"
+        yield f"  \\begin{{tabular}}{{l{'r' * (1 + stop - start)}}}"
+        yield r"    \toprule"
+        yield _row(["method", "repeats", *map(_heading, section.columns[start:stop])])
+        yield r"    \midrule"
+        yield from (_row([*_who(row), *map(_estimate, row.estimates[start:stop])]) for row in section.rows)
+        yield r"    \bottomrule"
+        yield r"  \end{tabular}"
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -102,9 +124,8 @@ def _heading(column: Column) -> str:
     return escape(f"{column.heading} {column.arrow}".strip())
 
 
-def _cells(row: Row) -> list[str]:
-    label = escape(f"{row.label} {CONSTANT}" if row.constant else row.label)
-    return [label, row.repeats, *map(_estimate, row.estimates)]
+def _who(row: Row) -> list[str]:
+    return [escape(f"{row.label} {ALIKE}" if row.constant else row.label), row.repeats]
 
 
 def _estimate(estimate: Estimate) -> str:
@@ -113,10 +134,10 @@ def _estimate(estimate: Estimate) -> str:
     text = f"\\textbf{{{mean}}}" if estimate.best else mean
     if estimate.std is not None:
         text += f"{{\\scriptsize\\,$\\pm$\\,{number(estimate.std)}}}"
-    return text + (r"$^{\dagger}$" if estimate.mark else "")
+    return text + (f"\\textsuperscript{{{escape(estimate.mark)}}}" if estimate.mark else "")
 
 
 @hookimpl
 def fairbench_reports() -> list[Report]:
-    """Return the report."""
-    return [Report("latex", ".tex", render)]
+    """Return tables for the width of a page, and for that of a column."""
+    return [Report("latex", ".tex", render), Report("latex-column", "", render_column)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable
 
-from fairbench.api import Report, Results, hookimpl
+from fairbench.api import Report, Results, escape_markdown, hookimpl
+from fairbench_reports._estimates import Estimate
 from fairbench_reports._foot import foot
-from fairbench_reports._table import CONSTANT, UNDEFINED, Column, Estimate, Row, Section, number, sections
+from fairbench_reports._table import ALIKE, Column, Row, Section, number, sections
 
 
 def render(results: Results) -> str:
@@ -16,16 +15,11 @@ def render(results: Results) -> str:
     shown = sections(results)
     lines = ["# Results", ""]
     for section in shown:
-        lines += [f"## {escape(section.title)}", "", escape(section.setting), ""]
+        lines += [f"## {escape_markdown(section.title)}", "", escape_markdown(section.setting), ""]
         lines += [*_table(section), ""]
-        lines += _list(f"{UNDEFINED} {note}" for note in section.undefined())
+        lines += _list(section.notes())
     lines += ["## Notes", "", *_list(foot(results, shown, best="bold"))]
     return "\n".join(lines)
-
-
-def escape(text: str) -> str:
-    """Return the text with everything that Markdown, a table or HTML would read as more than text made harmless."""
-    return re.sub(r"([\\`*_|\[\]~#])", r"\\\1", html.escape(text, quote=False))
 
 
 def _table(section: Section) -> list[str]:
@@ -39,11 +33,11 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    return f"{escape(column.heading)} {column.arrow}".strip()
+    return f"{escape_markdown(column.heading)} {column.arrow}".strip()
 
 
 def _cells(row: Row) -> list[str]:
-    label = escape(row.label) + (f" {CONSTANT}" if row.constant else "")
+    label = escape_markdown(row.label) + (f" {ALIKE}" if row.constant else "")
     return [label, row.repeats, *map(_estimate, row.estimates)]
 
 
@@ -55,7 +49,7 @@ def _estimate(estimate: Estimate) -> str:
 
 
 def _list(sentences: Iterable[str]) -> list[str]:
-    items = [f"- {escape(sentence)}" for sentence in sentences]
+    items = [f"- {escape_markdown(sentence)}" for sentence in sentences]
     return [*items, ""] if items else []
 
 

@@ -15,19 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fairbench.api import Report, Results, hookimpl
+from fairbench_reports._estimates import Estimate, clean
 from fairbench_reports._foot import foot, missing, spread
-from fairbench_reports._table import (
-    CONSTANT,
-    UNDEFINED,
-    Column,
-    Estimate,
-    Row,
-    Section,
-    clean,
-    number,
-    planned_repeats,
-    sections,
-)
+from fairbench_reports._table import ALIKE, Column, Row, Section, number, planned_repeats, sections
 
 WIDTH, NARROWEST = 100, 40
 LABEL_WIDTH = 24  # a method's label may be folded to this before the columns are spread over several tables
@@ -47,21 +37,21 @@ def render(results: Results) -> str:
         for table in _main_tables(section, console.width):
             console.print(table)
             console.print()
-        _lines(console, [f"{UNDEFINED} {note}" for note in section.undefined()])
+        _lines(console, section.notes())
         console.print()
     _lines(console, foot(results, shown, best=BEST))
     return _text(console)
 
 
 def render_groups(results: Results) -> str:
-    """Return the means over repeats within each group: what an auditor looks at behind the differences."""
+    """Return rows and means over repeats within each group: what an auditor looks at behind the differences."""
     console = _console()
-    shown = [section for section in sections(results) if section.group_columns]
+    shown = [section for section in sections(results) if section.group_columns or section.supports]
     for section in shown:
         _head(console, section)
         console.print(_group_table(section))
         console.print()
-        _lines(console, [f"{UNDEFINED} {note}" for note in section.undefined_in_groups()])
+        _lines(console, section.notes_on_groups())
         console.print()
     what = spread(planned_repeats(results), "mean") if shown else "there are no results by group yet"
     _lines(console, [what, *missing(results)])
@@ -134,15 +124,23 @@ def _main_table(section: Section, block: range, *, beside: bool, label_width: in
 
 
 def _group_table(section: Section) -> Table:
-    table = _table(2, ["method", "group"], [column.heading for column in section.group_columns])
+    rows = ["rows"] if section.supports else []
+    table = _table(2, ["method", "group"], [*rows, *(column.heading for column in section.group_columns)])
     for row in section.rows:
         for index, (group, estimates) in enumerate(row.groups.items()):
             numbers = (
                 Text(number(estimate.mean, 0 if column.metric == "n" else 3) + f"{estimate.mark:<1}")
                 for column, estimate in zip(section.group_columns, estimates)
             )
-            table.add_row(Text("" if index else _label(row)), Text(clean(group)), *numbers)
+            support = [Text(_support(section, group))] if rows else []
+            table.add_row(Text("" if index else _label(row)), Text(clean(group)), *support, *numbers)
     return table
+
+
+def _support(section: Section, group: str) -> str:
+    """Return how many rows a group has in the test parts, the fewest and the most."""
+    counts = section.supports.get(group, ())
+    return "-".join(str(count) for count in sorted({min(counts), max(counts)})) if counts else "-"
 
 
 def _heading(column: Column, beside: bool) -> str:
@@ -154,7 +152,7 @@ def _heading(column: Column, beside: bool) -> str:
 
 
 def _label(row: Row) -> str:
-    return row.label.replace(",", ", ") + (f" {CONSTANT}" if row.constant else "")  # so that it folds at a parameter
+    return row.label.replace(",", ", ") + (f" {ALIKE}" if row.constant else "")  # so that it folds at a parameter
 
 
 def _texts(estimates: Sequence[Estimate], beside: bool) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairbench.cells import DONE, Record, Value
+from fairbench.cells import DONE, Parts, Record, Value
 from fairbench.components import Paper
 from fairbench.errors import PaperError
 from fairbench.papers.claims import HELD
@@ -96,7 +96,7 @@ def loop(cell, start, fall):
     """Return a finished cell of three generations whose accuracy falls."""
     values = [Value(step, "", "", "accuracy", start - fall * step) for step in range(3)]
     values += [Value(0, "", "", "generator_loss", -7.0), Value(2, "", "", "selection_rate", 0.5)]
-    return Record(cell, DONE, values=tuple(values))
+    return Record(cell, DONE, values=tuple(values), parts=Parts(70, 15, 15))
 
 
 @pytest.fixture

@@ -7,13 +7,15 @@ import math
 
 import pytest
 
-from fairbench.cells import DONE, SKIPPED, Record, Value
-from fairbench.intervals import CorrectedT
+from fairbench.cells import DONE, SKIPPED, UNKNOWN, Parts, Record, Value
+from fairbench.intervals import NO_INTERVAL, CorrectedT, corrected_t
 from fairbench.lines import BELOW, OPEN
 from fairbench.papers import summaries, words
 from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Finding, Judgement, judge
 from fairbench.papers.claims import OPEN as UNDECIDED
 from fairbench.papers.columns import CPU_SECONDS_PER, DIAGNOSTIC, MEAN_OF, NUMBER_OF, Column
+from fairbench.papers.document import render
+from fairbench.papers.drawn import Drawn
 from fairbench.papers.grids import CONSTANT, plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN, Measurements, constants, measure_table, verdict
 from fairbench.papers.outcome import Outcome
@@ -52,7 +54,7 @@ def test_the_verdict_follows_the_stated_rule(published, mean, own_sd, expected):
         (0.1, 0.3, "higher", HELD),
         (-0.1, 0.3, "lower", UNDECIDED),
         (0.0, 0.0, "lower", UNDECIDED),
-        (None, None, "lower", UNDECIDED),
+        (None, None, "lower", NO_INTERVAL),
     ],
 )
 def test_a_comparison_is_judged_by_the_side_of_its_interval(low, high, expected, outcome):
@@ -69,6 +71,10 @@ def test_a_comparison_is_judged_by_the_side_of_its_interval(low, high, expected,
         ([HELD, CONTRARY], PARTLY),
         ([UNDECIDED, CONTRARY], CONTRARY),
         ([UNDECIDED, UNDECIDED], UNDECIDED),
+        ([NO_INTERVAL, MISSING], NO_INTERVAL),
+        ([NO_INTERVAL, UNDECIDED], UNDECIDED),
+        ([NO_INTERVAL, CONTRARY], CONTRARY),
+        ([HELD, NO_INTERVAL], PARTLY),
         ([MISSING], MISSING),
         ([], MISSING),
     ],
@@ -78,15 +84,20 @@ def test_a_claim_is_judged_by_all_its_comparisons(outcomes, word):
     assert Judgement(None, "raw", findings).outcome == word
 
 
+PARTS = Parts(60, 20, 30)
+
+
 def result(cell, accuracy, gap, selected):
-    """Return the record of a cell that measured this."""
+    """Return the record of a cell that measured this, and decides alike where nearly all or nobody is selected."""
+    alike = ((0, ""),) if abs(selected - 0.5) > 0.4 else ()
     measured = {
         "accuracy": accuracy,
         "demographic_parity_difference": gap,
         "equalized_odds_difference": gap,
         "selection_rate": selected,
     }
-    return Record(cell, DONE, values=tuple(Value(0, "", "", name, value) for name, value in measured.items()))
+    values = tuple(Value(0, "", "", name, value) for name, value in measured.items())
+    return Record(cell, DONE, values=values, parts=PARTS, alike=alike)
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +223,66 @@ def test_the_operating_points_that_stood_for_a_row_are_counted(outcome):
     assert measurements.chosen(grid, grid.row("german", CONSTANT)) == ()
     (row, *_) = measure_table(measurements, grid, DATASET)
     assert words.chosen(row) == "late (3/4)"
+
+
+def with_parts(outcome, parts):
+    """Return what is found if the splits had these parts."""
+    records = [dataclasses.replace(record, parts=parts) for record in outcome.results.records]
+    return Outcome.of(outcome.reproduction, dataclasses.replace(outcome.results, records=records))
+
+
+def test_intervals_have_the_ratio_of_the_records_own_splits(outcome):
+    wider, differences = with_parts(outcome, Parts(60, 20, 120)), [-0.10, -0.09, -0.08, -0.07]
+    for found, ratio in ((outcome, 30 / 60), (wider, 120 / 60)):
+        measured = found.judgements[0].findings[0].measured
+        assert (measured.low, measured.high) == pytest.approx(
+            (corrected_t(differences, ratio).low, corrected_t(differences, ratio).high)
+        )
+    coin, wide = (o.tables[0].rows[DATASET]["raw"][2].coins[0].measured for o in (outcome, wider))
+    assert (wide.high - wide.value) / (coin.high - coin.value) == pytest.approx(math.sqrt((1 / 4 + 2) / (1 / 4 + 0.5)))
+    assert outcome.without_interval() == []
+    assert {line["no_interval"] for line in outcome.lines()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        (None, "the store does not say how large the parts of the splits are"),
+        (Parts(60, 20, 30, UNKNOWN), "the splits of the repeats overlap in a way that no correction covers"),
+    ],
+)
+def test_without_a_valid_interval_there_is_no_verdict_and_the_words_say_why(outcome, parts, reason):
+    found = with_parts(outcome, parts)
+    judgement = next(one for one in found.judgements if (one.claim.name, one.protocol) == ("longer", "raw"))
+    assert judgement.findings[0].outcome == judgement.outcome == NO_INTERVAL
+    assert summaries.claims(found)[1][0][1] == "no valid interval (of 1: 1 with no valid interval)"
+    coin = found.tables[0].rows[DATASET]["raw"][2].coins[0].measured
+    assert (coin.low, coin.reading) == (None, NO_INTERVAL)
+    headings, rows = summaries.coins(found)
+    assert headings[-1] == NO_INTERVAL
+    assert rows[-1][-4:] == ["0", "0", "0", "1"]
+    assert {line["no_interval"] for line in found.lines() if line["dataset"] == DATASET} == {reason}
+    assert found.without_interval() == [f"There is no valid interval on {DATASET}: {reason}."]
+    text = render(found, Drawn((), ()), "fairbench reproduce tiny", "tiny")
+    assert f"There is no valid interval on {words.escape(DATASET)}: {reason}." in text
+    assert "-0.085 no valid interval" in text
+
+
+def test_values_over_fewer_groups_are_left_out_and_named(outcome):
+    reason = "group 'c' has no row in the test part"
+    records = [
+        dataclasses.replace(
+            record, values=tuple(v._replace(reason=reason) if "difference" in v.metric else v for v in record.values)
+        )
+        if record.cell.repeat == 0
+        else record
+        for record in outcome.results.records
+    ]
+    found = Outcome.of(outcome.reproduction, dataclasses.replace(outcome.results, records=records))
+    accuracy, gap = found.tables[0].rows[DATASET]["raw"][2].comparisons
+    assert (accuracy.all.n, gap.all.n, gap.all.mean) == (4, 3, pytest.approx(0.08))
+    sentence = f"values that compare groups are left out of 6 cells on {DATASET}: {reason}"
+    assert sentence in found.missing()
 
 
 def test_a_dataset_that_was_skipped_has_its_reason(outcome):

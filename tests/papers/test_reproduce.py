@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import fairbench.cli_progress
+import fairbench.papers.measured
+from fairbench.intervals import NOT_COVERED, Correction
 from fairbench.store import FILE_NAME, Store
 
 HERE = Path(__file__).parent
@@ -133,6 +135,14 @@ def test_the_document_lies_beside_its_figures(reproduce, tmp_path):
     rows = [json.loads(line) for line in out.splitlines()]
     assert {row["table"] for row in rows} == {"one", "two"}
     assert all(row["repeats"] == 2 for row in rows if row["metric"] == "accuracy")
+
+
+def test_without_a_valid_interval_the_command_says_why(reproduce, monkeypatch):
+    unknown = Correction(None, NOT_COVERED)
+    monkeypatch.setattr(fairbench.papers.measured, "overlap_correction", lambda records: unknown)
+    _, out, _ = reproduce("tiny:one", *SYNTHETIC)
+    assert "raw: no valid interval (of 1: 1 with no valid interval)" in out
+    assert "There is no valid interval on synthetic[rows=300]: the splits of the repeats overlap in a way" in out
 
 
 def test_dry_run_prints_the_cells_and_runs_nothing(reproduce, tmp_path):

@@ -79,10 +79,11 @@ def test_partition_is_exact_and_holds_the_right_rows(train: Samples, split: str,
     if split == "config1":
         assert support.protected.all()
         assert not query.protected.any()
-    elif split == "config2":
+    elif split.startswith("config2"):
         good = train.schema.favorable_label
-        assert all(p == (y == good) for p, y in zip(support.protected, support.y))
-        assert all(p != (y == good) for p, y in zip(query.protected, query.y))
+        countering, others = (query, support) if split == "config2_released" else (support, query)
+        assert all(p == (y == good) for p, y in zip(countering.protected, countering.y))
+        assert all(p != (y == good) for p, y in zip(others.protected, others.y))
     else:
         assert (support.protected == (split == "proportions")).all()
         assert abs(len(support) - share * len(train)) <= 0.5
@@ -94,6 +95,12 @@ def test_config2_by_hand_for_a_favourable_and_an_unfavourable_label() -> None:
     assert rows(income.support) == [1, 2, 4]  # protected with 1, others with 0
     arrest = partition(numbered(group, y, schema(favorable_label=0)), "config2", support_share=0.2, seed=0)
     assert rows(arrest.support) == [0, 3, 5]  # protected with 0, others with 1
+
+
+def test_the_released_config2_has_the_parts_of_the_papers_exchanged() -> None:
+    train = numbered([1, 1, 0, 0, 1, 0], [0, 1, 0, 1, 1, 1], schema(favorable_label=0))
+    released = partition(train, "config2_released", support_share=0.2, seed=0)
+    assert (rows(released.support), rows(released.query)) == ([1, 2, 4], [0, 3, 5])
 
 
 def test_too_few_protected_rows_for_the_share_names_both_numbers() -> None:
@@ -124,7 +131,8 @@ def test_an_empty_part_is_not_applicable(split: str, group: list[int], y: list[i
 
 def test_unknown_split_is_refused_by_name() -> None:
     with pytest.raises(
-        ValueError, match="split is 'config3'; it must be one of config1, config2, proportions, swapped"
+        ValueError,
+        match="split is 'config3'; it must be one of config1, config2, config2_released, proportions, swapped",
     ):
         partition(make_samples(9, seed=0), "config3", support_share=0.2, seed=0)
 

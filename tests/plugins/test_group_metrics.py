@@ -48,8 +48,8 @@ GROUP, Y = [0] * 40 + [1] * 40, [0, 1] * 40
         ([1] * 80, 1, 0),
         ([0] * 80, 1, 0),
         ([1] * 40 + [0] * 40, 0, 1),
-        ([0] * 36 + [1] * 4 + [1] * 40, 0, 1),  # 10% of the first group selected: nearly nobody
-        ([0] * 35 + [1] * 5 + [1] * 40, 0, 0),  # 12.5%: a group that is not decided as one
+        ([0] * 38 + [1] * 2 + [1] * 40, 0, 1),  # 5% of the first group selected: nearly nobody
+        ([0] * 37 + [1] * 3 + [1] * 40, 0, 0),  # 7.5%: a group that is not decided as one
         ([0, 1] * 40, 0, 0),
     ],
 )
@@ -70,6 +70,32 @@ def test_a_rare_label_that_is_found_is_no_collapse():
 def test_a_group_with_one_label_counts_by_that_label():
     rows = samples([0, 0, 1, 1], [0, 1, 1, 1])
     assert group_only_classifier(rows, Predictions(np.array([0, 0, 1, 1]))) == 1
+
+
+def test_a_coin_is_a_constant_and_one_for_each_group_is_the_group():
+    rows, chance = samples(GROUP, Y), np.array([0.3] * 40 + [0.3] * 40)
+    assert constant_classifier(rows, Predictions.from_decision(chance, seed=0)) == 1
+    assert group_only_classifier(rows, Predictions.from_decision(chance, seed=0)) == 0
+    chance[40:] = 0.6
+    assert constant_classifier(rows, Predictions.from_decision(chance, seed=0)) == 0
+    assert group_only_classifier(rows, Predictions.from_decision(chance, seed=0)) == 1
+
+
+def test_groups_that_are_decided_alike_in_the_same_way_are_not_told_apart_by_the_group():
+    # 39 of 398 rows with y = 0 of one group are selected, and 39 of 398 with y = 1 of the other: each is near to nobody
+    # by the mean of both rates, and all together are not
+    few, many = 2, 398
+    group, y = [0] * (few + many) + [1] * (few + many), [0] * few + [1] * many + [1] * few + [0] * many
+    chosen = np.zeros(2 * (few + many), int)
+    chosen[few : few + 39] = chosen[2 * few + many : 2 * few + many + 39] = 1
+    rows, predictions = samples(group, y), Predictions(chosen)
+    assert (constant_classifier(rows, predictions), group_only_classifier(rows, predictions)) == (0, 0)
+
+
+def test_a_constant_is_not_the_group_too():
+    rows = samples([0] * 98 + [1] * 2, [0, 1] * 50)
+    predictions = Predictions(np.array([0] * 98 + [1] * 2))
+    assert (constant_classifier(rows, predictions), group_only_classifier(rows, predictions)) == (1, 0)
 
 
 def test_without_rows_there_is_nothing_to_diagnose():

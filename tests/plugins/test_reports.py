@@ -3,55 +3,37 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import re
-from html.parser import HTMLParser
+import sys
+from pathlib import Path
 
 import pytest
-from fairbench_reports import comma_separated, latex, markdown, terminal
-from markdown_it import MarkdownIt  # rich depends on it
+from fairbench_reports import comma_separated
+from markdown_it import MarkdownIt
 
 from fairbench.api import Report, Results
-from fairbench.cells import Cell, Choice, Preparation, Record, Value
+from fairbench.cells import Choice, Preparation, Record, Value
 
-ACCURACY, DP, RATIO = "accuracy", "demographic_parity_difference", "demographic_parity_ratio"
-LABELS = {
-    ACCURACY: ("accuracy", "higher"),
-    DP: ("DP diff.", "lower"),
-    RATIO: ("DP ratio", "higher"),
-    "n": ("n", "neither"),
-    "selection_rate": ("sel. rate", "neither"),
-    "true_positive_rate": ("TPR", "neither"),
-}
-NOBODY = "nobody is selected in 2 groups (0 of 40), so the ratio is 0/0"
-TRACEBACK = 'Traceback (most recent call last):\n  File "fit.py", line 3, in fit\nRuntimeError: the loss is NaN\n'
-EVIL = "a_b|c&d%e<script>alert(1)</script>[f](g)*h*`i`\\"
-REPORTS = {
-    report.name: report
-    for module in (terminal, markdown, comma_separated, latex)
-    for report in module.fairbench_reports()
-}
-
-
-def cell(method: Choice, repeat: int = 0, dataset: str = "adult", **fields: object) -> Cell:
-    """Return a cell by sex."""
-    return Cell(Choice(dataset), method, "sex", repeat, **fields)  # type: ignore[arg-type]
-
-
-def done(method: object, repeat: int = 0, groups: object = (), **overall: float | str | None) -> Record:
-    """Return a finished cell; a metric's value that is a string is the reason why there is none."""
-    choice = method if isinstance(method, Choice) else Choice(str(method))
-    values = [
-        Value(0, "", group, metric, None if isinstance(value, str) else value, value if isinstance(value, str) else "")
-        for group, here in {"": overall, **dict(groups)}.items()
-        for metric, value in here.items()
-    ]
-    return Record(cell(choice, repeat), "done", values=tuple(values))
-
-
-def results(*records: Record, planned: int | None = None, **run: object) -> Results:
-    """Return the results of a run."""
-    return Results(records, run, len(records) if planned is None else planned, LABELS)
+sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
+from report_helpers import (
+    ACCURACY,
+    DP,
+    EVIL,
+    LABELS,
+    NOBODY,
+    RATIO,
+    REPORTS,
+    TRACEBACK,
+    Cells,
+    cell,
+    done,
+    latex_cells,
+    markdown_cells,
+    results,
+    summary,
+)
 
 
 @pytest.fixture
@@ -63,8 +45,8 @@ def run() -> Results:
         constant = {ACCURACY: 0.75, DP: 0.0, RATIO: NOBODY, "selection_rate": 0.0}
         plain = {ACCURACY: accuracy[repeat], DP: gap[repeat] or "only group 'male' has rows", RATIO: 0.5}
         records += [
-            done("majority", repeat, **constant),
-            done("logistic", repeat, selection_rate=0.4 if repeat else 1.0, **plain),
+            done("majority", repeat, alike=True, **constant),
+            done("logistic", repeat, alike=not repeat, selection_rate=0.4, **plain),
             done("network", repeat, selection_rate=0.3, **{ACCURACY: 0.8004, DP: 0.25, RATIO: 0.25})
             if repeat
             else Record(cell(Choice("network")), "failed", TRACEBACK),
@@ -80,48 +62,6 @@ def run() -> Results:
         unavailable={"census": "census.zip cannot be had"},
         sessions=[session],
     )
-
-
-def summary(found: Results) -> dict[tuple[str, str], dict[str, str]]:
-    """Return the lines of the CSV report by (method, metric)."""
-    lines = csv.DictReader(io.StringIO(REPORTS["csv"].render(found)))
-    return {(line["method"] + line["parameters"], line["metric"]): line for line in lines}
-
-
-class _Cells(HTMLParser):
-    """Collect the text of table cells, and the names of all tags."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.tags: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.tags.add(tag)
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-        elif tag == "strong":
-            self.rows[-1][-1] += "!"
-
-    def handle_data(self, data: str) -> None:
-        if self.rows and self.rows[-1] and data.strip():
-            self.rows[-1][-1] += data
-
-
-def markdown_cells(text: str) -> tuple[list[list[str]], set[str]]:
-    """Return the rows of all tables as an independent Markdown parser sees them, bold with a "!", and the HTML tags."""
-    parser = _Cells()
-    tables = "\n".join(line if line.startswith("|") else "" for line in text.split("\n"))
-    parser.feed(MarkdownIt("commonmark").enable("table").render(tables))
-    return parser.rows, parser.tags
-
-
-def latex_cells(text: str) -> list[list[str]]:
-    """Return the cells of all LaTeX rows."""
-    rows = [line.strip()[:-2] for line in text.splitlines() if line.endswith(r"\\")]
-    return [[piece.strip() for piece in re.split(r"(?<!\\)&", row)] for row in rows]
 
 
 def test_csv_holds_means_and_sample_deviations_worked_out_by_hand(run: Results) -> None:
@@ -150,9 +90,36 @@ def test_nothing_is_best_without_a_rival() -> None:
     assert summary(results(done("logistic", accuracy=0.8)))["logistic", ACCURACY]["best"] == "false"
 
 
-def test_only_methods_that_say_the_same_in_every_repeat_are_marked_constant(run: Results) -> None:
-    constant = {method for (method, _), line in summary(run).items() if line["constant"] == "true"}
-    assert constant == {"majority"}  # logistic selects everybody in one repeat only
+def test_methods_that_decide_alike_in_most_repeats_are_marked_constant(run: Results) -> None:
+    lines = summary(run)
+    assert {method for (method, _), line in lines.items() if line["constant"] == "true"} == {"majority"}
+    assert {method: line["alike"] for (method, _), line in lines.items()} == {
+        "majority": "3",
+        "logistic": "1",
+        "network": "0",
+        "repair": "0",
+    }
+
+
+@pytest.mark.parametrize(("alike", "marked"), [(2, False), (3, True)])
+def test_half_of_the_repeats_are_not_most(alike: int, marked: bool) -> None:
+    found = results(*(done("half", repeat, alike=repeat < alike, accuracy=0.5) for repeat in range(4)))
+    assert (summary(found)["half", ACCURACY]["constant"] == "true") is marked
+
+
+def test_the_mark_hangs_on_no_metric_and_goes_with_the_point_and_the_step_that_count() -> None:
+    record = done("coin", accuracy=0.5, **{DP: 0.0})
+    other = dataclasses.replace(record, alike=((0, "other"), (1, "")))
+    assert summary(results(record, done("a", **{DP: 0.1})))["coin", DP]["constant"] == "false"
+    assert summary(results(other, done("a", **{DP: 0.1})))["coin", DP]["constant"] == "false"
+    marked = summary(
+        results(done("coin", alike=True, accuracy=0.5, **{DP: 0.0}), done("a", **{DP: 0.1}), done("b", **{DP: 0.2}))
+    )
+    assert (marked["coin", DP]["constant"], marked["coin", DP]["best"], marked["a", DP]["best"]) == (
+        "true",
+        "false",
+        "true",
+    )
 
 
 def test_repeats_are_counted_against_the_plan(run: Results) -> None:
@@ -177,8 +144,8 @@ def test_latex_table_shows_the_numbers_and_marks(run: Results) -> None:
     assert rows[0][2:] == [r"accuracy $\uparrow$", r"DP diff. $\downarrow$", r"DP ratio $\uparrow$"]
     assert rows[1][0] == r"majority $\ddagger$"
     assert rows[1][3] == r"0.000{\scriptsize\,$\pm$\,0.000}"
-    assert rows[1][4] == r"--$^{\dagger}$"
-    assert rows[2][3] == r"\textbf{0.150}{\scriptsize\,$\pm$\,0.071}$^{\dagger}$"
+    assert rows[1][4] == r"--\textsuperscript{$\dagger$}"
+    assert rows[2][3] == r"\textbf{0.150}{\scriptsize\,$\pm$\,0.071}\textsuperscript{$\dagger$}"
     assert [len(row) for row in rows] == [5] * 5
     assert r"\begin{tabular}{lrrrr}" in text
     assert r"\label{tab:adult-by-sex}" in text
@@ -190,7 +157,8 @@ def test_notes_say_what_is_missing_and_what_the_signs_mean(run: Results, name: s
     plus_minus = r"$\pm$" if name == "latex" else "±"
     for sentence in (
         f"mean {plus_minus} standard deviation over 3 repeats",
-        "says the same of everybody",
+        "decides alike for everybody in more than half of its repeats",
+        "decides alike for everybody: logistic in 1 of 3 repeats",
         f"DP ratio undefined in 3 of 3 repeats (majority): {NOBODY}",
         "DP diff. undefined in 1 of 3 repeats (logistic): only group 'male' has rows",
         "3 cells skipped (repair on adult by sex): needs 3 groups",
@@ -314,7 +282,7 @@ def test_markdown_renders_any_name_as_it_is_and_no_html() -> None:
     assert rows[0][3] == f"{EVIL} ↓"
     assert {len(row) for row in rows} == {4}
     assert tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong"}
-    whole = _Cells()
+    whole = Cells()
     whole.feed(MarkdownIt("commonmark").enable("table").render(text))
     assert not whole.tags & {"script", "a", "em", "code", "img"}
 
@@ -396,5 +364,5 @@ def test_groups_report_shows_means_within_each_group() -> None:
 
 
 def test_reports_have_distinct_names_and_files() -> None:
-    suffixes = {"terminal": "", "groups": "", "markdown": ".md", "csv": ".csv", "latex": ".tex"}
+    suffixes = {"terminal": "", "groups": "", "markdown": ".md", "csv": ".csv", "latex": ".tex", "latex-column": ""}
     assert {name: report.suffix for name, report in REPORTS.items()} == suffixes

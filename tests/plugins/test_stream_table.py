@@ -33,7 +33,7 @@ def test_the_table_shows_means_over_repeats(fairbench, tmp_path):
                 value = solve_parity(made.y_score, truth.group, 2, 0.05, Box(0.0, 1.0)).value
                 expected.append(((value - made.y_score) ** 2).mean())
     title = next(line for line in lines if line.startswith("## "))
-    assert title == "## synthetic[rows=400] by group, mlp (batches 30, epsilon 0.05, eta 0.5)"
+    assert title == r"## synthetic\[rows=400\] by group, mlp (batches 30, epsilon 0.05, eta 0.5)"
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert [row[:2] for row in rows] == [["4", "none"], ["4", "primal_dual"], ["4", "pool"]]
     none, priced, pool = (dict(zip(head, row)) for row in rows)

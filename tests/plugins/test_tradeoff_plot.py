@@ -60,13 +60,16 @@ def test_equal_gaps_are_those_that_both_span_in_a_repeat(script, row):
 
 def test_a_difference_counts_where_its_interval_leaves_zero_out(script):
     compared = script["compared"]
-    lower = compared({0: 0.1, 1: 0.11, 2: 0.12}, {0: 0.2, 1: 0.21, 2: 0.221, 7: 9.0}, "accuracy")
+    mine, theirs = {0: 0.1, 1: 0.11, 2: 0.12}, {0: 0.2, 1: 0.21, 2: 0.221, 7: 9.0}
+    lower = compared(mine, theirs, "accuracy", 0.2)
     assert lower.startswith("accuracy: -0.1003 [")
     assert lower.endswith("above 0 in 0 of 3 repeats: lower")
-    assert compared({0: 0.1, 1: 0.3}, {0: 0.2, 1: 0.1}, "x").endswith(
+    assert compared({0: 0.1, 1: 0.3}, {0: 0.2, 1: 0.1}, "x", 0.2).endswith(
         "above 0 in 1 of 2 repeats: not told apart from 0"
     )
-    assert compared({0: 0.1}, {0: 0.2}, "x") == "x: nothing to compare (1 repeats in common)"
+    unknown = compared(mine, theirs, "accuracy", None)
+    assert unknown == "accuracy: -0.1003, above 0 in 0 of 3 repeats: no valid interval"
+    assert compared({0: 0.1}, {0: 0.2}, "x", 0.2) == "x: nothing to compare (1 repeats in common)"
 
 
 def test_the_script_tabulates_and_draws_a_run(fairbench, script, monkeypatch, capsys, tmp_path):
