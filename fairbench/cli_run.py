@@ -30,7 +30,7 @@ def warn_of(problems: Sequence[Any]) -> None:
 
 def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
     """Print a plan: a line for each cell on stdout, their number on stderr."""
-    from fairbench.cells import show_params
+    from fairbench.values import show_params
 
     if as_json:
         for cell in cells:

@@ -56,13 +56,14 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 @plugin_option
 def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     """Show a component: what it does, its parameters with defaults, meaning and source, and where it comes from."""
+    from fairbench.parameters import describe_parameters
     from fairbench.plugins import load_plugins
-    from fairbench.registry import describe, docstring, parameters
+    from fairbench.registry import describe, docstring
 
     registry, _ = load_plugins(plugin)
     component = registry.get(_SINGULAR[kind], name)
     origin = registry.origin(_SINGULAR[kind], name)
-    rows = parameters(component)
+    rows = describe_parameters(component)
     text = describe(component) if kind == "paper" else docstring(component)
     extra = {key: getattr(component, key) for key in ("better", "range", "reference") if hasattr(component, key)}
     parts = paper_parts(component) if kind == "paper" else []

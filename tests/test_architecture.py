@@ -13,9 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["version", "errors", "seeding", "names"],
+    ["values"],
     ["cells", "choices"],
     ["data"],
-    ["alike", "counts", "components", "projection", "intervals", "lines"],
+    ["alike", "annotations", "counts", "components", "projection", "intervals", "lines"],
+    ["parameters"],
     ["hooks", "results", "registry"],
     ["api"],
     ["files", "preparation", "store", "checkpoints", "examples"],
