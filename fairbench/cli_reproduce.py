@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import shutil
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from fairbench.cli_options import (
+    GivenPath,
     complete_choices,
     data_dir_option,
     examples,
@@ -19,9 +21,11 @@ from fairbench.cli_options import (
     offline_option,
     plugin_option,
     print_rows,
+    say,
 )
 from fairbench.cli_run import cell_runner, exit_status, print_cells, run_plan, summary, warn_of
 from fairbench.cli_show import paper_parts
+from fairbench.writing import replace_file
 
 if TYPE_CHECKING:
     from fairbench.papers.outcome import Outcome
@@ -47,12 +51,12 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 @names_option("--datasets", "datasets", "Only these.  [default: the paper's]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(path_type=Path, file_okay=False),
     help="Run directory.  [default: runs/reproduce-PAPER]",
 )
 @click.option(
     "--document",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(path_type=Path, dir_okay=False),
     help="Write the document there too, its figures into a folder beside it: docs/x.md, docs/x/figure2-paper.png.",
 )
 @executor_options
@@ -88,7 +92,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     if not interrupted:
         _write(outcome, runner, path, _command(paper, plugin, options), options["document"])
         _show(outcome, options["as_json"])
-    click.echo(summary(outcome.results, path, interrupted), err=True)
+    say(summary(outcome.results, path, interrupted))
     return exit_status(outcome.results, interrupted)
 
 
@@ -136,9 +140,10 @@ def _write(outcome: Outcome, runner: CellRunner, path: Path, command: str, docum
 
     try:
         drawn = draw_all(outcome, runner.workbench, path, lambda what: click.echo(f"drawing {what}", err=True))
-        (path / DOCUMENT).write_text(render(outcome, drawn, command, FOLDER), encoding="utf-8")
-        with (path / VALUES).open("w", encoding="utf-8") as file:
-            write(outcome.lines(), file, "csv")
+        replace_file(path / DOCUMENT, render(outcome, drawn, command, FOLDER).encode("utf-8"))
+        values = io.StringIO()
+        write(outcome.lines(), values, "csv")
+        replace_file(path / VALUES, values.getvalue().encode("utf-8"))
         if document is not None:
             folder = document.with_suffix("") if document.suffix else document.with_name(f"{document.name}-figures")
             folder.mkdir(parents=True, exist_ok=True)

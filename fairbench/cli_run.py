@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairbench.cli_options import say
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -25,7 +27,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 def warn_of(problems: Sequence[Any]) -> None:
     """Say on stderr which plugins cannot be used."""
     for problem in problems:
-        click.echo(f"warning: plugin {problem} is {problem.state}: {problem.problem}", err=True)
+        say(f"warning: plugin {problem} is {problem.state}: {problem.problem}")
 
 
 def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
@@ -41,7 +43,7 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
         shown = [cell.method.name, show_params(cell.method.params)]
         if cell.scenario.name != "holdout":
             shown.append(str(cell.scenario))
-        click.echo("  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *shown]))
+        say("  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *shown]), err=False)
     click.echo(f"{len(cells)} cells", err=True)
 
 
@@ -86,7 +88,7 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
     with download_progress() as progress:
         available = gather(plan.cells, runner, progress)
     for label, reason in {**available.skipped, **available.failed}.items():
-        click.echo(f"{label} is left out: {reason.strip().splitlines()[-1]}", err=True)
+        say(f"{label} is left out: {reason.strip().splitlines()[-1]}")
     with rundir.writing(path, plan, available, registry, sys.argv[1:], str(chosen)) as store:
         already = store.finished() & {cell.key for cell in plan.cells}
         if already:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairbench.cli_options import complete_name, examples, json_option, plugin_option, print_rows
+from fairbench.cli_options import complete_name, examples, json_option, plugin_option, print_rows, say
 from fairbench.names import KINDS
+from fairbench.values import show_value
 from fairbench.version import compiled
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
         shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}
         click.echo(json.dumps({**shown, "parts": parts} if parts else shown))
         return
-    click.echo(f"{name} ({kind}, from {origin})\n\n{text}\n")
+    say(f"{name} ({kind}, from {origin})\n\n{text}\n", err=False)
     for key, value in extra.items():
-        click.echo(f"{key}: {value}")
+        say(f"{key}: {value}", err=False)
     if rows or parts:
         print_rows(parts or [_readable(row) for row in rows], as_json=False)
 
@@ -93,13 +94,14 @@ def _readable(row: dict[str, object]) -> dict[str, object]:
     """Return a parameter's row with its limits in words."""
     limits = []
     if row["choices"]:
-        limits.append(" | ".join(map(str, row["choices"])))  # type: ignore[call-overload]
+        limits.append(" | ".join(map(show_value, row["choices"])))  # type: ignore[call-overload]
     if row["minimum"] is not None:
         limits.append(f"at least {row['minimum']}")
     if row["maximum"] is not None:
         limits.append(f"at most {row['maximum']}")
     meaning = " ".join(filter(None, [str(row["help"]), f"({'; '.join(limits)})" if limits else ""]))
-    return {"parameter": row["name"], "default": str(row["default"]), "meaning": meaning, "source": row["source"]}
+    default = "required" if row["required"] else show_value(row["default"])
+    return {"parameter": row["name"], "default": default, "meaning": meaning, "source": row["source"]}
 
 
 @click.command(
@@ -132,7 +134,7 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
         how = "compiled" if compiled() else "not compiled, so slower: there was no C compiler at installation"
         click.echo(f"\nthe projection of two groups is {how}")
         for problem in problems:
-            click.echo(f"\nplugin {problem} is {problem.state}: {problem.problem}")
+            say(f"\nplugin {problem} is {problem.state}: {problem.problem}", err=False)
     return 1 if any(not problem.unavailable for problem in problems) else 0
 
 

@@ -48,7 +48,27 @@ class Undefined(FairbenchError):
     """A metric has no value here; it is stored as null with the reason, never as 0."""
 
 
+LONGEST = 10_000  # characters of one message
+
+
+def printable(text: str, longest: int = 0) -> str:
+    """Return a text that steers no terminal: its control characters and lone surrogates are spelled out.
+
+    Args:
+        text: what came from outside: a name, a path, a message of somebody else's code. Its line ends stay.
+        longest: characters to keep; the middle of a longer text is left out.
+    """
+    if longest and len(text) > longest:
+        half = longest // 2
+        text = f"{text[:half]} [... {len(text) - 2 * half} characters left out ...] {text[-half:]}"
+    if text.replace("\n", "").isprintable():
+        return text
+    shown = (letter if letter == "\n" or letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return "".join(shown)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the closest known name, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """Return "; did you mean 'x'?" for the closest known name, whatever the case of its letters, or nothing."""
+    others = {other.lower(): other for other in known if other != name}
+    close = difflib.get_close_matches(name[:100].lower(), others, n=1, cutoff=0.65)
+    return f"; did you mean {others[close[0]]!r}?" if close else ""

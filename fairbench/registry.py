@@ -92,6 +92,8 @@ class Registry:
         try:
             if isinstance(component, type):
                 parameters.check_component(component)
+            if kind == "datasets":
+                _check_attributes(component.sensitive_features)
         except PluginError as error:
             problem = f"{kind[:-1]} {component.name}: {error}"
             only = {kind: (component.name,)}
@@ -188,6 +190,16 @@ class Registry:
     def paper(self, name: str) -> Paper:
         """Return a paper."""
         return typing.cast(Paper, self.get("papers", name))
+
+
+def _check_attributes(names: Any) -> None:
+    """Refuse a dataset that does not say which columns are sensitive: the first is every run's default.
+
+    Raises:
+        PluginError: it does not.
+    """
+    if not isinstance(names, (tuple, list)) or not names or not all(isinstance(name, str) and name for name in names):
+        raise PluginError(f"sensitive_features is {names!r}; it must name at least one column, e.g. ('sex',)")
 
 
 def describe(component: Any) -> str:

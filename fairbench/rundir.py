@@ -96,7 +96,7 @@ def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
             earlier = read_run(path)
             if not earlier["sessions"][-1]["finished"] and not plan.changed(earlier):
                 return path
-    name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower()).strip("-") or "run"
+    name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower())[:60].strip("-") or "run"  # no name of a file is endless
     return RUNS / f"{_now():%Y-%m-%d-%H%M%S}-{name}-{digest[:8]}"
 
 

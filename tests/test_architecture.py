@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names"],
+    ["version", "errors", "seeding", "names", "writing"],
     ["values"],
     ["cells", "choices"],
     ["data"],
@@ -27,7 +27,7 @@ LAYERS = [
     ["rundir", "export", "papers"],
     ["testing"],
     ["cli_options", "cli_progress"],
-    ["cli_data", "cli_run", "cli_show"],
+    ["cli_data", "cli_reports", "cli_run", "cli_show"],
     ["cli_reproduce"],
     ["cli"],
     ["__main__"],
