@@ -82,7 +82,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
         print_cells(cells, options["as_json"])
         return 0
     for sentence in reproduction.left_out:
-        click.echo(sentence, err=True)
+        say(sentence)
     asked = {"name": f"reproduce {reproduction.paper.name}", "parts": paper, "repeats": reproduction.repeats}
     plan = rundir.Plan(asked, cells, rundir.local_code(cells, registry), grows=True)
     path = rundir.choose_directory(plan, options["out"] or rundir.RUNS / f"reproduce-{reproduction.paper.name}")
@@ -154,8 +154,8 @@ def _write(outcome: Outcome, runner: CellRunner, path: Path, command: str, docum
     except OSError as error:
         raise StoreError(f"the document cannot be written: {error}; the results are kept in {path}") from error
     for sentence in drawn.left_out:
-        click.echo(sentence, err=True)
-    click.echo(f"the document is {document or path / DOCUMENT}", err=True)
+        say(sentence)
+    say(f"the document is {document or path / DOCUMENT}")
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

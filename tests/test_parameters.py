@@ -58,6 +58,8 @@ class Every:
     width: Width = Width(3)
     loose: int = None
     whatever: Any = 1
+    maybe: Optional[tuple[str, ...]] = None
+    quiet: Optional[Literal["none", "all"]] = None
     many: Union[int, tuple[float, ...]] = 1
     bag: set = field(default_factory=set)
     made: int = field(default=0, init=False)
@@ -106,6 +108,10 @@ def checked(text):
         ('table={"a":[1,"b"]}', {"a": [1, "b"]}),
         ("width=4", 4),
         ("loose=None", None),
+        ("maybe=none", None),
+        ("maybe=all", ("all",)),
+        ("quiet=none", "none"),
+        ("quiet=None", None),
         ("whatever=(1,b)", [1, "b"]),
     ],
 )
@@ -231,6 +237,21 @@ class Unsupported:
 
 
 @dataclass(frozen=True)
+class Nested:
+    x: Optional[list[bytes]] = None
+
+
+@dataclass(frozen=True)
+class Bytes:
+    x: Literal[b"a"] = b"a"
+
+
+@dataclass(frozen=True)
+class Malformed:
+    x: "int |" = 1
+
+
+@dataclass(frozen=True)
 class IntegerKeys:
     x: dict[int, str] = field(default_factory=dict)
 
@@ -258,6 +279,9 @@ class BadFactory:
             "parameter x: its annotation 'Iterable.int.' cannot be read: name 'Iterable' is not defined",
         ),
         (Unsupported, "parameter x: values of type Callable cannot be given"),
+        (Nested, "parameter x: values of type bytes cannot be given"),
+        (Bytes, "parameter x: values of type bytes cannot be given"),
+        (Malformed, "parameter x: its annotation .* cannot be read: invalid syntax"),
         (IntegerKeys, r"parameter x: a table's names are texts; write dict\[str, ...\], not dict\[int, str\]"),
         (Infinite, "its default does not fit: inf is no plain value"),
         (WrongDefault, "its default does not fit: parameter x is 'many'; it must be a whole number"),
