@@ -1,8 +1,8 @@
 """Parameters of components: what the fields of a dataclass take, checked and converted before anything runs.
 
-This is a page of code and no library (cattrs, pydantic, msgspec) on purpose: pydantic costs 85 ms at each start, cattrs
-24 ms and msgspec 10 ms, this 3 ms; and none of them keeps a text as it was typed, takes one number for a tuple of one,
-or reads ``int | None`` on Python 3.9.
+No library does this (cattrs, pydantic, msgspec) on purpose. To import one costs each start 24, 65 or 10 ms, and none keeps
+a text as it was typed, takes one number for a tuple of one, or reads ``int | None`` on Python 3.9: what is left to it
+would be the smaller part.
 """
 
 from __future__ import annotations

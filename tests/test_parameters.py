@@ -248,7 +248,7 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Malformed:
-    x: "int |" = 1
+    x: 1 / int = 1
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ class BadFactory:
         (Unsupported, "parameter x: values of type Callable cannot be given"),
         (Nested, "parameter x: values of type bytes cannot be given"),
         (Bytes, "parameter x: values of type bytes cannot be given"),
-        (Malformed, "parameter x: its annotation .* cannot be read: invalid syntax"),
+        (Malformed, "parameter x: its annotation .* cannot be read: unsupported operand"),
         (IntegerKeys, r"parameter x: a table's names are texts; write dict\[str, ...\], not dict\[int, str\]"),
         (Infinite, "its default does not fit: inf is no plain value"),
         (WrongDefault, "its default does not fit: parameter x is 'many'; it must be a whole number"),
