@@ -1,8 +1,7 @@
 """Parameters of components: what the fields of a dataclass take, checked and converted before anything runs.
 
-No library does this (cattrs, pydantic, msgspec) on purpose. To import one costs each start 24, 65 or 10 ms, and none keeps
-a text as it was typed, takes one number for a tuple of one, or reads ``int | None`` on Python 3.9: what is left to it
-would be the smaller part.
+No library does this (cattrs, pydantic, msgspec) on purpose. To import one costs each start 24, 65 or 10 ms, and none
+keeps a text as it was typed, takes one number for a tuple of one, or reads ``int | None`` on Python 3.9.
 """
 
 from __future__ import annotations
@@ -236,7 +235,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return int(value)
     if hint in (bool, type(None)) and isinstance(value, hint):
         return value
-    raise SuiteError(f"{where} is {_shown(value)!r}; it must be {WORDS[hint]}")
+    raise SuiteError(f"{where} is {_seen(value)}; it must be {WORDS[hint]}")
 
 
 def _text(value: Any, where: str) -> str:
@@ -266,7 +265,7 @@ def _one_of(value: Any, hints: Sequence[Any], where: str) -> Any:
         return None
     if len(errors) == 1:
         raise errors[0]
-    raise SuiteError(f"{where} is {_shown(value)!r}; it must be {' or '.join(map(_words, hints))}")
+    raise SuiteError(f"{where} is {_seen(value)}; it must be {' or '.join(map(_words, hints))}")
 
 
 def _distance(value: Any, hint: Any) -> int:
@@ -328,11 +327,16 @@ def _table(value: Any, arguments: Sequence[Any], where: str) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as a message shows it: a word in quotes where its look may mislead."""
+    """Return a value as a message shows it, which may be none that can be recorded."""
     try:
         return show_value(plain(value))
     except (SuiteError, ValueError):  # infinite, or a whole number of thousands of digits
         return f"a number of {value.bit_length()} bits" if isinstance(value, int) else str(value)
+
+
+def _seen(value: Any) -> str:
+    """Return a value of the wrong type: a text always in quotes, so that it is known for one."""
+    return repr(str(value)) if isinstance(value, str) else _shown(value)
 
 
 def _words(hint: Any) -> str:
