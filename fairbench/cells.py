@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional
 
 from fairbench import seeding
 from fairbench.errors import SuiteError
+from fairbench.values import show_params
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
@@ -33,20 +34,6 @@ class Choice:
     def __str__(self) -> str:
         """Return the form that the command line reads."""
         return f"{self.name}[{show_params(self.params)}]" if self.params else self.name
-
-
-def show_params(params: Mapping[str, Any]) -> str:
-    """Return ``inner_steps=10,split=config1``, sorted by name, as the command line reads it."""
-    return ",".join(f"{name}={show_value(params[name])}" for name in sorted(params))
-
-
-def show_value(value: Any) -> str:
-    """Return a parameter's value as the command line reads it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (list, tuple)):
-        return "(" + ",".join(map(show_value, value)) + ")"
-    return str(value)
 
 
 @dataclass(frozen=True)

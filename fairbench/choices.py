@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
+import math
 from collections.abc import Iterator
-from typing import Any
 
 from fairbench.cells import Choice
 from fairbench.errors import SuiteError
+from fairbench.values import parse_value, split_outside
 
-_OPEN, _CLOSE = "[(", "])"
-
-
-def split_outside(text: str, separator: str) -> list[str]:
-    """Split at a separator that stands outside brackets; blanks around the pieces go."""
-    pieces, depth, start = [], 0, 0
-    for position, character in enumerate(text):
-        depth += (character in _OPEN) - (character in _CLOSE)
-        if depth < 0:
-            raise SuiteError(f"{text!r} closes a bracket that is not open, at character {position + 1}")
-        if character == separator and depth == 0:
-            pieces.append(text[start:position].strip())
-            start = position + 1
-    if depth:
-        raise SuiteError(f"{text!r} leaves {depth} bracket{'s' if depth > 1 else ''} open")
-    return [*pieces, text[start:].strip()]
+MOST = 10_000  # combinations of alternatives of one choice
 
 
 def parse_choices(text: str) -> list[Choice]:
@@ -51,18 +36,14 @@ def _expand(piece: str, text: str) -> Iterator[Choice]:
         if key.strip() in names:
             raise SuiteError(f"{piece!r} gives {key.strip()!r} twice; alternatives are written {key.strip()}=1|10")
         names.append(key.strip())
-        alternatives.append([parse_value(value) for value in split_outside(values, "|")])
+        alternatives.append([_alternative(value, item, piece) for value in split_outside(values, "|")])
+    if math.prod(map(len, alternatives)) > MOST:
+        raise SuiteError(f"{name.strip()}[…] stands for more than {MOST} combinations; give fewer alternatives")
     for combination in itertools.product(*alternatives):
         yield Choice(name.strip(), dict(zip(names, combination)))
 
 
-def parse_value(text: str) -> Any:
-    """Return a number, true or false, a tuple such as ``(64,32)``, or else the text itself."""
-    text = text.strip()
-    if text.startswith("(") and text.endswith(")"):
-        return [parse_value(item) for item in split_outside(text[1:-1], ",") if item]
-    try:
-        value = json.loads(text, parse_constant=str)
-    except ValueError:
-        return text
-    return value if isinstance(value, (bool, int, float)) else text
+def _alternative(value: str, item: str, piece: str) -> object:
+    if not value:
+        raise SuiteError(f'{piece!r}: {item!r} has an empty alternative; an empty text is written ""')
+    return parse_value(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import click
 
 from fairbench import cli_data, cli_reproduce, cli_show
 from fairbench.cli_options import (
+    GivenPath,
+    Shown,
     accept_option,
     complete_name,
     data_dir_option,
@@ -19,7 +22,9 @@ from fairbench.cli_options import (
     names_option,
     offline_option,
     plugin_option,
+    say,
 )
+from fairbench.cli_reports import write_reports
 from fairbench.cli_run import (
     cell_runner,
     exit_status,
@@ -30,12 +35,11 @@ from fairbench.cli_run import (
     summary,
     warn_of,
 )
-from fairbench.errors import FairbenchError
+from fairbench.errors import FairbenchError, printable
 from fairbench.namesake import namesake_warning
 from fairbench.version import __version__
 
 if TYPE_CHECKING:
-    from fairbench.results import Results
     from fairbench.suite import Suite
 
 
@@ -43,19 +47,24 @@ def main() -> None:
     """Run the command line; a mistake of the user's becomes one message and exit status 2, never a traceback."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # sums are taken in one order, whatever the machine; processes give the parallelism
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is replaced; a file keeps its code
+            stream.reconfigure(errors="replace" if stream.isatty() else "backslashreplace")
     if "_FAIRBENCH_COMPLETE" not in os.environ and (warning := namesake_warning()):
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}")
     try:
         status = cli.main(prog_name="fairbench", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(shown.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as interrupt:
         click.echo("fairbench: interrupted", err=True)
         sys.exit(status_of(interrupt))
     except FairbenchError as error:
-        click.echo(f"fairbench: {error}", err=True)
+        say(f"fairbench: {error}")
         sys.exit(2)
 
 
@@ -89,11 +98,12 @@ for _command in (cli_show.list_components, cli_show.show, cli_show.plugins, cli_
     cli.add_command(_command)
 
 
-def _attributes(context: click.Context, parameter: click.Parameter, value: Optional[str]) -> Optional[str]:
+def _attributes(context: click.Context, parameter: click.Parameter, groups: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse an empty name, which would stand for each dataset's own attribute."""
-    if value is not None and not all(name.strip() for name in value.split(",")):
-        raise click.BadParameter(f"{value!r} has an empty name; leave the option out for each dataset's own")
-    return value
+    for group in groups:
+        if not all(name.strip() for name in group.split(",")):
+            raise click.BadParameter(f"{group!r} has an empty name; leave the option out for each dataset's own")
+    return groups
 
 
 def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,13 +119,17 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         names_option("--metrics", "metrics", "Metrics.  [default: all]"),
         click.option(
             "--group",
+            multiple=True,
             metavar="ATTRIBUTE",
             callback=_attributes,
             help="Sensitive attribute; 'race,sex' for combinations.  [default: each dataset's]",
         ),
         click.option("--repeats", type=click.IntRange(min=1), help="Number of splits.  [default: 5]"),
         click.option(
-            "--scale", type=click.Choice(["standard", "none"]), help="Scaling of numeric features.  [default: standard]"
+            "--scale",
+            multiple=True,
+            type=click.Choice(["standard", "none"]),
+            help="Scaling of numeric features.  [default: standard]",
         ),
         click.option(
             "--sensitive-as-feature/--sensitive-hidden",
@@ -141,10 +155,10 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     + "\n\nA run that was interrupted goes on where it stopped when the same command is given again. A directory can "
     "grow: the same --out with one more method, dataset, metric or repeat runs only what is new."
 )
-@click.argument("suite", required=False, type=click.Path(path_type=Path))
+@click.argument("suite", required=False, type=GivenPath(path_type=Path))
 @_suite_options
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]"
+    "--out", type=GivenPath(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]"
 )
 @executor_options
 @accept_option
@@ -158,12 +172,14 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     from fairbench import rundir
     from fairbench.plugins import load_plugins
     from fairbench.resume import Plan
-    from fairbench.suite import plan
+    from fairbench.suite import left_out, plan
 
     chosen = _chosen_suite(suite, options)
     registry, _ = load_plugins(plugin)
     warn_of(registry)
     cells = plan(chosen, registry)
+    for sentence in left_out(chosen, registry):
+        say(sentence)
     if options["dry_run"]:
         print_cells(cells, options["as_json"])
         return 0
@@ -171,9 +187,9 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     path = rundir.choose_directory(planned, options["out"])
     interrupted = run_plan(planned, path, registry, cell_runner(options, plugin), options)
     results = rundir.load_results(path)
-    _write_reports(results, registry, path)
-    click.echo(registry.report("terminal").render(results))
-    click.echo(summary(results, path, interrupted), err=True)
+    write_reports(results, registry, path)
+    click.echo(printable(str(registry.report("terminal").render(results))))
+    say(summary(results, path, interrupted))
     return exit_status(results, interrupted)
 
 
@@ -184,9 +200,12 @@ def _chosen_suite(path: Optional[Path], options: dict[str, Any]) -> Suite:
     from fairbench.suite import Suite, default_parameters, read_suite
 
     given: dict[str, Any] = {}
-    for name in ("methods", "datasets", "scenarios", "metrics", "group", "scale", "sensitive_as_feature"):
+    for name in ("methods", "datasets", "scenarios", "metrics", "sensitive_as_feature"):
         if options[name] is not None:
             given[name] = (options[name],)
+    for name in ("group", "scale"):
+        if options[name]:
+            given[name] = options[name]
     for name in ("repeats", "stratify"):
         if options[name] is not None:
             given[name] = options[name]
@@ -200,34 +219,13 @@ def _chosen_suite(path: Optional[Path], options: dict[str, Any]) -> Suite:
     return Suite(name=given["methods"][0], parameters=default_parameters(), **given)
 
 
-def _write_reports(results: Results, registry: Any, path: Path) -> None:
-    """Write every report that has a file suffix and something to show beside the results.
-
-    A read-only directory, or a library that a report lacks, is no reason to fail.
-    """
-    from fairbench.errors import NotApplicable
-    from fairbench.output import output_on_stderr
-
-    for name in registry.names("reports"):
-        report = registry.report(name)
-        if report.suffix:
-            target = path / f"report{report.suffix}"
-            try:
-                with output_on_stderr():
-                    made = report.render(results)
-                if made:
-                    target.write_bytes(made if isinstance(made, bytes) else made.encode("utf-8"))
-            except (OSError, NotApplicable) as error:
-                click.echo(f"warning: {target} was not written: {error}", err=True)
-
-
 @cli.command(
     epilog=examples(
         "fairbench report runs/table1",
         "fairbench report runs/table1 --format latex > table1.tex",
     )
 )
-@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
 @click.option(
     "--format",
     "name",
@@ -254,11 +252,13 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
     if isinstance(made, bytes) and sys.stdout.isatty():
         raise click.UsageError(f"{name} is a picture; write it to a file: ... --format {name} > report{chosen.suffix}")
     if not made:
-        click.echo(f"{run_directory} has nothing for the report {name!r} to show", err=True)
+        say(f"{run_directory} has nothing for the report {name!r} to show")
+    if isinstance(made, str) and (name == "terminal" or sys.stdout.isatty()):
+        made = printable(made)
     click.echo(made, nl=isinstance(made, str))
     if name == "terminal":
-        _write_reports(results, registry, run_directory)
-        click.echo(f"written to {run_directory}: report.*", err=True)
+        write_reports(results, registry, run_directory)
+        say(f"written to {run_directory}: report.*")
 
 
 @cli.command(
@@ -267,17 +267,22 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
         "fairbench export runs/table1 --format jsonl --predictions > predictions.jsonl",
     )
 )
-@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
 @click.option(
     "--format", "name", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Form of the rows."
 )
 @click.option("--predictions", "what", flag_value="predictions", help="The stored test predictions, with y and group.")
 @click.option("--diagnostics", "what", flag_value="diagnostics", help="Curves recorded while training.")
-def export(run_directory: Path, name: str, what: Optional[str]) -> None:
+@click.option(
+    "--spreadsheet", is_flag=True, help="Put an apostrophe before each text that a spreadsheet would run as a formula."
+)
+def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: bool) -> None:
     """Print every stored value as one long row: dataset, method, parameters, repeat, point, group, metric, value."""
     from fairbench import export as exporting
     from fairbench.rundir import load_results
 
+    if spreadsheet and name != "csv":
+        raise click.UsageError("--spreadsheet is for --format csv; no spreadsheet runs what is in JSON lines")
     results = load_results(run_directory)
     say_unfinished(results)
     if what == "predictions":
@@ -286,7 +291,7 @@ def export(run_directory: Path, name: str, what: Optional[str]) -> None:
         rows = exporting.diagnostic_rows(results)
     else:
         rows = results.rows()
-    exporting.write(rows, sys.stdout, name)
+    exporting.write(rows, Shown(sys.stdout), name, spreadsheet)
 
 
 @cli.command(
@@ -295,7 +300,7 @@ def export(run_directory: Path, name: str, what: Optional[str]) -> None:
         "fairbench rescore runs/table1 --metrics accuracy,acme_gap --plugin acme_gap.py",
     )
 )
-@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
 @names_option("--metrics", "metrics", "Metrics to compute.", default="all")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV.")
 @plugin_option
@@ -310,4 +315,4 @@ def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str,
     with output_on_stderr():
         results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
     say_unfinished(results)
-    exporting.write(results.rows(), sys.stdout, "jsonl" if as_json else "csv")
+    exporting.write(results.rows(), Shown(sys.stdout), "jsonl" if as_json else "csv")

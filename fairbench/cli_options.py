@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TextIO
 
 import click
+
+from fairbench.errors import LONGEST, printable
 
 Command = Callable[..., Any]
 
@@ -24,28 +26,42 @@ def plugin_option(command: Command) -> Command:
 
 
 def names_option(option: str, kind: str, help_text: str, default: Optional[str] = None) -> Callable[[Command], Command]:
-    """Return an option for a comma-separated list of choices of a kind, none of them empty; their names complete."""
+    """Return an option for a comma-separated list of choices of a kind; given several times, the lists add up.
 
-    def checked(context: click.Context, parameter: click.Parameter, value: Optional[str]) -> Optional[str]:
+    None may be empty, and names complete. The command sees one list, or None.
+    """
+
+    def checked(context: click.Context, parameter: click.Parameter, lists: tuple[str, ...]) -> Optional[str]:
         from fairbench.choices import parse_choices
         from fairbench.errors import SuiteError
 
         try:
-            if value is not None:
-                parse_choices(value)
+            for names in lists:
+                parse_choices(names)
         except SuiteError as error:
             raise click.BadParameter(str(error), context, parameter) from error
-        return value
+        return ",".join(lists) or None
 
     return click.option(
         option,
+        multiple=True,
         metavar="NAME" if kind == "executors" else "LIST",
         callback=checked,
         shell_complete=complete_choices(kind),
-        default=default,
+        default=None if default is None else [default],
         show_default=default is not None,
         help=help_text,
     )
+
+
+class GivenPath(click.Path):
+    """A path that is not empty, as ``--out "$FOLDER"`` makes it where the variable is not set; Path("") is ``.``."""
+
+    def convert(self, value: Any, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Any:
+        """Refuse an empty path; see ``click.Path``."""
+        if not str(value).strip():
+            self.fail("the path is empty; the folder you are in is written '.'", parameter, context)
+        return super().convert(value, parameter, context)
 
 
 def executor_options(command: Command) -> Command:
@@ -104,6 +120,23 @@ def complete_choices(kind: str) -> Callable[[click.Context, click.Parameter, str
     return complete
 
 
+def say(text: object, err: bool = True) -> None:
+    """Print a message, or else a result, that may hold what came from outside: names, paths, somebody else's errors."""
+    click.echo(printable(str(text), LONGEST if err else 0), err=err)
+
+
+class Shown:
+    """A text file for data on a terminal, which must not obey them; a file or a pipe gets them as they are."""
+
+    def __init__(self, file: TextIO) -> None:
+        """Stand before a file."""
+        self.file, self.careful = file, file.isatty()
+
+    def write(self, text: str) -> int:
+        """Write a text, as its reader may have it."""
+        return self.file.write(printable(text) if self.careful else text)
+
+
 def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     """Print rows as JSON lines, or as a table as wide as the terminal (100 columns where there is none)."""
     if as_json:
@@ -132,4 +165,4 @@ def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return printable(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value), LONGEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import shutil
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from fairbench.cli_options import (
+    GivenPath,
     accept_option,
     complete_choices,
     data_dir_option,
@@ -20,9 +22,11 @@ from fairbench.cli_options import (
     offline_option,
     plugin_option,
     print_rows,
+    say,
 )
 from fairbench.cli_run import cell_runner, exit_status, print_cells, run_plan, summary, warn_of
 from fairbench.cli_show import paper_parts
+from fairbench.writing import replace_file
 
 if TYPE_CHECKING:
     from fairbench.papers.outcome import Outcome
@@ -48,12 +52,12 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 @names_option("--datasets", "datasets", "Only these.  [default: the paper's]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(path_type=Path, file_okay=False),
     help="Run directory.  [default: runs/reproduce-PAPER]",
 )
 @click.option(
     "--document",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(path_type=Path, dir_okay=False),
     help="Write the document there too, its figures into a folder beside it: docs/x.md, docs/x/figure2-paper.png.",
 )
 @executor_options
@@ -81,7 +85,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
         print_cells(cells, options["as_json"])
         return 0
     for sentence in reproduction.left_out:
-        click.echo(sentence, err=True)
+        say(sentence)
     asked = {"name": f"reproduce {reproduction.paper.name}", "parts": paper, "repeats": reproduction.repeats}
     plan = Plan.of(asked, cells, registry, grows=True, accept=options["accept_changes"])
     path = rundir.choose_directory(plan, options["out"] or rundir.RUNS / f"reproduce-{reproduction.paper.name}")
@@ -91,7 +95,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     if not interrupted:
         _write(outcome, runner, path, _command(paper, plugin, options), options["document"])
         _show(outcome, options["as_json"])
-    click.echo(summary(outcome.results, path, interrupted), err=True)
+    say(summary(outcome.results, path, interrupted))
     return exit_status(outcome.results, interrupted)
 
 
@@ -139,9 +143,10 @@ def _write(outcome: Outcome, runner: CellRunner, path: Path, command: str, docum
 
     try:
         drawn = draw_all(outcome, runner.workbench, path, lambda what: click.echo(f"drawing {what}", err=True))
-        (path / DOCUMENT).write_text(render(outcome, drawn, command, FOLDER), encoding="utf-8")
-        with (path / VALUES).open("w", encoding="utf-8") as file:
-            write(outcome.lines(), file, "csv")
+        replace_file(path / DOCUMENT, render(outcome, drawn, command, FOLDER).encode("utf-8"))
+        values = io.StringIO()
+        write(outcome.lines(), values, "csv")
+        replace_file(path / VALUES, values.getvalue().encode("utf-8"))
         if document is not None:
             folder = document.with_suffix("") if document.suffix else document.with_name(f"{document.name}-figures")
             folder.mkdir(parents=True, exist_ok=True)
@@ -152,8 +157,8 @@ def _write(outcome: Outcome, runner: CellRunner, path: Path, command: str, docum
     except OSError as error:
         raise StoreError(f"the document cannot be written: {error}; the results are kept in {path}") from error
     for sentence in drawn.left_out:
-        click.echo(sentence, err=True)
-    click.echo(f"the document is {document or path / DOCUMENT}", err=True)
+        say(sentence)
+    say(f"the document is {document or path / DOCUMENT}")
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from fairbench.cli_options import say
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -54,9 +56,9 @@ def _sigterm_interrupts() -> Iterator[None]:
 def warn_of(registry: Registry) -> None:
     """Say on stderr which plugins cannot be used, and what is to be mended about others."""
     for sentence in registry.advice:
-        click.echo(f"warning: {sentence}", err=True)
+        say(f"warning: {sentence}")
     for problem in registry.problems:
-        click.echo(f"warning: plugin {problem} is {problem.state}: {problem.problem}", err=True)
+        say(f"warning: plugin {problem} is {problem.state}: {problem.problem}")
 
 
 def warn_of_imports(registry: Registry) -> None:
@@ -64,12 +66,12 @@ def warn_of_imports(registry: Registry) -> None:
     for plugin in registry.plugins:
         if plugin.changed:
             what = ", ".join(plugin.changed)
-            click.echo(f"warning: plugin {plugin} changed {what} when it was imported; it was put back", err=True)
+            say(f"warning: plugin {plugin} changed {what} when it was imported; it was put back")
 
 
 def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
     """Print a plan: a line for each cell on stdout, their number on stderr."""
-    from fairbench.cells import show_params
+    from fairbench.values import show_params
 
     if as_json:
         for cell in cells:
@@ -80,7 +82,7 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
         shown = [cell.method.name, show_params(cell.method.params)]
         if cell.scenario.name != "holdout":
             shown.append(str(cell.scenario))
-        click.echo("  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *shown]))
+        say("  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *shown]), err=False)
     click.echo(f"{len(cells)} cells", err=True)
 
 
@@ -131,13 +133,13 @@ def _run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, op
     with download_progress() as progress:
         available = gather(plan.cells, runner, progress)
     for label, reason in {**available.skipped, **available.failed}.items():
-        click.echo(f"{label} is left out: {reason.strip().splitlines()[-1]}", err=True)
+        say(f"{label} is left out: {reason.strip().splitlines()[-1]}")
     # A worker loads code and data by itself: it must know which.
     runner = replace(runner, partial=path.absolute() / FOLDER, code=plan.code, data=available.digests)
     remarks: set[str] = set()
     with rundir.writing(path, plan, available, registry, sys.argv[1:], str(chosen)) as opened:
         for sentence in opened.kept.said:
-            click.echo(sentence, err=True)
+            say(sentence)
         finished = [cell for cell in plan.cells if cell.key in opened.kept.keys]
         kept = {cell.key for cell in measure_more(finished, opened.store, runner.workbench, available.digests)}
         if kept:
@@ -149,7 +151,7 @@ def _run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, op
                         advance(record)
                         for remark in record.remarks:
                             if remark not in remarks:
-                                click.echo(f"warning: {remark}", err=True)
+                                say(f"warning: {remark}")
                                 remarks.add(remark)
             except KeyboardInterrupt as interrupt:
                 return status_of(interrupt)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairbench.cli_options import complete_name, examples, json_option, plugin_option, print_rows
+from fairbench.cli_options import complete_name, examples, json_option, plugin_option, print_rows, say
 from fairbench.cli_run import warn_of_imports
 from fairbench.names import KINDS
+from fairbench.values import show_value
 from fairbench.version import compiled
 
 if TYPE_CHECKING:
@@ -57,13 +58,14 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 @plugin_option
 def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     """Show a component: what it does, its parameters with defaults, meaning and source, and where it comes from."""
+    from fairbench.parameters import describe_parameters
     from fairbench.plugins import load_plugins
-    from fairbench.registry import describe, docstring, parameters
+    from fairbench.registry import describe, docstring
 
     registry, _ = load_plugins(plugin)
     component = registry.get(_SINGULAR[kind], name)
     origin = registry.origin(_SINGULAR[kind], name)
-    rows = parameters(component)
+    rows = describe_parameters(component)
     text = describe(component) if kind == "paper" else docstring(component)
     extra = {key: getattr(component, key) for key in ("better", "range", "reference") if hasattr(component, key)}
     parts = paper_parts(component) if kind == "paper" else []
@@ -71,9 +73,9 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
         shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}
         click.echo(json.dumps({**shown, "parts": parts} if parts else shown))
         return
-    click.echo(f"{name} ({kind}, from {origin})\n\n{text}\n")
+    say(f"{name} ({kind}, from {origin})\n\n{text}\n", err=False)
     for key, value in extra.items():
-        click.echo(f"{key}: {value}")
+        say(f"{key}: {value}", err=False)
     if rows or parts:
         print_rows(parts or [_readable(row) for row in rows], as_json=False)
 
@@ -93,13 +95,14 @@ def _readable(row: dict[str, object]) -> dict[str, object]:
     """Return a parameter's row with its limits in words."""
     limits = []
     if row["choices"]:
-        limits.append(" | ".join(map(str, row["choices"])))  # type: ignore[call-overload]
+        limits.append(" | ".join(map(show_value, row["choices"])))  # type: ignore[call-overload]
     if row["minimum"] is not None:
         limits.append(f"at least {row['minimum']}")
     if row["maximum"] is not None:
         limits.append(f"at most {row['maximum']}")
     meaning = " ".join(filter(None, [str(row["help"]), f"({'; '.join(limits)})" if limits else ""]))
-    return {"parameter": row["name"], "default": str(row["default"]), "meaning": meaning, "source": row["source"]}
+    default = "required" if row["required"] else show_value(row["default"])
+    return {"parameter": row["name"], "default": default, "meaning": meaning, "source": row["source"]}
 
 
 @click.command(
@@ -132,9 +135,9 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
         how = "compiled" if compiled() else "not compiled, so slower: there was no C compiler at installation"
         click.echo(f"\nthe projection of two groups is {how}")
         for sentence in registry.advice:
-            click.echo(f"\n{sentence}")
+            say(f"\n{sentence}", err=False)
         for problem in problems:
-            click.echo(f"\nplugin {problem} is {problem.state}: {problem.problem}")
+            say(f"\nplugin {problem} is {problem.state}: {problem.problem}", err=False)
     warn_of_imports(registry)
     return 1 if any(not problem.unavailable for problem in problems) else 0
 

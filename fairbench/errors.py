@@ -72,6 +72,7 @@ def printable(text: str, longest: int = 0) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the closest known name, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """Return "; did you mean 'x'?" for the closest known name, whatever the case of its letters, or nothing."""
+    others = {other.lower(): other for other in known if other != name}
+    close = difflib.get_close_matches(name[:100].lower(), others, n=1, cutoff=0.65)
+    return f"; did you mean {others[close[0]]!r}?" if close else ""

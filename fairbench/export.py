@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 from fairbench.cells import DONE
 from fairbench.components import Metric
@@ -23,19 +23,33 @@ from fairbench.suite import metric_names
 Row = dict[str, Any]
 
 
-def write(rows: Iterable[Row], file: TextIO, form: str) -> None:
-    """Write rows as ``csv`` (None is an empty field) or ``jsonl``."""
+class Writable(Protocol):
+    """What rows are written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take in a text."""
+        ...
+
+
+def write(rows: Iterable[Row], file: Writable, form: str, spreadsheet: bool = False) -> None:
+    """Write rows as ``csv`` (None is an empty field) or ``jsonl``; ``spreadsheet`` keeps texts from being formulas."""
     if form == "jsonl":
         for row in rows:
             file.write(json.dumps(row, allow_nan=False) + "\n")
         return
-    rows = iter(rows)
+    rows = map(_without_formulas, rows) if spreadsheet else iter(rows)
     first = next(rows, None)
     if first is None:
         return
     writer = csv.DictWriter(file, list(first), lineterminator="\n")
     writer.writeheader()
     writer.writerows(chain([first], rows))
+
+
+def _without_formulas(row: Row) -> Row:
+    """Return the row with an apostrophe before each text that a spreadsheet would run; numbers stay."""
+    runs = ("=", "+", "-", "@", "\t", "\r", "\n")
+    return {k: f"'{cell}" if isinstance(cell, str) and cell.startswith(runs) else cell for k, cell in row.items()}
 
 
 def _identity(row: Row) -> Row:

@@ -115,7 +115,7 @@ def _load(files: tuple[tuple[str, bytes], ...], only: tuple[str, ...]) -> Regist
     for file, source in files:
         refused = len(registry.problems)
         _register(registry, Plugin(file, LOCAL, ""), source)
-        if len(registry.problems) > refused:
+        if any(not problem.components for problem in registry.problems[refused:]):  # else some may be used
             raise PluginError(f"plugin {file}: {registry.problems[-1].problem}")
     return registry
 
@@ -159,8 +159,7 @@ def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None
             return  # a package whose modules are the plugins
         if not components:
             raise PluginError(f"it implements no hook; mark one of {', '.join(HOOKS)} with @hookimpl")
-        names = {kind: tuple(component.name for component in members) for kind, members in components.items()}
-        registry.add(replace(plugin, components=names), components)
+        registry.add(plugin, components)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a stranger's module may raise anything, SystemExit too, and harms only itself

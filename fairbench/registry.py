@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Union
+from typing import Any
 
-from fairbench.cells import Cell, Choice, show_value
-from fairbench.choices import parse_choices
+from fairbench import parameters
+from fairbench.cells import Cell, Choice
 from fairbench.code_digest import digest_of, package_code
 from fairbench.components import Method, Metric, Paper, Report, Scenario
-from fairbench.errors import PluginError, SuiteError, UnknownName
+from fairbench.errors import FairbenchError, PluginError, UnknownName
 from fairbench.names import KINDS
 from fairbench.output import output_on_stderr
 from fairbench.version import __version__
@@ -93,9 +92,10 @@ class Registry:
         self.advice: list[str] = []  # sentences for the user about plugins that work
         self._components: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         self._origins: dict[tuple[str, str], Plugin] = {}
+        self._refused: dict[tuple[str, str], Plugin] = {}
 
     def add(self, plugin: Plugin, components: Mapping[str, Sequence[Any]]) -> None:
-        """Take in a plugin with its components.
+        """Take in a plugin with its components; one whose parameters cannot be checked is refused by itself.
 
         Raises:
             PluginError: a name is taken; nothing of the plugin is taken in.
@@ -109,11 +109,31 @@ class Registry:
                         f"two {kind} are named {component.name!r}: {taken or plugin} and {plugin}; rename one"
                     )
                 seen.add(component.name)
-        for kind, members in components.items():
+        taken_in = {
+            kind: [member for member in components[kind] if self._sound(plugin, kind, member)] for kind in components
+        }
+        names = {kind: tuple(member.name for member in members) for kind, members in taken_in.items()}
+        plugin = dataclasses.replace(plugin, components=names)
+        for kind, members in taken_in.items():
             for component in members:
                 self._components[kind][component.name] = component
                 self._origins[kind, component.name] = plugin
         self.plugins.append(plugin)
+
+    def _sound(self, plugin: Plugin, kind: str, component: Any) -> bool:
+        """Return whether a component's parameters can be checked; if not, remember why."""
+        try:
+            if isinstance(component, type):
+                parameters.check_component(component)
+            if kind == "datasets":
+                _check_attributes(component.sensitive_features)
+        except PluginError as error:
+            problem = f"{kind[:-1]} {component.name}: {error}"
+            only = {kind: (component.name,)}
+            self._refused[kind, component.name] = dataclasses.replace(plugin, components=only, problem=problem)
+            self.plugins.append(self._refused[kind, component.name])
+            return False
+        return True
 
     def refuse(self, plugin: Plugin) -> None:
         """Remember a plugin that cannot be used, with its problem."""
@@ -133,14 +153,19 @@ class Registry:
 
         Raises:
             UnknownName: no component has the name; a plugin that could not be loaded is mentioned.
+            PluginError: it is one that was refused.
         """
         members = self._components[kind]
+        if (kind, name) in self._refused:
+            refused = self._refused[kind, name]
+            raise PluginError(f"plugin {refused} is broken: {refused.problem}")
         if name not in members:
             hint = f" ('fairbench list {kind}' shows all {len(members)})"
             if self.restricted:
                 hint += "; FAIRBENCH_PLUGINS is set, and leaves all plugins out but those it names"
             if self.problems:
-                hint += f"; {len(self.problems)} plugins could not be loaded ('fairbench plugins' says why)"
+                count = len(self.problems)
+                hint += f"; {count} plugin{'s' if count > 1 else ''} could not be loaded ('fairbench plugins' says why)"
             raise UnknownName(kind[:-1], name, members, hint)
         return members[name]
 
@@ -165,22 +190,29 @@ class Registry:
             UnknownName: no such component or parameter.
             SuiteError: a value of the wrong type or out of range.
         """
-        cls = self.get(kind, choice.name)
         with output_on_stderr():
-            return cls(**check_parameters(cls, f"{kind[:-1]} {choice.name}", choice.params))
+            return parameters.build(self.get(kind, choice.name), f"{kind[:-1]} {choice.name}", choice.params)
 
     def complete(self, kind: str, choice: Choice) -> Choice:
         """Return the choice with every parameter spelled out, defaults included, as plain JSON values."""
-        built = self.build(kind, choice)
-        return Choice(
-            choice.name, {field.name: plain(getattr(built, field.name)) for field in dataclasses.fields(built)}
-        )
+        return Choice(choice.name, parameters.values(self.build(kind, choice), f"{kind[:-1]} {choice.name}"))
 
     def shorten(self, kind: str, choice: Choice) -> Choice:
         """Return the choice with only those parameters that differ from their defaults."""
-        defaults = self.complete(kind, Choice(choice.name)).params
         params = self.complete(kind, choice).params
+        try:
+            defaults = self.complete(kind, Choice(choice.name)).params
+        except FairbenchError:
+            return Choice(choice.name, params)  # it has no default that could be left out
         return Choice(choice.name, {name: value for name, value in params.items() if value != defaults[name]})
+
+    def lacks(self, kind: str, name: str) -> str:
+        """Return why a component cannot be built without parameters; nothing if it can."""
+        try:
+            self.complete(kind, Choice(name))
+        except FairbenchError as error:
+            return str(error)
+        return ""
 
     def method(self, choice: Choice) -> Method:
         """Return a method ready to fit."""
@@ -208,120 +240,14 @@ def component_label(kind: str, name: str) -> str:
     return f"{kind[:-1]} {name}"
 
 
-def plain(value: Any) -> Any:
-    """Return a parameter's value as JSON knows it (tuples become lists)."""
-    return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value
-
-
-def check_parameters(cls: type, where: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters converted to the types that the dataclass declares.
-
-    Args:
-        cls: a component's dataclass.
-        where: for messages, e.g. ``method faalgrad``.
-        params: values by name, as read from TOML or the command line.
-    """
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
-    checked = {}
-    for name, value in params.items():
-        if name not in fields:
-            raise UnknownName(f"parameter of {where}", name, fields, f" (it takes {', '.join(fields) or 'none'})")
-        value = _convert(value, hints[name], f"{where}: {name}")
-        limits = fields[name].metadata
-        choices = limits.get("choices")
-        if choices is not None and value not in choices:
-            raise SuiteError(
-                f"{where}: {name} is {show_value(value)}; it must be one of {', '.join(map(show_value, choices))}"
-            )
-        for bound, wrong, words in (("minimum", _below, "at least"), ("maximum", _above, "at most")):
-            limit = limits.get(bound)
-            if limit is not None and wrong(value, limit):
-                raise SuiteError(f"{where}: {name} is {show_value(value)}; it must be {words} {limit:g}")
-        checked[name] = value
-    return checked
-
-
-def build_choice(text: str, classes: Mapping[str, type], where: str) -> Any:
-    """Return the part of a component that a choice within a parameter names, e.g. ``gaussian_mixture[components=10]``.
-
-    Args:
-        text: one choice, as the command line reads it.
-        classes: dataclasses of parameters, by name.
-        where: for messages, e.g. ``generator``.
+def _check_attributes(names: Any) -> None:
+    """Refuse a dataset that does not say which columns are sensitive: the first is every run's default.
 
     Raises:
-        UnknownName: no class, or no parameter of it, has the name.
-        SuiteError: the text names none or several, or a value is of the wrong type or out of range.
+        PluginError: it does not.
     """
-    choices = parse_choices(text)
-    if len(choices) != 1:
-        raise SuiteError(f"{where} is {text!r}, which names {len(choices)}; name one")
-    (choice,) = choices
-    if choice.name not in classes:
-        raise UnknownName(where, choice.name, classes, f" (there are {', '.join(sorted(classes))})")
-    cls = classes[choice.name]
-    return cls(**check_parameters(cls, f"{where} {choice.name}", choice.params))
-
-
-def _numbers(value: Any) -> list[float]:
-    items = value if isinstance(value, tuple) else [value]
-    return [item for item in items if isinstance(item, (int, float)) and not isinstance(item, bool)]
-
-
-def _below(value: Any, limit: float) -> bool:
-    return not all(item >= limit for item in _numbers(value))  # so that a NaN is refused
-
-
-def _above(value: Any, limit: float) -> bool:
-    return not all(item <= limit for item in _numbers(value))
-
-
-_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-
-
-def _convert(value: Any, hint: Any, where: str) -> Any:
-    """Return the value as the annotated type; the simple types, Optional and tuple[T, ...] are known."""
-    if isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
-        raise SuiteError(f"{where} is {show_value(value)}; it must be a finite number")
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Union:
-        if value is None or (value == "none" and str not in arguments):
-            return None
-        inner = [argument for argument in arguments if argument is not type(None)]
-        return _convert(value, inner[0], where)
-    if origin is tuple:
-        items = list(value) if isinstance(value, (list, tuple)) else [value]
-        return tuple(_convert(item, arguments[0], where) for item in items)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint in _TYPE_NAMES and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
-        raise SuiteError(f"{where} is {show_value(value)!r}; it must be {_TYPE_NAMES[hint]}")
-    return value
-
-
-def parameters(component: Any) -> list[dict[str, Any]]:
-    """Return name, type, default, meaning, limits and source of each parameter of a component's class."""
-    if not dataclasses.is_dataclass(component) or not isinstance(component, type):
-        return []
-    hints = typing.get_type_hints(component)
-    return [
-        {
-            "name": field.name,
-            "type": _type_name(hints[field.name]),
-            "default": plain(field.default),
-            "help": field.metadata.get("help", ""),
-            "choices": plain(list(field.metadata["choices"])) if field.metadata.get("choices") else None,
-            "minimum": field.metadata.get("minimum"),
-            "maximum": field.metadata.get("maximum"),
-            "source": field.metadata.get("source", ""),
-        }
-        for field in dataclasses.fields(component)
-    ]
-
-
-def _type_name(hint: Any) -> str:
-    return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint).replace("typing.", "")
+    if not isinstance(names, (tuple, list)) or not names or not all(isinstance(name, str) and name for name in names):
+        raise PluginError(f"sensitive_features is {names!r}; it must name at least one column, e.g. ('sex',)")
 
 
 def describe(component: Any) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairbench.cells import Record, show_params
+from fairbench.cells import Record
+from fairbench.values import show_params
 
 
 @dataclass(frozen=True)

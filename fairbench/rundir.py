@@ -53,7 +53,7 @@ def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
         same = earlier["plan"] == digest and (plan.accept or earlier.get("sources") == plan.sources)
         if same and not earlier["sessions"][-1]["finished"]:
             return path
-    name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower()).strip("-") or "run"
+    name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower())[:60].strip("-") or "run"  # no name of a file is endless
     return RUNS / f"{_now():%Y-%m-%d-%H%M%S}-{name}-{digest[:8]}"
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import importlib.resources
+import math
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +16,8 @@ from typing import Any
 
 from fairbench.cells import Cell, Choice, Preparation, canonical
 from fairbench.choices import parse_choices
-from fairbench.errors import SuiteError, did_you_mean
+from fairbench.errors import SuiteError, UnknownName, did_you_mean
+from fairbench.parameters import check_parameters
 from fairbench.registry import Registry
 
 if sys.version_info >= (3, 11):
@@ -23,6 +27,9 @@ else:
 
 ALL = "all"
 EVERY_DATASET = "any"  # in a suite's parameters: whatever the dataset
+MOST_CELLS = 1_000_000
+LARGEST_FILE = 1_000_000  # bytes
+DEEPEST = 10  # tables or lists within each other
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,10 @@ class Suite:
         """Check what does not need the registry."""
         if self.repeats < 1:
             raise SuiteError(f"suite {self.name}: repeats is {self.repeats}; at least 1 is needed")
-        for what in ("datasets", "methods"):
+        for what in _TUPLES:
             if not getattr(self, what):
-                raise SuiteError(f"suite {self.name}: {what} is empty; name at least one, or 'all'")
+                advice = "or 'all'" if what in ("datasets", "methods") else "or leave it out for the default"
+                raise SuiteError(f"suite {self.name}: {what} is empty; name at least one, {advice}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suite as plain data, as ``run.json`` keeps it."""
@@ -87,8 +95,19 @@ def read_suite(path: Path) -> Suite:
         SuiteError: the file cannot be read, is not TOML, or holds an unknown key or a value of the wrong type.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise SuiteError(
+                f"suite {path} is no file that can be read (a folder, a pipe or a device); name a TOML file"
+            )
+        if found.st_size > LARGEST_FILE:
+            raise SuiteError(f"suite {path} has {found.st_size} bytes; at most {LARGEST_FILE} are read")
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SuiteError(
+            f"suite {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
         raise SuiteError(f"suite {path} cannot be read: {error}") from error
     return parse_suite(text, str(path), path.stem)
 
@@ -97,8 +116,9 @@ def parse_suite(text: str, where: str, name: str) -> Suite:
     """Return the suite that a TOML text describes; ``where`` is for messages."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # Python refuses numbers of thousands of digits by a ValueError
         raise SuiteError(f"suite {where} is not valid TOML: {error}") from error
+    _check_plain(table, f"suite {where}")
     known = [*_PLAIN, *_TUPLES, "parameters", "extends"]
     for key in table:
         if key not in known:
@@ -116,12 +136,32 @@ def parse_suite(text: str, where: str, name: str) -> Suite:
         if key in table:
             items = table[key] if isinstance(table[key], list) else [table[key]]
             fields[key] = tuple(_checked(item, kind, f"suite {where}: {key}") for item in items)
+    if not all(map(str.strip, fields.get("group", ()))):
+        raise SuiteError(f"suite {where}: group has an empty name; leave group out for each dataset's own")
     parameters = checked_parameters(table.get("parameters", {}), where)
     if "extends" in table:
         if table["extends"] != "default":
             raise SuiteError(f"suite {where}: extends is {table['extends']!r}; only 'default' can be extended")
         parameters = merge_parameters(default_parameters(), parameters)
     return Suite(**fields, parameters=parameters)
+
+
+def _check_plain(value: Any, where: str, depth: int = 0) -> None:
+    """Refuse what TOML can say but a parameter cannot be: dates, numbers that are not finite or too large to record."""
+    if depth > DEEPEST:
+        raise SuiteError(f"{where[:200]} is nested more than {DEEPEST} deep")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_plain(item, f"{where}{'.' if depth else ': '}{key}", depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_plain(item, where, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise SuiteError(f"{where} is {value}; it must be a finite number")
+    elif isinstance(value, int) and value.bit_length() > 64:
+        raise SuiteError(f"{where} is a whole number of {value.bit_length()} bits; at most 64 can be kept")
+    elif isinstance(value, (datetime.date, datetime.time)):
+        raise SuiteError(f"{where} is the date or time {value}; write it in quotes if a text is meant")
 
 
 def _checked(value: Any, kind: type, where: str) -> Any:
@@ -173,19 +213,24 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     Raises:
         UnknownName, SuiteError: a name or a value is wrong; nothing has run yet.
     """
+    _check_tables(suite, registry)
     datasets = [registry.shorten("datasets", choice) for choice in _choices(suite.datasets, "datasets", registry)]
     methods = _choices(suite.methods, "methods", registry)
     scenarios = [registry.complete("scenarios", choice) for choice in _choices(suite.scenarios, "scenarios", registry)]
     metrics = metric_names(suite.metrics, registry)
-    if not registry.restricted:  # else the default suite speaks of methods that were left out
-        for name in (name for tables in suite.parameters.values() for name in tables):
-            registry.get("methods", name)
+    attributes, preparations = list(map(_attributes, suite.group)), _preparations(suite)
+    grid: list[Sequence[object]] = [datasets, methods, scenarios, attributes, preparations]
+    count = math.prod(map(len, grid)) * suite.repeats
+    if count > MOST_CELLS:
+        raise SuiteError(
+            f"suite {suite.name} has {count} cells; at most {MOST_CELLS} are planned, so ask for fewer repeats"
+        )
     cells = []
     for dataset in datasets:
         tuned = [registry.complete("methods", tune(suite.parameters, dataset.name, method)) for method in methods]
-        groups = [group or registry.get("datasets", dataset.name).sensitive_features[0] for group in suite.group]
+        groups = [group or registry.get("datasets", dataset.name).sensitive_features[0] for group in attributes]
         for group in groups:
-            for preparation in _preparations(suite):
+            for preparation in preparations:
                 for scenario in scenarios:
                     for repeat in range(suite.repeats):
                         cells += [
@@ -193,6 +238,43 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
                         ]
     unique = {cell.key: cell for cell in cells}
     return list(unique.values())
+
+
+def left_out(suite: Suite, registry: Registry) -> list[str]:
+    """Return a sentence for each component that ``all`` leaves out because it cannot be built without parameters."""
+    sentences = []
+    for kind in ("datasets", "methods", "scenarios"):
+        named = [choice.name for text in getattr(suite, kind) for choice in parse_choices(text)]
+        if ALL in named:
+            reasons = [
+                (name, registry.lacks(kind, name)) for name in _meant_by_all(kind, registry) if name not in named
+            ]
+            sentences += [f"{kind[:-1]} {name} is left out of 'all': {reason}" for name, reason in reasons if reason]
+    return sentences
+
+
+def _check_tables(suite: Suite, registry: Registry) -> None:
+    """Refuse unknown names and wrong values among the suite's hyper-parameters, also where this run does not use them.
+
+    Where FAIRBENCH_PLUGINS leaves plugins out, a name that is not there may be one of theirs and is passed over.
+    """
+    datasets = [EVERY_DATASET, *registry.names("datasets")]
+    for dataset, methods in suite.parameters.items():
+        if dataset not in datasets and not registry.restricted:
+            hint = f" (in a suite's [parameters.{dataset}]; 'any' stands for every dataset)"
+            raise UnknownName("dataset", dataset, datasets, hint)
+        for method, params in methods.items():
+            if method in registry.names("methods") or not registry.restricted:
+                where = f"[parameters.{dataset}] method {method}"
+                check_parameters(registry.get("methods", method), where, params)
+
+
+def _attributes(group: str) -> str:
+    """Return sensitive attributes without blanks around their names, each once: ``race,sex`` for ``race, sex,race``."""
+    names = [name.strip() for name in group.split(",")]
+    if len(names) > 1 and not all(names):
+        raise SuiteError(f"group {group!r} has an empty name; write e.g. 'race,sex' for combinations")
+    return ",".join(dict.fromkeys(names))
 
 
 def plan_digest(cells: Sequence[Cell]) -> str:
@@ -210,15 +292,19 @@ def tune(parameters: Mapping[str, Mapping[str, Mapping[str, Any]]], dataset: str
 def _choices(texts: Sequence[str], kind: str, registry: Registry) -> list[Choice]:
     choices = []
     for choice in (choice for text in texts for choice in parse_choices(text)):
-        choices += _all(kind, registry) if choice.name == ALL else [choice]
+        if choice.name == ALL:
+            if choice.params:
+                raise SuiteError(f"{choice} gives parameters to all {kind}; name those that take them")
+            names = _meant_by_all(kind, registry)
+            choices += [Choice(name) for name in names if kind == "metrics" or not registry.lacks(kind, name)]
+        else:
+            choices.append(choice)
     return choices
 
 
-def _all(kind: str, registry: Registry) -> list[Choice]:
+def _meant_by_all(kind: str, registry: Registry) -> list[str]:
     """Return every component of a kind but those that want to be named (``only_by_name``)."""
-    return [
-        Choice(name) for name in registry.names(kind) if not getattr(registry.get(kind, name), "only_by_name", False)
-    ]
+    return [name for name in registry.names(kind) if not getattr(registry.get(kind, name), "only_by_name", False)]
 
 
 def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ from fairbench.examples import example_images, example_split
 from fairbench.names import KINDS
 from fairbench.papers.published import read_published
 from fairbench.papers.rerun import read_rerun
-from fairbench.registry import Registry, check_parameters, describe, plain
+from fairbench.parameters import check_parameters, values
+from fairbench.registry import Registry, describe
 from fairbench.results import Results
 from fairbench.suite import read_suite
 
@@ -181,7 +182,7 @@ def method_takes_three_groups(method: type[Method]) -> None:
 def parameters_survive_json(component: type) -> None:
     """Every parameter comes back from JSON as it was, and the dataclass is frozen."""
     built = component()
-    params = {field.name: plain(getattr(built, field.name)) for field in dataclasses.fields(built)}
+    params = values(built)
     again = component(**check_parameters(component, component.__name__, json.loads(canonical(params))))
     require(again == built, f"{built} became {again} on its way through JSON")
     require(component.__dataclass_params__.frozen, "the dataclass is not frozen; write @dataclass(frozen=True)")  # type: ignore[attr-defined]

@@ -12,12 +12,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names", "code_digest", "namesake", "output", "markdown"],
+    ["version", "errors", "seeding", "names", "code_digest", "namesake", "output", "markdown", "writing"],
+    ["values"],
     ["cells", "choices", "isolation"],
     ["columns"],
     ["tables"],
     ["data", "data_digest"],
-    ["alike", "counts", "components", "projection", "intervals", "lines"],
+    ["alike", "annotations", "counts", "components", "projection", "intervals", "lines"],
+    ["parameters"],
     ["hooks", "results", "registry", "splits", "outcomes"],
     ["api"],
     ["checksums", "archives", "web", "wheels", "downloads", "files"],
@@ -30,7 +32,7 @@ LAYERS = [
     ["runfile", "resume", "rundir", "growth", "export", "papers"],
     ["testing"],
     ["cli_options", "cli_progress"],
-    ["cli_data", "cli_run", "cli_show"],
+    ["cli_data", "cli_reports", "cli_run", "cli_show"],
     ["cli_reproduce"],
     ["cli"],
     ["__main__"],

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairbench.api import build_choice, parameter
-from fairbench.cells import Choice
-from fairbench.choices import parse_choices, parse_value
+from fairbench.cells import Choice, canonical
+from fairbench.choices import parse_choices
 from fairbench.errors import SuiteError, UnknownName
+from fairbench.values import parse_value, show_value
 
 
 def test_alternatives_become_one_choice_each():
@@ -34,13 +35,25 @@ def test_alternatives_become_one_choice_each():
         ("config1", "config1"),
         ("(64,32)", [64, 32]),
         ("()", []),
+        ("(a,(1,b))", ["a", [1, "b"]]),
+        ("(8,)", [8]),
+        ("(a)(b)", "(a)(b)"),
         ("NaN", "NaN"),
         ("null", "null"),
+        ("None", None),
+        ('"None"', "None"),
+        ('"a,b|c]"', "a,b|c]"),
+        ("'a\\n\"'", 'a\\n"'),
+        (r'"a\n\""', 'a\n"'),
+        ("it's", "it's"),
+        ("part[size=3|4]", "part[size=3|4]"),
+        ('{"a": [1, "b,c"]}', {"a": [1, "b,c"]}),
+        ("{a}", "{a}"),
     ],
 )
 def test_values_have_the_type_they_look_like(text, value):
     assert parse_value(text) == value
-    assert type(parse_value(text)) is type(value)
+    assert isinstance(parse_value(text), type(value))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +66,13 @@ def test_values_have_the_type_they_look_like(text, value):
         ("mlp[lr=]", "'lr=' is not a parameter"),
         ("mlp[lr=1,lr=2]", "gives 'lr' twice"),
         ("mlp[lr=1]x", "goes on after its parameters"),
+        ("mlp[lr=1|]", "has an empty alternative"),
+        ("mlp[lr=(1,,2)]", "has an empty item"),
+        ('mlp[text="a]', "leaves a quote open, at character 10"),
+        ("mlp[text='a'b]", "goes on after its closing quote"),
+        (r'mlp[text="\x"]', "in single quotes it stands as it is"),
+        ("mlp[x=" + "(" * 2000 + ")" * 2000 + "]", "nests brackets more than 20 deep"),
+        ("mlp[" + ",".join(f"{name}=0|1|2|3|4|5|6|7|8|9" for name in "abcde") + "]", "more than 10000 combinations"),
     ],
 )
 def test_malformed_text_is_refused_with_what_was_seen(text, message):
@@ -60,18 +80,41 @@ def test_malformed_text_is_refused_with_what_was_seen(text, message):
         parse_choices(text)
 
 
-names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+awkward = st.sampled_from(["None", "none", "true", "1.50", "007", "NaN", "(a)", "[1]", "{}", '{"a":1}', "it's", "'"])
+texts = st.one_of(st.text(max_size=8), st.text("ab 1.()[]{}|,='\"\\:\n\x1b\ud800", max_size=10), awkward)
+plain = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
 values = st.one_of(
-    st.integers(-1000, 1000),
-    st.booleans(),
-    names.filter(lambda word: word not in ("true", "false", "null")),
-    st.lists(st.integers(0, 99), max_size=3),
+    st.recursive(plain, lambda inner: st.lists(inner, max_size=3), max_leaves=6),
+    st.dictionaries(texts, plain, max_size=3),
 )
+names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 
 
-@given(names, st.dictionaries(names, values, max_size=4))
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@given(names, st.dictionaries(names, values, max_size=3))
 def test_a_choice_reads_back_as_it_was_written(name, params):
-    assert parse_choices(str(Choice(name, params))) == [Choice(name, params)]
+    shown = str(Choice(name, params))
+    assert shown.isprintable()
+    (choice,) = parse_choices(shown)
+    assert canonical(asdict(choice)) == canonical(asdict(Choice(name, params)))  # as JSON: 1 is not 1.0, nor true
+    assert len(parse_choices(f"{shown},other")) == 2
+
+
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@given(st.text("am 1.()[]{}|,='\"\\:e", max_size=20))
+def test_any_text_is_read_or_refused_in_words(text):
+    try:
+        choices = parse_choices(text)
+    except SuiteError:
+        return
+    for choice in choices:
+        (again,) = parse_choices(str(Choice("m", choice.params)))
+        assert again.params == choice.params
+
+
+@pytest.mark.parametrize("word", ["config1", "a b", "part[size=3,k=(1,2)]", "none", "2018-01", "a=b", "x'y"])
+def test_usual_words_are_shown_without_quotes(word):
+    assert show_value(word) == word
 
 
 @dataclass(frozen=True)

@@ -311,7 +311,7 @@ def test_an_infinite_parameter_of_a_suite_is_refused(fairbench, tmp_path):
     )
     status, out, err = fairbench("run", "s.toml", "--dry-run")
     assert (status, out) == (2, "")
-    assert "method mlp: lr is inf; it must be a finite number" in err
+    assert "suite s.toml: parameters.any.mlp.lr is inf; it must be a finite number" in err
 
 
 def test_an_unknown_name_mentions_that_plugins_were_left_out(fairbench, monkeypatch):

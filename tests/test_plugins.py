@@ -91,7 +91,7 @@ def test_an_unknown_name_among_those_to_load_is_refused():
 
 def test_an_unknown_component_mentions_plugins_that_could_not_be_loaded(acme_on_path):
     assert (
-        "1 plugins could not be loaded ('fairbench plugins' says why)" in acme_on_path("show", "metric", "gapp").stderr
+        "1 plugin could not be loaded ('fairbench plugins' says why)" in acme_on_path("show", "metric", "gapp").stderr
     )
 
 

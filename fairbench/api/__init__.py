@@ -39,7 +39,7 @@ from fairbench.data import (
 from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
 from fairbench.hooks import hookimpl
 from fairbench.markdown import escape_markdown
-from fairbench.registry import build_choice
+from fairbench.parameters import build_choice
 from fairbench.results import Results
 from fairbench.seeding import seed
 

@@ -16,8 +16,9 @@ from fairbench.papers.checked import named
 from fairbench.papers.columns import has_method
 from fairbench.papers.published import Published, Table, read_published
 from fairbench.papers.rerun import EXPLANATION, Figure, Protocol, Rerun, read_rerun
-from fairbench.registry import Registry, plain
+from fairbench.registry import Registry
 from fairbench.suite import ALL, Suite, default_parameters, merge_parameters, plan, read_suite, tune
+from fairbench.values import plain
 
 CONSTANT = Choice("constant")
 Key = tuple[str, str, str]  # of a row: the dataset, and method and scenario with all their parameters
