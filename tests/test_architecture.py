@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names"],
-    ["cells", "choices"],
+    ["version", "errors", "seeding", "names", "output"],
+    ["cells", "choices", "isolation"],
     ["data"],
     ["alike", "counts", "components", "projection", "intervals", "lines"],
     ["hooks", "results", "registry"],

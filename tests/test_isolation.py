@@ -1,0 +1,262 @@
+"""The process as strangers' code leaves it: everything is put back, and what had been changed is named."""
+
+from __future__ import annotations
+
+import builtins
+import decimal
+import gc
+import io
+import locale
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+
+from fairbench.isolation import process_state_kept
+from fairbench.output import LIMIT
+
+CHANGES = {
+    "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
+    "torch's default device": lambda: torch.set_default_device("meta"),
+    "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "torch's grad mode": lambda: torch.set_grad_enabled(False),
+    "torch's anomaly detection": lambda: torch.set_anomaly_enabled(True),
+    "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True),
+    "torch's matmul precision": lambda: torch.set_float32_matmul_precision("medium"),
+    "numpy's error state": lambda: np.seterr(all="raise"),
+    "numpy's error function": lambda: np.seterrcall(print),
+    "numpy's bit generator": lambda: np.random.set_bit_generator(np.random.PCG64(1)),
+    "numpy's print options": lambda: np.set_printoptions(precision=1),
+    "pandas' options": lambda: pd.set_option("display.precision", 1),
+    "scikit-learn's configuration": lambda: sklearn.set_config(transform_output="pandas"),
+    "the working directory": lambda: os.chdir("/"),
+    "the environment": os.environ.clear,
+    "os.environ": lambda: setattr(os, "environ", {}),
+    "the warnings filters": lambda: warnings.simplefilter("ignore"),
+    "warnings.showwarning": lambda: setattr(warnings, "showwarning", print),
+    "the locale": lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8" if now() == "C" else "C"),
+    "the umask": lambda: os.umask(0o177),
+    "a resource limit": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (99, hard(resource.RLIMIT_NOFILE))),
+    "the recursion limit": lambda: sys.setrecursionlimit(777),
+    "the switch interval": lambda: sys.setswitchinterval(1),
+    "sys.path": lambda: sys.path.insert(0, "/nowhere"),
+    "sys.argv": lambda: sys.argv.append("more"),
+    "sys.excepthook": lambda: setattr(sys, "excepthook", print),
+    "threading.excepthook": lambda: setattr(threading, "excepthook", print),
+    "the profile function": lambda: sys.setprofile(lambda *what: None),
+    "a built-in function": lambda: setattr(builtins, "print", None),
+    "the garbage collector": gc.disable,
+    "the garbage collector's thresholds": lambda: gc.set_threshold(9, 9, 9),
+    "the decimal context": lambda: setattr(decimal.getcontext(), "prec", 3),
+    "the root logger": lambda: logging.disable(logging.CRITICAL),
+    "the start method of multiprocessing": lambda: multiprocessing.set_start_method("spawn", force=True),
+    "a signal handler": lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
+    "the signal mask": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2}),
+    "a pending alarm": lambda: signal.alarm(100),
+}
+
+
+def now():
+    return locale.setlocale(locale.LC_ALL)
+
+
+def hard(limit):
+    return resource.getrlimit(limit)[1]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_the_block_changed_is_put_back_and_named(name):
+    with process_state_kept() as changed:
+        CHANGES[name]()
+    assert changed == [name]
+    with process_state_kept() as changed:
+        pass
+    assert changed == []
+    with process_state_kept() as changed:  # what was put back can be changed, and seen, again
+        CHANGES[name]()
+    assert changed == [name]
+
+
+def test_everything_at_once_and_a_raise_too_are_put_back():
+    def change_all():
+        for change in CHANGES.values():
+            change()
+        raise KeyError
+
+    with pytest.raises(KeyError), process_state_kept() as changed:
+        change_all()
+    assert set(changed) == set(CHANGES)
+    with process_state_kept() as changed:
+        pass
+    assert changed == []
+
+
+def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    with process_state_kept():
+        gone.rmdir()
+    with process_state_kept() as changed:
+        os.chdir(tmp_path)
+    assert changed == []  # there is nothing to go back to
+
+
+def test_an_imported_library_keeps_its_own_filters_and_variables():
+    code = """
+from fairbench.isolation import process_state_kept
+import os, warnings
+with process_state_kept() as changed:
+    import sklearn, torch
+print(changed, "KMP_INIT_AT_FORK" in os.environ)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] True\n"
+
+
+def test_a_library_that_is_imported_in_the_block_ends_with_its_defaults():
+    code = """
+from fairbench.isolation import process_state_kept
+with process_state_kept() as changed:
+    import torch
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(3)
+print(sorted(changed), torch.get_default_dtype(), torch.get_num_threads())
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == '["torch\'s default dtype", "torch\'s number of threads"] torch.float32 1\n'
+
+
+# -------------------------------------------------------------------- output
+
+
+def test_prints_of_every_kind_go_to_stderr(capfd):
+    print("before", flush=True)
+    with process_state_kept():
+        print("by print")
+        sys.stdout.buffer.write(b"by bytes\n")
+        os.write(1, b"by descriptor\n")
+        subprocess.run(["echo", "by a child"], check=True)
+    print("after", flush=True)
+    out, err = capfd.readouterr()
+    assert out == "before\nafter\n"
+    assert all(f"by {what}\n" in err for what in ("print", "bytes", "descriptor", "a child"))
+
+
+def test_what_c_code_and_the_stream_itself_print_goes_to_stderr():
+    code = """
+import ctypes, sys
+from fairbench.isolation import process_state_kept
+with process_state_kept():
+    ctypes.CDLL(None).printf(b"native\\n")
+    sys.__stdout__.write("by its other name\\n")
+print("result")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "result\n"
+    assert sorted(done.stderr.splitlines()) == ["by its other name", "native"]
+
+
+WRITES = {
+    "print": lambda: print("x" * 99),
+    "descriptor": lambda: os.write(1, b"x" * 99),
+    "stderr": lambda: print("x" * 99, file=sys.stderr),
+}
+
+
+@pytest.mark.parametrize("how", WRITES)
+def test_what_is_shown_is_limited_and_says_so(capfd, how):
+    with process_state_kept():
+        for _ in range(1000):
+            WRITES[how]()
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert LIMIT <= err.count("x") + err.count("\n") <= LIMIT + 200
+    assert err.endswith("[fairbench: more than 64 KiB were printed; the rest is left out]\n")
+    with process_state_kept():
+        print("room again")
+    assert capfd.readouterr().err == "room again\n"
+
+
+def test_streams_and_descriptors_survive_what_is_done_to_them(capfd):
+    streams = sys.stdout, sys.stderr
+    other = io.StringIO()
+    with process_state_kept():
+        print("odd \udc80")
+        sys.stdout.close()
+        print("still here")
+        os.close(1)
+        os.close(2)
+        sys.stdout = sys.stderr = other
+    assert (sys.stdout, sys.stderr) == streams
+    os.write(1, b"out\n")
+    os.write(2, b"err\n")
+    out, err = capfd.readouterr()
+    assert out == "out\n"
+    assert err == "odd \\udc80\nstill here\nerr\n"
+
+
+# -------------------------------------------------------------------- alarms and forks
+
+
+@pytest.mark.parametrize("timer", [signal.ITIMER_REAL, signal.ITIMER_PROF], ids=["real", "prof"])
+def test_an_alarm_that_nothing_handles_raises_in_the_block(timer):
+    def never_end():
+        signal.setitimer(timer, 0.01)
+        while True:
+            sum(range(1000))
+
+    with pytest.raises(TimeoutError, match="an alarm that was set here went off"), process_state_kept():
+        never_end()
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_an_alarm_that_is_left_behind_never_goes_off():
+    with process_state_kept() as changed:
+        signal.signal(signal.SIGALRM, lambda *what: 1 / 0)
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    assert changed == ["a pending alarm", "a signal handler"]
+    time.sleep(0.1)
+
+
+def test_a_fork_that_comes_back_ends_there(tmp_path, capfd):
+    marker = tmp_path / "marker"
+    with process_state_kept():
+        print("once")
+        child = os.fork()
+        if not child:
+            sys.stdout.write("by the child\n")
+    with marker.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert marker.read_text() == f"{os.getpid()}\n"
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert sorted(err.split("\n")) == ["", "by the child", "once"]
+
+
+def test_in_another_thread_everything_but_signals_is_kept():
+    seen = []
+
+    def work():
+        with process_state_kept() as changed:
+            np.set_printoptions(precision=1)
+        seen.extend(changed)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == ["numpy's print options"]
