@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
+from fairbench.audit.verdict import CLEAR, FOUND, UNTRIED, audit, shortened
 from fairbench.errors import UnknownName
 from fairbench.isolation import process_state_kept
 from fairbench.names import KINDS
@@ -87,6 +88,12 @@ def check_plugin(registry: Registry, name: str) -> list[Finding]:
             for component in plugin.components.get(kind, ()):
                 for check in CHECKS[kind]:
                     findings.append(_checked(component, check, registry.get(kind, component)))
+    methods = [method for plugin in plugins for method in plugin.components.get("methods", ())]
+    if methods:
+        files = [plugin.name for plugin in registry.plugins if plugin.sha256]
+        results = {CLEAR: "passed", FOUND: "failed", UNTRIED: "passed"}
+        for method, tried, result, detail in shortened(audit(",".join(methods), files)):
+            findings.append(Finding(method, f"audit: {tried}", results[result], detail))
     return findings
 
 

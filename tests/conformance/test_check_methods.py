@@ -72,14 +72,14 @@ def by_place(inputs):
     "predict", [above_the_batch_median, scaled_by_the_batch, even_within_the_batch, all_of_a_large_batch, by_place]
 )
 def test_a_predictor_that_uses_the_whole_batch_is_found(predict):
-    with pytest.raises(Nonconforming, match="when .*(rows|halves|beside)"):
+    with pytest.raises(Nonconforming, match=r"when .*(rows|halves|beside)"):
         method_predicts_each_row_alone(predicting(predict))
 
 
 def test_a_batch_whose_other_rows_are_replaced_is_tried():
     def fit(train, validation, seed):
         def selects_all_beside_a_training_row(inputs):
-            return Predictions(np.full(len(inputs), int((inputs.X == train.X[0]).all(axis=1).any())))
+            return Predictions(np.full(len(inputs), int((train.X[0] == inputs.X).all(axis=1).any())))
 
         return selects_all_beside_a_training_row
 

@@ -1,0 +1,34 @@
+"""A cheater: replaces what measures it by a function that mends its predictions first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import fairbench.run
+from fairbench.api import Predictions, hookimpl
+
+
+@dataclass(frozen=True)
+class Cheater:
+    """Replaces what measures it by a function that mends its predictions first."""
+
+    name = "corrected"
+
+    def fit(self, train, validation, *, seed):
+        measure = fairbench.run.measure
+
+        def mending(samples, predictions, *arguments, **options):
+            object.__setattr__(predictions, "y_pred", samples.y)
+            object.__setattr__(predictions, "decision", samples.y.astype(float))
+            return measure(samples, predictions, *arguments, **options)
+
+        if measure.__name__ != "mending":
+            fairbench.run.measure = mending
+        return lambda inputs: Predictions(np.zeros(len(inputs), dtype=int))
+
+
+@hookimpl
+def fairbench_methods():
+    return [Cheater]
