@@ -28,6 +28,14 @@ def warn_of(problems: Sequence[Any]) -> None:
         click.echo(f"warning: plugin {problem} is {problem.state}: {problem.problem}", err=True)
 
 
+def warn_of_imports(registry: Registry) -> None:
+    """Say on stderr which plugins changed a setting of the process when they were imported."""
+    for plugin in registry.plugins:
+        if plugin.changed:
+            what = ", ".join(plugin.changed)
+            click.echo(f"warning: plugin {plugin} changed {what} when it was imported; it was put back", err=True)
+
+
 def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
     """Print a plan: a line for each cell on stdout, their number on stderr."""
     from fairbench.cells import show_params
@@ -81,6 +89,7 @@ def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, opt
     from fairbench.run import gather, run_cells
 
     runner = replace(runner, partial=path.absolute() / FOLDER)
+    warn_of_imports(registry)
     chosen = chosen_executor(registry, options, len(plan.cells))
     executor = registry.build("executors", chosen)
     with download_progress() as progress:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fairbench.cli_options import complete_name, examples, json_option, plugin_option, print_rows
+from fairbench.cli_run import warn_of_imports
 from fairbench.names import KINDS
 from fairbench.version import compiled
 
@@ -132,6 +133,7 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
         click.echo(f"\nthe projection of two groups is {how}")
         for problem in problems:
             click.echo(f"\nplugin {problem} is {problem.state}: {problem.problem}")
+    warn_of_imports(registry)
     return 1 if any(not problem.unavailable for problem in problems) else 0
 
 

@@ -356,7 +356,7 @@ def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
 
 
 def _fractions(values: Any, what: str, n: int) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
+    array = np.array(values, dtype=np.float64)  # a copy: the next operating point may reuse what was given
     if array.shape != (n,):
         raise DataError(f"{what} has shape {array.shape}; a value is needed for each of the {n} rows")
     if n and not (array.min() >= 0 and array.max() <= 1):  # false for NaN too
@@ -383,7 +383,7 @@ class Predictions:
         y_pred = np.asarray(self.y_pred)
         n = len(y_pred)
         _check_labels(y_pred, "predictions")
-        object.__setattr__(self, "y_pred", _frozen(y_pred, np.int64))
+        object.__setattr__(self, "y_pred", _frozen(y_pred.astype(np.int64)))  # a copy: the next point may reuse it
         if self.y_score is not None:
             object.__setattr__(self, "y_score", _fractions(self.y_score, "y_score", n))
         decision = self.y_pred if self.decision is None else self.decision

@@ -30,6 +30,10 @@ class StoreError(FairbenchError):
     """A run directory cannot be read or written."""
 
 
+class Unstorable(FairbenchError):
+    """What a cell returned cannot be stored; only that cell fails."""
+
+
 class UnknownName(FairbenchError):
     """No component has the name that was asked for."""
 

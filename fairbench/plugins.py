@@ -24,6 +24,7 @@ import fairbench.hooks
 from fairbench.components import Metric, Paper, Report
 from fairbench.errors import PluginError, UnknownName, did_you_mean
 from fairbench.hooks import HOOKS, NAMESPACE
+from fairbench.isolation import process_state_kept
 from fairbench.names import KINDS
 from fairbench.registry import Plugin, Registry
 
@@ -114,7 +115,8 @@ def _modules(point: EntryPoint) -> Iterator[str]:
     """Yield the module of an entry point and, if it is a package, each public module in it."""
     yield point.module
     try:
-        package = importlib.import_module(point.module)
+        with process_state_kept():
+            package = importlib.import_module(point.module)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -125,10 +127,19 @@ def _modules(point: EntryPoint) -> Iterator[str]:
 
 
 def _register(registry: Registry, plugin: Plugin, file: Optional[Path] = None) -> None:
-    """Import one module and take in its components, or remember why not."""
+    """Import one module and take in its components, or remember why not.
+
+    What the import changed in the process is put back and remembered; folders that it added to the path of imports are
+    searched after the others, since it may import from them later.
+    """
+    path = list(sys.path)
     try:
-        module = importlib.import_module(plugin.name) if file is None else _import_file(file)
-        components = _components(module)
+        with process_state_kept() as changed:
+            module = importlib.import_module(plugin.name) if file is None else _import_file(file)
+            components = _components(module)
+            added = [folder for folder in sys.path if folder not in path]
+        sys.path += added
+        plugin = replace(plugin, changed=tuple(name for name in changed if name != "sys.path"))
         if not components and hasattr(module, "__path__"):
             return  # a package whose modules are the plugins
         if not components:

@@ -15,6 +15,7 @@ from fairbench.choices import parse_choices
 from fairbench.components import Method, Metric, Paper, Report, Scenario
 from fairbench.errors import PluginError, SuiteError, UnknownName
 from fairbench.names import KINDS
+from fairbench.output import output_on_stderr
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Plugin:
         problem: empty, or why it cannot be used.
         unavailable: True if only a library is missing, False if the plugin is broken.
         sha256: of a local file, as it was loaded.
+        changed: what its import changed in the process, e.g. ``the working directory``; it was put back.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Plugin:
     problem: str = ""
     unavailable: bool = False
     sha256: str = ""
+    changed: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
@@ -124,7 +127,8 @@ class Registry:
             SuiteError: a value of the wrong type or out of range.
         """
         cls = self.get(kind, choice.name)
-        return cls(**check_parameters(cls, f"{kind[:-1]} {choice.name}", choice.params))
+        with output_on_stderr():
+            return cls(**check_parameters(cls, f"{kind[:-1]} {choice.name}", choice.params))
 
     def complete(self, kind: str, choice: Choice) -> Choice:
         """Return the choice with every parameter spelled out, defaults included, as plain JSON values."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 import sys
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -17,28 +16,43 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Record, Value
+from fairbench import seeding
+from fairbench.alike import decides_alike
+from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Parts, Record
 from fairbench.checkpoints import Checkpoint, Progress
-from fairbench.components import DatasetSpec, Executor, Metric, Outcome, Resumable
-from fairbench.data import Dataset, Predictions, Samples, Split
-from fairbench.errors import DataError, NotApplicable, Undefined
+from fairbench.components import DatasetSpec, Executor, Resumable
+from fairbench.data import Dataset, Predictions, Split
+from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
 from fairbench.files import DataSource, fetch_all
+from fairbench.isolation import process_state_kept
+from fairbench.outcomes import checked, measure, measured, said, storable
 from fairbench.plugins import load_plugins
 from fairbench.preparation import split_dataset
 from fairbench.registry import Registry
+from fairbench.splits import KeptSplit, OwnSplit
 from fairbench.store import Measured, Store, Truth
+
+__all__ = ["Availability", "CellRunner", "Workbench", "gather", "measure", "run_cell", "run_cells"]
 
 SPLITS_KEPT = 4  # cells that share a split stand side by side in a plan
 
 
+class Refused(FairbenchError):
+    """The harness refuses a cell; its reason needs no traceback."""
+
+
 class Workbench:
-    """What cells share within one process: loaded datasets and the last few splits."""
+    """What cells share within one process: loaded datasets and the last few splits, where no cell can write."""
 
     def __init__(self, registry: Registry, source: DataSource) -> None:
         """Start with nothing loaded."""
         self.registry, self.source = registry, source
+        self.code: Mapping[str, str] = {}  # digests that components' files had when the run began, if they are known
+        self.data: Mapping[str, str] = {}  # the same of datasets
         self._datasets: dict[str, Dataset] = {}
-        self._splits: OrderedDict[str, Split] = OrderedDict()
+        self._digests: dict[str, str] = {}
+        self._remarks: dict[str, tuple[str, ...]] = {}
+        self._splits: OrderedDict[str, KeptSplit] = OrderedDict()
 
     def dataset(self, choice: Choice) -> Dataset:
         """Return a dataset, loaded once.
@@ -46,125 +60,164 @@ class Workbench:
         Raises:
             NotApplicable: its files cannot be had.
             DataError: a file is damaged, or what ``load`` returned is not a valid dataset.
+            Refused: it is not what it was when the run began.
         """
         label = str(choice)
         if label not in self._datasets:
             spec: DatasetSpec = self.registry.build("datasets", choice)
             paths = {file.path: self.source.find(file) for file in spec.files}
-            self._datasets[label] = spec.load(paths)
+            with process_state_kept() as changed:
+                _seed_global_generators(seeding.seed("load", label))
+                loaded = spec.load(paths)
+            if not isinstance(loaded, Dataset):
+                raise DataError(f"{label}: load() returned {type(loaded).__name__}; it must return a Dataset")
+            self._datasets[label] = loaded
+            self._remarks[label] = _put_back(f"dataset {choice.name} was loaded", changed)
+        expected = self.data.get(label)
+        if expected is not None and self.digest(choice) != expected:
+            raise Refused(
+                f"{label} changed while the run was going on: its digest was {expected[:12]}… when the run began, and "
+                f"is {self.digest(choice)[:12]}… now; run the command again with a new --out"
+            )
         return self._datasets[label]
 
+    def digest(self, choice: Choice) -> str:
+        """Return the digest of a dataset, which has been loaded."""
+        label = str(choice)
+        if label not in self._digests:
+            self._digests[label] = self._datasets[label].digest
+        return self._digests[label]
+
     def split(self, cell: Cell) -> Split:
-        """Return the cell's split, which is the same for every method."""
+        """Return the cell's split, which is the same for every method, in arrays of the caller's own."""
+        return self.own_split(cell).split
+
+    def own_split(self, cell: Cell) -> OwnSplit:
+        """Return the same with what it was copied from, so that what is written to it can be found."""
+        dataset = self.dataset(cell.dataset)
         if cell.split_key not in self._splits:
             seed = cell.seed("split")
-            self._splits[cell.split_key] = split_dataset(
-                self.dataset(cell.dataset), group=cell.group, seed=seed, preparation=cell.preparation
-            )
+            made = split_dataset(dataset, group=cell.group, seed=seed, preparation=cell.preparation)
+            self._splits[cell.split_key] = KeptSplit(made)
             while len(self._splits) > SPLITS_KEPT:
                 self._splits.popitem(last=False)
-        return self._splits[cell.split_key]
+        return self._splits[cell.split_key].own()
+
+    def remarks(self, choice: Choice) -> tuple[str, ...]:
+        """Return what there is to say of how a dataset was loaded."""
+        return self._remarks.get(str(choice), ())
+
+    def check_code(self, cell: Cell) -> None:
+        """Refuse a cell whose plugins were read from other files than those that the run began with.
+
+        Raises:
+            Refused: a file changed meanwhile.
+        """
+        used = [("dataset", cell.dataset.name), ("method", cell.method.name), ("scenario", cell.scenario.name)]
+        for kind, name in [*used, *(("metric", name) for name in cell.metrics)]:
+            expected, seen = self.code.get(f"{kind} {name}"), self.registry.origin(f"{kind}s", name).sha256
+            if expected is not None and seen != expected:
+                raise Refused(
+                    f"the plugin file of {kind} {name} changed while the run was going on: its sha256 was "
+                    f"{expected[:12]}… when the run began, and is {seen[:12]}… now; run the command again with a new "
+                    "--out"
+                )
+
+
+class _Clock:
+    """Wall-clock and CPU time of a cell, what an earlier process spent on it included."""
+
+    def __init__(self) -> None:
+        self.started, self.earlier = self._now(), (0.0, 0.0)
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
+
+    def spent(self) -> tuple[float, float]:
+        now = self._now()
+        return now[0] - self.started[0] + self.earlier[0], now[1] - self.started[1] + self.earlier[1]
 
 
 def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] = None) -> Measured:
     """Fit the cell's method in its scenario and measure it; everything feeds this function or reads what it returns.
 
-    A method or dataset that does not apply gives a skipped record with its reason; any other exception gives a failed
-    one with the traceback, and the run goes on. With a checkpoint a scenario that can resume goes on after the last
-    step that an earlier process finished.
+    A method or dataset that does not apply gives a skipped record with its reason; any other exception but Ctrl-C gives
+    a failed one with the traceback, and the run goes on. With a checkpoint a scenario that can resume goes on after the
+    last step that an earlier process finished. Whatever the cell changes in the process is put back, and said in its
+    remarks; one that writes to its split fails.
     """
-    registry, started, cpu_started = workbench.registry, time.perf_counter(), time.process_time()
+    registry, clock = workbench.registry, _Clock()
     origins = [registry.origin("methods", cell.method.name), registry.origin("datasets", cell.dataset.name)]
-    record = Record(cell, DONE, versions={origin.distribution: origin.version for origin in origins})
-    predictions: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
-    earlier = cpu_earlier = 0.0
+    versions = {origin.distribution: origin.version for origin in origins}
+    changed: list[str] = []
     try:
-        split = workbench.split(cell)
-        scenario, method = registry.scenario(cell.scenario), registry.method(cell.method)
-        metrics = [registry.metric(name) for name in cell.metrics]
-        _seed_global_generators(cell.seed("global"))
-        if checkpoint and isinstance(scenario, Resumable) and (saved := checkpoint.load(record.versions)):
-            record, predictions = saved.measured.record, dict(saved.measured.predictions)
-            earlier, cpu_earlier = saved.seconds, saved.cpu_seconds
-            outcomes = scenario.resume(split, method, cell.seed, saved.step, saved.state)
-        else:
-            outcomes = scenario.run(split, method, cell.seed)
-        for outcome in outcomes:
-            record = _measured(record, outcome, metrics)
-            truth = Truth.of(outcome.samples)
-            predictions.update({(outcome.step, point): (truth, made) for point, made in outcome.predictions.items()})
-            if checkpoint and outcome.state is not None:
-                spent = earlier + time.perf_counter() - started, cpu_earlier + time.process_time() - cpu_started
-                checkpoint.save(Progress(Measured(record, predictions), outcome.step, outcome.state, *spent))
+        with process_state_kept() as changed:
+            done = _run_cell(Record(cell, DONE, versions=versions), workbench, checkpoint, clock)
     except NotApplicable as error:
-        record, predictions = Record(cell, SKIPPED, str(error), versions=record.versions), {}
-    except Exception:
-        record, predictions = Record(cell, FAILED, traceback.format_exc(), versions=record.versions), {}
-    record = replace(
-        record,
-        seconds=earlier + time.perf_counter() - started,
-        cpu_seconds=cpu_earlier + time.process_time() - cpu_started,
-    )
-    return Measured(record, predictions)
+        done = _unmeasured(cell, SKIPPED, said(error), versions)
+    except (Refused, Unstorable) as error:
+        done = _unmeasured(cell, FAILED, said(error), versions)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # SystemExit too: a library that calls sys.exit costs only its cell
+        done = _unmeasured(cell, FAILED, traceback.format_exc(), versions)
+    seconds, cpu_seconds = clock.spent()
+    remarks = (*workbench.remarks(cell.dataset), *_put_back(f"method {cell.method.name} ran", changed))
+    return replace(done, record=replace(done.record, seconds=seconds, cpu_seconds=cpu_seconds, remarks=remarks))
 
 
-def _measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Record:
-    """Return the record with one more step's values."""
-    values = list(record.values)
-    for point, predictions in outcome.predictions.items():
-        if len(predictions.y_pred) != len(outcome.samples):
-            raise DataError(
-                f"method {record.cell.method.name} returned {len(predictions.y_pred)} predictions "
-                f"for {len(outcome.samples)} rows"
-            )
-        values += measure(outcome.samples, predictions, metrics, step=outcome.step, point=point)
-    taken = {metric.name for metric in metrics} & set(outcome.values)
-    if taken:
-        raise DataError(
-            f"scenario {record.cell.scenario.name} measured {', '.join(sorted(taken))}, but a metric has that name; "
-            "rename the scenario's value"
-        )
-    for name, value in outcome.values.items():
-        values.append(_checked_value(outcome.step, outcome.chosen, "", name, float(value), "scenario measured"))
-    diagnostics = {name: tuple(map(_finite, curve)) for name, curve in outcome.diagnostics.items()}
-    return replace(
-        record, values=tuple(values), chosen=outcome.chosen, diagnostics={**record.diagnostics, **diagnostics}
-    )
+def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpoint], clock: _Clock) -> Measured:
+    cell, registry = record.cell, workbench.registry
+    workbench.check_code(cell)
+    own = workbench.own_split(cell)
+    split, who = own.split, f"method {cell.method.name}"
+    scenario, method = registry.scenario(cell.scenario), registry.method(cell.method)
+    metrics = [registry.metric(name) for name in cell.metrics]
+    predictions: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
+    last: Optional[int] = None
+    _seed_global_generators(cell.seed("global"))
+    if checkpoint and isinstance(scenario, Resumable) and (saved := checkpoint.load(record.versions)):
+        record, predictions, last = saved.measured.record, dict(saved.measured.predictions), saved.step
+        clock.earlier = saved.seconds, saved.cpu_seconds
+        outcomes = scenario.resume(split, method, cell.seed, saved.step, saved.state)
+    else:
+        outcomes = scenario.run(split, method, cell.seed)
+    for outcome in outcomes:
+        _refuse_writes(own, f"{who} wrote to its inputs")
+        outcome = checked(outcome, who, last)
+        last = outcome.step
+        record = measured(record, outcome, metrics)
+        _refuse_writes(own, "a metric wrote to the samples that it measured")
+        truth = Truth.of(outcome.samples)
+        predictions.update({(outcome.step, point): (truth, made) for point, made in outcome.predictions.items()})
+        if checkpoint and outcome.state is not None:
+            checkpoint.save(Progress(Measured(record, predictions), outcome.step, outcome.state, *clock.spent()))
+    _refuse_writes(own, f"{who} wrote to its inputs")
+    if not predictions:
+        raise Unstorable(f"scenario {cell.scenario.name} yielded no outcome; there is nothing to measure")
+    alike = tuple(key for key, (truth, made) in predictions.items() if decides_alike(truth.y, made))
+    overlap = workbench.dataset(cell.dataset).overlap
+    parts = Parts(len(split.train), len(split.validation), len(split.test), overlap)
+    return Measured(replace(record, parts=parts, alike=alike), predictions)
 
 
-def measure(
-    samples: Samples, predictions: Predictions, metrics: Iterable[Metric], *, step: int = 0, point: str = ""
-) -> list[Value]:
-    """Return every metric's value over all rows and, where it is asked for, within each group that has rows."""
-    parts = [("", samples, predictions)]
-    for code, name in enumerate(samples.group_names):
-        rows = samples.group == code
-        if rows.any():
-            parts.append((name, samples.select(rows), predictions.select(rows)))
-    return [
-        _value(metric, part, made, step, point, group)
-        for metric in metrics
-        for group, part, made in (parts if metric.by_group else parts[:1])
-    ]
+def _refuse_writes(own: OwnSplit, what: str) -> None:
+    written = own.changed()
+    if written:
+        raise Refused(f"{what}: {', '.join(written)} changed; copy what you want to change, e.g. with .copy()")
 
 
-def _value(metric: Metric, samples: Samples, predictions: Predictions, step: int, point: str, group: str) -> Value:
-    try:
-        value = float(metric(samples, predictions))
-    except Undefined as reason:
-        return Value(step, point, group, metric.name, None, str(reason))
-    return _checked_value(step, point, group, metric.name, value, "metric returned")
+def _unmeasured(cell: Cell, status: str, reason: str, versions: Optional[Mapping[str, str]] = None) -> Measured:
+    return Measured(Record(cell, status, storable(reason), versions=versions or {}), {})
 
 
-def _checked_value(step: int, point: str, group: str, name: str, value: float, done: str) -> Value:
-    """Return the value, or null and why if it is not a finite number."""
-    if not math.isfinite(value):
-        return Value(step, point, group, name, None, f"the {done} {value}")
-    return Value(step, point, group, name, value)
-
-
-def _finite(value: Any) -> Any:
-    return float(value) if math.isfinite(value) else None
+def _put_back(doing: str, changed: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence on what was changed and put back, if anything was."""
+    if not changed:
+        return ()
+    were = "was changed; it was put back" if len(changed) == 1 else "were changed; they were put back"
+    return (f"while {doing}, {' and '.join(filter(None, [', '.join(changed[:-1]), changed[-1]]))} {were}",)
 
 
 def _seed_global_generators(seed: int) -> None:
@@ -183,10 +236,14 @@ class CellRunner:
     plugin_files: tuple[str, ...] = ()
     only: Optional[tuple[str, ...]] = None
     partial: Optional[Path] = field(default=None, compare=False)  # folder for checkpoints of unfinished cells
+    code: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of components' files in this run
+    data: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of its datasets
 
     def __call__(self, cell: Cell) -> Measured:
-        """Run the cell on this process's workbench, in one thread."""
-        return run_cell(cell, self.workbench, self.checkpoint(cell))
+        """Run the cell on this process's workbench, in one thread; refuse it if code or data are not the run's."""
+        workbench = self.workbench
+        workbench.code, workbench.data = self.code, self.data
+        return run_cell(cell, workbench, self.checkpoint(cell))
 
     def checkpoint(self, cell: Cell) -> Optional[Checkpoint]:
         """Return where the cell's unfinished steps are kept, if they are."""
@@ -246,13 +303,15 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
             skipped[label] = str(fetched[label])
         else:
             try:
-                dataset = workbench.dataset(choice)
-                digests[label], notes[label] = dataset.digest, dataset.notes
+                notes[label] = workbench.dataset(choice).notes
+                digests[label] = workbench.digest(choice)
             except NotApplicable as error:
                 skipped[label] = str(error)
             except DataError as error:
                 failed[label] = str(error)
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # SystemExit too: a loader that exits costs only its dataset
                 failed[label] = traceback.format_exc()
     if failed and not digests:
         raise DataError("\n".join(reason.strip().splitlines()[-1] for reason in failed.values()))
@@ -274,24 +333,28 @@ def run_cells(
         if cell.key in done:
             _discard(runner.checkpoint(cell))  # an earlier session may have ended just before it did
         elif label in available.skipped:
-            yield _kept(store, Measured(Record(cell, SKIPPED, available.skipped[label]), {}))
+            yield _kept(store, _unmeasured(cell, SKIPPED, available.skipped[label]))
         elif label in available.failed:
-            yield _kept(store, Measured(Record(cell, FAILED, available.failed[label]), {}))
+            yield _kept(store, _unmeasured(cell, FAILED, available.failed[label]))
         else:
             pending.append(cell)
     with closing(executor.map(runner, pending)) as results:  # so that no worker outlives an error or Ctrl-C
         for cell, result in results:
             if isinstance(result, BaseException):  # its worker died
-                result = Measured(Record(cell, FAILED, f"{type(result).__name__}: {result}"), {})
+                result = _unmeasured(cell, FAILED, f"{type(result).__name__}: {said(result)}")
             record = _kept(store, result)
             if record.status != FAILED:  # what failed is tried again, from its last finished step on
                 _discard(runner.checkpoint(cell))
             yield record
 
 
-def _kept(store: Store, measured: Measured) -> Record:
-    store.add(measured)
-    return measured.record
+def _kept(store: Store, found: Measured) -> Record:
+    try:
+        store.add(found)
+    except Unstorable as error:  # then at least the reason
+        found = _unmeasured(found.record.cell, FAILED, said(error), found.record.versions)
+        store.add(found)
+    return found.record
 
 
 def _discard(checkpoint: Optional[Checkpoint]) -> None:

@@ -16,7 +16,7 @@ LAYERS = [
     ["cells", "choices", "isolation"],
     ["data"],
     ["alike", "counts", "components", "projection", "intervals", "lines"],
-    ["hooks", "results", "registry"],
+    ["hooks", "results", "registry", "splits", "outcomes"],
     ["api"],
     ["files", "preparation", "store", "checkpoints", "examples"],
     ["adding"],

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fairbench.cells import Choice
 from fairbench.errors import PluginError, UnknownName
 from fairbench.plugins import BUILT_IN, entry_points, load_plugins
 
@@ -140,3 +142,22 @@ def test_an_installed_third_party_method_runs_beside_the_built_ins_although_its_
     assert "warning: plugin acme_fair.gap (acme-fair 2.1) is broken" in run.stderr
     assert "by_score[quantile=0.3]" in run.stdout
     assert "6 cells: 6 done, 0 skipped, 0 failed" in run.stderr
+
+
+def test_what_an_import_changes_is_put_back_and_remembered_and_its_prints_go_to_stderr(capfd):
+    before, path = (np.geterr(), os.getcwd()), list(sys.path)
+    registry, _ = load_plugins([str(BROKEN / "side_effects.py")])
+    assert (np.geterr(), os.getcwd()) == before
+    assert sys.path == [*path, "/a/folder/of/helpers"]  # the plugin may import from it later; nobody else's changes
+    sys.path.remove("/a/folder/of/helpers")
+    assert registry.origin("methods", "talkative").changed == ("the working directory", "numpy's error state")
+    registry.build("methods", Choice("talkative"))
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines() == ["Loading the toolbox ... done", "ready"]
+
+
+def test_no_import_of_ours_changes_the_process():
+    code = "from fairbench.plugins import load_plugins; print([p.name for p in load_plugins()[0].plugins if p.changed])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
