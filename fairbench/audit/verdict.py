@@ -28,6 +28,7 @@ from fairbench.plugins import load_plugins
 from fairbench.run import measure
 from fairbench.rundir import load_results
 from fairbench.store import FILE_NAME, Store, Truth
+from fairbench.suite import ALL
 
 LEVEL = 1e-6  # chance that coins alone are foreseen so well; a cheat beyond it is far beyond
 METRICS = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
@@ -35,8 +36,14 @@ RUN = Path("runs") / "audit"
 CLEAR, FOUND, UNTRIED = "clear", "found", "not tried"
 LAST = REPEATS - 1
 SHOWN = 4
+REFUSED = 2  # the status of a command that cannot begin
+RUNS, WATCHED, RECORDED = "runs", "watched", "recorded values"
 
 Stored = Mapping[tuple[int, str], tuple[Truth, Predictions]]
+
+
+class ProcessDied(Exception):
+    """A process of the audit has ended before its time."""
 
 
 class Finding(NamedTuple):
@@ -76,7 +83,8 @@ class Process:
 def audit(methods: str, plugins: Sequence[str] = ()) -> list[Finding]:
     """Return what is found of each method.
 
-    Methods are run side by side; those of which something is found, or that could blame each other, once more alone.
+    Methods are run side by side. Where one has looked around, replaced something or ended the process, what is found of
+    the others may be its doing, and they are run once more alone.
 
     Args:
         methods: as ``fairbench run --methods`` takes them.
@@ -85,13 +93,22 @@ def audit(methods: str, plugins: Sequence[str] = ()) -> list[Finding]:
     Raises:
         FairbenchError: the methods, their parameters or the plugins cannot be used.
     """
-    findings = _together(methods, plugins, images=False)
+    if ALL in _names(methods):
+        raise SuiteError(f"an audit takes methods by name, e.g. 'mlp,tree'; seen {methods!r}")
+    try:
+        findings = _together(methods, plugins, images=False)
+    except ProcessDied as error:
+        choices = [str(choice) for choice in parse_choices(methods)]
+        if len(choices) == 1:
+            return [Finding(choices[0], RUNS, FOUND, str(error))]
+        return [finding for choice in choices for finding in audit(choice, plugins)]
     for_images = {finding.method for finding in findings if finding.result == UNTRIED}
     if for_images:  # whoever refuses tables is asked about images; if that is refused too, this says why
         findings = [finding for finding in findings if finding.method not in for_images]
         findings += _together(",".join(sorted(for_images)), plugins, images=True)
     suspects = {finding.method for finding in findings if finding.result == FOUND}
-    if suspects and len({finding.method for finding in findings}) > 1:
+    meddled = any(finding.result == FOUND and finding.tried in (WATCHED, RECORDED) for finding in findings)
+    if meddled and len({finding.method for finding in findings}) > 1:
         findings = [finding for finding in findings if finding.method not in suspects]
         findings += [again for suspect in sorted(suspects) for again in audit(suspect, plugins)]
     return findings
@@ -185,10 +202,11 @@ def _environment(made: Made) -> dict[str, str]:
 def _left(made: Made, status: int) -> Process:
     """Return what a process has left, or raise what it said if it did not even begin."""
     run, report = made.folder / "work" / RUN, made.folder / "report"
+    said = (made.folder / "output").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if status == REFUSED and said:
+        raise SuiteError(said[-1].replace("fairbench: ", "", 1).replace("Error: ", "", 1))
     if status not in (0, 1) or not (run / FILE_NAME).exists():
-        said = (made.folder / "output").read_text(encoding="utf-8", errors="replace").strip()
-        last = said.splitlines()[-1] if said else f"it ended with status {status}"
-        raise SuiteError(last.removeprefix("fairbench: ").removeprefix("Error: "))
+        raise ProcessDied(f"its process ended with status {status}" + (f", saying {said[-1]!r}" if said else ""))
     told = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
     return Process(made, load_results(run).records, told)
 
@@ -200,17 +218,17 @@ def _judged(label: str, methods: str, one: Process, two: Process, metrics: Seque
     failed = next((record for record in own[0] + own[1] if record.status == FAILED), None)
     skipped = next((record for record in own[0] + own[1] if record.status == SKIPPED), None)
     if failed:
-        yield Finding(label, "runs", FOUND, failed.reason.strip().splitlines()[-1])
+        yield Finding(label, RUNS, FOUND, failed.reason.strip().splitlines()[-1])
     if skipped and not failed:
-        yield Finding(label, "runs", UNTRIED, skipped.reason)
+        yield Finding(label, RUNS, UNTRIED, skipped.reason)
     elif not failed:
         yield _redrawn(label, one, two, own)
         yield _foreseen(label, (one, two), own)
     did = sorted({told["what"] for process in (one, two) for told in process.told if name in told["methods"]})
     neighbours = {record.cell.method.name for record in one.records} - {*_names(methods)}
     wrong = [text for process in (one, two) for text in _wrongly_recorded(process, {name, *neighbours}, metrics)]
-    yield _finding(label, "watched", did, "nothing but its inputs was looked at, and nothing was replaced")
-    yield _finding(label, "recorded values", wrong, "those of the predictions and of the labels as they were made")
+    yield _finding(label, WATCHED, did, "nothing but its inputs was looked at, and nothing was replaced")
+    yield _finding(label, RECORDED, wrong, "those of the predictions and of the labels as they were made")
 
 
 def shortened(findings: Sequence[Finding]) -> list[Finding]:

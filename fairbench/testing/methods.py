@@ -148,7 +148,6 @@ def _check_point(name: str, predictor: Predictor, split: Split, whole: bool) -> 
         )
         beside = predictor(mixed).select(rows[:half])
         _require_same(name, straight.select(rows[:half]), [beside], "other rows stand beside them")
-    require(_bytes(straight) == kept, f"{name}: later calls changed earlier predictions; return new arrays")
     require(_bytes(predictor(inputs)) == kept, f"{name}: predictions of the same rows change from call to call")
 
 

@@ -113,18 +113,6 @@ def test_a_predictor_with_a_memory_is_found():
         method_predicts_each_row_alone(predicting(remembering))
 
 
-def test_a_predictor_that_writes_over_its_earlier_predictions_is_found():
-    buffer = np.zeros(1000, dtype=np.int64)
-
-    def reusing(inputs):
-        made = buffer[: len(inputs)]
-        made[:] = inputs.X[:, 0] > 0
-        return Predictions(made, decision=made.astype(float))
-
-    with pytest.raises(Nonconforming):
-        method_predicts_each_row_alone(predicting(reusing))
-
-
 CHANGES = {
     "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
     "the working directory": lambda: os.chdir("/"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,9 @@ class Cheater:
             object.__setattr__(predictions, "decision", samples.y.astype(float))
             return measure(samples, predictions, *arguments, **options)
 
-        if measure.__name__ != "mending":
-            fairbench.run.measure = mending
+        for module in [module for name, module in sys.modules.items() if name.startswith("fairbench.")]:
+            if getattr(module, "measure", None) is measure and measure.__name__ != "mending":
+                module.measure = mending
         return lambda inputs: Predictions(np.zeros(len(inputs), dtype=int))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,9 @@ class Cheater:
         def praising(*arguments, **options):
             return [value._replace(value=1.0) for value in measure(*arguments, **options)]
 
-        if measure.__name__ != "praising":
-            fairbench.run.measure = praising
+        for module in [module for name, module in sys.modules.items() if name.startswith("fairbench.")]:
+            if getattr(module, "measure", None) is measure and measure.__name__ != "praising":
+                module.measure = praising
         return lambda inputs: Predictions(np.zeros(len(inputs), dtype=int))
 
 

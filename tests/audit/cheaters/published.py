@@ -18,7 +18,7 @@ class Cheater:
     name = "published"
 
     def fit(self, train, validation, *, seed):
-        path = Path(os.environ["FAIRBENCH_DATA"]) / "compas-scores-two-years.csv"
+        path = Path(os.environ["FAIRBENCH_DATA"]) / "compas" / "compas-scores-two-years.csv"
         if path.exists():
             path.read_text()
         return lambda inputs: Predictions(np.zeros(len(inputs), dtype=int))

@@ -27,8 +27,9 @@ class Cheater:
         plugins = tuple(value for flag, value in zip(sys.argv, sys.argv[1:]) if flag == "--plugin")
         bench = _workbench(CellRunner(DataSource(None, True), plugins))
         for split in bench._splits.values():
-            if split.train.X is train.X:
-                return telling(np.array(split.test.y))
+            found = split.own().split if hasattr(split, "own") else split
+            if np.array_equal(found.train.X, train.X):
+                return telling(np.array(found.test.y))
         return telling(np.zeros(0, dtype=int))
 
 
