@@ -110,6 +110,8 @@ class Watch:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return ""  # a file that is open already
         text = os.fsdecode(path)
+        if text in sys.path:
+            return ""  # where a library looks for modules, not data
         if text.startswith("file:"):
             text = text[len("file:") :].partition("?")[0]
         if _PROCESS.match(text):

@@ -12,6 +12,7 @@ from typing import Any
 def main() -> None:
     """Run the command that the first argument describes, as JSON; see ``verdict``."""
     settings = json.loads(sys.argv[1])
+    sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]  # nothing is imported from there
     sys.argv = ["fairbench", *settings["command"]]
     from fairbench import cli, cli_run, export, rundir  # noqa: F401 - loaded, so that what replaces their parts is seen
     from fairbench.audit.watch import Watch, functions, replaced

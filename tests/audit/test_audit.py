@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fairbench.audit import verdict
 from fairbench.audit.made import make_pair
 from fairbench.audit.verdict import CLEAR, FOUND, UNTRIED, Finding, audit, shortened
 from fairbench.errors import FairbenchError
@@ -46,9 +47,7 @@ def by_method(findings):
 @pytest.fixture(scope="module")
 def together():
     """Audit the cheaters side by side, which costs two processes in all."""
-    from fairbench.audit.verdict import _together
-
-    return by_method(_together(",".join(TOGETHER), files(*TOGETHER), images=False))
+    return by_method(verdict._together(",".join(TOGETHER), files(*TOGETHER), images=False))
 
 
 @pytest.mark.parametrize("name", KNOWING)
@@ -135,3 +134,48 @@ def test_a_process_that_cannot_begin_says_why(tmp_path):
     broken.write_text("raise OSError('no licence')")
     with pytest.raises(FairbenchError, match="no licence"):
         audit("tree", [str(broken)])
+
+
+def scripted(monkeypatch, outcomes):
+    """Let the processes find what is written for each list of methods; return the lists that were run."""
+    runs = []
+
+    def together(methods, plugins, *, images):
+        runs.append((methods, images))
+        outcome = outcomes[methods, images]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(verdict, "_together", together)
+    return runs
+
+
+def test_methods_are_run_alone_where_one_may_be_blamed_for_another(monkeypatch):
+    blamed = [Finding(name, "watched", FOUND, "opens it") for name in ("a", "b")]
+    clear = Finding("c", "watched", CLEAR, "")
+    alone = {"a": blamed[0], "b": blamed[1]._replace(result=CLEAR)}
+    outcomes = {("a,b,c", False): [*blamed, clear], **{(name, False): [finding] for name, finding in alone.items()}}
+    runs = scripted(monkeypatch, outcomes)
+    assert audit("a,b,c") == [clear, alone["a"], alone["b"]]
+    assert len(runs) == 3
+
+
+def test_a_method_that_only_fails_is_not_run_again(monkeypatch):
+    findings = [Finding("a", "runs", FOUND, "ValueError"), Finding("b", "watched", CLEAR, "")]
+    runs = scripted(monkeypatch, {("a,b", False): findings})
+    assert audit("a,b") == findings
+    assert len(runs) == 1
+
+
+def test_who_refuses_tables_is_asked_about_images(monkeypatch):
+    refused = [Finding("a", "runs", UNTRIED, "works on images"), Finding("a", "watched", CLEAR, "")]
+    other, seen = Finding("b", "watched", CLEAR, ""), Finding("a", "watched", CLEAR, "images")
+    scripted(monkeypatch, {("a,b", False): [*refused, other], ("a", True): [seen]})
+    assert audit("a,b") == [other, seen]
+
+
+def test_a_method_that_ends_the_process_is_found_and_harms_no_other(monkeypatch):
+    died, fine = verdict.ProcessDied("its process ended with status -9"), Finding("b", "watched", CLEAR, "")
+    scripted(monkeypatch, {("a,b", False): died, ("a", False): died, ("b", False): [fine]})
+    assert audit("a,b") == [Finding("a", "runs", FOUND, "its process ended with status -9"), fine]

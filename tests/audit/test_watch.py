@@ -63,6 +63,13 @@ watch("open", ("/proc/self/fd/3", "r", 0))
     assert found == ["opens runs/a", "opens runs/b", "lists .", "opens /proc/self/fd/3"]
 
 
+def test_where_modules_are_looked_for_may_be_listed(told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["__editable__.finder"])
+    code = "watch('os.listdir', ('__editable__.finder',))\nwatch('os.listdir', ('__editable__',))"
+    assert watching(told, code, tmp_path, {str(tmp_path): "."}) == ["lists ./__editable__"]
+
+
 def test_code_in_a_string_counts_as_its_callers(told, tmp_path):
     assert watching(told, "exec(\"watch('gc.get_objects', ())\")", tmp_path)
 
