@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
 
-from fairbench import cli_data, cli_reproduce, cli_show
+from fairbench import cli_audit, cli_data, cli_reproduce, cli_show
 from fairbench.cli_options import (
     GivenPath,
     Shown,
@@ -94,6 +94,7 @@ def cli() -> None:
 
 cli.add_command(cli_data.data)
 cli.add_command(cli_reproduce.reproduce)
+cli.add_command(cli_audit.audit)
 for _command in (cli_show.list_components, cli_show.show, cli_show.plugins, cli_show.check, cli_show.completion):
     cli.add_command(_command)
 

@@ -47,6 +47,7 @@ def test_help_is_one_sentence_and_two_examples(fairbench):
         "show",
         "plugins",
         "check",
+        "audit",
         "completion",
     ):
         status, out, _ = fairbench(command, "--help")

@@ -73,7 +73,7 @@ def test_every_listing_command_shows_something(folder, command):
 def test_the_example_method_keeps_the_rules_and_runs(folder):
     checked = run("check", "equal_shares.py", "--json", cwd=folder)
     findings = [json.loads(line) for line in checked.stdout.splitlines()]
-    assert len(findings) == 5
+    assert len(findings) == 10
     assert {finding["result"] for finding in findings} == {"passed"}, checked.stdout
     arguments = [
         "--methods",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Callable, Optional, Union, cast
 
 import numpy as np
@@ -10,11 +9,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fairbench.projection.backward import pull_back
+from fairbench.projection.backward import Pull, pull_back
 from fairbench.projection.cells import Array, Box, Codes, Solution
 from fairbench.projection.pair import Pair
 
 Number = Union[float, Tensor]
+
+FIRST = np.zeros(1, dtype=np.int64)
 
 Solved = tuple[Tensor, Union[Pair, Solution], Optional[Codes]]
 """Outputs on the CPU, in the shape and type of the scores, what holds near them, and each row's cell if it has one."""
@@ -75,16 +76,18 @@ def _pull(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
         by_score, by_target = solution.pull_back(given)
         if gradient.is_cpu and not (by_epsilon or by_offset):
             return by_score, None, None, None, None
-        active = np.zeros(1 if solution.multiplier else 0, dtype=np.int64)
-        right = np.full(len(active), by_target)
-        slope = np.full(len(active), math.copysign(1.0, solution.multiplier))
+        pull = Pull(np.zeros(0), np.full(1, by_target), FIRST, np.sign([solution.multiplier]))
+        relaxed = pull
     else:
-        rows, right, active, slope = pull_back(solution, ctx.code, ctx.box, as_array(given).reshape(-1))
-        by_score = _like(rows, given)
+        rows = as_array(given).reshape(-1)
+        pull = relaxed = pull_back(solution, ctx.code, ctx.box, rows)
+        by_score = _like(pull.score, given)
+        if by_epsilon and solution.relaxed:
+            relaxed = pull_back(solution.relaxed, ctx.code, ctx.box, rows)
     return (
         by_score.to(gradient.device),
-        _totals(right * slope, active, ctx.given[0]) if by_epsilon else None,
-        _totals(right, active, ctx.given[1]) if by_offset else None,
+        _totals(relaxed.right * relaxed.slope, relaxed.active, ctx.given[0]) if by_epsilon else None,
+        _totals(pull.right, pull.active, ctx.given[1]) if by_offset else None,
         None,
         None,
     )

@@ -31,7 +31,8 @@ def pull_back(solution: Solution, code: Optional[Codes], box: Box, gradient: Arr
     """Return the vector-Jacobian product of the projection.
 
     On free rows F the outputs move along the active constraints C: dy = dz - C'(CC')^-1 (C dz - d right). Clipped rows
-    do not move. A row within 1e-9 of the box from a bound counts as clipped.
+    do not move. A row within 1e-9 of the box from a bound counts as clipped. Where a gap is exactly at an epsilon > 0,
+    the derivatives on its two sides differ: this is the one for a gap that shrinks, as if it were smaller.
 
     Args:
         solution: of the projection.
@@ -86,13 +87,14 @@ def _independent(
     one of those shifted, or one that need not be, and then the multipliers of the others do not add up to 0.
     """
     groups, slope, multiplier = solution.active, solution.slope, solution.multiplier
-    if code is None or not solution.common or not len(groups):
+    if code is None or solution.idle is None or not len(groups):
         return solution.tangent, groups, slope
-    movable = np.bincount(code, weights=free, minlength=len(multiplier))[groups] > 0
+    can_move = np.bincount(code, weights=free, minlength=len(multiplier)) > 0
+    movable = can_move[groups]
     total = float(multiplier.sum())
     if not movable.all():
         level = slope[~movable][0]
-    elif abs(total) > BALANCED * float(np.abs(multiplier).sum()):
+    elif not can_move[solution.idle].all() and abs(total) > BALANCED * float(np.abs(multiplier).sum()):
         level = -np.sign(total) / 2
     else:
         return solution.tangent[1:] - solution.tangent[0], groups[1:], slope[1:] - slope[0]

@@ -263,10 +263,13 @@ class Solution:
         value: (n,) outputs, clip(score - shift).
         shift: what was taken off, for each cell (C,) or, without cells, for each row (n,).
         multiplier: (K,) of each contrast, or (G,) of each group: positive where it is held down, 0 where it is free.
-        tangent: weights of the R active constraints on the outputs, by cell (R, C) or by row (R, n).
+        tangent: weights of the R active constraints on the outputs, by cell (R, C) or by row (R, n). One with
+            epsilon = 0 is an equality: it is active even where nothing had to be shifted.
         active: (R,) the contrast that each is, or the group.
         slope: (R,) how the right-hand side of each changes with its epsilon.
-        common: the right-hand sides share a level that adjusts itself (a range of three or more groups).
+        idle: of a range of three or more groups, whose right-hand sides share a level that adjusts itself: the groups
+            that count and are not shifted. None for other constraints.
+        relaxed: what holds as soon as an epsilon grows from 0, where that is fewer constraints; None where it is these.
     """
 
     value: Array
@@ -275,7 +278,8 @@ class Solution:
     tangent: Array
     active: NDArray[np.int64]
     slope: Array
-    common: bool = False
+    idle: Optional[NDArray[np.int64]] = None
+    relaxed: Optional[Solution] = None
 
 
 def shifted(score: Array, shift: Array, code: Optional[Codes], box: Box) -> Array:

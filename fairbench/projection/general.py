@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,8 +72,14 @@ def _solve(score: Array, contrasts: Contrasts, epsilon: Array, box: Box) -> Solu
                 )
         shift = nu @ contrasts.weight
     value = shifted(score, shift, contrasts.code, box) if nu.any() else box.clip(score)
-    active = np.flatnonzero(nu)
-    return Solution(value, shift, nu, contrasts.weight[active], active, np.sign(nu[active]))
+
+    def held(which: NDArray[np.bool_], relaxed: Optional[Solution] = None) -> Solution:
+        active = np.flatnonzero(which)
+        return Solution(value, shift, nu, contrasts.weight[active], active, np.sign(nu[active]), relaxed=relaxed)
+
+    moved = held(nu != 0)
+    fair = (nu == 0) & (epsilon == 0)
+    return held((nu != 0) | fair, moved) if fair.any() else moved
 
 
 def _components(contrasts: Contrasts, cells: Cells) -> list[list[int]]:

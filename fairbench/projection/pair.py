@@ -27,18 +27,20 @@ class Pair(NamedTuple):
     """What holds near a projection of two groups.
 
     ``state`` (n,) says what a row can do: 0 nothing, 1 and 2 move, in group 0 and 1. ``weights`` are those of a row of
-    each group, and ``multiplier`` is the contrast's, 0 where it is not active.
+    each group, and ``multiplier`` is the contrast's, 0 where nothing had to be shifted. ``active`` says whether it
+    holds the outputs: wherever something was shifted, and always if epsilon is 0.
     """
 
     state: Tensor
     weights: tuple[float, float]
     multiplier: float
+    active: bool
 
     def pull_back(self, gradient: Tensor) -> tuple[Tensor, float]:
         """Return a gradient by the outputs (n,) or (n, 1), pulled back: by the scores, and by the contrast's target.
 
         It is what ``backward.pull_back`` returns, for one constraint at most; that by epsilon has the multiplier's
-        sign.
+        sign, and is 0 where that is 0.
         """
         gradient = gradient.contiguous()
         by_score = torch.empty_like(gradient)
@@ -48,7 +50,7 @@ class Pair(NamedTuple):
             by_score.data_ptr(),
             len(self.state),
             gradient.dtype == torch.float32,
-            self.weights if self.multiplier else (0.0, 0.0),
+            self.weights if self.active else (0.0, 0.0),
         )
         return by_score, right
 
@@ -88,4 +90,7 @@ def solve_pair(
         box.single if single else (box.lower, box.upper),
         box.interior,
     )
-    return None if found is None else (value, Pair(state, *found))
+    if found is None:
+        return None
+    found_weights, multiplier = found
+    return value, Pair(state, found_weights, multiplier, multiplier != 0 or epsilon == 0)

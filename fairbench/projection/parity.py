@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairbench.projection.cells import (
     Array,
@@ -98,19 +99,28 @@ def _solve(score: Array, group: Codes, n_groups: int, epsilon: float, box: Box, 
         fixed = [means[g] for g in counted if g not in here]  # groups without rows in this batch cannot move
         for g, found in zip(here, _solve_range(cells, levels, fixed, epsilon)):
             multiplier[g] = found
-    if not any(multiplier):
-        return unconstrained(box.clip(score), n_groups, n_groups)
-    shift = np.array([nu / (size or 1.0) for nu, size in zip(multiplier, sizes)])
-    value = shifted(score, shift, group, box)
-    if len(counted) == 2:
-        tangent = np.zeros((1, n_groups))
-        tangent[0, first], tangent[0, second] = 1 / sizes[first], -1 / sizes[second]
-        slope = np.array([math.copysign(1.0, multiplier[first])])
-        return Solution(value, shift, np.array(multiplier), tangent, FIRST, slope)
     nu = np.array(multiplier)
-    active = np.flatnonzero(nu)
-    tangent = np.diag(1 / np.maximum(sizes, 1.0))[active]
-    return Solution(value, shift, nu, tangent, active, np.sign(nu[active]) / 2, common=True)
+    if len(counted) < 2 or not (nu.any() or epsilon == 0):
+        return unconstrained(box.clip(score), n_groups, n_groups)
+    shift = np.array([taken / (size or 1.0) for taken, size in zip(multiplier, sizes)])
+    value = shifted(score, shift, group, box) if nu.any() else box.clip(score)
+    if len(counted) == 2:
+        gap = _means(counted[:1], sizes) - _means(counted[1:], sizes)
+        return Solution(value, shift, nu, gap, FIRST, np.sign(nu[counted[:1]]))
+    active, others = np.flatnonzero(nu), np.array(counted[1:])
+    idle = np.setdiff1d(counted, active)
+    within = Solution(value, shift, nu, _means(active, sizes), active, np.sign(nu[active]) / 2, idle)
+    if epsilon:
+        return within
+    equal = _means(others, sizes) - _means(counted[:1], sizes)
+    return Solution(value, shift, nu, equal, others, np.zeros(len(others)), relaxed=within)
+
+
+def _means(groups: Union[Sequence[int], NDArray[np.int64]], sizes: Sequence[float]) -> Array:
+    """Return the mean of each of the groups, as weights of all (R, G)."""
+    weight = np.zeros((len(groups), len(sizes)))
+    weight[np.arange(len(groups)), groups] = 1 / np.array(sizes)[groups]
+    return weight
 
 
 def _solve_range(

@@ -129,6 +129,8 @@ def package_inference(rule: Rule, eta: float, b_tau: int) -> PackageInference:
 class PackagePredictor:
     """The package's inference; ``stream()`` gives a predictor that remembers its batches, as its model does."""
 
+    whole_batch = True
+
     def __init__(self, scorer: Scorer, *, eta: float, b_tau: int) -> None:
         """Keep the network and the settings."""
         self.scorer, self.eta, self.b_tau = scorer, eta, b_tau

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable, ClassVar, Optional
 
 import numpy as np
 import torch
@@ -104,6 +104,8 @@ class Frozen:
 class WholeBatch:
     """All rows that come together are projected together: the gap is epsilon, and a row depends on the others."""
 
+    whole_batch: ClassVar[bool] = True
+
     scorer: Scorer
 
     def __call__(self, inputs: Inputs) -> Predictions:
@@ -124,6 +126,8 @@ class Streamed:
 
     Called by itself it is the first batch of a stream.
     """
+
+    whole_batch: ClassVar[bool] = True
 
     scorer: Scorer
     begin: Callable[[], Correction]

@@ -1,0 +1,109 @@
+"""The checks that every component passes, built-in or not; public, so that other people's plugins can run them.
+
+``CHECKS`` maps each kind to functions that take a component and raise ``Nonconforming``. ``fairbench check PLUGIN``
+runs them; a plugin's own tests can too::
+
+    from fairbench.testing import CHECKS
+
+    @pytest.mark.parametrize("check", CHECKS["methods"])
+    def test_my_method_conforms(check):
+        check(MyMethod)
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NamedTuple
+
+from fairbench.audit.verdict import CLEAR, FOUND, UNTRIED, audit, shortened
+from fairbench.errors import UnknownName
+from fairbench.isolation import process_state_kept
+from fairbench.names import KINDS
+from fairbench.registry import Registry
+from fairbench.testing.components import (
+    dataset_files_are_pinned,
+    embedded_dataset_loads_alike,
+    executor_maps_every_item,
+    function_has_a_docstring,
+    metric_is_a_pure_function,
+    paper_can_be_read,
+    parameters_survive_json,
+    report_renders_anything,
+    scenario_goes_on_where_it_stopped,
+    scenario_yields_outcomes,
+)
+from fairbench.testing.methods import (
+    method_leaves_things_as_found,
+    method_predicts_each_row_alone,
+    method_repeats_itself,
+    method_takes_a_validation_part_without_a_group,
+    method_takes_three_groups,
+)
+from fairbench.testing.rules import Nonconforming, require
+
+__all__ = ["CHECKS", "Finding", "Nonconforming", "check_plugin", "paper_can_be_read", "require"]
+
+CHECKS: Mapping[str, Sequence[Callable[[Any], Any]]] = {
+    "datasets": (parameters_survive_json, dataset_files_are_pinned, embedded_dataset_loads_alike),
+    "methods": (
+        parameters_survive_json,
+        method_repeats_itself,
+        method_leaves_things_as_found,
+        method_predicts_each_row_alone,
+        method_takes_three_groups,
+        method_takes_a_validation_part_without_a_group,
+    ),
+    "metrics": (metric_is_a_pure_function, function_has_a_docstring),
+    "scenarios": (parameters_survive_json, scenario_yields_outcomes, scenario_goes_on_where_it_stopped),
+    "reports": (report_renders_anything, function_has_a_docstring),
+    "executors": (parameters_survive_json, executor_maps_every_item),
+    "papers": (paper_can_be_read,),
+}
+
+
+class Finding(NamedTuple):
+    """The result of one check of one component: ``passed`` or ``failed``, with what was wrong."""
+
+    component: str
+    check: str
+    result: str
+    detail: str
+
+
+def check_plugin(registry: Registry, name: str) -> list[Finding]:
+    """Run every check on the components of a plugin, named by its module, its package or its file.
+
+    Raises:
+        UnknownName: no plugin has the name.
+    """
+    plugins = [plugin for plugin in registry.plugins if plugin.name == name or plugin.name.startswith(f"{name}.")]
+    if not plugins:
+        raise UnknownName(
+            "plugin", name, [plugin.name for plugin in registry.plugins], " ('fairbench plugins' shows all)"
+        )
+    findings = [Finding(plugin.name, "loads", "failed", plugin.problem) for plugin in plugins if plugin.problem]
+    for plugin in plugins:
+        for kind in KINDS:
+            for component in plugin.components.get(kind, ()):
+                for check in CHECKS[kind]:
+                    findings.append(_checked(component, check, registry.get(kind, component)))
+    methods = [method for plugin in plugins for method in plugin.components.get("methods", ())]
+    if methods:
+        files = [plugin.name for plugin in registry.plugins if plugin.sha256]
+        results = {CLEAR: "passed", FOUND: "failed", UNTRIED: "passed"}
+        for method, tried, result, detail in shortened(audit(",".join(methods), files)):
+            findings.append(Finding(method, f"audit: {tried}", results[result], detail))
+    return findings
+
+
+def _checked(name: str, check: Callable[[Any], Any], component: Any) -> Finding:
+    """Run a check, from which the process comes back as it was."""
+    try:
+        with process_state_kept():
+            note = check(component)
+    except Nonconforming as error:
+        return Finding(name, check.__name__, "failed", str(error))
+    except Exception:
+        return Finding(name, check.__name__, "failed", traceback.format_exc().strip().splitlines()[-1])
+    return Finding(name, check.__name__, "passed", note or "")

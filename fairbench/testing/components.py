@@ -1,0 +1,187 @@
+"""The checks of every kind but methods: datasets, metrics, scenarios, reports, executors and papers."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import math
+from typing import Any, ClassVar, Union
+
+import numpy as np
+
+from fairbench.cells import DONE, Cell, Choice, Record, Value, canonical
+from fairbench.components import DatasetSpec, Executor, Metric, Outcome, Paper, Report, Resumable, Scenario
+from fairbench.data import Dataset, Predictions, Samples, Split
+from fairbench.errors import FairbenchError, NotApplicable, Undefined
+from fairbench.examples import example_split
+from fairbench.papers.published import read_published
+from fairbench.papers.rerun import read_rerun
+from fairbench.parameters import check_parameters, values
+from fairbench.registry import describe
+from fairbench.results import Results
+from fairbench.suite import read_suite
+from fairbench.testing.rules import Nonconforming, require
+
+
+def parameters_survive_json(component: type) -> None:
+    """Every parameter comes back from JSON as it was, and the dataclass is frozen."""
+    built = component()
+    params = values(built)
+    again = component(**check_parameters(component, component.__name__, json.loads(canonical(params))))
+    require(again == built, f"{built} became {again} on its way through JSON")
+    require(component.__dataclass_params__.frozen, "the dataclass is not frozen; write @dataclass(frozen=True)")  # type: ignore[attr-defined]
+    require(bool((inspect.getdoc(component) or "").strip()), "the class has no docstring")
+
+
+def dataset_files_are_pinned(spec: type[DatasetSpec]) -> None:
+    """Every raw file has a full digest, and is served over http or https or says how a user gets it."""
+    for file in spec.files:
+        digests = [file.sha256, *([file.archive.sha256] if file.archive else [])]
+        require(all(len(digest) == 64 for digest in digests), f"{file.path}: a sha256 has 64 hexadecimal digits")
+        urls = [*file.urls, *([file.archive.url] if file.archive else [])]
+        require(
+            all(url.startswith(("http://", "https://")) for url in urls),
+            f"{file.path}: only http and https are fetched",
+        )
+        require(bool(urls) != bool(file.obtain), f"{file.path}: give urls or an archive, or else obtain: how to get it")
+
+
+def embedded_dataset_loads_alike(spec: type[DatasetSpec]) -> None:
+    """A dataset without files loads, twice the same, with the attributes it declares, or says what it needs."""
+    if spec.files:
+        return
+    try:
+        first, second = spec().load({}), spec().load({})
+    except NotApplicable as reason:  # it wants, say, a folder that only the user can name
+        require(bool(str(reason)), "NotApplicable was raised without a reason")
+        return
+    require(isinstance(first, Dataset), f"load returned {type(first).__name__}, not a Dataset")
+    require(first.digest == second.digest, "two loads differ; take all randomness from a parameter")
+    declared, seen = tuple(spec.sensitive_features), tuple(first.sensitive_features.columns)
+    require(declared == seen, f"sensitive_features declares {declared} but the table has {seen}")
+
+
+def metric_is_a_pure_function(metric: Metric) -> None:
+    """A metric stays in its range, repeats itself, ignores the order of rows and leaves the data alone."""
+    samples = example_split(rows=2000).test
+    score = np.random.default_rng(3).random(len(samples))
+    predictions, order = Predictions.from_score(score), np.random.default_rng(4).permutation(len(samples))
+    require(
+        metric.better in ("higher", "lower", "neither"), f"better is {metric.better!r}; say higher, lower or neither"
+    )
+    try:
+        value = metric(samples, predictions)
+        moved = metric(samples.select(order), predictions.select(order))
+        again = metric(samples, predictions)
+    except Undefined as reason:
+        require(bool(str(reason)), "Undefined was raised without a reason")
+        return
+    require(value == again, f"two calls gave {value} and {again}")
+    require(
+        math.isclose(value, moved, rel_tol=1e-9, abs_tol=1e-12), f"{value} became {moved} when the rows were permuted"
+    )
+    low, high = metric.range
+    require(low <= value <= high, f"{value} is outside the range [{low}, {high}]")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Majority:
+    """A method for checking scenarios with."""
+
+    name: ClassVar[str] = "majority"
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Any:
+        label = int(train.y.mean() >= 0.5)
+        return lambda inputs: Predictions(np.full(len(inputs), label))
+
+
+def _with_key(split: Split) -> Split:
+    """Return the same rows with a key, by which a scenario may form tasks."""
+    parts = (split.train, split.validation, split.test)
+    return Split(*(Samples(p.X, p.group, p.schema, p.y, {"age": 40 + np.round(12 * p.X[:, 4])}) for p in parts))
+
+
+def scenario_yields_outcomes(scenario: type[Scenario]) -> None:
+    """A scenario yields at least one outcome, its steps rising, each with its chosen point."""
+    split = _with_key(example_split())
+    outcomes = list(scenario().run(split, _Majority(), lambda purpose: len(purpose)))
+    steps = [outcome.step for outcome in outcomes]
+    require(bool(steps) and steps == sorted(set(steps)), f"the steps are {steps}; they must rise")
+    for outcome in outcomes:
+        require(
+            outcome.chosen in outcome.predictions,
+            f"step {outcome.step}: the chosen point {outcome.chosen!r} has no predictions",
+        )
+
+
+def scenario_goes_on_where_it_stopped(scenario: type[Scenario]) -> None:
+    """A scenario that can resume yields from a step's state what it has yielded after that step."""
+    built, split = scenario(), _with_key(example_split())
+    if not isinstance(built, Resumable):
+        return
+
+    def seed(purpose: str) -> int:
+        return len(purpose)
+
+    first, *rest = built.run(split, _Majority(), seed)
+    if first.state is None:
+        return
+    state = {name: np.array(array) for name, array in first.state.items()}
+    again = list(built.resume(split, _Majority(), seed, first.step, state))
+    require(
+        [_shown(outcome) for outcome in rest] == [_shown(outcome) for outcome in again],
+        f"what follows step {first.step} is not what resume yields from its state",
+    )
+
+
+def _shown(outcome: Outcome) -> Any:
+    made = {point: p.y_pred.tobytes() + p.decision.tobytes() for point, p in outcome.predictions.items()}
+    return outcome.step, outcome.chosen, made, repr(outcome.values)
+
+
+def report_renders_anything(report: Report) -> None:
+    """A report renders an empty run and one with a value, an undefined value and a failure."""
+    cells = [
+        Cell(Choice("data & more"), Choice("method_1", {"a": 1}), "sex", repeat, metrics=("accuracy",))
+        for repeat in range(3)
+    ]
+    values = (Value(0, "", "", "accuracy", 0.5), Value(0, "", "", "roc_auc", None, "no score"))
+    records = [
+        Record(cells[0], DONE, values=values),
+        Record(cells[1], "skipped", "why"),
+        Record(cells[2], "failed", "Oh: <b>"),
+    ]
+    labels = {"accuracy": ("accuracy", "higher"), "roc_auc": ("ROC AUC", "higher")}
+    for results in (Results((), {}, 0, labels), Results(records, {}, 3, labels)):
+        require(isinstance(report.render(results), (str, bytes)), "render did not return text, nor a picture's bytes")
+
+
+def function_has_a_docstring(component: Union[Metric, Report]) -> None:
+    """The function has a docstring of its own, of which ``fairbench list`` shows the first line."""
+    require(bool(describe(component)), "the function has no docstring of its own")
+
+
+def _double(item: int) -> int:
+    if item == 3:
+        raise ValueError("three")
+    return 2 * item
+
+
+def executor_maps_every_item(executor: type[Executor]) -> None:
+    """An executor gives every item back once, with its result or what went wrong."""
+    results = dict(executor().map(_double, list(range(6))))
+    require(sorted(results) == list(range(6)), f"items {sorted(results)} came back of 0..5")
+    require(all(results[item] == 2 * item for item in results if item != 3), f"results are {results}")
+    require(isinstance(results[3], BaseException), f"an exception in the function came back as {results[3]!r}")
+
+
+def paper_can_be_read(paper: Paper) -> None:
+    """A paper's directory holds published numbers, suites and protocols that can be read; names are not looked up."""
+    try:
+        published = read_published(paper)
+        for part in read_rerun(paper, published).parts.values():
+            for suite in part.suites:
+                read_suite(paper.directory / suite)
+    except FairbenchError as error:
+        raise Nonconforming(str(error)) from error

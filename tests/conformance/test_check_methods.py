@@ -1,0 +1,205 @@
+"""What the checks of methods find: each plants one fault in a method that is else in order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from fairbench.api import Fitted, NotApplicable, Predictions
+from fairbench.plugins import load_plugins
+from fairbench.testing import CHECKS, Nonconforming, check_plugin
+from fairbench.testing.methods import (
+    method_leaves_things_as_found,
+    method_predicts_each_row_alone,
+    method_takes_a_validation_part_without_a_group,
+)
+
+
+def scores(inputs):
+    return 1 / (1 + np.exp(-inputs.X[:, 0].astype(float)))
+
+
+def planted(fit):
+    """Return a method whose ``fit`` calls the function."""
+
+    @dataclass(frozen=True)
+    class Planted:
+        """A method with one fault."""
+
+        name = "planted"
+
+        def fit(self, train, validation, *, seed):
+            return fit(train, validation, seed)
+
+    return Planted
+
+
+def predicting(predict):
+    """Return a method with a given predictor."""
+    return planted(lambda train, validation, seed: predict)
+
+
+def above_the_batch_median(inputs):
+    score = scores(inputs)
+    return Predictions.from_score(score, np.median(score))
+
+
+def scaled_by_the_batch(inputs):
+    score = scores(inputs)
+    return Predictions.from_score(score / score.max())
+
+
+def even_within_the_batch(inputs):
+    score = scores(inputs)
+    for code in np.unique(inputs.group):
+        score[inputs.group == code] -= score[inputs.group == code].mean() - 0.5
+    return Predictions.from_score(score.clip(0, 1))
+
+
+def all_of_a_large_batch(inputs):
+    return Predictions(np.full(len(inputs), int(len(inputs) > 20)))
+
+
+def by_place(inputs):
+    return Predictions(np.arange(len(inputs)) % 2)
+
+
+@pytest.mark.parametrize(
+    "predict", [above_the_batch_median, scaled_by_the_batch, even_within_the_batch, all_of_a_large_batch, by_place]
+)
+def test_a_predictor_that_uses_the_whole_batch_is_found(predict):
+    with pytest.raises(Nonconforming, match=r"when .*(rows|halves|beside)"):
+        method_predicts_each_row_alone(predicting(predict))
+
+
+def test_a_batch_whose_other_rows_are_replaced_is_tried():
+    def fit(train, validation, seed):
+        def selects_all_beside_a_training_row(inputs):
+            return Predictions(np.full(len(inputs), int((train.X[0] == inputs.X).all(axis=1).any())))
+
+        return selects_all_beside_a_training_row
+
+    with pytest.raises(Nonconforming, match="when other rows stand beside them"):
+        method_predicts_each_row_alone(planted(fit))
+
+
+def test_a_predictor_may_say_that_it_decides_on_whole_batches():
+    class Declared:
+        whole_batch = True
+
+        def __call__(self, inputs):
+            return above_the_batch_median(inputs)
+
+    def alone(inputs):
+        return Predictions.from_score(scores(inputs))
+
+    method = planted(lambda *_: Fitted({"alone": alone, "batch": Declared()}, "alone"))
+    assert method_predicts_each_row_alone(method) == "decides on whole batches, as it says itself: 'batch'"
+    assert method_predicts_each_row_alone(predicting(alone)) == ""
+
+
+def test_a_predictor_with_a_memory_is_found():
+    calls = []
+
+    def remembering(inputs):
+        calls.append(len(inputs))
+        return Predictions(np.full(len(inputs), int(len(calls) > 13)))
+
+    with pytest.raises(Nonconforming, match="from call to call"):
+        method_predicts_each_row_alone(predicting(remembering))
+
+
+CHANGES = {
+    "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
+    "the working directory": lambda: os.chdir("/"),
+    "numpy's error state": lambda: np.seterr(all="raise"),
+    "the environment": lambda: os.environ.update(LEFT_BEHIND="1"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_setting_that_every_fit_changes_alike_is_named(what):
+    def fit(train, validation, seed):
+        CHANGES[what]()
+        return lambda inputs: Predictions(np.zeros(len(inputs), dtype=int))
+
+    method = planted(fit)
+    for check in CHECKS["methods"][1:3]:  # an earlier check has fitted it before
+        try:
+            check(method)
+        except Nonconforming as error:
+            assert f"changed {what}" in str(error)  # noqa: PT017 - some checks find nothing, and that is right
+            break
+    else:
+        pytest.fail("nothing was found")
+    assert torch.get_default_dtype() == torch.float32
+    assert "LEFT_BEHIND" not in os.environ
+
+
+def test_labels_that_are_changed_past_the_lock_are_found():
+    def fit(train, validation, seed):
+        torch.from_numpy(train.y).mul_(2).sub_(1)
+        return lambda inputs: Predictions(np.zeros(len(inputs), dtype=int))
+
+    with pytest.raises(Nonconforming, match="changed the data"), pytest.warns(UserWarning, match="not writable"):
+        method_leaves_things_as_found(planted(fit))
+
+
+def test_a_group_that_validation_lacks_is_tried():
+    def quantiles(train, validation, seed):
+        score = scores(validation)
+        cut = np.array([np.quantile(score[validation.group == code], 0.5) for code in (0, 1)])
+        return lambda inputs: Predictions.from_score(scores(inputs), cut[inputs.group])
+
+    with pytest.raises(IndexError):
+        method_takes_a_validation_part_without_a_group(planted(quantiles))
+
+    def refusing(train, validation, seed):
+        if len(np.unique(validation.group)) < 2:
+            raise NotApplicable("a group has no validation rows")
+        return quantiles(train, validation, seed)
+
+    method_takes_a_validation_part_without_a_group(planted(refusing))
+
+
+PLUGIN = '''
+"""Two methods: one sets torch's default dtype in each fit, one is in order."""
+from dataclasses import dataclass
+import numpy as np
+from fairbench.api import Predictions, hookimpl
+
+def nobody(inputs):
+    return Predictions(np.zeros(len(inputs), dtype=int))
+
+@dataclass(frozen=True)
+class Changing:
+    """Changes a setting."""
+    name = "changing"
+    def fit(self, train, validation, *, seed):
+        import torch
+        torch.set_default_dtype(torch.float64)
+        return nobody
+
+@dataclass(frozen=True)
+class Sound:
+    """Selects nobody."""
+    name = "sound"
+    def fit(self, train, validation, *, seed):
+        return nobody
+
+@hookimpl
+def fairbench_methods():
+    return [Changing, Sound]
+'''
+
+
+def test_check_blames_a_change_on_the_method_that_made_it(tmp_path):
+    file = tmp_path / "two.py"
+    file.write_text(PLUGIN)
+    registry, _ = load_plugins((str(file),))
+    failed = {(f.component, f.check) for f in check_plugin(registry, str(file)) if f.result == "failed"}
+    assert failed == {("changing", "method_leaves_things_as_found")}
