@@ -7,6 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from contextlib import closing
 
@@ -37,7 +38,7 @@ def filled(path, repeats=3):
             record = Record(
                 cell, DONE, "", values, "a", {"loss": (1.0, None)}, 1.5, 1.2, {"x": "1"}, Parts(9, 3, n), ((0, "b"),)
             )
-            made = {"a": Predictions.from_score(rng.random(n)), "b": Predictions.from_decision(rng.random(n), seed=1)}
+            made = {"b": Predictions.from_decision(rng.random(n), seed=1), "a": Predictions.from_score(rng.random(n))}
             store.add(Measured(record, {(0, point): (truth, predictions) for point, predictions in made.items()}))
         store.add(Measured(Record(Cell(Choice("adult"), Choice("mlp"), "sex", 0), FAILED, "Traceback: no"), {}))
 
@@ -119,7 +120,9 @@ def test_what_changed_in_a_cell_is_found_and_the_cell_is_named(path, change):
 
 
 @pytest.mark.parametrize(
-    "change", ["UPDATE truths SET y = x'00'", 'UPDATE truths SET "group" = y', "UPDATE truths SET keys = NULL",
+    "change", ["UPDATE truths SET y = x'00'",
+               "UPDATE truths SET y = (SELECT y_pred FROM predictions ORDER BY decision LIMIT 1)",
+               'UPDATE truths SET "group" = y', "UPDATE truths SET keys = NULL",
                "UPDATE truths SET rows = NULL", "UPDATE truths SET n = 2", "UPDATE truths SET about = y",
                "UPDATE truths SET size = 1", "DELETE FROM truths"],
 )  # fmt: skip
@@ -128,6 +131,30 @@ def test_a_damaged_test_part_names_the_cell_that_needs_it(path, change):
         connection.execute(change)
     with pytest.raises(StoreError, match=r"is damaged: the cell of dataset compas, method mlp\[lr=0.1\], repeat \d: "):
         everything(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"key": "x"}, {"step": 1}, {"point": "x"}, {"truth": "x"}, {"n": 2}, {"y_pred": b"\1"}, {"y_score": None},
+     {"y_score": b"\1"}, {"decision": b""}, {"y_pred": b"\0\0", "y_score": b""}],
+)  # fmt: skip
+def test_the_digest_of_predictions_is_taken_over_every_column(change):
+    row = PredictionRow("key", 0, "point", "truth", 1, "", b"\0", b"\0", None)
+    assert row._replace(**change).taken() != row.taken()
+
+
+def test_a_record_without_its_predictions_is_damaged(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM predictions WHERE point = 'a'")
+    with Store(path) as store, pytest.raises(StoreError, match="its predictions are not as they were written"):
+        store.records()
+
+
+def test_a_cell_whose_name_is_damaged_is_named_by_its_key(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE cells SET cell = replace(cell, 'compas', 'compbs')")
+    with Store(path) as store, pytest.raises(StoreError, match=r"the cell of key '[0-9a-f]{32}': its record is not"):
+        store.records()
 
 
 def test_cells_that_changed_places_are_found(path):
@@ -172,8 +199,11 @@ def test_a_damaged_total_is_no_traceback_while_writing(path):
 
 def test_no_more_is_decompressed_than_was_stored():
     bomb = zlib.compress(bytes(10**8), 9)
+    tracemalloc.start()
     with pytest.raises(ValueError, match="an array of 10 entries has another length"):
         unpack(bomb, "<f8", 10)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
     for changed in (zlib.compress(bytes(79)), zlib.compress(bytes(80)) + b"x", zlib.compress(bytes(80))[:-1]):
         with pytest.raises(ValueError, match="another length"):
             unpack(changed, "<f8", 10)
@@ -242,6 +272,17 @@ def test_a_store_is_read_as_it_was_before_an_unfinished_transaction(path, writer
     assert everything(path) == before
     assert path.read_bytes() == torn  # a reader leaves everything where it is
     assert journal.exists()
+
+
+def test_a_reader_sees_one_state_while_a_writer_waits(path):
+    with Store(path, create=True) as writer, Store(path) as reader:
+        measured = writer.measured(min(writer.finished()))
+        writer._connection.execute("PRAGMA busy_timeout = 10")
+        with reader._reading():
+            reader._cells()
+            with pytest.raises(StoreError, match="locked"):
+                writer.add(measured)
+        writer.add(measured)
 
 
 def test_a_run_goes_on_after_its_writer_was_killed(path, writer):
