@@ -274,6 +274,17 @@ def test_a_store_is_read_as_it_was_before_an_unfinished_transaction(path, writer
     assert journal.exists()
 
 
+def test_a_reader_sees_one_state_while_a_writer_waits(path):
+    with Store(path, create=True) as writer, Store(path) as reader:
+        measured = writer.measured(min(writer.finished()))
+        writer._connection.execute("PRAGMA busy_timeout = 10")
+        with reader._reading():
+            reader._cells()
+            with pytest.raises(StoreError, match="locked"):
+                writer.add(measured)
+        writer.add(measured)
+
+
 def test_a_run_goes_on_after_its_writer_was_killed(path, writer):
     before = everything(path)
     writer("die")
