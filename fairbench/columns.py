@@ -66,7 +66,7 @@ def refuse_missing(values: pd.Series, what: str, where: str, advice: str) -> Non
     missing = values.isna().to_numpy()
     if missing.any():
         raise DataError(
-            f"{where}: {what} is missing (NaN or None) in {missing.sum()} of {len(missing)} rows, first in row "
+            f"{where}: {what} is missing (NaN) in {missing.sum()} of {len(missing)} rows, first in row "
             f"{int(missing.argmax())}; {advice}"
         )
 

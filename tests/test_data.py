@@ -33,12 +33,12 @@ def table(**changes):
         ({"sensitive_features": pd.DataFrame({"sex": ["female"] * 4})}, "'sex' has one group, 'female'"),
         (
             {"sensitive_features": pd.DataFrame({"sex": ["female", None, "male", "male"]})},
-            r"'sex' is missing \(NaN or None\) in 1 of 4 rows",
+            r"'sex' is missing \(NaN\) in 1 of 4 rows",
         ),
         ({"protected_group": {"sex": "woman"}}, "protected_group of 'sex' is 'woman'; its groups are"),
         (
             {"X": pd.DataFrame({"age": [1.0, np.nan, 3.0, np.nan]})},
-            r"'age' is missing \(NaN or None\) in 2 of 4 rows, first in row 1",
+            r"'age' is missing \(NaN\) in 2 of 4 rows, first in row 1",
         ),
         ({"X": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "'age' holds infinite values"),
         ({"X": pd.DataFrame({"age": []})}, "X has no rows"),
@@ -54,7 +54,7 @@ def table(**changes):
         ({"keys": pd.DataFrame({"state": ["NJ", "PA"]})}, "keys has 2 rows but X has 4"),
         (
             {"keys": pd.DataFrame({"state": ["NJ", None, "PA", None]})},
-            r"key 'state' is missing \(NaN or None\) in 2 of 4 rows",
+            r"key 'state' is missing \(NaN\) in 2 of 4 rows",
         ),
         ({"keys": pd.DataFrame({"age": [1.0, np.inf, 3.0, 4.0]})}, "tiny: key 'age' is inf in row 1"),
     ],

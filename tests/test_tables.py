@@ -147,7 +147,7 @@ def either(name, other="b"):
         (either(b"a", b"b"), r"'g' holds values of type bytes \(seen b'b'\); name groups by texts"),
         (either(0.5, 1.0), "'g' holds 0.5; a group is named by a text or a whole number"),
         (either(np.inf, 1.0), "'g' holds inf; a group"),
-        (either(None), r"'g' is missing \(NaN or None\) in 30 of 60 rows, first in row 1; drop them"),
+        (either(None), r"'g' is missing \(NaN\) in 30 of 60 rows, first in row 1; drop them"),
         (pd.DataFrame({"g": [[1], [2]] * 30}), r"'g' holds values of type list \(seen \[1\]\)"),
         (pd.DataFrame({"g": pd.cut(G, [-1, 0, 1])}), "'g' holds values of type Interval"),
         (pd.DataFrame({"g": pd.to_datetime(G)}), "'g' holds dates"),
@@ -275,7 +275,7 @@ def test_columns_of_every_common_type_are_what_they_hold(column, seen, names):
 def test_missing_numbers_of_every_type_become_the_median_of_training(column):
     X, _ = encoded(column, missing_values=True)
     assert X[:3, 0].tolist() == [1, 1, 3]  # of 17 ones and 16 threes
-    refused(r"feature 't' is missing \(NaN or None\) in 20 of 60 rows, first in row 1", X=pd.DataFrame({"t": column}))
+    refused(r"feature 't' is missing \(NaN\) in 20 of 60 rows, first in row 1", X=pd.DataFrame({"t": column}))
 
 
 def test_missing_truth_values_are_imputed_too():
