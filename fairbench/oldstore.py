@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fairbench.alike import decides_alike
-from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Record
+from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Record, canonical
 from fairbench.data import Predictions
 from fairbench.packing import CellRow, Layout, TruthRow, unpack
 from fairbench.truth import Truth
@@ -81,17 +82,13 @@ def truth(row: TruthRow) -> Truth:
     """Return labels and groups, which is all that was kept of a test part.
 
     Raises:
-        ValueError: they are of another form.
+        ValueError: they are not those that the key stands for.
     """
     names = json.loads(row.about)
-    group = unpack(row.group, "<i4", row.n).astype(np.int64)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("the names of its groups are no list of texts")
-    if len(group) and not 0 <= group.min() <= group.max() < len(names):
-        raise ValueError(f"its group codes run from {group.min()} to {group.max()}; {len(names)} groups are named")
-    y = unpack(row.y, "u1", row.n).astype(np.int64)
-    if len(y) and y.max() > 1:
-        raise ValueError(f"its labels run to {y.max()}")
+    y, group = unpack(row.y, "u1", row.n).astype(np.int64), unpack(row.group, "<i4", row.n).astype(np.int64)
+    held = hashlib.sha256(canonical(names).encode() + y.astype("<i8").tobytes() + group.astype("<i8").tobytes())
+    if held.hexdigest()[:32] != row.key:
+        raise ValueError("its labels or groups are not those that were stored")
     return Truth(y, group, tuple(names))
 
 

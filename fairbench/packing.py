@@ -310,9 +310,10 @@ def _whole(number: Any) -> int:
 def _name(text: Any, what: str, *, escaped: bool = False) -> str:
     """Return a name that will be read as it is written; JSON can escape what a column of text cannot hold."""
     if not isinstance(text, str):
-        raise Unstorable(f"the name of a {what} is {text!r}, of type {type(text).__name__}; it must be a string")
+        seen = f"{text!r:.80}"
+        raise Unstorable(f"the name of a {what} is {seen}, of type {type(text).__name__}; it must be a string")
     if not escaped and _text(text) != text:
-        raise Unstorable(f"the name of a {what} is {text!a}, which is no valid Unicode; rename it")
+        raise Unstorable(f"the name of a {what} is {text!a:.80}, which is no valid Unicode; rename it")
     return str(text)
 
 

@@ -82,7 +82,7 @@ def _explained(path: Path) -> Iterator[None]:
             (text for sign, text in advice.items() if sign in str(error)), "free some space or choose another --out"
         )
         raise StoreError(f"{path} cannot be written: {error}; finished cells are kept; {words}") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
         raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {_SOUND}") from error
 
 
@@ -130,6 +130,7 @@ class Store:
         try:
             connection = _connected(self.path, "ro", cleaning)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute("PRAGMA busy_timeout = 10000")  # ms; whoever writes now will soon be done
         except sqlite3.OperationalError:
             connection = _connected(cleaning.enter_context(copied(self.path)), "rw", cleaning)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -144,7 +145,7 @@ class Store:
 
     def _recognised(self) -> Layout:
         """Return the layout of the store's format; refuse another format, and a format with other tables."""
-        with self._readable():
+        with self._snapshot():
             seen = self._number("PRAGMA user_version")
             tables = _tables(self._connection)
             if seen == 0 and not tables:
@@ -262,9 +263,8 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Look at one state of the file, whatever a writer does meanwhile."""
-        with self._readable():
-            self._connection.execute("BEGIN")
+        """Read cells; name the cell whose texts are no longer texts."""
+        with self._snapshot():
             try:
                 yield
             except sqlite3.OperationalError as error:
@@ -272,6 +272,14 @@ class Store:
                     self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
                     self._records(self._cells())
                 raise
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Look at one state of the file, whatever a writer does meanwhile."""
+        with self._readable():
+            self._connection.execute("BEGIN")
+            try:
+                yield
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -375,7 +383,7 @@ class Store:
 
 
 def _connected(path: Path, mode: str, cleaning: ExitStack) -> sqlite3.Connection:
-    uri, timeout = f"{path.absolute().as_uri()}?mode={mode}", 5 if mode == "ro" else 60  # a reader can copy the file
+    uri, timeout = f"{path.absolute().as_uri()}?mode={mode}", 1 if mode == "ro" else 60  # s; a reader can copy the file
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
     cleaning.callback(connection.close)
     return connection

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import random
 import subprocess
 import sys
 import time
@@ -10,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Record
+from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Parts, Record
 from fairbench.checkpoints import Checkpoint
 from fairbench.components import Outcome
 from fairbench.data import Predictions
@@ -19,7 +22,7 @@ from fairbench.files import DataSource
 from fairbench.plugins import load_plugins
 from fairbench.registry import Plugin
 from fairbench.run import CellRunner, gather, run_cell, run_cells
-from fairbench.store import FILE_NAME, Measured, Store
+from fairbench.store import FILE_NAME, Measured, Store, Truth
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,69 @@ def test_a_damaged_checkpoint_is_as_good_as_none(bench, damage):
     damage(checkpoint.path)
     assert run_cell(cell, bench.workbench, checkpoint).record.status == DONE
     assert CALLS == ["run", "stopped", "run"]
+
+
+def saved(bench):
+    """Return a checkpoint with something of everything, the versions it is for, and what it holds."""
+    cell = cell_of(stop=2)
+    checkpoint = bench.checkpoint(cell)
+    versions = run_cell(cell, bench.workbench, checkpoint).record.versions
+    progress = checkpoint.load(versions)
+    record = replace(
+        progress.measured.record, parts=Parts(120, 40, 40, "unknown"), alike=((0, "a"),), remarks=("a remark",)
+    )
+    checkpoint.save(progress._replace(measured=Measured(record, progress.measured.predictions)))
+    return checkpoint, versions
+
+
+def held(progress):
+    """Return all that a checkpoint holds."""
+    truths = [truth.about for truth, _ in progress.measured.predictions.values()]
+    state = {name: array.tobytes() for name, array in progress.state.items()}
+    return progress.measured.record, measured(progress.measured), truths, state, progress[1], progress[3:]
+
+
+def test_a_checkpoint_keeps_all_that_the_record_will_need(bench):
+    checkpoint, versions = saved(bench)
+    back = checkpoint.load(versions)
+    assert back.measured.record.parts == Parts(120, 40, 40, "unknown")
+    assert back.measured.record.alike == ((0, "a"),)
+    assert back.measured.record.remarks == ("a remark",)
+    samples = bench.workbench.split(cell_of()).test
+    for truth, _ in back.measured.predictions.values():
+        assert truth.key == Truth.of(samples).key
+        assert truth.rows.tolist() == samples.rows.tolist()
+
+
+def test_a_checkpoint_is_what_was_saved_or_as_good_as_none(bench):
+    checkpoint, versions = saved(bench)
+    sound, whole = checkpoint.path.read_bytes(), held(checkpoint.load(versions))
+    generator = random.Random(0)  # noqa: S311 - any places will do
+    for trial in range(1000):
+        content = bytearray(sound)
+        content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+        checkpoint.path.write_bytes(content if trial % 10 else content[: generator.randrange(len(content))])
+        assert checkpoint.load(versions) is None
+    checkpoint.path.write_bytes(sound)
+    assert held(checkpoint.load(versions)) == whole
+
+
+@pytest.mark.parametrize("array", ["about", "state/product", "y_pred/0", "decision/1"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_checkpoint_made_by_hand_is_as_good_as_none(bench, array, packed):
+    checkpoint, versions = saved(bench)
+    with checkpoint.path.open("rb") as stream:
+        stream.seek(32)
+        arrays = dict(np.load(stream))
+    if not packed:
+        arrays[array] = np.array("[" * 10**5) if array == "about" else arrays[array][:3]
+    made = io.BytesIO()
+    (np.savez_compressed if packed else np.savez)(made, **arrays)
+    content = made.getvalue()
+    checkpoint.path.write_bytes(hashlib.blake2b(content, digest_size=32).digest() + content)
+    loaded = checkpoint.load(versions)
+    assert loaded is None or array == "state/product"  # its form is the scenario's affair
+    assert not (packed and loaded)
 
 
 def test_a_checkpoint_of_other_plugin_versions_is_not_used(bench):

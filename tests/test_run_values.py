@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fairbench.cells import DONE, FAILED
-from fairbench.components import Outcome
+from fairbench.components import Fitted, Outcome
 from fairbench.data import Predictions
 from fairbench.export import rescored
 from fairbench.files import DataSource
@@ -36,15 +36,35 @@ class Counts:
             yield Outcome(split.test, made, "b", step, values={"accuracy": 1.0} if self.clash else values)
 
 
+@dataclass(frozen=True)
+class OneBuffer:
+    """Write the predictions of every operating point into the same arrays."""
+
+    name: ClassVar[str] = "one_buffer"
+
+    def fit(self, train, validation, *, seed):
+        y_pred, numbers = np.zeros(10**4, dtype=np.int64), np.zeros(10**4)
+
+        def predictor(share):
+            def predict(inputs):
+                n = len(inputs)
+                y_pred[:n], numbers[:n] = share == 1, share
+                return Predictions(y_pred[:n], numbers[:n], numbers[:n])
+
+            return predict
+
+        return Fitted({f"share={share}": predictor(share) for share in (1, 0.5, 0.25)}, "share=1")
+
+
 @pytest.fixture(scope="module")
 def registry():
     registry, _ = load_plugins()
-    registry.add(Plugin("counts", "local file", ""), {"scenarios": [Counts]})
+    registry.add(Plugin("counts", "local file", ""), {"scenarios": [Counts], "methods": [OneBuffer]})
     return registry
 
 
-def measured(registry, scenario="counts"):
-    (cell,) = plan(Suite("x", ("synthetic[rows=300]",), ("constant",), (scenario,), ("accuracy",), repeats=1), registry)
+def measured(registry, scenario="counts", method="constant", metric="accuracy"):
+    (cell,) = plan(Suite("x", ("synthetic[rows=300]",), (method,), (scenario,), (metric,), repeats=1), registry)
     runner = CellRunner(DataSource(None, offline=True))
     return run_cell(cell, Workbench(registry, runner.source))
 
@@ -76,3 +96,15 @@ def test_rescoring_keeps_what_no_metric_can_measure(registry, tmp_path):
     (record,) = rescored(results, tmp_path, registry, "selection_rate").records
     names = {value.metric for value in record.values}
     assert names == {"rows_seen", "nothing", "selection_rate"}
+
+
+def test_operating_points_that_share_a_buffer_are_stored_each_as_it_was_made(registry, tmp_path):
+    result = measured(registry, "holdout", "one_buffer", "selection_rate")
+    with Store(tmp_path / FILE_NAME, create=True) as store:
+        store.add(result)
+        stored = store.predictions(result.record.cell.key)
+    for share in (1, 0.5, 0.25):
+        point = f"share={share}"
+        assert {value.value for value in result.record.values if value.point == point and not value.group} == {share}
+        _, made = stored[0, point]
+        assert (set(made.decision), set(made.y_score), set(made.y_pred)) == ({share}, {share}, {share == 1})

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Record, Value
+from fairbench.cells import DONE, FAILED, SKIPPED, UNKNOWN, Cell, Choice, Parts, Record, Value
 from fairbench.data import Predictions
 from fairbench.errors import StoreError
-from fairbench.store import FORMAT, Measured, Store, Truth
+from fairbench.store import FORMAT, Measured, Outline, Store, Truth, Unstorable
 
 TRUTH = Truth(np.array([0, 1, 1]), np.array([0, 0, 1]), ("female", "male"))
 
@@ -35,6 +36,9 @@ def measured(repeat=0, status=DONE, value=0.5, predictions=None):
         1.5,
         1.2,
         {"fairbench-harness": "0.1.0"},
+        Parts(6, 2, 3, UNKNOWN),
+        ((0, ""),),
+        ("a remark",),
     )
     return Measured(
         record, {(0, ""): (TRUTH, predictions or Predictions(np.array([0, 1, 0]), np.array([0.1, 0.9, 1 / 3])))}
@@ -53,6 +57,97 @@ def test_a_record_comes_back_as_it_went_in(store):
     (back,) = store.records()
     assert back == original.record
     assert back.cell.method.params == {"hidden": [8], "lr": 0.1}
+    assert (back.parts, back.alike, back.remarks) == (Parts(6, 2, 3, UNKNOWN), ((0, ""),), ("a remark",))
+
+
+def test_all_that_a_metric_may_read_but_the_features_comes_back(store):
+    keys = {"state": np.array(["x", "yyy", "\ud800"]), "year": np.array([2.5, -1.0, 7.0]), "in": np.array([True, 0, 1])}
+    rows = np.array([17, 4, 2**40])
+    truth = Truth(TRUTH.y, TRUTH.group, ("f", "m\ud800"), 1, 0, ("age", "zip"), (1, 2, 1), keys, rows)
+    (made,) = [made for _, made in measured().predictions.values()]
+    store.add(Measured(measured().record, {(0, ""): (truth, made)}))
+    back, _ = store.predictions(cell().key)[0, ""]
+    assert back.key == truth.key
+    assert back.about == truth.about
+    assert back.rows.tolist() == rows.tolist()
+    assert {name: values.tolist() for name, values in back.keys.items()} == {
+        name: values.tolist() for name, values in keys.items()
+    }
+
+
+def test_an_outline_has_metrics_and_versions_without_the_values(store):
+    store.add(measured())
+    store.add(measured(1, FAILED))
+    versions = {"fairbench-harness": "0.1.0"}
+    assert store.outline() == {
+        cell(0).key: Outline(DONE, ("accuracy",), versions),
+        cell(1).key: Outline(FAILED, ("accuracy",), versions),
+    }
+
+
+def test_what_was_measured_comes_back_to_be_stored_with_more(store):
+    store.add(measured())
+    store.add(measured(1))
+    back = store.measured(cell().key)
+    assert back.record == measured().record
+    more = (*back.record.values, Value(0, "", "", "n", 3.0))
+    store.add(Measured(replace(back.record, values=more), back.predictions))
+    again = store.measured(cell().key)
+    assert set(again.record.values) == set(more)
+    assert again.predictions[0, ""][1].y_score.tolist() == [0.1, 0.9, 1 / 3]
+    assert len(store.records()) == 2
+
+
+def test_a_cell_that_is_not_there_is_no_empty_one(store):
+    with pytest.raises(StoreError, match="holds no cell of key nobody"):
+        store.predictions("nobody")
+
+
+def test_zero_has_no_sign_and_texts_may_hold_anything(store):
+    values = (Value(np.int64(0), "p\0q", "", "accuracy", -0.0, "caf\udce9"), Value(1, "é", "", "n", None, "\0"))
+    store.add(Measured(replace(measured().record, values=values, reason="\ud800"), {}))
+    (back,) = store.records()
+    assert str(back.values[0].value) == "0.0"
+    assert [value[1] for value in back.values] == ["p\0q", "é"]
+    assert (back.values[0].reason, back.values[1].reason, back.reason) == ("caf\\udce9", "\0", "\\ud800")
+
+
+def changed(**fields):
+    return Measured(replace(measured().record, **fields), {})
+
+
+SAME = Value(0, "", "", "accuracy", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (changed(values=(Value(0, "", "", "accuracy", float("inf")),)), "accuracy is inf; what is no finite number"),
+        (changed(values=(Value(0, "", "", "accuracy", float("nan")),)), "accuracy is nan; "),
+        (changed(values=(SAME, SAME)), "step 0, point '' has two values of accuracy"),
+        (changed(values=(Value(2**70, "", "", "accuracy", 1.0),)), "too large a step"),
+        (changed(values=(Value(0, ("a", 1), "", "accuracy", 1.0),)), r"name of a point is \('a', 1\), of type tuple"),
+        (changed(values=(Value(0, None, "", "accuracy", 1.0),)), "name of a point is None"),
+        (changed(values=(Value(0, "\ud800", "", "accuracy", 1.0),)), r"name of a point is '\\ud800', .*rename it"),
+        (changed(chosen=3), "name of a point is 3, of type int"),
+        (changed(diagnostics={3: (1.0,)}), "name of a diagnostic is 3"),
+        (changed(diagnostics={"loss": (float("inf"),)}), "the record cannot be stored: ValueError"),
+        (changed(diagnostics={"loss": (object(),)}), "the record cannot be stored: TypeError"),
+        (Measured(measured().record, {(0, 3): measured().predictions[0, ""]}), "name of a point is 3"),
+        (
+            Measured(
+                measured().record, {(0, ""): (replace(TRUTH, keys={3: TRUTH.y}), measured().predictions[0, ""][1])}
+            ),
+            "name of a key is 3",
+        ),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_and_no_damage(store, bad, words):
+    store.add(measured(1))
+    with pytest.raises(Unstorable, match=words):
+        store.add(bad)
+    store.add(measured(2))
+    assert [record.cell.repeat for record in store.records([cell(1).key])] == [1, 2]
 
 
 def test_predictions_come_back_to_the_last_bit(store):

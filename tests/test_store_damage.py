@@ -1,0 +1,322 @@
+"""A damaged store: what is read is what was written, or one sentence that names the cell or the file."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import tracemalloc
+import zlib
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from fairbench import hotcopy
+from fairbench.api import Samples, Schema
+from fairbench.cells import DONE, FAILED, Cell, Choice, Parts, Record, Value
+from fairbench.data import Predictions
+from fairbench.errors import StoreError
+from fairbench.packing import PredictionRow, digest, prediction_digest, unpack
+from fairbench.store import FILE_NAME, Measured, Store, Truth
+
+
+def filled(path, repeats=3):
+    """Write a store of three cells with two points each, and one that failed."""
+    rng = np.random.default_rng(0)
+    with Store(path, create=True) as store:
+        for repeat in range(repeats):
+            n = 40
+            schema = Schema(("x",), ("f", "m"), 1, 0)
+            group, y = rng.integers(0, 2, n), rng.integers(0, 2, n)
+            keys, rows = {"state": np.array(["x", "yy"])[group]}, np.arange(n) * 3
+            truth = Truth.of(Samples(np.zeros((n, 1), np.float32), group, schema, y, keys, rows))
+            cell = Cell(Choice("compas"), Choice("mlp", {"lr": 0.1}), "race", repeat, metrics=("accuracy",))
+            values = tuple(Value(0, point, name, "accuracy", rng.random()) for point in "ab" for name in ("", "f"))
+            record = Record(
+                cell, DONE, "", values, "a", {"loss": (1.0, None)}, 1.5, 1.2, {"x": "1"}, Parts(9, 3, n), ((0, "b"),)
+            )
+            made = {"b": Predictions.from_decision(rng.random(n), seed=1), "a": Predictions.from_score(rng.random(n))}
+            store.add(Measured(record, {(0, point): (truth, predictions) for point, predictions in made.items()}))
+        store.add(Measured(Record(Cell(Choice("adult"), Choice("mlp"), "sex", 0), FAILED, "Traceback: no"), {}))
+
+
+def everything(path):
+    """Return all that can be read of a store, to compare it to the last bit."""
+    with Store(path) as store:
+        outline, records = store.outline(), store.records()
+        made = []
+        for record in records:
+            for place, (truth, predictions) in store.predictions(record.cell.key).items():
+                arrays = [*truth.arrays.values(), predictions.y_pred, predictions.y_score, predictions.decision]
+                made.append((place, truth.about, [None if array is None else array.tobytes() for array in arrays]))
+    return repr((sorted(outline.items()), records, made))
+
+
+@pytest.fixture
+def path(tmp_path):
+    filled(tmp_path / FILE_NAME)
+    return tmp_path / FILE_NAME
+
+
+def test_a_flipped_bit_or_byte_is_found_or_harmless(path):
+    sound, whole = path.read_bytes(), everything(path)
+    generator, found = random.Random(0), []  # noqa: S311 - any places will do
+    for trial in range(400):
+        content = bytearray(sound)
+        place = generator.randrange(
+            100 if trial % 8 == 0 else len(content)
+        )  # the header is small, and all of it counts
+        content[place] ^= 1 << generator.randrange(8) if trial % 2 else generator.randrange(1, 256)
+        path.write_bytes(content)
+        try:
+            assert everything(path) == whole, place
+        except StoreError as error:
+            found.append(str(error))
+    assert len(found) > 100
+    assert all(str(path) in message for message in found)
+
+
+CELL = r"is damaged: the cell of dataset compas, method mlp\[lr=0.1\], repeat 1: "
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE \"values\" SET value = 0.923 WHERE point = 'a'",
+        "UPDATE \"values\" SET value = NULL WHERE point = 'a'",
+        "UPDATE \"values\" SET value = 'much' WHERE point = 'a'",
+        "UPDATE \"values\" SET metric = CAST(x'ff' AS TEXT) WHERE point = 'a' AND \"group\" = 'f'",
+        'UPDATE "values" SET "group" = \'m\' WHERE "group" = \'f\'',
+        "DELETE FROM \"values\" WHERE point = 'a' AND \"group\" = 'f'",
+        "UPDATE cells SET status = 'failed'",
+        "UPDATE cells SET reason = x'00'",
+        "UPDATE cells SET seconds = 'long'",
+        "UPDATE cells SET chosen = 'b'",
+        "UPDATE cells SET versions = '[]'",
+        "UPDATE cells SET diagnostics = '3'",
+        "UPDATE cells SET alike = '[]'",
+        "UPDATE cells SET parts = '[1]'",
+        "UPDATE cells SET digest = '0'",
+        "UPDATE predictions SET y_pred = x'00'",
+        "UPDATE predictions SET y_pred = x'' WHERE point = 'a'",
+        "UPDATE predictions SET decision = NULL WHERE point = 'b'",
+        "UPDATE predictions SET y_score = zeroblob(9) WHERE point = 'a'",
+        "UPDATE predictions SET n = 3",
+        "UPDATE predictions SET point = 'c' WHERE point = 'a'",
+        "UPDATE predictions SET truth = 'another'",
+        "DELETE FROM predictions WHERE point = 'a'",
+    ],
+)
+def test_what_changed_in_a_cell_is_found_and_the_cell_is_named(path, change):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        ((key,),) = connection.execute("SELECT key FROM cells WHERE cell LIKE '%\"repeat\":1%'")
+        change, _, condition = change.partition(" WHERE ")
+        connection.execute(f"{change} WHERE key = '{key}'" + (condition and f" AND {condition}"))
+    with pytest.raises(StoreError, match=CELL):
+        everything(path)
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE truths SET y = x'00'",
+               "UPDATE truths SET y = (SELECT y_pred FROM predictions ORDER BY decision LIMIT 1)",
+               'UPDATE truths SET "group" = y', "UPDATE truths SET keys = NULL",
+               "UPDATE truths SET rows = NULL", "UPDATE truths SET n = 2", "UPDATE truths SET about = y",
+               "UPDATE truths SET size = 1", "DELETE FROM truths"],
+)  # fmt: skip
+def test_a_damaged_test_part_names_the_cell_that_needs_it(path, change):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    with pytest.raises(StoreError, match=r"is damaged: the cell of dataset compas, method mlp\[lr=0.1\], repeat \d: "):
+        everything(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"key": "x"}, {"step": 1}, {"point": "x"}, {"truth": "x"}, {"n": 2}, {"y_pred": b"\1"}, {"y_score": None},
+     {"y_score": b"\1"}, {"decision": b""}, {"y_pred": b"\0\0", "y_score": b""}],
+)  # fmt: skip
+def test_the_digest_of_predictions_is_taken_over_every_column(change):
+    row = PredictionRow("key", 0, "point", "truth", 1, "", b"\0", b"\0", None)
+    assert row._replace(**change).taken() != row.taken()
+
+
+def test_a_record_without_its_predictions_is_damaged(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM predictions WHERE point = 'a'")
+    with Store(path) as store, pytest.raises(StoreError, match="its predictions are not as they were written"):
+        store.records()
+
+
+def test_a_cell_whose_name_is_damaged_is_named_by_its_key(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE cells SET cell = replace(cell, 'compas', 'compbs')")
+    with Store(path) as store, pytest.raises(StoreError, match=r"the cell of key '[0-9a-f]{32}': its record is not"):
+        store.records()
+
+
+def test_cells_that_changed_places_are_found(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (one, two), *_ = zip(*connection.execute("SELECT key, cell FROM cells WHERE cell LIKE '%compas%' LIMIT 2"))
+        for before, after in ((one, "x"), (two, one), ("x", two)):
+            connection.execute("UPDATE predictions SET key = ? WHERE key = ?", (after, before))
+    with pytest.raises(StoreError, match="its predictions are not as they were written"):
+        everything(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("DELETE FROM cells WHERE status = 'failed'", "it holds 3 cells, but not those written"),
+        ("DELETE FROM cells", "it holds 0 cells, but not those written"),
+        ("UPDATE total SET cells = 5", "it holds 4 cells, but not those written"),
+        ("UPDATE total SET digest = '0'", "it holds 4 cells, but not those written"),
+        ("DELETE FROM total", "is damaged"),
+        ("DROP TABLE total", "its tables are others"),
+        ("ALTER TABLE truths RENAME TO others", "its tables are others"),
+        ("PRAGMA user_version = 1", "its tables are others"),
+        ("PRAGMA user_version = 0", "its tables are others"),
+    ],
+)
+@pytest.mark.parametrize("read", [Store.finished, Store.records])
+def test_a_cell_that_vanished_is_missed(path, change, words, read):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    for create in (False, True):
+        with pytest.raises(StoreError, match=words), Store(path, create=create) as store:
+            read(store)
+
+
+def test_a_damaged_total_is_no_traceback_while_writing(path):
+    with Store(path, create=True) as store:
+        measured = store.measured(min(store.finished()))
+        store._connection.execute("UPDATE total SET digest = 'none'")
+        with pytest.raises(StoreError, match="is damaged"):
+            store.add(measured)
+
+
+def test_no_more_is_decompressed_than_was_stored():
+    bomb = zlib.compress(bytes(10**8), 9)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="an array of 10 entries has another length"):
+        unpack(bomb, "<f8", 10)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+    for changed in (zlib.compress(bytes(79)), zlib.compress(bytes(80)) + b"x", zlib.compress(bytes(80))[:-1]):
+        with pytest.raises(ValueError, match="another length"):
+            unpack(changed, "<f8", 10)
+    assert unpack(zlib.compress(b""), "u1", 0).tolist() == []
+
+
+def test_a_hostile_store_with_right_digests_is_no_traceback(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        columns = ", ".join(PredictionRow._fields)
+        row = PredictionRow(*connection.execute(f"SELECT {columns} FROM predictions LIMIT 1").fetchone())  # noqa: S608
+        row = row._replace(y_pred=zlib.compress(b"\2" * row.n))
+        connection.execute("DELETE FROM predictions WHERE key = ?", (row.key,))
+        row = row._replace(digest=row.taken())
+        connection.execute("INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        cell = list(connection.execute("SELECT * FROM cells WHERE key = ?", (row.key,)).fetchone())
+        cell[-2] = prediction_digest([(row.step, row.point, row.digest)])
+        cell[-1] = digest(cell[:-1])
+        connection.execute("UPDATE cells SET prediction_digest = ?, digest = ? WHERE key = ?", (*cell[-2:], row.key))
+    with (
+        Store(path) as store,
+        pytest.raises(StoreError, match=r"the cell of dataset compas.*: predictions: y must hold"),
+    ):
+        store.predictions(row.key)
+
+
+WRITER = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 5")  # so that the file itself is written before the end
+connection.execute("BEGIN IMMEDIATE")
+connection.execute('UPDATE cells SET status = "skipped"')
+for number in range(500):
+    connection.execute('INSERT INTO "values" VALUES (?, 0, "", "", "x", 0, ?)', (str(number), "x" * 3000))
+print("written", flush=True)
+if sys.argv[2] == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+signal.pause()
+"""
+
+
+@pytest.fixture
+def writer(path):
+    """Return a function that starts a process in the midst of a transaction that has reached the file."""
+    started = []
+
+    def start(end):
+        process = subprocess.Popen([sys.executable, "-c", WRITER, path, end], stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout.readline() == b"written\n"
+        if end == "die":
+            process.wait()
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("end", ["die", "wait"])
+def test_a_store_is_read_as_it_was_before_an_unfinished_transaction(path, writer, end):
+    before = everything(path)
+    writer(end)
+    torn, journal = path.read_bytes(), path.with_name(f"{FILE_NAME}-journal")
+    assert journal.stat().st_size > 512
+    assert everything(path) == before
+    assert path.read_bytes() == torn  # a reader leaves everything where it is
+    assert journal.exists()
+
+
+def test_a_reader_sees_one_state_while_a_writer_waits(path):
+    with Store(path, create=True) as writer, Store(path) as reader:
+        measured = writer.measured(min(writer.finished()))
+        writer._connection.execute("PRAGMA busy_timeout = 10")
+        with reader._reading():
+            reader._cells()
+            with pytest.raises(StoreError, match="locked"):
+                writer.add(measured)
+        writer.add(measured)
+
+
+def test_a_run_goes_on_after_its_writer_was_killed(path, writer):
+    before = everything(path)
+    writer("die")
+    with Store(path, create=True) as store:
+        assert len(store.finished()) == 3
+    assert everything(path) == before
+    assert not path.with_name(f"{FILE_NAME}-journal").exists()
+
+
+def test_a_copy_is_taken_again_if_the_writer_ended_meanwhile(path, monkeypatch):
+    journal = path.with_name(f"{FILE_NAME}-journal")
+    journal.write_bytes(b"")
+    copies = []
+
+    def copyfile(source, target):
+        copies.append(source)
+        if source == path:
+            journal.unlink(missing_ok=True)
+        os.link(source, target) if not target.exists() else None
+
+    monkeypatch.setattr(hotcopy.shutil, "copyfile", copyfile)
+    with hotcopy.copied(path) as copy:
+        assert copy.parent != path.parent
+    assert copies.count(path) == 2
+    assert not copy.exists()
+
+
+def test_a_store_that_nobody_may_read_is_explained(path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(hotcopy.shutil, "copyfile", refused)
+    monkeypatch.setattr("fairbench.store._connected", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("no")))
+    with pytest.raises(StoreError, match=r"cannot be read: .*Permission denied"):
+        Store(path)
