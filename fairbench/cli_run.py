@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -67,7 +68,8 @@ def cell_runner(options: dict[str, Any], plugin: tuple[str, ...]) -> CellRunner:
     from fairbench.files import DataSource
     from fairbench.run import CellRunner
 
-    return CellRunner(DataSource(options["data_dir"], options["offline"]), plugin)
+    files = tuple(map(os.path.abspath, plugin))  # a workbench is kept by them, and the current folder may change
+    return CellRunner(DataSource(options["data_dir"], options["offline"]), files)
 
 
 def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, options: dict[str, Any]) -> bool:
