@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -106,7 +107,8 @@ def cell_runner(options: dict[str, Any], plugin: tuple[str, ...]) -> CellRunner:
     from fairbench.files import DataSource
     from fairbench.run import CellRunner
 
-    return CellRunner(DataSource(options["data_dir"], options["offline"], plugin), plugin)
+    files = tuple(map(os.path.abspath, plugin))  # a workbench is kept by them, and the current folder may change
+    return CellRunner(DataSource(options["data_dir"], options["offline"], plugin), files)
 
 
 def run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, options: dict[str, Any]) -> int:
@@ -125,6 +127,7 @@ def _run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, op
     from fairbench.checkpoints import FOLDER
     from fairbench.cli_progress import cell_progress, download_progress
     from fairbench.growth import measure_more
+    from fairbench.isolation import process_state_kept
     from fairbench.run import gather, run_cells
 
     warn_of_imports(registry)
@@ -141,7 +144,8 @@ def _run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, op
         for sentence in opened.kept.said:
             say(sentence)
         finished = [cell for cell in plan.cells if cell.key in opened.kept.keys]
-        kept = {cell.key for cell in measure_more(finished, opened.store, runner.workbench, available.digests)}
+        with process_state_kept():  # metrics run here
+            kept = {cell.key for cell in measure_more(finished, opened.store, runner.workbench, available.digests)}
         if kept:
             click.echo(f"{len(kept)} of {len(plan.cells)} cells were finished before", err=True)
         with cell_progress(len(plan.cells), len(kept)) as advance:
