@@ -270,11 +270,11 @@ def _check_tables(suite: Suite, registry: Registry) -> None:
 
 
 def _attributes(group: str) -> str:
-    """Return sensitive attributes without blanks around their names, each once: ``race,sex`` for ``race, sex,race``."""
+    """Return sensitive attributes without the blanks around their names: ``race,sex`` for ``race, sex``."""
     names = [name.strip() for name in group.split(",")]
     if len(names) > 1 and not all(names):
         raise SuiteError(f"group {group!r} has an empty name; write e.g. 'race,sex' for combinations")
-    return ",".join(dict.fromkeys(names))
+    return ",".join(names)
 
 
 def plan_digest(cells: Sequence[Cell]) -> str:

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from fairbench.api import Report, Results
 from fairbench.cells import Choice, Preparation, Record, Value
+from fairbench.values import show_value
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from report_helpers import (
@@ -278,7 +279,7 @@ def evil() -> Results:
 def test_markdown_renders_any_name_as_it_is_and_no_html() -> None:
     text = REPORTS["markdown"].render(evil())
     rows, tags = markdown_cells(text)
-    assert [row[0] for row in rows] == ["method", f"{EVIL}[p=1]", f"{EVIL}[p={EVIL}]", "[*]"]
+    assert [row[0] for row in rows] == ["method", f"{EVIL}[p=1]", f"{EVIL}[p={show_value(EVIL)}]", "[*]"]
     assert rows[0][3] == f"{EVIL} ↓"
     assert {len(row) for row in rows} == {4}
     assert tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong"}
@@ -293,7 +294,7 @@ def test_latex_escapes_any_name() -> None:
         r"a\_b\textbar{}c\&d\%e\textless{}script\textgreater{}alert(1)\textless{}/script\textgreater{}"
         r"{[}f](g){*}h{*}`i`\textbackslash{}"
     )
-    labels = [f"{escaped}{{[}}p=1]", f"{escaped}{{[}}p={escaped}]", "{[}{*}]"]
+    labels = [f"{escaped}{{[}}p=1]", f"{escaped}{{[}}p=''{escaped}\\textbackslash{{}}'']", "{[}{*}]"]
     assert [row[0] for row in latex_cells(text)[1:]] == labels
     assert [len(row) for row in latex_cells(text)] == [4] * 4
     body = text.split("\n", 1)[1]  # below the comment on packages
@@ -304,7 +305,7 @@ def test_latex_escapes_any_name() -> None:
 def test_csv_reads_back_any_name() -> None:
     lines = list(csv.DictReader(io.StringIO(REPORTS["csv"].render(evil()))))
     assert [line["method"] for line in lines] == [EVIL] * 4 + ["[*]"] * 2
-    assert [line["parameters"] for line in lines[::2]] == ["p=1", f"p={EVIL}", "p=1"]
+    assert [line["parameters"] for line in lines[::2]] == ["p=1", f"p={show_value(EVIL)}", "p=1"]
     assert all(None not in line and None not in line.values() for line in lines)  # as many fields in every line
 
 
