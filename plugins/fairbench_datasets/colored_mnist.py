@@ -34,6 +34,7 @@ TEST_IMAGES = _file(
 TEST_LABELS = _file(
     "t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6", 4542
 )
+LARGEST = 1 << 28  # bytes of a file, unfolded
 TRAINING = {"published": 50_000, "code": 50_001}  # of the training file's 60,000; the rest is for validation
 
 
@@ -82,9 +83,9 @@ class ColoredMNIST:
 
         if self.split == "random" and self.test_colours == "balanced":
             raise DataError("colored_mnist: with split=random there is no fixed test part to balance; take published")
-        parts = [(60_000, TRAIN_IMAGES, TRAIN_LABELS), (10_000, TEST_IMAGES, TEST_LABELS)]
-        grey = np.concatenate([_idx(files[images.path], (n, 28, 28)) for n, images, _ in parts])
-        digit = np.concatenate([_idx(files[labels.path], (n,), highest=9) for n, _, labels in parts])
+        pairs = ((TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS))
+        parts = [_digits(files[images.path], files[labels.path]) for images, labels in pairs]
+        grey, digit = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
         random = np.random.default_rng(self.data_seed)
         y = _coloured.noisy_labels(digit >= self.threshold, self.flip, random)
         chance = np.where(y == 1, self.green_if_1, self.green_if_0)
@@ -111,21 +112,31 @@ class ColoredMNIST:
         return np.split(np.arange(70_000), [TRAINING[self.split], 60_000])
 
 
-def _idx(path: Path, shape: tuple[int, ...], highest: int = 255) -> NDArray[np.uint8]:
+def _idx(path: Path, dimensions: int, highest: int = 255) -> NDArray[np.uint8]:
     """Return the array of an IDX file of bytes.
 
     Raises:
-        DataError: it is not such a file, or holds an array of another shape or a byte above ``highest``.
+        DataError: it is not such a file, or holds a byte above ``highest``.
     """
-    header = bytes([0, 0, 8, len(shape)]) + np.array(shape, dtype=">u4").tobytes()
     with _reading.refusing(path, "a compressed IDX file"), gzip.open(path) as stream:
-        content = stream.read(len(header) + math.prod(shape) + 1)  # no more, whatever it would unfold to
-    values = np.frombuffer(content, np.uint8)[len(header) :]
-    if not content.startswith(header) or len(values) != math.prod(shape):
-        raise DataError(f"{path}: not an IDX file of bytes of shape {shape}; it is damaged or another version")
-    if values.max() > highest:
+        header = stream.read(4 + 4 * dimensions)
+        shape = [int(size) for size in np.frombuffer(header, ">u4", dimensions, 4)]
+        n = math.prod(shape)
+        content = stream.read(min(n, LARGEST) + 1)  # no more, whatever it would unfold to
+    if header[:4] != bytes([0, 0, 8, dimensions]) or len(content) != n:
+        raise DataError(f"{path}: not an IDX file of bytes with {dimensions} dimensions; damaged or another version")
+    values = np.frombuffer(content, np.uint8)
+    if n and values.max() > highest:
         raise DataError(f"{path}: value {values.argmax() + 1} is {values.max()}; it must be at most {highest}")
     return values.reshape(shape)
+
+
+def _digits(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the images (n, 28, 28) and digits (n,) of two files that belong together."""
+    grey, digit = _idx(images, 3), _idx(labels, 1, highest=9)
+    if grey.shape != (len(digit), 28, 28):
+        raise DataError(f"{images}: images of shape {grey.shape} for the {len(digit)} labels of {labels.name}")
+    return grey, digit
 
 
 @hookimpl

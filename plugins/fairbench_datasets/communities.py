@@ -27,6 +27,9 @@ STATES = """
     AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM NV NY OH OK OR
     PA RI SC SD TN TX UT VA VT WA WI WV WY
 """
+POLICE = PREDICTORS[PREDICTORS.index("LemasSwornFT") :]
+KNOWN_EVERYWHERE = {"LandArea", "PopDens", "PctUsePubTrans", "LemasPctOfficDrugUn"}  # among those columns
+COMPLETE = [name for name in PREDICTORS if name in KNOWN_EVERYWHERE or (name not in POLICE and name != "OtherPerCap")]
 PROTECTED, UNPROTECTED = "Black in top two", "Black not in top two"
 
 
@@ -63,16 +66,17 @@ class Communities:
         """
         import pandas as pd
 
-        wanted = ["state", *PREDICTORS, CRIME_RATE]
+        wanted = ["state", *COMPLETE, CRIME_RATE]
         table = _reading.read(files[CRIMES.path], wanted, names=[*IDENTIFIERS, *PREDICTORS, *OUTCOMES])
-        numbers = {name: table.real(name, 0, 100 if "pct" in name.lower() else 1e10, "?") for name in wanted[1:]}
+        numbers = {name: table.real(name, 0, 100 if "pct" in name.lower() else 1e10) for name in COMPLETE}
+        numbers[CRIME_RATE] = table.real(CRIME_RATE, 0, 1e10, missing="?")
         rows = pd.DataFrame({"state": table.words("state", STATES.split()), **numbers})
         rows = rows[rows[CRIME_RATE].notna()].reset_index(drop=True)
         crime = rows[CRIME_RATE]
         by_state = self.label == "state_median"
         median = crime.groupby(rows["state"]).transform("median") if by_state else crime.median()
         rank = rows[RACE_SHARES].rank(axis=1, method="min", ascending=False)["racepctblack"]
-        features = rows[list(PREDICTORS)].dropna(axis=1)
+        features = rows[COMPLETE]
         notes = [
             "Michigan and Illinois are absent: the file holds no violent crime rate for them.",
             "Rows are communities, not people: a gap here is one between places.",

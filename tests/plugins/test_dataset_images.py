@@ -156,28 +156,35 @@ def test_coloured_mnist_can_be_parted_at_random(mnist_files):
 def test_a_file_that_is_no_idx_file_is_refused(tmp_path):
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x05abc"))
-    with pytest.raises(DataError, match=r"images.gz: not an IDX file of bytes of shape \(5,\)"):
-        colored_mnist._idx(path, (5,))
+    with pytest.raises(DataError, match=r"images.gz: not an IDX file of bytes with 1 dimensions"):
+        colored_mnist._idx(path, 1)
     path.write_bytes(idx(np.array([1, 2, 10, 3, 4])))
-    assert colored_mnist._idx(path, (5,)).tolist() == [1, 2, 10, 3, 4]
+    assert colored_mnist._idx(path, 1).tolist() == [1, 2, 10, 3, 4]
     with pytest.raises(DataError, match=r"images.gz: value 3 is 10; it must be at most 9"):
-        colored_mnist._idx(path, (5,), highest=9)
+        colored_mnist._idx(path, 1, highest=9)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"images.gz: not a compressed IDX file \("):
-        colored_mnist._idx(path, (5,))
+        colored_mnist._idx(path, 1)
+
+
+def test_images_and_labels_of_different_files_are_refused(tmp_path):
+    (tmp_path / "images.gz").write_bytes(idx(np.zeros((3, 28, 28))))
+    (tmp_path / "labels.gz").write_bytes(idx(np.zeros(4)))
+    with pytest.raises(DataError, match=r"images.gz: images of shape \(3, 28, 28\) for the 4 labels of labels.gz"):
+        colored_mnist._digits(tmp_path / "images.gz", tmp_path / "labels.gz")
 
 
 @pytest.mark.skipif(not os.environ.get("FAIRBENCH_DATA"), reason="FAIRBENCH_DATA names no folder of real raw files")
 def test_the_published_test_file_reads_as_its_counts():
     folder = Path(os.environ["FAIRBENCH_DATA"])
-    images = colored_mnist._idx(folder / colored_mnist.TEST_IMAGES.path, (10_000, 28, 28))
-    digit = colored_mnist._idx(folder / colored_mnist.TEST_LABELS.path, (10_000,), 9)
+    images = colored_mnist._idx(folder / colored_mnist.TEST_IMAGES.path, 3)
+    digit = colored_mnist._idx(folder / colored_mnist.TEST_LABELS.path, 1, 9)
     assert images.shape == (10_000, 28, 28)
     assert np.bincount(digit).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]  # as published
     assert (digit >= 5).sum() == 4861
     coloured = _coloured.coloured(images[:3], np.array(["red", "green", "red"])).reshape(3, 3, 28, 28)
     np.testing.assert_array_equal(coloured.sum(axis=1), images[:3])
-    train = colored_mnist._idx(folder / colored_mnist.TRAIN_LABELS.path, (60_000,), 9)
+    train = colored_mnist._idx(folder / colored_mnist.TRAIN_LABELS.path, 1, 9)
     assert train.shape == (60_000,)
 
 

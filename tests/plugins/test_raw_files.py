@@ -78,6 +78,18 @@ def test_damaged_copies_of_the_real_tables_are_read_or_refused(spec, tmp_path):
     assert check(lambda: spec().load(files), list(files.values()), tmp_path) > MUTANTS / 4
 
 
+def test_an_unknown_value_where_all_are_known_is_refused(tmp_path):
+    if not os.environ.get("FAIRBENCH_DATA"):
+        pytest.skip("FAIRBENCH_DATA is unset; it must name a folder with the raw files (adult/adult.data and so on)")
+    (file,) = communities.Communities.files
+    rows = (Path(os.environ["FAIRBENCH_DATA"]) / file.path).read_text(encoding="utf-8").splitlines()[:ROWS]
+    fields = rows[6].split(",")
+    fields[len(communities.IDENTIFIERS) + communities.PREDICTORS.index("racePctHisp")] = "?"
+    (tmp_path / "table.txt").write_text("\n".join([*rows[:6], ",".join(fields), *rows[7:]]))
+    with pytest.raises(DataError, match=r"table.txt, line 7: racePctHisp is '\?'; it must be a number from 0 to 100$"):
+        communities.Communities().load({file.path: tmp_path / "table.txt"})
+
+
 def test_damaged_copies_of_the_health_tables_are_read_or_refused(tmp_path):
     files = write(make_tables(40), tmp_path)  # this variant reads all five
     assert check(lambda: Health(variant="fairbinn").load(files), list(files.values()), tmp_path) > MUTANTS / 4
@@ -87,7 +99,7 @@ def test_a_damaged_copy_of_an_idx_file_is_read_or_refused(tmp_path):
     path = tmp_path / "labels.gz"
     header = bytes([0, 0, 8, 1]) + np.array([500], ">u4").tobytes()
     path.write_bytes(gzip.compress(header + bytes(np.random.default_rng(0).integers(0, 10, 500).tolist())))
-    refused = check(lambda: colored_mnist._idx(path, (500,), 9), [path], tmp_path, damaged_gzip, text=False)
+    refused = check(lambda: colored_mnist._idx(path, 1, 9), [path], tmp_path, damaged_gzip, text=False)
     assert refused > MUTANTS / 2
 
 
