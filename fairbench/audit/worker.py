@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     from fairbench import cli, cli_run, export, rundir  # noqa: F401 - loaded, so that what replaces their parts is seen
     from fairbench.audit.watch import Watch, functions, replaced
     from fairbench.choices import parse_choices
+    from fairbench.errors import FairbenchError
     from fairbench.plugins import load_plugins
 
     report = os.open(settings["report"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -32,14 +34,15 @@ def main() -> None:
     sys.addaudithook(watch)
     before = functions()
     try:
-        registry, _ = load_plugins([*settings["plugins"], settings["data"]])
-        known = [name for name in names if name in registry.names("methods")]
-        modules = {name: sys.modules[registry.get("methods", name).__module__] for name in known}
-        files.update({name: os.path.abspath(module.__file__ or "") for name, module in modules.items()})
-        roots = [_root(vars(module)) for module in modules.values()]
-        loaded = [sys.modules[plugin.name] for plugin in registry.plugins if plugin.name in sys.modules]
-        watch.others += [root for root in map(_root, map(vars, loaded)) if root not in roots]
-        watch.roots += roots
+        with suppress(FairbenchError):  # which the command says better
+            registry, _ = load_plugins([*settings["plugins"], settings["data"]])
+            known = [name for name in names if name in registry.names("methods")]
+            modules = {name: sys.modules[registry.get("methods", name).__module__] for name in known}
+            files.update({name: os.path.abspath(module.__file__ or "") for name, module in modules.items()})
+            roots = [_root(vars(module)) for module in modules.values()]
+            loaded = [sys.modules[plugin.name] for plugin in registry.plugins if plugin.name in sys.modules]
+            watch.others += [root for root in map(_root, map(vars, loaded)) if root not in roots]
+            watch.roots += roots
         cli.main()
     finally:
         for file, what in replaced(before):
