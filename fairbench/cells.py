@@ -178,9 +178,9 @@ class Record:
         versions: distribution -> version of fairbench and of each plugin that had a part in the numbers.
         parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
         alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
+        remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.
         supports: (group, rows of the test part) for every group of the dataset, in the order of the codes; of the last
             step. Empty if the cell had no test part, or an old store does not say.
-        remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.
     """
 
     cell: Cell
@@ -194,8 +194,8 @@ class Record:
     versions: Mapping[str, str] = field(default_factory=dict)
     parts: Optional[Parts] = None
     alike: tuple[tuple[int, str], ...] = ()
-    supports: tuple[tuple[str, int], ...] = ()
     remarks: tuple[str, ...] = ()
+    supports: tuple[tuple[str, int], ...] = ()
 
     @property
     def decides_alike(self) -> bool:

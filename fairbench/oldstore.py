@@ -32,8 +32,8 @@ CREATE TABLE predictions (
     key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, truth TEXT NOT NULL,
     y_pred BLOB NOT NULL, y_score BLOB, decision BLOB, PRIMARY KEY (key, step, point)) WITHOUT ROWID;
 """,
-    "SELECT key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics, 'null', '[]', '[]', '', "
-    "'', '' FROM cells",
+    "SELECT key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics, 'null', '[]', '[]', '[]', "
+    "'', '', '' FROM cells",
     "SELECT key, step, point, truth, (SELECT n FROM truths WHERE truths.key = truth), '', y_pred, y_score, decision "
     "FROM predictions",
     'SELECT key, n, 0, group_names, y, "group", NULL, NULL FROM truths',

@@ -34,7 +34,7 @@ LAYOUT = Layout(
 CREATE TABLE cells (
     key TEXT PRIMARY KEY, cell TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, chosen TEXT NOT NULL,
     seconds REAL NOT NULL, cpu_seconds REAL NOT NULL, versions TEXT NOT NULL, diagnostics TEXT NOT NULL,
-    parts TEXT NOT NULL, alike TEXT NOT NULL, supports TEXT NOT NULL, remarks TEXT NOT NULL, value_digest TEXT NOT NULL,
+    parts TEXT NOT NULL, alike TEXT NOT NULL, remarks TEXT NOT NULL, supports TEXT NOT NULL, value_digest TEXT NOT NULL,
     prediction_digest TEXT NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE "values" (
     key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, "group" TEXT NOT NULL, metric TEXT NOT NULL,
@@ -49,8 +49,8 @@ CREATE TABLE predictions (
 CREATE TABLE total (cells INTEGER NOT NULL, digest TEXT NOT NULL);
 INSERT INTO total VALUES (0, '00000000000000000000000000000000');
 """,
-    "SELECT key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics, parts, alike, supports, "
-    "remarks, value_digest, prediction_digest, digest FROM cells",
+    "SELECT key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics, parts, alike, remarks, "
+    "supports, value_digest, prediction_digest, digest FROM cells",
     "SELECT key, step, point, truth, n, digest, y_pred, y_score, decision FROM predictions",
     'SELECT key, n, size, about, y, "group", rows, keys FROM truths',
 )
@@ -78,8 +78,8 @@ class CellRow(NamedTuple):
     diagnostics: str
     parts: str
     alike: str
-    supports: str
     remarks: str
+    supports: str
     value_digest: str
     prediction_digest: str
     digest: str
@@ -103,8 +103,8 @@ class CellRow(NamedTuple):
             dict(json.loads(self.versions)),
             None if parts is None else Parts(*parts),
             tuple((step, point) for step, point in json.loads(self.alike)),
-            tuple((group, rows) for group, rows in json.loads(self.supports)),
             tuple(json.loads(self.remarks)),
+            tuple((group, rows) for group, rows in json.loads(self.supports)),
         )
 
 
@@ -255,8 +255,8 @@ def _cell_row(record: Record, values: list[tuple[Any, ...]], listed: list[tuple[
         canonical({name: list(curve) for name, curve in record.diagnostics.items()}),
         canonical(parts and [*map(_whole, (parts.train, parts.validation, parts.test)), parts.overlap]),
         canonical([[_whole(step), _name(point, "point")] for step, point in record.alike]),
-        canonical([[_name(group, "group", escaped=True), _whole(rows)] for group, rows in record.supports]),
         canonical(list(record.remarks)),
+        canonical([[_name(group, "group", escaped=True), _whole(rows)] for group, rows in record.supports]),
         value_digest(values),
         prediction_digest(listed),
         "",

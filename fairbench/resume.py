@@ -246,7 +246,7 @@ def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
     if "components" not in earlier:
         raise SuiteError(
             f"{path} was begun by an older fairbench, which did not note all that a run rests on; "
-            "'fairbench report' and 'fairbench export' read it; to run more, use a new --out"
+            f"'fairbench report {path}' and 'fairbench export {path}' read it; to run more, use a new --out"
         )
     theirs = earlier["cells"]
     left = [key for key in theirs if key not in plan.keys]

@@ -13,7 +13,7 @@ from fairbench.choices import parse_choices
 from fairbench.files import DataSource
 from fairbench.plugins import load_plugins
 from fairbench.run import CellRunner, gather, run_cells
-from fairbench.rundir import local_code
+from fairbench.resume import Plan
 from fairbench.store import Store
 from fairbench.suite import Suite, plan
 
@@ -36,7 +36,7 @@ def test_a_run_with_a_missing_cell_exits_1_and_says_so(fairbench):
     ("name", "reason"),
     [
         ("exits_on_load", "SystemExit: no data today"),
-        ("no_dataset", "no_dataset: load() returned DataFrame; it must return a Dataset"),
+        ("no_dataset", "no_dataset: load() returned a DataFrame; it must return a Dataset"),
     ],
 )
 def test_a_loader_that_goes_wrong_costs_only_its_dataset(fairbench, name, reason):
@@ -105,7 +105,8 @@ def test_workers_refuse_a_plugin_file_that_was_edited_after_the_run_began(tmp_pa
     cells = plan(Suite("x", (SMALL,), ("everybody", "constant"), repeats=1), registry)
     runner = CellRunner(DataSource(None, offline=True), (str(file),))
     available = gather(cells, runner)
-    runner = replace(runner, code=local_code(cells, registry), data=available.digests)
+    code = Plan.of({"name": "x"}, cells, registry, grows=False, accept=False).code
+    runner = replace(runner, code=code, data=available.digests)
     file.write_text(PLUGIN.replace(", 1)", ", 0)"))
     (choice,) = parse_choices("processes[workers=2]")
     with Store(tmp_path / "s.sqlite", create=True) as store:
@@ -113,4 +114,4 @@ def test_workers_refuse_a_plugin_file_that_was_edited_after_the_run_began(tmp_pa
         records = {record.cell.method.name: record for record in running}
     assert records["constant"].status != FAILED
     assert records["everybody"].status == FAILED
-    assert "the plugin file of method everybody changed while the run was going on" in records["everybody"].reason
+    assert "the code of method everybody changed while the run was going on" in records["everybody"].reason

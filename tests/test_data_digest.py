@@ -49,9 +49,7 @@ CHANGES = {
     "the order of columns": {"X": features()[["city", "age"]]},
     "whole numbers": {"X": features(age=np.arange(N))},
     "texts for numbers": {"X": features(age=[str(float(number)) for number in range(N)])},
-    "numbers among texts": {"X": features(city=pd.Series(["a", "b", 1] * 4, dtype=object))},
-    "their texts": {"X": features(city=["a", "b", "1"] * 4)},
-    "a truth value among texts": {"X": features(city=pd.Series(["a", "b", True] * 4, dtype=object))},
+    "a figure among texts": {"X": features(city=["a", "b", "1"] * 4)},
     "categories": {"X": features(city=pd.Categorical(["a", "b", "c"] * 4))},
     "a category that does not occur": {"X": features(city=pd.Categorical(["a", "b", "c"] * 4, list("abcd")))},
     "a missing value": {"X": features(city=["a", "b", None] * 4), "missing_values": True},
@@ -88,7 +86,6 @@ def test_each_change_has_a_digest_of_its_own():
     [
         {},
         {"notes": ("a note",)},
-        {"X": features().set_index(np.arange(N)[::-1])},
         {"y": (np.arange(N) % 2).astype(np.int8)},
         {"protected_group": {"race": "u", "sex": "f"}},
         {"X": features(city=pd.Series(["a", "b", "c"] * 4, dtype=object))},
@@ -115,15 +112,15 @@ def test_whatever_stands_for_a_missing_value_is_missing():
 
 
 def test_images_differ_by_any_pixel_by_type_and_by_shape():
-    images = np.zeros((N, 12), np.uint8)
-    same = table(X=images, image_shape=(3, 2, 2)).digest
-    assert table(X=images.copy(), image_shape=(3, 2, 2)).digest == same
+    images, plain = np.zeros((N, 12), np.uint8), {"sensitive_columns": {}}
+    same = table(X=images, image_shape=(3, 2, 2), **plain).digest
+    assert table(X=images.copy(), image_shape=(3, 2, 2), **plain).digest == same
     flipped = images.copy()
     flipped[2, 5] = 1
     others = [
-        table(X=flipped, image_shape=(3, 2, 2)),
-        table(X=images, image_shape=(3, 4, 1)),
-        table(X=images.astype(np.float32), image_shape=(3, 2, 2)),
+        table(X=flipped, image_shape=(3, 2, 2), **plain),
+        table(X=images, image_shape=(3, 4, 1), **plain),
+        table(X=images.astype(np.float32), image_shape=(3, 2, 2), **plain),
     ]
     assert len({same, *(other.digest for other in others)}) == 4
 
@@ -131,11 +128,7 @@ def test_images_differ_by_any_pixel_by_type_and_by_shape():
 SCRIPT = """
 import numpy as np, pandas as pd
 from fairbench.data import Dataset
-class Odd:
-    pass
-odd = [Odd() for _ in range(4)]
-dates = pd.to_datetime(["2020-01-01"] * 4)
-X = pd.DataFrame({"t": ["e\\u0301", "b"] * 2, "d": dates, "o": odd, "h": [2**70, 1.5, "x", b"y"]})
+X = pd.DataFrame({"t": ["e\\u0301", "b"] * 2, "c": pd.Categorical(["u", "v"] * 2), "f": [True, False] * 2})
 table = pd.DataFrame({"s": ["u", "v"] * 2})
 print(Dataset("d", X, np.arange(4) % 2, table, {"s": "u"}, keys=pd.DataFrame({"k": [1, 2, 3, 4]})).digest)
 """

@@ -233,5 +233,5 @@ def test_other_code_than_that_which_the_run_began_with_is_refused(registry, exec
     records = {record.cell.method.name: record for record in run_all(cells, tmp_path, executor, runner)}
     assert (records["constant"].status, records["points"].status) == (DONE, FAILED)
     assert records["points"].reason.startswith(
-        "the plugin file of method points changed while the run was going on: its sha256 was 0123456789ab… when"
+        "the code of method points changed while the run was going on: its sha256 was 0123456789ab… when"
     )

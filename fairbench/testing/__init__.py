@@ -20,7 +20,7 @@ from fairbench.audit.verdict import CLEAR, FOUND, UNTRIED, audit, shortened
 from fairbench.errors import UnknownName
 from fairbench.isolation import process_state_kept
 from fairbench.names import KINDS
-from fairbench.registry import Registry
+from fairbench.registry import LOCAL, Registry
 from fairbench.testing.components import (
     dataset_files_are_pinned,
     embedded_dataset_loads_alike,
@@ -90,7 +90,7 @@ def check_plugin(registry: Registry, name: str) -> list[Finding]:
                     findings.append(_checked(component, check, registry.get(kind, component)))
     methods = [method for plugin in plugins for method in plugin.components.get("methods", ())]
     if methods:
-        files = [plugin.name for plugin in registry.plugins if plugin.sha256]
+        files = list(dict.fromkeys(plugin.name for plugin in registry.plugins if plugin.distribution == LOCAL))
         results = {CLEAR: "passed", FOUND: "failed", UNTRIED: "passed"}
         for method, tried, result, detail in shortened(audit(",".join(methods), files)):
             findings.append(Finding(method, f"audit: {tried}", results[result], detail))

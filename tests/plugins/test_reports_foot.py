@@ -42,7 +42,7 @@ def test_accepted_changes_of_code_are_named(name: str) -> None:
     }
     text = flat(name, results(done("a", accuracy=0.5), accepted=[change]))
     assert (
-        "3 cells of earlier code kept (changes of my_methods.py accepted on 2026-01-31): my_methods.py changed" in text
+        "3 cells of other code than the rest: my_methods.py changed (my_methods.py); accepted on 2026-01-31" in text
     )
 
 
