@@ -12,8 +12,8 @@ from fairbench.cells import FAILED
 from fairbench.choices import parse_choices
 from fairbench.files import DataSource
 from fairbench.plugins import load_plugins
-from fairbench.run import CellRunner, gather, run_cells
 from fairbench.resume import Plan
+from fairbench.run import CellRunner, gather, run_cells
 from fairbench.store import Store
 from fairbench.suite import Suite, plan
 

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import threading
+from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -53,8 +54,10 @@ def datasets(served, tmp_path, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
-    def dataset(name: str, *files: DataFile) -> type:
-        return type(name, (), {"name": name, "files": files})
+    def dataset(name: str, *files: DataFile, **more: bool) -> type:
+        return dataclass(frozen=True)(
+            type(name, (), {"name": name, "files": files, "sensitive_features": ("sex",), **more})
+        )
 
     def file(name: str) -> DataFile:
         url = f"{served}/{name}.data"
@@ -64,7 +67,7 @@ def datasets(served, tmp_path, monkeypatch):
     licensed = DataFile("survey/survey.data", hashlib.sha256(GOOD).hexdigest(), bytes=len(GOOD), obtain="ask its owner")
     members = [dataset("adult", file("adult")), dataset("german", file("german")), dataset("made")]
     members.append(dataset("survey", licensed))
-    members.append(type("pictures", (), {"name": "pictures", "files": (), "only_by_name": True}))
+    members.append(dataset("pictures", only_by_name=True))
     registry.add(Plugin("ours", "tests", "1"), {"datasets": members})
     monkeypatch.setattr(fairbench.plugins, "load_plugins", lambda plugin: (registry, registry.problems))
     return registry

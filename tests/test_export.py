@@ -184,7 +184,9 @@ def test_a_run_of_format_1_cannot_be_continued(fairbench, old):
     command = ["run", "--methods", suite["methods"][0], "--datasets", suite["datasets"][0], "--workers", "1"]
     status, _, err = fairbench(*command, "--metrics", suite["metrics"][0], "--repeats", "2", "--out", "old")
     assert status == 2
-    assert "old was begun by an older fairbench, which did not note all that a run rests on; 'fairbench report old'" in err
+    assert (
+        "old was begun by an older fairbench, which did not note all that a run rests on; 'fairbench report old'" in err
+    )
 
 
 @pytest.mark.parametrize(
