@@ -149,9 +149,10 @@ def test_an_installed_third_party_method_runs_beside_the_built_ins_although_its_
     assert "6 cells: 6 done, 0 skipped, 0 failed" in run.stderr
 
 
-def test_what_an_import_changes_is_put_back_and_remembered_and_its_prints_go_to_stderr(capfd):
+def test_what_an_import_changes_is_put_back_and_remembered_and_its_prints_go_to_stderr(capfd, tmp_path):
+    file = Path(shutil.copy(BROKEN / "side_effects.py", tmp_path))  # a file that no other test has loaded
     before, path = (np.geterr(), os.getcwd()), list(sys.path)
-    registry, _ = load_plugins([str(BROKEN / "side_effects.py")])
+    registry, _ = load_plugins([str(file)])
     assert (np.geterr(), os.getcwd()) == before
     assert sys.path == [*path, "/a/folder/of/helpers"]  # the plugin may import from it later; nobody else's changes
     sys.path.remove("/a/folder/of/helpers")
