@@ -8,7 +8,7 @@ import importlib.machinery
 import importlib.util
 import json
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -16,6 +16,19 @@ from typing import NamedTuple, Optional
 
 CORE = "fairbench"
 CODE = (".py", ".so", ".pyd", ".toml", ".json", ".yaml", ".yml")
+READ = (
+    *CODE,
+    ".ini",
+    ".cfg",
+    ".txt",
+    ".npy",
+    ".npz",
+    ".pt",
+    ".pth",
+    ".pkl",
+    ".joblib",
+)  # what a plugin may read by name
+LONGEST_NAME = 100  # characters
 _NO_NUMBERS = ("cli", "papers", "testing", "audit", "__main__")  # parts of the core that only plan, show or check
 _IMPORTERS = ("import_module", "__import__")
 
@@ -36,7 +49,9 @@ def digest_of(files: Mapping[str, str]) -> str:
 def local_code(file: Path, source: bytes, brought: Iterable[str]) -> dict[str, str]:
     """Return the digest of a local plugin file and of each of its own modules, imports inside functions too.
 
-    Its own are those that are neither Python's nor installed; fairbench is digested by itself.
+    Its own are those that are neither Python's nor installed; fairbench is digested by itself. A module beside the
+    plugin need not be on the path yet, and a file beside it may be run or read in other ways than by an import: it
+    counts if its name stands in the source as a text, alone or after the name of a folder that does.
 
     Args:
         file: the plugin file.
@@ -44,8 +59,33 @@ def local_code(file: Path, source: bytes, brought: Iterable[str]) -> dict[str, s
         brought: names of modules that appeared when it was imported; some are found at run time only.
     """
     found = {file.name: hashlib.sha256(source).hexdigest()}
-    _follow([*_imported(source, ""), *brought], found, {file})
+    folders, beside = _named(file.parent, source)
+    seen = {file}
+    _follow([*_imported(source, ""), *brought], found, seen, folders)
+    for path in beside:
+        if path not in seen:
+            seen.add(path)
+            found[path.relative_to(file.parent).as_posix()] = _file_digest(path)
+            if path.suffix == ".py":
+                _follow(_imported(_content(path), ""), found, seen, folders)
     return found
+
+
+def _named(base: Path, source: bytes) -> tuple[list[str], list[Path]]:
+    """Return the folders that texts in a source name, itself among them, and the files in them that others name."""
+    texts = {text for text in _texts(source) if text.strip("./") and len(text) <= LONGEST_NAME and text.isprintable()}
+    places = sorted(text for text in texts if not Path(text).is_absolute() and ".." not in Path(text).parts)
+    folders = [base, *(base / text for text in places if (base / text).is_dir())]
+    files = [folder / text for folder in folders for text in places if text.endswith(READ)]
+    return [*map(str, folders)], [path for path in files if path.is_file()]
+
+
+def _texts(source: bytes) -> list[str]:
+    try:
+        nodes = ast.walk(ast.parse(source))
+        return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []  # importing it says what is wrong
 
 
 def package_code(module: str, distributed_by: str, *, follow: bool = True) -> dict[str, str]:
@@ -91,8 +131,11 @@ def changes(before: Mapping[str, str], after: Mapping[str, str], most: int = 3) 
     return ", ".join(said[:most]) + (f" and {len(said) - most} more" if len(said) > most else "")
 
 
-def _follow(names: Iterable[str], found: dict[str, str], seen: set[Path]) -> None:
-    """Add the digests of the modules of these names that are not installed, and of all that they import in turn."""
+def _follow(names: Iterable[str], found: dict[str, str], seen: set[Path], folders: Sequence[str] = ()) -> None:
+    """Add the digests of the modules of these names that are not installed, and of all that they import in turn.
+
+    What is on no path is looked for in the folders.
+    """
     pending = list(names)
     asked: set[str] = set()
     while pending:
@@ -100,7 +143,7 @@ def _follow(names: Iterable[str], found: dict[str, str], seen: set[Path]) -> Non
         if name in asked:
             continue
         asked.add(name)
-        for module in _chain(name):
+        for module in _chain(name, folders):
             if module.path in seen or not module.path.is_file():
                 continue
             seen.add(module.path)
@@ -134,10 +177,10 @@ def _imported(source: bytes, package: str) -> Iterator[str]:
                 yield node.args[0].value.lstrip(".")
 
 
-def _chain(name: str) -> list[Module]:
+def _chain(name: str, folders: Sequence[str]) -> list[Module]:
     """Return the modules that importing a dotted name runs, but none of Python's, fairbench's or an installed one."""
     top, *rest = name.split(".")
-    spec = None if top == CORE else _top(top)
+    spec = None if top == CORE else _top(top) or importlib.machinery.PathFinder.find_spec(top, folders)
     found: list[Module] = []
     dotted, base = top, None
     while spec is not None:

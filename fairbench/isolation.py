@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache, partial
 from types import FrameType
-from typing import Any, Callable, NamedTuple, NoReturn, Optional
+from typing import Any, NoReturn, Optional
 
+from fairbench.library_settings import LIBRARIES, Setting, attribute, mapping, module_hooks, torch_settings
 from fairbench.output import output_on_stderr
 
 Handlers = Mapping[int, Any]
@@ -38,14 +39,6 @@ _SIGNALS = (
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 _OF_LIBRARIES = (b"KMP_", b"TORCH")  # scikit-learn's and torch's variables
 _UNKNOWN = object()
-
-
-class _Setting(NamedTuple):
-    """One thing to keep: what a sentence calls it, and how it is read and written."""
-
-    name: str
-    read: Callable[[], Any]
-    write: Callable[[Any], Any]
 
 
 @contextmanager
@@ -149,7 +142,7 @@ def _settings_kept(changed: list[str]) -> Iterator[None]:
                     setting.write(value)
 
 
-def _read(setting: _Setting) -> Any:
+def _read(setting: Setting) -> Any:
     try:
         return setting.read()
     except Exception:  # whatever the library says; then there is nothing to put back
@@ -163,20 +156,20 @@ def _same(before: Any, now: Any) -> bool:
         return False
 
 
-def _settings() -> list[_Setting]:
+def _settings() -> list[Setting]:
     """Return what can be kept of the libraries that are loaded by now."""
-    return _settings_of(tuple(library for library in _LIBRARIES if library in sys.modules))
+    return _settings_of(tuple(library for library in LIBRARIES if library in sys.modules))
 
 
 @lru_cache(maxsize=4)
-def _settings_of(libraries: Sequence[str]) -> list[_Setting]:
+def _settings_of(libraries: Sequence[str]) -> list[Setting]:
     found = list(_PLAIN)
     for library in libraries:
-        found += _LIBRARIES[library](sys.modules[library])
+        found += LIBRARIES[library](sys.modules[library])
     return found
 
 
-def _at_import(known: set[str]) -> list[tuple[_Setting, Any]]:
+def _at_import(known: set[str]) -> list[tuple[Setting, Any]]:
     """Return the settings that torch has when it is imported, for one that was imported within the block."""
     threads = os.environ.get("OMP_NUM_THREADS", "")
     torch: Any = sys.modules.get("torch")
@@ -188,30 +181,14 @@ def _at_import(known: set[str]) -> list[tuple[_Setting, Any]]:
         "torch's number of threads": int(threads) if threads.isdigit() else _UNKNOWN,
         "torch's grad mode": True,
         "torch's deterministic algorithms": (False, False),
+        "torch's autocast": [False, False],
+        "torch's hooks of all modules": {name: {} for name in module_hooks(torch)},
     }
-    return [(setting, fresh[setting.name]) for setting in _torch(torch) if setting.name in fresh]
-
-
-def _attribute(owner: Any, name: str, words: str) -> _Setting:
-    # in a tuple, which compares objects before it asks them
-    return _Setting(words, lambda: (getattr(owner, name),), lambda before: setattr(owner, name, *before))
-
-
-def _mapping(words: str, owner: Any) -> _Setting:
-    """Keep the items of a mapping."""
-
-    def write(before: Mapping[Any, Any]) -> None:
-        for name in set(owner) - set(before):
-            del owner[name]
-        for name, value in before.items():
-            if owner.get(name, owner) is not value:
-                owner[name] = value
-
-    return _Setting(words, lambda: dict(owner), write)
+    return [(setting, fresh[setting.name]) for setting in torch_settings(torch) if setting.name in fresh]
 
 
 def _write_environment(before: Mapping[bytes, bytes]) -> None:
-    _mapping("", os.environb).write(before)
+    mapping("", os.environb).write(before)
     time.tzset()
 
 
@@ -225,7 +202,7 @@ def _general(entry: Any) -> bool:
     return entry[1] is None and entry[3] is None and getattr(entry[2], "__module__", "") == "builtins"
 
 
-def _keep_what_imports_add(before: list[tuple[_Setting, Any]]) -> None:
+def _keep_what_imports_add(before: list[tuple[Setting, Any]]) -> None:
     """Let an imported library keep the variables of its own in the environment, and filters of its own warnings.
 
     scikit-learn and torch set some when they are imported, which happens once, in whatever cell comes first.
@@ -259,141 +236,27 @@ def _write_limits(before: Mapping[int, tuple[int, int]]) -> None:
 
 
 _PLAIN = [
-    _Setting("the working directory", os.getcwd, os.chdir),
-    _Setting("the environment", lambda: dict(os.environb), _write_environment),
-    _Setting("the warnings filters", lambda: list(warnings.filters), _write_filters),
-    _attribute(os, "environ", "os.environ"),
-    _attribute(warnings, "showwarning", "warnings.showwarning"),
-    _Setting("the locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
-    _Setting("the umask", _umask, os.umask),
-    _Setting("a resource limit", _limits, _write_limits),
-    _Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
-    _Setting("the switch interval", sys.getswitchinterval, sys.setswitchinterval),
-    _Setting("sys.path", lambda: list(sys.path), lambda before: sys.path.__setitem__(slice(None), before)),
-    _Setting("sys.argv", lambda: list(sys.argv), lambda before: setattr(sys, "argv", before)),
-    _attribute(sys, "excepthook", "sys.excepthook"),
-    _attribute(sys, "displayhook", "sys.displayhook"),
-    _attribute(sys, "unraisablehook", "sys.unraisablehook"),
-    _attribute(threading, "excepthook", "threading.excepthook"),
-    _Setting("the trace function", lambda: (sys.gettrace(),), lambda before: sys.settrace(*before)),
-    _Setting("the profile function", lambda: (sys.getprofile(),), lambda before: sys.setprofile(*before)),
-    _mapping("a built-in function", vars(builtins)),
-    _Setting("the garbage collector", gc.isenabled, lambda before: gc.enable() if before else gc.disable()),
-    _Setting("the garbage collector's thresholds", gc.get_threshold, lambda before: gc.set_threshold(*before)),
+    Setting("the working directory", os.getcwd, os.chdir),
+    Setting("the environment", lambda: dict(os.environb), _write_environment),
+    Setting("the warnings filters", lambda: list(warnings.filters), _write_filters),
+    attribute(os, "environ", "os.environ"),
+    attribute(warnings, "showwarning", "warnings.showwarning"),
+    Setting("the locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
+    Setting("the umask", _umask, os.umask),
+    Setting("a resource limit", _limits, _write_limits),
+    Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    Setting("the switch interval", sys.getswitchinterval, sys.setswitchinterval),
+    Setting("sys.path", lambda: list(sys.path), lambda before: sys.path.__setitem__(slice(None), before)),
+    Setting("sys.argv", lambda: list(sys.argv), lambda before: setattr(sys, "argv", before)),
+    attribute(sys, "excepthook", "sys.excepthook"),
+    attribute(sys, "displayhook", "sys.displayhook"),
+    attribute(sys, "unraisablehook", "sys.unraisablehook"),
+    attribute(threading, "excepthook", "threading.excepthook"),
+    Setting("the trace function", lambda: (sys.gettrace(),), lambda before: sys.settrace(*before)),
+    Setting("the profile function", lambda: (sys.getprofile(),), lambda before: sys.setprofile(*before)),
+    mapping("a built-in function", vars(builtins)),
+    Setting("the garbage collector", gc.isenabled, lambda before: gc.enable() if before else gc.disable()),
+    Setting("the garbage collector's thresholds", gc.get_threshold, lambda before: gc.set_threshold(*before)),
 ]
 if hasattr(os, "sched_getaffinity"):
-    _PLAIN.append(_Setting("the processors", partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)))
-
-
-# -------------------------------------------------------------------- libraries
-
-
-def _numpy(numpy: Any) -> list[_Setting]:
-    def write_options(before: Mapping[str, Any]) -> None:
-        numpy.set_printoptions(**{name: value for name, value in before.items() if name != "override_repr"})
-
-    found = [
-        _Setting("numpy's error state", numpy.geterr, lambda before: numpy.seterr(**before)),
-        _Setting("numpy's error function", lambda: (numpy.geterrcall(),), lambda before: numpy.seterrcall(*before)),
-        _Setting("numpy's print options", numpy.get_printoptions, write_options),
-    ]
-    if hasattr(numpy.random, "get_bit_generator"):  # numpy 1.24
-        read, write = numpy.random.get_bit_generator, numpy.random.set_bit_generator
-        found.append(_Setting("numpy's bit generator", read, write))
-    return found
-
-
-def _torch(torch: Any) -> list[_Setting]:
-    def read_deterministic() -> tuple[bool, bool]:
-        return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-
-    def write_deterministic(before: tuple[bool, bool]) -> None:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-    found = [
-        _Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
-        _Setting("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
-        _Setting("torch's grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
-        _Setting("torch's anomaly detection", torch.is_anomaly_enabled, torch.set_anomaly_enabled),
-        _Setting("torch's deterministic algorithms", read_deterministic, write_deterministic),
-        _Setting("torch's matmul precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-        # A float below the smallest normal one halves to 0 only where the processor flushes.
-        _Setting("the flushing of denormal numbers", lambda: sys.float_info.min / 2 == 0, torch.set_flush_denormal),
-    ]
-    if hasattr(torch, "get_default_device"):  # torch 2.3
-        found.append(_Setting("torch's default device", torch.get_default_device, torch.set_default_device))
-    return found
-
-
-def _pandas(pandas: Any) -> list[_Setting]:
-    values = getattr(sys.modules.get("pandas._config.config"), "_global_config", {})  # asking for each takes long
-
-    def write(before: Any) -> None:
-        for name, value in _leaves("", before):
-            if pandas.get_option(name) != value:
-                pandas.set_option(name, value)
-
-    return [_Setting("pandas' options", lambda: _copied(values), write)]
-
-
-def _copied(tree: Any) -> Any:
-    return {name: _copied(branch) for name, branch in tree.items()} if isinstance(tree, dict) else tree
-
-
-def _leaves(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(f"{prefix}{name}.", value)
-        else:
-            yield prefix + name, value
-
-
-def _sklearn(sklearn: Any) -> list[_Setting]:
-    return [_Setting("scikit-learn's configuration", sklearn.get_config, lambda before: sklearn.set_config(**before))]
-
-
-def _decimal(decimal: Any) -> list[_Setting]:
-    def read() -> Any:
-        context = decimal.getcontext()
-        names = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
-        return {name: getattr(context, name) for name in names}, dict(context.traps)
-
-    def write(before: Any) -> None:
-        context = decimal.getcontext()
-        for name, value in before[0].items():
-            setattr(context, name, value)
-        context.traps.update(before[1])
-
-    return [_Setting("the decimal context", read, write)]
-
-
-def _logging(logging: Any) -> list[_Setting]:
-    root = logging.root
-
-    def write(before: Any) -> None:
-        root.handlers[:] = before[0]
-        root.setLevel(before[1])
-        logging.disable(before[2])
-
-    return [_Setting("the root logger", lambda: (list(root.handlers), root.level, root.manager.disable), write)]
-
-
-def _multiprocessing(multiprocessing: Any) -> list[_Setting]:
-    return [
-        _Setting(
-            "the start method of multiprocessing",
-            lambda: (multiprocessing.get_start_method(allow_none=True),),
-            lambda before: multiprocessing.set_start_method(*before, force=True),
-        )
-    ]
-
-
-_LIBRARIES: dict[str, Callable[[Any], list[_Setting]]] = {
-    "numpy": _numpy,
-    "torch": _torch,
-    "pandas": _pandas,
-    "sklearn": _sklearn,
-    "decimal": _decimal,
-    "logging": _logging,
-    "multiprocessing": _multiprocessing,
-}
+    _PLAIN.append(Setting("the processors", partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)))

@@ -166,6 +166,9 @@ def measure(
     """Return every metric's value over all rows and, where it is asked for, within each group that has rows.
 
     A value that compares groups says so if some group of the dataset has no rows.
+
+    Raises:
+        Unstorable: a metric wrote to what it was given, which the metrics after it and the store would have too.
     """
     parts, lacking = [("", samples, predictions)], []
     for code, name in enumerate(samples.group_names):
@@ -174,12 +177,29 @@ def measure(
             parts.append((name, samples.select(rows), predictions.select(rows)))
         else:
             lacking.append(name)
-    values = [
-        _value(metric, part, made, step, point, group)
-        for metric in metrics
-        for group, part, made in (parts if metric.by_group else parts[:1])
-    ]
+    before, values = _contents(parts), []
+    for metric in metrics:
+        for group, part, made in parts if metric.by_group else parts[:1]:
+            values.append(_value(metric, part, made, step, point, group))
+        for what, content in _contents(parts).items():
+            if content != before[what]:
+                raise Unstorable(
+                    f"a metric wrote to the {what[1]} that it measured: {metric.name} changed {what[2]}; "
+                    "copy what you want to change, e.g. with .copy()"
+                )
     return [_without(value, lacking) for value in values] if lacking else values
+
+
+def _contents(parts: Sequence[tuple[str, Samples, Predictions]]) -> dict[tuple[str, str, str], bytes]:
+    """Return the bytes of what metrics share of each part, but its features."""
+    found = {}
+    for group, samples, predictions in parts:
+        kinds = {"samples": (samples, ("y", "group")), "predictions": (predictions, ("y_pred", "y_score", "decision"))}
+        for kind, (owner, names) in kinds.items():
+            for name in names:
+                array = getattr(owner, name)
+                found[group, kind, name] = b"" if array is None else array.tobytes()
+    return found
 
 
 def _without(value: Value, lacking: Sequence[str]) -> Value:

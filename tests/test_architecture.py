@@ -12,7 +12,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["version", "errors", "seeding", "names", "code_digest", "namesake", "output", "markdown", "writing"],
+    [
+        "version",
+        "errors",
+        "seeding",
+        "names",
+        "code_digest",
+        "namesake",
+        "output",
+        "markdown",
+        "writing",
+        "library_settings",
+    ],
     ["values"],
     ["cells", "choices", "isolation"],
     ["columns"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,36 @@ def test_where_the_plugin_lies_does_not_matter(folder, tmp_path_factory):
 
 def test_a_module_that_was_named_at_run_time_is_among_them(folder):
     assert "unused.py" in code_of(folder, ["unused", "json", "numpy.linalg", "nowhere"])
+
+
+BESIDE = """
+import runpy, sys
+from pathlib import Path
+HERE = Path(__file__).parent
+SOURCE = HERE / "helper_run.py"
+SETTINGS = HERE / "settings" / "weights.npy"
+
+def late():
+    sys.path.insert(0, str(HERE))
+    import helper_late
+    sys.path.insert(0, str(HERE / "settings"))
+    import helper_later
+    return runpy.run_path(str(SOURCE)), (HERE / "rates.csv").read_text(), open("/etc/hosts"), HERE / ".."
+"""
+READ_LATE = ["helper_late.py", "settings/helper_later.py", "helper_run.py", "helper_of_run.py", "settings/weights.npy"]
+
+
+@pytest.mark.parametrize("name", READ_LATE)
+def test_what_lies_beside_a_plugin_and_is_named_in_it_counts_though_nothing_imports_it_yet(tmp_path, name):
+    plugin = tmp_path / "late.py"
+    (tmp_path / "settings").mkdir()
+    for file in [*READ_LATE, "rates.csv", "other.npy"]:
+        (tmp_path / file).write_bytes(b"import helper_of_run" if file == "helper_run.py" else b"1")
+    before = local_code(plugin, BESIDE.encode(), ())
+    assert {Path(shown).name for shown in before} == {"late.py", *(Path(file).name for file in READ_LATE)}
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"  # changed")
+    after = local_code(plugin, BESIDE.encode(), ())
+    assert {Path(shown).name for shown in before if before[shown] != after.get(shown)} == {Path(name).name}
 
 
 def test_installed_modules_are_left_out(folder):

@@ -22,15 +22,29 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import threadpoolctl
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 
 from fairbench.isolation import process_state_kept
 from fairbench.output import LIMIT
+
+
+def more_blas_threads():
+    (threads, *_) = [
+        library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"
+    ]
+    threadpoolctl.threadpool_limits(threads + 1, user_api="blas")
+
 
 CHANGES = {
     "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
     "torch's default device": lambda: torch.set_default_device("meta"),
     "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "torch's autocast": lambda: torch.set_autocast_enabled("cpu", True),
+    "torch's hooks of all modules": lambda: register_module_forward_hook(lambda module, inputs, output: output * 0),
+    "cuDNN's deterministic mode": lambda: setattr(torch.backends.cudnn, "deterministic", True),
+    "the number of threads of BLAS or OpenMP": lambda: more_blas_threads(),
     "torch's grad mode": lambda: torch.set_grad_enabled(False),
     "torch's anomaly detection": lambda: torch.set_anomaly_enabled(True),
     "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True),
@@ -137,11 +151,20 @@ with process_state_kept() as changed:
     import torch
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(3)
+    torch.set_autocast_enabled("cpu", True)
+    torch.nn.modules.module.register_module_forward_hook(lambda *given: 0)
+with process_state_kept() as later:
+    pass
+print(torch.is_autocast_enabled("cpu"), torch.nn.Identity()(1), later)
 print(sorted(changed), torch.get_default_dtype(), torch.get_num_threads())
 """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout == '["torch\'s default dtype", "torch\'s number of threads"] torch.float32 1\n'
+    assert done.stdout.splitlines() == [
+        "False 1 []",
+        """["torch's autocast", "torch's default dtype", "torch's hooks of all modules", "torch's number of threads"]"""
+        " torch.float32 1",
+    ]
 
 
 # -------------------------------------------------------------------- output

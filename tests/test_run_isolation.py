@@ -76,8 +76,17 @@ def test_a_method_that_renames_groups_fails_by_name_and_harms_nobody(registry):
 
 def test_a_metric_that_writes_to_the_samples_fails_the_cell(registry):
     cell, other = (*ran(registry, "constant", metrics=("overwriting",)), *ran(registry, "constant"))
-    assert "a metric wrote to the samples that it measured: y of the test part changed" in cell.record.reason
+    assert "a metric wrote to the samples that it measured: overwriting changed y; copy" in cell.record.reason
     assert other.record.status == DONE
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("y_pred", "predictions"), ("decision", "predictions"), ("group", "samples")]
+)
+def test_a_metric_that_writes_to_what_the_next_one_reads_fails_the_cell(registry, name, what):
+    (cell,) = ran(registry, "logistic", metrics=(f"overwriting_{name}", "accuracy"))
+    assert (cell.record.status, cell.predictions) == (FAILED, {})
+    assert f"wrote to the {what} that it measured: overwriting_{name} changed {name}" in cell.record.reason
 
 
 def test_operating_points_that_share_a_buffer_are_stored_as_each_was(registry):

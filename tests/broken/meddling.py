@@ -167,6 +167,16 @@ def overwriting_metric(samples, predictions):
     return 0.0
 
 
+def metric_overwriting(name, *, predictions):
+    """Return a metric that writes to one of the arrays that it is given."""
+
+    def function(samples, made):
+        overwrite(getattr(made if predictions else samples, name))
+        return 0.5
+
+    return Metric(f"overwriting_{name}", function)
+
+
 @hookimpl
 def fairbench_methods():
     return [Overwrites, OverwritesByTorch, Renames, LearnsLabels, ChangesDtype, Ends, Points]
@@ -179,4 +189,8 @@ def fairbench_scenarios():
 
 @hookimpl
 def fairbench_metrics():
-    return [Metric("overwriting", overwriting_metric)]
+    return [
+        Metric("overwriting", overwriting_metric),
+        *(metric_overwriting(name, predictions=True) for name in ("y_pred", "decision")),
+        metric_overwriting("group", predictions=False),
+    ]
