@@ -302,6 +302,8 @@ def _member(value: Any, kind: type[enum.Enum], where: str) -> enum.Enum:
 
 def _items(value: Any, kind: Any, arguments: Sequence[Any], where: str) -> Any:
     """Return a tuple, list or set of items that are converted; a single value stands for one item."""
+    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]":
+        raise SuiteError(f"{where} is {_seen(value)}; a list is written in round brackets: ({value[1:-1]})")
     given = list(value) if isinstance(value, (list, tuple)) else [value]
     hints: Sequence[Any] = [Any] * len(given)
     if kind is tuple and arguments and arguments[-1] is not ...:

@@ -308,3 +308,14 @@ def test_the_values_that_a_type_enumerates_are_described():
     assert rows["member"]["choices"] == ["dp", 2, "ODD"]
     assert rows["widths"]["default"] == [8, 8]
     assert "made" not in rows
+
+
+def test_a_list_in_square_brackets_is_not_taken_for_one_text():
+    @dataclass(frozen=True)
+    class Listed:
+        name = "listed"
+        words: list[str] = field(default_factory=list)
+
+    with pytest.raises(SuiteError, match=r"a list is written in round brackets: \(\"a,b\",c\)"):
+        build(Listed, "method listed", parse_choices('listed[words=["a,b",c]]')[0].params)
+    assert build(Listed, "method listed", parse_choices("listed[words=([a],)]")[0].params).words == ["[a]"]

@@ -11,6 +11,7 @@ from fairbench_reports._table import ALIKE, Section, planned_repeats, shared_par
 
 NAMES_SHOWN = 6
 DAY = len("2025-01-31")
+LONGEST = 1000  # characters of a reason; 'fairbench export' has all of it
 
 
 def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
@@ -41,9 +42,10 @@ def missing(results: Results) -> list[str]:
 
 
 def _shown(text: str) -> str:
-    """Return the text on one line, without the user's home in front of paths."""
+    """Return the text on one line, a very long one cut, without the user's home in front of paths."""
     home = os.path.expanduser("~")
-    return clean(text.replace(home + os.sep, "~" + os.sep) if len(home) > 1 else text)
+    line = clean(text.replace(home + os.sep, "~" + os.sep) if len(home) > 1 else text)
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} …"
 
 
 def spread(repeats: int, what: str = "mean ± standard deviation") -> str:

@@ -64,12 +64,38 @@ def all_of_a_large_batch(inputs):
     return Predictions(np.full(len(inputs), int(len(inputs) > 20)))
 
 
+def the_better_half(inputs):
+    score = scores(inputs)
+    return Predictions((score >= np.median(score)).astype(int), score)
+
+
+def the_best_tenth(inputs):
+    score = scores(inputs)
+    chosen = np.zeros(len(inputs), dtype=int)
+    chosen[np.argsort(-score, kind="stable")[: len(inputs) // 10]] = 1
+    return Predictions(chosen, score)
+
+
+def all_of_a_very_large_batch(inputs):
+    return Predictions(np.full(len(inputs), int(len(inputs) > 100)))
+
+
 def by_place(inputs):
     return Predictions(np.arange(len(inputs)) % 2)
 
 
 @pytest.mark.parametrize(
-    "predict", [above_the_batch_median, scaled_by_the_batch, even_within_the_batch, all_of_a_large_batch, by_place]
+    "predict",
+    [
+        above_the_batch_median,
+        scaled_by_the_batch,
+        even_within_the_batch,
+        all_of_a_large_batch,
+        all_of_a_very_large_batch,
+        the_better_half,
+        the_best_tenth,
+        by_place,
+    ],
 )
 def test_a_predictor_that_uses_the_whole_batch_is_found(predict):
     with pytest.raises(Nonconforming, match=r"when .*(rows|halves|beside)"):
@@ -85,6 +111,20 @@ def test_a_batch_whose_other_rows_are_replaced_is_tried():
 
     with pytest.raises(Nonconforming, match="when other rows stand beside them"):
         method_predicts_each_row_alone(planted(fit))
+
+
+def test_a_decision_that_moves_though_its_score_stays_is_no_rounding():
+    calls = []
+
+    def moves_one_row_of_the_second_call(inputs):
+        calls.append(len(inputs))
+        score = scores(inputs)
+        decision = (score >= 0.5).astype(int)
+        decision[0] ^= int(len(calls) == 2)
+        return Predictions(decision, score)
+
+    with pytest.raises(Nonconforming, match="decisions change when the rows are permuted"):
+        method_predicts_each_row_alone(predicting(moves_one_row_of_the_second_call))
 
 
 def test_a_predictor_may_say_that_it_decides_on_whole_batches():
@@ -107,7 +147,7 @@ def test_a_predictor_with_a_memory_is_found():
 
     def remembering(inputs):
         calls.append(len(inputs))
-        return Predictions(np.full(len(inputs), int(len(calls) > 13)))
+        return Predictions(np.full(len(inputs), int(len(calls) > 14)))
 
     with pytest.raises(Nonconforming, match="from call to call"):
         method_predicts_each_row_alone(predicting(remembering))

@@ -138,3 +138,11 @@ def test_the_report_on_loops_escapes_names_too() -> None:
     rows, tags = markdown_cells(text)
     assert rows[0][-1] == f"end states ({EVIL})"
     assert not tags & {"script", "a", "em", "code", "img"}
+
+
+def test_a_very_long_reason_is_cut() -> None:
+    method = Choice("tree")
+    failed = Record(cell(method), "failed", "Traceback\nRuntimeError: " + "z" * 9_000)
+    text = flat("markdown", results(done("logistic", accuracy=0.9), failed))
+    assert 900 < text.count("z") <= 1000
+    assert "z …" in text
