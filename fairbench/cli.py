@@ -27,6 +27,7 @@ from fairbench.cli_options import (
 from fairbench.cli_reports import write_reports
 from fairbench.cli_run import (
     cell_runner,
+    chosen_executor,
     exit_status,
     print_cells,
     run_plan,
@@ -182,6 +183,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     for sentence in left_out(chosen, registry):
         say(sentence)
     if options["dry_run"]:
+        registry.build("executors", chosen_executor(registry, options, len(cells)))  # refused now rather than later
         print_cells(cells, options["as_json"])
         return 0
     planned = Plan.of(chosen.to_dict(), cells, registry, grows=False, accept=options["accept_changes"])

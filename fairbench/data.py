@@ -116,7 +116,7 @@ class Dataset:
                 _check_key(name, values, where)
         if isinstance(self.X, np.ndarray):
             set_field(self, "image_shape", tables.check_images(self.X, self.image_shape, where))
-            set_field(self, "X", _frozen(self.X))
+            set_field(self, "X", _copied(self.X, None))  # the loader, or a plugin, may hold what it gave
         else:
             self._check_features(self.X)
         known = [name for part in (self.X, self.keys) for name in getattr(part, "columns", ())]

@@ -222,3 +222,12 @@ def test_keys_are_read_only():
 def test_invalid_keys_are_refused(values, message):
     with pytest.raises(DataError, match=message):
         with_keys(k=values)
+
+
+def test_images_are_the_datasets_own():
+    pixels = np.zeros((4, 12), dtype=np.uint8)
+    groups = pd.DataFrame({"sex": ["f", "m", "f", "m"]})
+    data = Dataset("pictures", pixels, [0, 1, 0, 1], groups, {"sex": "f"}, image_shape=(3, 2, 2))
+    pixels[:] = 9  # what the loader gave may live on in its module
+    assert data.X.max() == 0
+    assert not data.X.flags.writeable
