@@ -15,6 +15,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
+from fairbench.audit.verdict import Finding as Audited
 from fairbench.cli import cli
 
 HERE = Path(__file__).parent
@@ -288,7 +289,12 @@ def test_list_and_show_tell_what_there_is(fairbench):
     assert "did you mean 'faalgrad'?" in err
 
 
-def test_check_finds_what_breaks_the_rules(fairbench):
+def test_check_finds_what_breaks_the_rules(fairbench, monkeypatch):
+    def audited(methods, plugins):
+        assert (methods, plugins) == ("raises,refuses,too_few,global_random,peeks", [str(MISBEHAVING)])
+        return [Audited("raises", "runs", "found", "it raises"), Audited("peeks", "watched", "not tried", "")]
+
+    monkeypatch.setattr("fairbench.testing.audit", audited)  # tests/audit has it find things, in processes of its own
     status, out, _ = fairbench("check", MISBEHAVING, "--json")
     findings = {(row["component"], row["check"]): row for row in map(json.loads, out.splitlines())}
     assert status == 1
@@ -297,6 +303,8 @@ def test_check_finds_what_breaks_the_rules(fairbench):
     assert findings["refuses", "method_takes_three_groups"]["result"] == "passed"
     assert findings["partial", "function_has_a_docstring"]["detail"] == "the function has no docstring of its own"
     assert findings["nan_metric", "function_has_a_docstring"]["result"] == "passed"
+    audits = {key: row["result"] for key, row in findings.items() if key[1].startswith("audit: ")}
+    assert audits == {("raises", "audit: runs"): "failed", ("peeks", "audit: watched"): "passed"}
 
 
 def test_every_report_is_listed_with_words_of_its_own(fairbench):

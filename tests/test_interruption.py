@@ -24,6 +24,25 @@ GRID = [
     *("run", "--methods", "constant,mlp[epochs=30,patience=30],faalgrad[epochs=30,inner_steps=5]"),
     *("--datasets", "synthetic[rows=2000]", "--repeats", "4", "--out", "r"),
 ]
+SLOW = Path(__file__).parent / "broken" / "slow.py"
+SLOW_GRID = [
+    *("run", "--methods", "slow[shift=0.0|0.1|0.2]", "--plugin", str(SLOW)),
+    *("--datasets", "synthetic[rows=2000]", "--repeats", "4", "--out", "r"),
+]
+
+
+@pytest.fixture
+def _few_plugins(monkeypatch):
+    """Let the slow method's processes load what its runs need, which is half of the time that a process takes."""
+    parts = ("datasets", "executors", "metrics", "reports", "scenarios")
+    monkeypatch.setenv("FAIRBENCH_PLUGINS", ",".join(f"fairbench_{part}" for part in parts))
+    return monkeypatch
+
+
+@pytest.fixture
+def _half_a_second(_few_plugins):
+    """Let a cell of a run that will be stopped take its time."""
+    _few_plugins.setenv("SLOW_SECONDS", "0.5")
 
 
 def command(*arguments):
@@ -71,22 +90,13 @@ def tables(out: str) -> str:
     return rest
 
 
-def values(path):
+def values(exported):
     """Return every exported row without its time."""
-    rows = list(csv.DictReader(io.StringIO(run("export", "r", cwd=path).stdout)))
+    rows = list(csv.DictReader(io.StringIO(exported[1])))
     return sorted(tuple(value for name, value in row.items() if name != "seconds") for row in rows)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """One run from beginning to end: its table and its values."""
-    path = tmp_path_factory.mktemp("undisturbed")
-    done = run(*GRID, "--workers", "1", cwd=path)
-    assert done.returncode == 0, done.stderr
-    return tables(done.stdout), values(path)
-
-
-def test_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_table(tmp_path, undisturbed):
+def test_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_table(fairbench, tmp_path):
     with started(*GRID, "--workers", "2", cwd=tmp_path) as process:
         wait_for_cells(tmp_path, 3, process)
         process.kill()
@@ -97,11 +107,14 @@ def test_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_table(t
     after = finished(tmp_path)
     assert len(after) == 12
     assert {key: after[key] for key in before} == before  # their times are those of the first run: nothing was redone
-    assert (tables(again.stdout), values(tmp_path)) == undisturbed
+    status, whole, _ = fairbench(*GRID[:-1], "whole", "--workers", "1")
+    assert (status, tables(whole)) == (0, tables(again.stdout))
+    assert values(fairbench("export", "r")) == values(fairbench("export", "whole")) != []
 
 
-def test_ctrl_c_keeps_finished_cells_and_exits_130_without_a_traceback(tmp_path, undisturbed):
-    with started(*GRID, "--workers", "2", cwd=tmp_path) as process:
+@pytest.mark.usefixtures("_half_a_second")
+def test_ctrl_c_keeps_finished_cells_and_exits_130_without_a_traceback(fairbench, tmp_path, monkeypatch):
+    with started(*SLOW_GRID, "--workers", "2", cwd=tmp_path) as process:
         wait_for_cells(tmp_path, 2, process)
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -111,14 +124,17 @@ def test_ctrl_c_keeps_finished_cells_and_exits_130_without_a_traceback(tmp_path,
     kept = finished(tmp_path)
     assert 2 <= len(kept) < 12
     assert "cells not run yet" in " ".join(out.split())
-    again = run(*GRID, "--workers", "1", cwd=tmp_path)
-    assert (again.returncode, tables(again.stdout)) == (0, undisturbed[0])
+    monkeypatch.setenv("SLOW_SECONDS", "0")
+    again = run(*SLOW_GRID, "--workers", "1", cwd=tmp_path)
+    undisturbed = fairbench(*SLOW_GRID[:-1], "whole", "--workers", "1")
+    assert (again.returncode, tables(again.stdout)) == (0, tables(undisturbed[1]))
     run_file = json.loads((tmp_path / "r" / "run.json").read_text())
     assert [bool(session["finished"]) for session in run_file["sessions"]] == [False, True]
 
 
+@pytest.mark.usefixtures("_half_a_second")
 def test_sigterm_ends_a_run_as_ctrl_c_does_with_status_143(tmp_path):
-    with started(*GRID, "--workers", "2", cwd=tmp_path) as process:
+    with started(*SLOW_GRID, "--workers", "2", cwd=tmp_path) as process:
         wait_for_cells(tmp_path, 2, process)
         os.kill(process.pid, signal.SIGTERM)
         out, err = process.communicate(timeout=60)
@@ -129,28 +145,32 @@ def test_sigterm_ends_a_run_as_ctrl_c_does_with_status_143(tmp_path):
     assert "cells not run yet" in " ".join(out.split())
 
 
-def test_an_unfinished_dated_run_is_found_again_by_the_same_command(tmp_path):
-    grid = GRID[:-2]
+@pytest.mark.usefixtures("_half_a_second")
+def test_an_unfinished_dated_run_is_found_again_by_the_same_command(tmp_path, monkeypatch):
+    grid = SLOW_GRID[:-2]
     with started(*grid, "--workers", "1", cwd=tmp_path):
         for _ in range(2400):
             if list(tmp_path.glob("runs/*/run.json")):
                 break
             time.sleep(0.05)
+    monkeypatch.setenv("SLOW_SECONDS", "0")
     again = run(*grid, "--workers", "1", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
+@pytest.mark.usefixtures("_few_plugins")
 def test_two_runs_do_not_write_to_one_directory(tmp_path):
     (tmp_path / "r").mkdir()
     with FileLock(str(tmp_path / "r" / ".lock")):  # what a run holds from its beginning to its end
-        second = run(*GRID, "--workers", "1", cwd=tmp_path)
+        second = run(*SLOW_GRID, "--workers", "1", cwd=tmp_path)
     assert second.returncode == 2
     assert "another run is writing to r; wait for it, or choose another directory with --out" in second.stderr
 
 
+@pytest.mark.usefixtures("_half_a_second")
 def test_a_run_holds_its_directory_until_it_ends(tmp_path):
-    with started(*GRID, "--workers", "1", cwd=tmp_path) as process:
+    with started(*SLOW_GRID, "--workers", "1", cwd=tmp_path) as process:
         wait_for_cells(tmp_path, 1, process)
         os.kill(process.pid, signal.SIGSTOP)  # it cannot end while we look
         with pytest.raises(Timeout):
@@ -158,35 +178,35 @@ def test_a_run_holds_its_directory_until_it_ends(tmp_path):
     FileLock(str(tmp_path / "r" / ".lock")).acquire(timeout=5)
 
 
+@pytest.mark.usefixtures("_few_plugins")
 def test_a_full_disk_is_explained_and_keeps_finished_cells(tmp_path):
     def little_room():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # bytes of any one file, as on a nearly full disk
 
-    full = run(*GRID, "--workers", "1", cwd=tmp_path, preexec_fn=little_room)
+    full = run(*SLOW_GRID, "--workers", "1", cwd=tmp_path, preexec_fn=little_room)
     assert full.returncode == 2, full.stderr
     assert "Traceback" not in full.stderr
     assert "cannot be written" in full.stderr
     assert "finished cells are kept" in full.stderr
     kept = finished(tmp_path)
     assert kept
-    again = run(*GRID, "--workers", "1", cwd=tmp_path)
+    again = run(*SLOW_GRID, "--workers", "1", cwd=tmp_path)
     assert again.returncode == 0
     assert {key: finished(tmp_path)[key] for key in kept} == kept
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_directory_is_explained(tmp_path):
+def test_a_read_only_directory_is_explained(fairbench, tmp_path):
     (tmp_path / "r").mkdir(mode=0o555)
-    denied = run(*GRID, "--workers", "1", cwd=tmp_path)
-    assert denied.returncode == 2
-    assert "r cannot be written" in denied.stderr
+    status, _, err = fairbench(*GRID, "--workers", "1")
+    assert status == 2
+    assert "r cannot be written" in err
 
 
 @pytest.mark.parametrize("place", ["file/r", "/sys/fairbench"])  # below a file; where even root may not write
-def test_a_directory_that_cannot_be_made_is_explained(tmp_path, place):
+def test_a_directory_that_cannot_be_made_is_explained(fairbench, tmp_path, place):
     (tmp_path / "file").write_text("")
-    denied = run(*GRID[:-1], place, "--workers", "1", cwd=tmp_path)
-    assert denied.returncode == 2
-    assert "Traceback" not in denied.stderr
-    assert f"{place} cannot be written" in denied.stderr
-    assert "choose another run directory with --out" in denied.stderr
+    status, _, err = fairbench(*GRID[:-1], place, "--workers", "1")
+    assert status == 2
+    assert f"{place} cannot be written" in err
+    assert "choose another run directory with --out" in err

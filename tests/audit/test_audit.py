@@ -17,7 +17,7 @@ CHEATERS = Path(__file__).parent / "cheaters"
 REPLACING = ("praised", "corrected")  # what measures everybody, so that they are tried alone
 SOUND = "sound"
 TOGETHER = [path.stem for path in sorted(CHEATERS.glob("*.py")) if path.stem not in REPLACING]
-KNOWING = [name for name in TOGETHER if name not in (SOUND, "child", "published")]
+KNOWING = [name for name in TOGETHER if name not in (SOUND, "child", "failing", "published")]
 WATCHED = {
     "frames": "callers' variables",
     "inspected": "callers' variables",
@@ -73,6 +73,13 @@ def test_a_method_that_does_as_it_should_is_clear(together):
     assert len(together[SOUND]) == 4
 
 
+def test_a_method_that_fails_is_found_with_its_error(together):
+    assert together["failing"]["runs"].result == FOUND
+    assert together["failing"]["runs"].detail == "ValueError: the matrix is singular <b>& more</b>"
+    assert [together["failing"][tried].result for tried in ("watched", "recorded values")] == [CLEAR, CLEAR]
+    assert len(together["failing"]) == 3
+
+
 def test_memory_over_repeats_is_found_by_the_predictions_alone(together):
     assert together["memory"]["test labels redrawn"].result == FOUND
     assert together["memory"]["watched"].result == CLEAR
@@ -94,12 +101,14 @@ def test_built_in_methods_are_clear_tables_and_images():
     assert {finding.result for finding in findings} == {CLEAR}
 
 
-def test_the_command_prints_what_was_found_and_says_so(fairbench):
+def test_the_command_prints_what_was_found_and_says_so(fairbench, together, monkeypatch):
+    asked = scripted(monkeypatch, {("published", False): list(together["published"].values())})
     status, out, _ = fairbench("audit", "published", "--plugin", *files("published"), "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert status == 1
     assert [row["tried"].lstrip("0123456789 of") for row in rows if row["result"] == FOUND] == ["watched"]
     assert {row["method"] for row in rows} == {"published"}
+    assert asked == [("published", files("published"), False)]
 
 
 def test_a_method_that_is_not_there_is_refused_with_the_words_of_run(fairbench):
@@ -141,7 +150,7 @@ def scripted(monkeypatch, outcomes):
     runs = []
 
     def together(methods, plugins, *, images):
-        runs.append((methods, images))
+        runs.append((methods, list(plugins), images))
         outcome = outcomes[methods, images]
         if isinstance(outcome, Exception):
             raise outcome
