@@ -34,7 +34,8 @@ GRACE = 5.0  # seconds a worker has to end before it is killed
 PAUSE = 1.0  # seconds between two looks at whether a worker is still there, should its children hold its pipe open
 PUT_OFF = (signal.SIGINT, signal.SIGTERM)
 PR_SET_PDEATHSIG = 1
-SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+ENVIRONMENT["PYTHONSAFEPATH"] = "1"  # python -c would take a random.py of the current folder for Python's own
 
 
 class WorkerDied(RuntimeError):
@@ -252,20 +253,25 @@ def _interrupt_put_off() -> Iterator[None]:
 
 @contextmanager
 def _environment_of_a_worker() -> Iterator[None]:
-    """Let a process that is started now use one thread, and never see Ctrl-C: its parent ends it."""
-    resource_tracker.ensure_running()  # multiprocessing's own helper; starting it later would unblock SIGINT again
-    saved = {name: os.environ.get(name) for name in SINGLE_THREAD}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the worker inherits it
-    os.environ.update(dict.fromkeys(SINGLE_THREAD, "1"))
+    """Let a process that is started now use one thread, import nothing by chance, and never see Ctrl-C.
+
+    Its parent ends it.
+    """
+    saved = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
     try:
-        yield
+        resource_tracker.ensure_running()  # multiprocessing's own helper; starting it later would unblock SIGINT again
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the worker inherits it
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     finally:
         for name, value in saved.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _work(pipe: Connection, function: bytes, parent: int | None) -> None:

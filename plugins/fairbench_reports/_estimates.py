@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fairbench.api import Value
 
 UNDEFINED, PARTIAL = "†", "§"
-NOT_MEASURED = "not measured; 'fairbench rescore' adds a metric to a finished run"
+NOT_MEASURED = "not measured; the run's command with one more metric adds it, from stored predictions"
 
 
 @dataclass(frozen=True)
