@@ -235,6 +235,17 @@ def _write_limits(before: Mapping[int, tuple[int, int]]) -> None:
             resource.setrlimit(limit, (values[0], resource.getrlimit(limit)[1]))
 
 
+def _path(own: bool) -> list[str]:
+    """Return the folders that imports search: the one that torch adds for itself at first need, or the others."""
+    module = sys.modules.get("torch.distributed.nn.jit.instantiator")
+    folder = getattr(module, "INSTANTIATED_TEMPLATE_DIR_PATH", None)
+    return [entry for entry in sys.path if (entry == folder) == own]
+
+
+def _write_path(before: list[str]) -> None:
+    sys.path[:] = [*before, *_path(own=True)]
+
+
 _PLAIN = [
     Setting("the working directory", os.getcwd, os.chdir),
     Setting("the environment", lambda: dict(os.environb), _write_environment),
@@ -246,7 +257,7 @@ _PLAIN = [
     Setting("a resource limit", _limits, _write_limits),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Setting("the switch interval", sys.getswitchinterval, sys.setswitchinterval),
-    Setting("sys.path", lambda: list(sys.path), lambda before: sys.path.__setitem__(slice(None), before)),
+    Setting("sys.path", lambda: _path(own=False), _write_path),
     Setting("sys.argv", lambda: list(sys.argv), lambda before: setattr(sys, "argv", before)),
     attribute(sys, "excepthook", "sys.excepthook"),
     attribute(sys, "displayhook", "sys.displayhook"),
@@ -254,7 +265,7 @@ _PLAIN = [
     attribute(threading, "excepthook", "threading.excepthook"),
     Setting("the trace function", lambda: (sys.gettrace(),), lambda before: sys.settrace(*before)),
     Setting("the profile function", lambda: (sys.getprofile(),), lambda before: sys.setprofile(*before)),
-    mapping("a built-in function", vars(builtins)),
+    mapping("a built-in function", vars(builtins), but="__pybind11"),  # what compiled libraries keep there
     Setting("the garbage collector", gc.isenabled, lambda before: gc.enable() if before else gc.disable()),
     Setting("the garbage collector's thresholds", gc.get_threshold, lambda before: gc.set_threshold(*before)),
 ]

@@ -23,17 +23,20 @@ def attribute(owner: Any, name: str, words: str) -> Setting:
     return Setting(words, lambda: (getattr(owner, name),), lambda before: setattr(owner, name, *before))
 
 
-def mapping(words: str, owner: Any) -> Setting:
-    """Keep the items of a mapping."""
+def mapping(words: str, owner: Any, but: str = "\0") -> Setting:
+    """Keep the items of a mapping, except those whose names begin with ``but``."""
+
+    def read() -> dict[Any, Any]:
+        return {name: value for name, value in owner.items() if not str(name).startswith(but)}
 
     def write(before: Mapping[Any, Any]) -> None:
-        for name in set(owner) - set(before):
+        for name in set(read()) - set(before):
             del owner[name]
         for name, value in before.items():
             if owner.get(name, owner) is not value:
                 owner[name] = value
 
-    return Setting(words, lambda: dict(owner), write)
+    return Setting(words, read, write)
 
 
 def _numpy(numpy: Any) -> list[Setting]:
@@ -166,7 +169,7 @@ def _multiprocessing(multiprocessing: Any) -> list[Setting]:
     return [
         Setting(
             "the start method of multiprocessing",
-            lambda: (multiprocessing.get_start_method(allow_none=True),),
+            lambda: (multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0],),
             lambda before: multiprocessing.set_start_method(*before, force=True),
         )
     ]

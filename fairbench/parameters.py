@@ -271,7 +271,8 @@ def _one_of(value: Any, hints: Sequence[Any], where: str) -> Any:
 def _distance(value: Any, hint: Any) -> int:
     """Return 0 for a value that has the type already, 1 for a whole number where a number is wanted, else 2."""
     hint = unwrapped(hint)
-    if not isinstance(hint, type) or isinstance(value, bool) != (hint is bool):
+    plain_class = isinstance(hint, type) and typing.get_origin(hint) is None  # on Python 3.9 list[int] is a type
+    if not plain_class or isinstance(value, bool) != (hint is bool):
         return 2
     return 0 if isinstance(value, hint) else 1 if hint is float and isinstance(value, int) else 2
 

@@ -99,7 +99,10 @@ def labels(y: Any, n: int, where: str) -> NDArray[np.int64]:
             f"{where}: y has shape {np.shape(y)}; give one column of 0 and 1, a label for each row (of one-hot labels "
             "the column of y = 1)"
         )
-    values = pd.Series(y).reset_index(drop=True)
+    try:
+        values = pd.Series(y).reset_index(drop=True)
+    except OverflowError:  # of older pandas, where an integer has hundreds of digits
+        values = pd.Series(y, dtype=object).reset_index(drop=True)
     check_length("y", len(values), n, where)
     refuse_missing(values, "y", where, "drop the rows")
     try:

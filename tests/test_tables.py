@@ -304,7 +304,7 @@ def test_missing_truth_values_are_imputed_too():
         ([f"2020-{row // 28 + 1:02d}-{row % 28 + 1:02d}" for row in range(N)], "feature 't' holds numbers or dates"),
         ([f"person {row}" for row in range(N)], "feature 't' holds 60 different texts in 60 rows, such as 'person 0'"),
         (VALUES * 1e300, r"feature 't' is 1.2573e\+299 in row 0, and methods see numbers up to 3.4e\+38; scale it"),
-        ([10**400] * N, r"feature 't' holds a number beyond 3.4e\+38; scale it"),
+        (pd.Series([10**400] * N, dtype=object), r"feature 't' holds a number beyond 3.4e\+38; scale it"),
         (np.array([np.inf] * N, dtype=object), "feature 't' holds infinite values"),
         (pd.Series([-np.inf] * N, dtype="Float64"), "feature 't' holds infinite values"),
         (pd.Categorical([1, "1"] * 30), "feature 't' has categories with one text"),
