@@ -149,13 +149,13 @@ def test_an_installed_third_party_method_runs_beside_the_built_ins_although_its_
     assert "6 cells: 6 done, 0 skipped, 0 failed" in run.stderr
 
 
-def test_what_an_import_changes_is_put_back_and_remembered_and_its_prints_go_to_stderr(capfd, tmp_path):
+def test_what_an_import_changes_is_put_back_and_remembered_and_its_prints_go_to_stderr(capfd, tmp_path, monkeypatch):
     file = Path(shutil.copy(BROKEN / "side_effects.py", tmp_path))  # a file that no other test has loaded
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != "/a/folder/of/helpers"])
     before, path = (np.geterr(), os.getcwd()), list(sys.path)
     registry, _ = load_plugins([str(file)])
     assert (np.geterr(), os.getcwd()) == before
     assert sys.path == [*path, "/a/folder/of/helpers"]  # the plugin may import from it later; nobody else's changes
-    sys.path.remove("/a/folder/of/helpers")
     assert registry.origin("methods", "talkative").changed == ("the working directory", "numpy's error state")
     registry.build("methods", Choice("talkative"))
     out, err = capfd.readouterr()
