@@ -102,7 +102,7 @@ def is_enum(hint: Any) -> bool:
 def options(hint: Any) -> Optional[list[Any]]:
     """Return the values that a type itself enumerates."""
     if typing.get_origin(hint) is Literal:
-        return plain(list(typing.get_args(hint)))  # type: ignore[no-any-return]
+        return plain(list(typing.get_args(hint)))  # type: ignore[no-any-return]  # a list of a list
     return plain(list(hint)) if is_enum(hint) else None
 
 

@@ -95,7 +95,7 @@ def _readable(row: dict[str, object]) -> dict[str, object]:
     """Return a parameter's row with its limits in words."""
     limits = []
     if row["choices"]:
-        limits.append(" | ".join(map(show_value, row["choices"])))  # type: ignore[call-overload]
+        limits.append(" | ".join(map(show_value, row["choices"])))  # type: ignore[call-overload]  # a list here
     if row["minimum"] is not None:
         limits.append(f"at least {row['minimum']}")
     if row["maximum"] is not None:

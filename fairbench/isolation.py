@@ -194,7 +194,7 @@ def _write_environment(before: Mapping[bytes, bytes]) -> None:
 
 def _write_filters(before: list[Any]) -> None:
     warnings.resetwarnings()  # which also makes Python forget what it has looked up
-    warnings.filters[:] = before  # type: ignore[index]
+    warnings.filters[:] = before  # type: ignore[index]  # a list, called a Sequence
 
 
 def _general(entry: Any) -> bool:
