@@ -20,8 +20,8 @@ import torch
 from fairbench_feedback import _networks
 from fairbench_feedback._conv_vae import PRESETS, ConvVAE
 
-from fairbench.plugins import load_plugins
-from fairbench.suite import plan, read_suite
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.suite import plan, read_suite
 
 HERE, PAPER = Path(__file__).parent, Path(fairbench_papers.__file__).parent / "data" / "feedback_loops"
 SUITES = {  # preset of the VAE, rows of the training part, suite

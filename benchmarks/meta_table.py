@@ -27,13 +27,12 @@ from typing import Optional
 
 import numpy as np
 
-from fairbench.cells import DONE, Record
 from fairbench.errors import StoreError
 from fairbench.papers.plots import SETTINGS, STYLES, require_matplotlib
 from fairbench.papers.published import read_published
-from fairbench.plugins import load_plugins
-from fairbench.results import Results
-from fairbench.rundir import load_results
+from fairbench.plugins.loading import load_plugins
+from fairbench.records import DONE, Record, Results
+from fairbench.running.rundir import load_results
 
 HEADS = (
     "method",

@@ -17,11 +17,10 @@ import numpy as np
 from fairbench_projection.streams import blocks, render
 
 from fairbench.api.projection import Box, solve_parity
-from fairbench.cells import Record
 from fairbench.errors import StoreError
-from fairbench.results import Results
-from fairbench.rundir import load_results
-from fairbench.store import FILE_NAME, Store
+from fairbench.records import Record, Results
+from fairbench.running.rundir import load_results
+from fairbench.running.store import FILE_NAME, Store
 
 
 def least_change(record: Record, store: Store) -> float:

@@ -20,13 +20,13 @@ from typing import Optional
 
 import numpy as np
 
-from fairbench.cells import DONE, Choice, Record
+from fairbench.analysis.intervals import NO_INTERVAL, Correction, corrected_t, overlap_correction
+from fairbench.analysis.lines import AboveCoin, above_coin, best_constant
+from fairbench.cells import Choice
 from fairbench.errors import StoreError
-from fairbench.intervals import NO_INTERVAL, Correction, corrected_t, overlap_correction
-from fairbench.lines import AboveCoin, above_coin, best_constant
 from fairbench.papers.plots import Dot, Panel, draw_trade_off
-from fairbench.results import Results
-from fairbench.rundir import load_results
+from fairbench.records import DONE, Record, Results
+from fairbench.running.rundir import load_results
 
 CONSTANT, BASELINE, CURVE = "constant", "mlp", "threshold"
 LAGRANGIAN, BILEVEL = "lagrangian_dp", ("fairbinn", "fairbinn_coupled")

@@ -1,21 +1,18 @@
-"""A point of the grid, and the record of what happened at it; plain data that survives JSON."""
+"""A point of the grid; plain data that survives JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Optional
+from typing import Any
 
 from fairbench import seeding
 from fairbench.errors import SuiteError
-from fairbench.values import show_params
+from fairbench.notation import show_params
 
-DONE, SKIPPED, FAILED = "done", "skipped", "failed"
-POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
-OVERLAPS = (POOL, FRESH, UNKNOWN)
 SCALES = ("standard", "none")
 
 
@@ -108,96 +105,3 @@ class Cell:
         fields["preparation"] = Preparation(**fields["preparation"])
         fields["metrics"] = tuple(fields["metrics"])
         return cls(**fields)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """How many rows each part of a cell's split has, and how the splits of the repeats overlap.
-
-    ``overlap`` is ``pool`` where every repeat parts the same rows anew (Nadeau and Bengio's correction applies),
-    ``fresh`` where no two repeats share a row, and ``unknown`` where neither holds: no interval is then known.
-    """
-
-    train: int
-    validation: int
-    test: int
-    overlap: str = POOL
-
-
-def compares_groups(metric: str) -> bool:
-    """Return whether a metric's name says that it compares groups: a difference, ratio or gap, or what is worst.
-
-    Its value over fewer groups than the dataset has is another quantity, and says nothing of a method that decides
-    alike for everybody.
-    """
-    return metric.endswith(("_difference", "_ratio", "_gap")) or metric.startswith("worst_")
-
-
-def no_rows(groups: Sequence[str]) -> str:
-    """Return a sentence about groups of the dataset without a row in the test part."""
-    names = " and ".join(map(repr, groups))
-    return (
-        f"group {names} has no row in the test part"
-        if len(groups) == 1
-        else f"groups {names} have no row in the test part"
-    )
-
-
-class Value(NamedTuple):
-    """One measured number; ``group`` is empty for all rows together.
-
-    ``reason`` says why ``value`` is None, or without which groups of the dataset it is taken.
-    """
-
-    step: int
-    point: str
-    group: str
-    metric: str
-    value: Optional[float]
-    reason: str = ""
-
-    @property
-    def whole(self) -> Optional[float]:
-        """Return the value if it is taken over all groups of the dataset, else None."""
-        return None if self.reason else self.value
-
-
-@dataclass(frozen=True)
-class Record:
-    """What happened at a cell.
-
-    Args:
-        cell: the cell.
-        status: ``done``, ``skipped`` (``reason`` says why) or ``failed`` (``reason`` is the traceback).
-        reason: empty for a cell that is done.
-        values: every metric at every step, operating point and group.
-        chosen: the operating point that stands for the method.
-        diagnostics: curves recorded while training, by name.
-        seconds: wall-clock time of the cell.
-        cpu_seconds: CPU time of the process that ran it.
-        versions: distribution -> version of fairbench and of each plugin that had a part in the numbers.
-        parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
-        alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
-        remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.
-        supports: (group, rows of the test part) for every group of the dataset, in the order of the codes; of the last
-            step. Empty if the cell had no test part, or an old store does not say.
-    """
-
-    cell: Cell
-    status: str
-    reason: str = ""
-    values: tuple[Value, ...] = ()
-    chosen: str = ""
-    diagnostics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    versions: Mapping[str, str] = field(default_factory=dict)
-    parts: Optional[Parts] = None
-    alike: tuple[tuple[int, str], ...] = ()
-    remarks: tuple[str, ...] = ()
-    supports: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def decides_alike(self) -> bool:
-        """Return whether the chosen operating point decides alike for everybody at the last step."""
-        return (max((value.step for value in self.values), default=0), self.chosen) in self.alike

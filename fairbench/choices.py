@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from fairbench.cells import Choice
 from fairbench.errors import SuiteError
-from fairbench.values import parse_value, split_outside
+from fairbench.notation import parse_value, split_outside
 
 MOST = 10_000  # combinations of alternatives of one choice
 

@@ -8,7 +8,7 @@ def compiled() -> bool:
     from importlib import import_module
 
     try:
-        import_module("fairbench.projection._pair")
+        import_module("fairbench_projection._solver._pair")
     except ImportError:
         return False
     return True

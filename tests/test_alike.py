@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairbench.alike import NEARLY, common_chance, decides_alike, side_of_rates
-from fairbench.data import Predictions
+from fairbench.data.alike import NEARLY, common_chance, decides_alike, side_of_rates
+from fairbench.data.rows import Predictions
 
 
 def chances(decision) -> Predictions:

@@ -13,16 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, FAILED, SKIPPED, Cell, Choice, Parts, Record
-from fairbench.checkpoints import Checkpoint
-from fairbench.components import Outcome
-from fairbench.data import Predictions
+from fairbench.cells import Cell, Choice
+from fairbench.data.files import DataSource
+from fairbench.data.rows import Predictions
 from fairbench.errors import NotApplicable
-from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
-from fairbench.registry import Plugin
-from fairbench.run import CellRunner, gather, run_cell, run_cells
-from fairbench.store import FILE_NAME, Measured, Store, Truth
+from fairbench.plugins.components import Outcome
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import Plugin
+from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
+from fairbench.running.cell import CellRunner, gather, run_cell, run_cells
+from fairbench.running.checkpoints import Checkpoint
+from fairbench.running.store import FILE_NAME, Measured, Store, Truth
 
 
 @dataclass(frozen=True)

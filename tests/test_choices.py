@@ -12,7 +12,7 @@ from fairbench.api import build_choice, parameter
 from fairbench.cells import Choice, canonical
 from fairbench.choices import parse_choices
 from fairbench.errors import SuiteError, UnknownName
-from fairbench.values import parse_value, show_value
+from fairbench.notation import parse_value, show_value
 
 
 def test_alternatives_become_one_choice_each():

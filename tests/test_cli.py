@@ -15,8 +15,8 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from fairbench.audit.verdict import Finding as Audited
 from fairbench.cli import cli
+from fairbench.testing.audit.verdict import Finding as Audited
 
 HERE = Path(__file__).parent
 MISBEHAVING = HERE / "broken" / "misbehaving.py"

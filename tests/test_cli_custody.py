@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fairbench.cells import FAILED
 from fairbench.choices import parse_choices
-from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
-from fairbench.resume import Plan
-from fairbench.run import CellRunner, gather, run_cells
-from fairbench.store import Store
-from fairbench.suite import Suite, plan
+from fairbench.data.files import DataSource
+from fairbench.plugins.loading import load_plugins
+from fairbench.records import FAILED
+from fairbench.running.cell import CellRunner, gather, run_cells
+from fairbench.running.resume import Plan
+from fairbench.running.store import Store
+from fairbench.running.suite import Suite, plan
 
 BROKEN = Path(__file__).parent / "broken"
 ODD = str(BROKEN / "odd_runs.py")

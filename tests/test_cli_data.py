@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import fairbench.plugins
-from fairbench.cli_data import data
-from fairbench.components import DataFile
+import fairbench.plugins.loading
+from fairbench.cli.data import data
+from fairbench.data.files import cache_dir
+from fairbench.data.sources import DataFile
 from fairbench.errors import DataError, UnknownName
-from fairbench.files import cache_dir
-from fairbench.registry import Plugin, Registry
+from fairbench.plugins.registry import Plugin, Registry
 
 GOOD, BAD = b"39, State-gov, 77516\n", b"39, State-gov\n"
 
@@ -69,7 +69,7 @@ def datasets(served, tmp_path, monkeypatch):
     members.append(dataset("survey", licensed))
     members.append(dataset("pictures", only_by_name=True))
     registry.add(Plugin("ours", "tests", "1"), {"datasets": members})
-    monkeypatch.setattr(fairbench.plugins, "load_plugins", lambda plugin: (registry, registry.problems))
+    monkeypatch.setattr(fairbench.plugins.loading, "load_plugins", lambda plugin: (registry, registry.problems))
     return registry
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import click
 import pytest
 
-from fairbench import export
+from fairbench.analysis import export
 from fairbench.cli import cli, main
 from fairbench.errors import UnknownName, did_you_mean, printable
-from fairbench.writing import replace_file
+from fairbench.system.writing import replace_file
 
 ROOT = Path(__file__).parents[1]
 GRID = ["--methods", "constant", "--datasets", "synthetic[rows=300]", "--repeats", "1", "--workers", "1"]

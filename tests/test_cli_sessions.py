@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fairbench.store import Store
+from fairbench.running.store import Store
 
 THREE = ["--methods", "constant", "--datasets", "synthetic[rows=300]", "--workers", "1", "--repeats", "3"]
 ONE = [*THREE[:-1], "1"]
@@ -79,12 +79,12 @@ def test_long_rows_of_an_unfinished_run_say_so_on_stderr(fairbench, tmp_path, co
 
 
 def test_plugins_and_run_json_say_whether_the_compiled_part_is_used(fairbench, tmp_path, monkeypatch):
-    from fairbench.projection import pair
+    from fairbench_projection._solver import pair
 
     fairbench("run", *ONE, "--out", "r")
     assert json.loads((tmp_path / "r/run.json").read_text())["sessions"][-1]["compiled"] is pair.COMPILED
     said = "the projection of two groups is compiled\n"
     assert (said in fairbench("plugins")[1]) is pair.COMPILED
-    monkeypatch.setitem(sys.modules, "fairbench.projection._pair", None)
-    monkeypatch.delattr("fairbench.projection._pair", raising=False)
+    monkeypatch.setitem(sys.modules, "fairbench_projection._solver._pair", None)
+    monkeypatch.delattr("fairbench_projection._solver._pair", raising=False)
     assert "the projection of two groups is not compiled, so slower" in fairbench("plugins")[1]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fairbench.code_digest import changes, core_code, local_code, package_code
-from fairbench.plugins import load_plugins
-from fairbench.registry import BUILT_IN
+from fairbench.plugins.code_digest import changes, core_code, local_code, package_code
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import BUILT_IN
 
 PLUGIN = '''"""A method with helpers of its own."""
 
@@ -144,7 +144,7 @@ def test_installed_modules_are_left_out(folder):
     record = folder / "helper_package-1.0.dist-info" / "RECORD"
     record.parent.mkdir()
     record.write_text("helper_package/__init__.py,sha256=x,1\nhelper_by_name.py,,\n")
-    from fairbench.code_digest import _installed_names
+    from fairbench.plugins.code_digest import _installed_names
 
     _installed_names.cache_clear()
     assert sorted(code_of(folder)) == [
@@ -209,9 +209,12 @@ def test_built_in_families_and_the_core_have_digests():
     assert "fairbench_baselines/constant.py" in origin.files
     assert all(name.startswith("fairbench_baselines/") for name in origin.files)
     core = core_code()
-    assert {"fairbench/run.py", "fairbench/data.py", "fairbench/api/torch.py", "fairbench/default_suite.toml"} <= set(
-        core
-    )
+    assert {
+        "fairbench/running/cell.py",
+        "fairbench/data/rows.py",
+        "fairbench/api/torch.py",
+        "fairbench/default_suite.toml",
+    } <= set(core)
     assert not [name for name in core if "cli" in name or name.startswith("fairbench/papers/")]
     assert all(len(digest) == 64 for digest in core.values())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairbench.counts import supports
+from fairbench.data.counts import supports
 
 
 def test_supports_name_groups_without_rows_too():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairbench.data import Dataset, Inputs, Predictions, Samples, Schema, images_only, tables_only
+from fairbench.data.rows import Dataset, Inputs, Predictions, Samples, Schema, images_only, tables_only
 from fairbench.errors import DataError, NotApplicable
 
 SCHEMA = Schema(("a", "b"), ("female", "male"), protected=0)

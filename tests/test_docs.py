@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fairbench.plugins import load_plugins
-from fairbench.suite import parse_suite, plan
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.suite import parse_suite, plan
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]

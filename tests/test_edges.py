@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from fairbench.alike import common_chance, side_of_rates
-from fairbench.cells import Choice, Preparation, canonical, compares_groups, no_rows
-from fairbench.data import Dataset, Predictions
+from fairbench.analysis.intervals import corrected_t
+from fairbench.analysis.lines import above_coin, best_constant, published_above_coin
+from fairbench.cells import Choice, Preparation, canonical
+from fairbench.data.alike import common_chance, side_of_rates
+from fairbench.data.preparation import encode, part_rows, split_dataset
+from fairbench.data.rows import Dataset, Predictions
 from fairbench.errors import NotApplicable
-from fairbench.intervals import corrected_t
-from fairbench.lines import above_coin, best_constant, published_above_coin
-from fairbench.preparation import encode, part_rows, split_dataset
+from fairbench.records import compares_groups, no_rows
 
 RATIO = 0.25
 

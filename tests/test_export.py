@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from fairbench.api import Choice
-from fairbench.files import DataSource
-from fairbench.run import CellRunner
+from fairbench.data.files import DataSource
+from fairbench.running.cell import CellRunner
 
 RUN = ["--methods", "logistic", "--datasets", "synthetic[rows=300]", "--repeats", "1", "--workers", "1", "--out", "r"]
 READERS = [["report"], ["export"], ["export", "--diagnostics"], ["export", "--predictions"], ["rescore"]]
@@ -169,7 +169,7 @@ def test_a_run_of_format_1_is_read_for_what_it_has(fairbench, plugin, old):
 
 
 def test_records_of_format_1_know_what_decides_alike(old):
-    from fairbench.store import Store
+    from fairbench.running.store import Store
 
     with Store(old) as store:
         assert {record.cell.method.name for record in store.records() if record.alike == ((0, ""),)} == {"constant"}

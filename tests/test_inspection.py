@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairbench.data import Dataset
+from fairbench.data.inspection import measured_notes
+from fairbench.data.rows import Dataset
 from fairbench.errors import DataError
-from fairbench.inspection import measured_notes
 
 N = 1000
 

@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from fairbench.errors import StoreError
-from fairbench.store import FILE_NAME, Store
+from fairbench.running.store import FILE_NAME, Store
 
 GRID = [
     *("run", "--methods", "constant,mlp[epochs=30,patience=30],faalgrad[epochs=30,inner_steps=5]"),

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairbench.cells import DONE, FRESH, POOL, UNKNOWN, Cell, Choice, Parts, Record
-from fairbench.intervals import NOT_COVERED, NOT_KNOWN, Correction, corrected_t, half_width, overlap_correction
+from fairbench.analysis.intervals import NOT_COVERED, NOT_KNOWN, Correction, corrected_t, half_width, overlap_correction
+from fairbench.cells import Cell, Choice
+from fairbench.records import DONE, FRESH, POOL, UNKNOWN, Parts, Record
 
 DIFFERENCES = [0.01, 0.02, 0, 0.03, 0.015, 0.005, 0.02, 0.01, 0.025, 0.015]
 

@@ -26,8 +26,8 @@ import threadpoolctl
 import torch
 from torch.nn.modules.module import register_module_forward_hook
 
-from fairbench.isolation import process_state_kept
-from fairbench.output import LIMIT
+from fairbench.system.isolation import process_state_kept
+from fairbench.system.output import LIMIT
 
 
 def more_blas_threads():
@@ -130,7 +130,7 @@ def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeyp
 
 def test_an_imported_library_keeps_its_own_filters_and_variables():
     code = """
-from fairbench.isolation import process_state_kept
+from fairbench.system.isolation import process_state_kept
 import os, warnings
 with process_state_kept() as changed:
     import sklearn, torch
@@ -146,7 +146,7 @@ print(changed, "MINE" in os.environ)
 
 def test_a_library_that_is_imported_in_the_block_ends_with_its_defaults():
     code = """
-from fairbench.isolation import process_state_kept
+from fairbench.system.isolation import process_state_kept
 with process_state_kept() as changed:
     import torch
     torch.set_default_dtype(torch.float64)
@@ -186,7 +186,7 @@ def test_prints_of_every_kind_go_to_stderr(capfd):
 def test_what_c_code_and_the_stream_itself_print_goes_to_stderr():
     code = """
 import ctypes, sys
-from fairbench.isolation import process_state_kept
+from fairbench.system.isolation import process_state_kept
 with process_state_kept():
     ctypes.CDLL(None).printf(b"native\\n")
     sys.__stdout__.write("by its other name\\n")

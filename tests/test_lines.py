@@ -8,9 +8,8 @@ from fairbench_metrics.accuracy import accuracy
 from fairbench_metrics.demographic_parity import demographic_parity_difference
 from fairbench_metrics.equalized_odds import equalized_odds_difference
 
-from fairbench.data import Predictions, Samples, Schema
-from fairbench.intervals import NO_INTERVAL
-from fairbench.lines import (
+from fairbench.analysis.intervals import NO_INTERVAL
+from fairbench.analysis.lines import (
     ABOVE,
     BELOW,
     OPEN,
@@ -20,6 +19,7 @@ from fairbench.lines import (
     coin_accuracy,
     published_above_coin,
 )
+from fairbench.data.rows import Predictions, Samples, Schema
 
 RATIO = 0.15 / 0.70
 DIFFERENCES = (demographic_parity_difference, equalized_odds_difference)

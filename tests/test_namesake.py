@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
-from fairbench.namesake import namesake_warning, requires_namesake
-from fairbench.plugins import load_plugins
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.namesake import namesake_warning, requires_namesake
 
 MEND = "run 'pip uninstall fairbench', then 'pip install --force-reinstall --no-deps fairbench-harness'"
 
@@ -59,7 +59,7 @@ def test_files_that_it_has_overwritten_are_counted(site):
     (ours / "RECORD").write_text("\n".join([*lines, "fairbench_harness-0.1.0.dist-info/RECORD,,"]))
     (site / "fairbench").mkdir()
     (site / "fairbench/__init__.py").write_text("theirs")
-    (site / "fairbench/run.py").write_text("run.py")
+    (site / "fairbench/running/cell.py").write_text("run.py")
     assert (
         "which has overwritten fairbench/__init__.py and 1 more of fairbench-harness; both bring" in namesake_warning()
     )

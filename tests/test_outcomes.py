@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from fairbench.api import Metric, Outcome, Predictions, Undefined
-from fairbench.cells import DONE, Cell, Choice, Record
+from fairbench.cells import Cell, Choice
 from fairbench.errors import Unstorable
-from fairbench.outcomes import checked, measure, measured, number, said, storable
+from fairbench.records import DONE, Record
+from fairbench.running.outcomes import checked, measure, measured, number, said, storable
 
 RECORD = Record(Cell(Choice("data"), Choice("m"), "sex", 0), DONE)
 

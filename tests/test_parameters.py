@@ -19,8 +19,8 @@ from fairbench.api import parameter
 from fairbench.cells import Choice, canonical
 from fairbench.choices import parse_choices
 from fairbench.errors import PluginError, SuiteError, UnknownName
-from fairbench.parameters import build, check_component, check_parameters, describe_parameters, values
-from fairbench.registry import Plugin, Registry
+from fairbench.plugins.parameters import build, check_component, check_parameters, describe_parameters, values
+from fairbench.plugins.registry import Plugin, Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

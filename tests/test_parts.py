@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from fairbench.cells import Preparation
-from fairbench.data import Dataset
+from fairbench.data.preparation import split_dataset
+from fairbench.data.rows import Dataset
 from fairbench.errors import NotApplicable
-from fairbench.preparation import split_dataset
 
 N = 200
 

@@ -6,8 +6,8 @@ import pytest
 
 from fairbench.cells import Preparation
 from fairbench.errors import SuiteError, UnknownName
-from fairbench.plugins import load_plugins
-from fairbench.suite import (
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.suite import (
     MOST_CELLS,
     Suite,
     default_parameters,

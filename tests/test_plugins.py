@@ -13,7 +13,7 @@ import pytest
 
 from fairbench.cells import Choice
 from fairbench.errors import PluginError, UnknownName
-from fairbench.plugins import BUILT_IN, entry_points, load_plugins
+from fairbench.plugins.loading import BUILT_IN, entry_points, load_plugins
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "broken"
@@ -164,6 +164,9 @@ def test_what_an_import_changes_is_put_back_and_remembered_and_its_prints_go_to_
 
 
 def test_no_import_of_ours_changes_the_process():
-    code = "from fairbench.plugins import load_plugins; print([p.name for p in load_plugins()[0].plugins if p.changed])"
+    code = (
+        "from fairbench.plugins.loading import load_plugins; "
+        "print([p.name for p in load_plugins()[0].plugins if p.changed])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairbench.cells import Preparation
-from fairbench.data import Dataset
+from fairbench.data.preparation import encode, split_dataset
+from fairbench.data.rows import Dataset
 from fairbench.errors import DataError, NotApplicable, SuiteError
-from fairbench.preparation import encode, split_dataset
 
 
 def dataset(n=200, **changes):

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from fairbench.cells import DONE, FAILED, Cell, Choice
+from fairbench.cells import Cell, Choice
 from fairbench.errors import DataError, SuiteError
-from fairbench.registry import BUILT_IN, LOCAL
-from fairbench.resume import Plan, compare, others
-from fairbench.run import gather
-from fairbench.store import Outline
+from fairbench.plugins.registry import BUILT_IN, LOCAL
+from fairbench.records import DONE, FAILED
+from fairbench.running.cell import gather
+from fairbench.running.resume import Plan, compare, others
+from fairbench.running.store import Outline
 from fairbench.version import __version__
 
 HERE = Path("r")
@@ -24,7 +25,7 @@ CELLS = [
     for method in ("acme", "mine")
     for repeat in (0, 1)
 ]
-OURS = {"distribution": BUILT_IN, "version": __version__, "sha256": "c0", "files": {"fairbench/run.py": "c0"}}
+OURS = {"distribution": BUILT_IN, "version": __version__, "sha256": "c0", "files": {"fairbench/running/cell.py": "c0"}}
 ACME = {"distribution": "acme-fair", "version": "1.0", "sha256": "a1", "files": {"acme/core.py": "a1"}}
 MINE = {"distribution": LOCAL, "version": "m1" * 6, "sha256": "m1" * 32, "files": {"mine.py": "m1"}}
 COMPONENTS = {
@@ -305,7 +306,7 @@ def test_a_suite_that_another_has_overtaken_is_refused_under_the_lock(fairbench,
         return gather(*arguments)
 
     written = []
-    monkeypatch.setattr("fairbench.run.gather", overtaken)
+    monkeypatch.setattr("fairbench.running.cell.gather", overtaken)
     status, out, err = fairbench(*one, "constant")
     assert (status, out) == (2, "")
     assert "r holds a run of another suite (coin, 1 cells), and 1 of its cells are not among the 1 of this one" in err

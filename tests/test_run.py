@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, FAILED, SKIPPED
 from fairbench.choices import parse_choices
+from fairbench.data.files import DataSource
 from fairbench.errors import DataError, StoreError
-from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
-from fairbench.run import Availability, CellRunner, gather, run_cell, run_cells
-from fairbench.store import Store
-from fairbench.suite import Suite, plan
+from fairbench.plugins.loading import load_plugins
+from fairbench.records import DONE, FAILED, SKIPPED
+from fairbench.running.cell import Availability, CellRunner, gather, run_cell, run_cells
+from fairbench.running.store import Store
+from fairbench.running.suite import Suite, plan
 
 FILES = tuple(str(Path(__file__).parent / "broken" / name) for name in ("misbehaving.py", "dying.py"))
 RUNNER = CellRunner(DataSource(None, offline=True), FILES)
@@ -120,7 +120,9 @@ def test_a_dataset_that_cannot_be_used_stops_a_run_of_its_own_and_only_fails_bes
 
 
 def test_what_is_measured_of_a_dataset_stands_beside_its_own_notes(registry, monkeypatch):
-    monkeypatch.setattr("fairbench.run.measured_notes", lambda dataset: (f"{len(dataset.y)} rows were looked at.",))
+    monkeypatch.setattr(
+        "fairbench.running.cell.measured_notes", lambda dataset: (f"{len(dataset.y)} rows were looked at.",)
+    )
     available = gather(cells_of(registry, "constant", datasets=(SMALL, "sklearn-diabetes")), RUNNER)
     assert [len(notes) for notes in available.notes.values()] == [1, 3]
     assert available.notes["sklearn-diabetes"][-1] == "442 rows were looked at."
@@ -215,7 +217,7 @@ def test_a_store_that_cannot_be_written_stops_the_run_and_keeps_what_is_done(reg
 
 def test_one_worker_uses_one_thread_whatever_is_loaded_later():
     code = (
-        "from fairbench.run import CellRunner; from fairbench.files import DataSource\n"
+        "from fairbench.running.cell import CellRunner; from fairbench.data.files import DataSource\n"
         "CellRunner(DataSource(None, offline=True)).workbench\n"
         "import torch, scipy.linalg, sklearn.cluster; from threadpoolctl import threadpool_info\n"
         "print(sorted({pool['num_threads'] for pool in threadpool_info()}), torch.get_num_threads())"

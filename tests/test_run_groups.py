@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fairbench.api import Metric, Predictions, Samples, Schema
-from fairbench.cells import Value, compares_groups, no_rows
-from fairbench.run import measure
+from fairbench.records import Value, compares_groups, no_rows
+from fairbench.running.cell import measure
 
 
 def people(group, names=("a", "b", "c")) -> Samples:

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from fairbench.alike import decides_alike
-from fairbench.cells import DONE, FAILED, Parts
 from fairbench.choices import parse_choices
+from fairbench.data.alike import decides_alike
+from fairbench.data.files import DataSource
 from fairbench.errors import Unstorable
-from fairbench.files import DataSource
-from fairbench.outcomes import LONGEST
-from fairbench.plugins import load_plugins
-from fairbench.run import CellRunner, gather, run_cell, run_cells
-from fairbench.store import Store
-from fairbench.suite import Suite, plan
+from fairbench.plugins.loading import load_plugins
+from fairbench.records import DONE, FAILED, Parts
+from fairbench.running.cell import CellRunner, gather, run_cell, run_cells
+from fairbench.running.outcomes import LONGEST
+from fairbench.running.store import Store
+from fairbench.running.suite import Suite, plan
 
 FILES = (str(Path(__file__).parent / "broken" / "meddling.py"),)
 RUNNER = CellRunner(DataSource(None, offline=True), FILES)

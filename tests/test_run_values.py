@@ -10,17 +10,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, FAILED, POOL, Parts
-from fairbench.components import Fitted, Outcome
-from fairbench.data import Predictions
-from fairbench.export import rescored
-from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
-from fairbench.registry import Plugin
-from fairbench.results import Results
-from fairbench.run import CellRunner, Workbench, run_cell
-from fairbench.store import FILE_NAME, Store
-from fairbench.suite import Suite, plan
+from fairbench.analysis.export import rescored
+from fairbench.data.files import DataSource
+from fairbench.data.rows import Predictions
+from fairbench.plugins.components import Fitted, Outcome
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import Plugin
+from fairbench.records import DONE, FAILED, POOL, Parts, Results
+from fairbench.running.cell import CellRunner, Workbench, run_cell
+from fairbench.running.store import FILE_NAME, Store
+from fairbench.running.suite import Suite, plan
 
 
 @dataclass(frozen=True)

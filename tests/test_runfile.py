@@ -9,13 +9,13 @@ from contextlib import suppress
 
 import pytest
 
+from fairbench.analysis.export import prediction_rows, rescored
 from fairbench.errors import StoreError, SuiteError
-from fairbench.export import prediction_rows, rescored
-from fairbench.plugins import load_plugins
-from fairbench.resume import Plan
-from fairbench.rundir import choose_directory, load_results
-from fairbench.runfile import RUN_FILE, read_run, write_run
-from fairbench.suite import Suite, plan
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.resume import Plan
+from fairbench.running.rundir import choose_directory, load_results
+from fairbench.running.runfile import RUN_FILE, read_run, write_run
+from fairbench.running.suite import Suite, plan
 
 ONE = ["--methods", "constant", "--datasets", "synthetic[rows=300]", "--workers", "1", "--repeats", "1"]
 ACCEPTED = {"when": "2026-01-01", "source": "x.py", "files": "x.py changed", "before": "a", "after": "b", "cells": 3}

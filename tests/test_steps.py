@@ -9,14 +9,15 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, Cell, Choice
-from fairbench.checkpoints import Progress
-from fairbench.components import Metric, Outcome
-from fairbench.data import Predictions
-from fairbench.files import DataSource
-from fairbench.preparation import split_dataset
-from fairbench.registry import Plugin
-from fairbench.run import CellRunner, measure, run_cell
+from fairbench.cells import Cell, Choice
+from fairbench.data.files import DataSource
+from fairbench.data.preparation import split_dataset
+from fairbench.data.rows import Predictions
+from fairbench.plugins.components import Metric, Outcome
+from fairbench.plugins.registry import Plugin
+from fairbench.records import DONE
+from fairbench.running.cell import CellRunner, measure, run_cell
+from fairbench.running.checkpoints import Progress
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, FAILED, SKIPPED, UNKNOWN, Cell, Choice, Parts, Record, Value
-from fairbench.data import Predictions
+from fairbench.cells import Cell, Choice
+from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
-from fairbench.store import FORMAT, Measured, Outline, Store, Truth, Unstorable
+from fairbench.records import DONE, FAILED, SKIPPED, UNKNOWN, Parts, Record, Value
+from fairbench.running.store import FORMAT, Measured, Outline, Store, Truth, Unstorable
 
 TRUTH = Truth(np.array([0, 1, 1]), np.array([0, 0, 1]), ("female", "male"))
 

@@ -14,13 +14,14 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from fairbench import hotcopy
 from fairbench.api import Samples, Schema
-from fairbench.cells import DONE, FAILED, Cell, Choice, Parts, Record, Value
-from fairbench.data import Predictions
+from fairbench.cells import Cell, Choice
+from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
-from fairbench.packing import PredictionRow, digest, prediction_digest, unpack
-from fairbench.store import FILE_NAME, Measured, Store, Truth
+from fairbench.records import DONE, FAILED, Parts, Record, Value
+from fairbench.running import hotcopy
+from fairbench.running.packing import PredictionRow, digest, prediction_digest, unpack
+from fairbench.running.store import FILE_NAME, Measured, Store, Truth
 
 
 def filled(path, repeats=3):
@@ -317,6 +318,8 @@ def test_a_store_that_nobody_may_read_is_explained(path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(hotcopy.shutil, "copyfile", refused)
-    monkeypatch.setattr("fairbench.store._connected", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("no")))
+    monkeypatch.setattr(
+        "fairbench.running.store._connected", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("no"))
+    )
     with pytest.raises(StoreError, match=r"cannot be read: .*Permission denied"):
         Store(path)

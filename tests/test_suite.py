@@ -6,8 +6,8 @@ import pytest
 
 from fairbench.cells import Cell
 from fairbench.errors import SuiteError, UnknownName
-from fairbench.plugins import load_plugins
-from fairbench.suite import Suite, parse_suite, plan, plan_digest, read_suite, tune
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.suite import Suite, parse_suite, plan, plan_digest, read_suite, tune
 
 MINIMAL = 'datasets = ["synthetic"]\nmethods = ["constant"]\n'
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairbench.errors import FairbenchError, SuiteError, UnknownName
-from fairbench.plugins import load_plugins
-from fairbench.registry import Plugin, Registry
-from fairbench.suite import Suite, left_out, parse_suite, plan, read_suite
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import Plugin, Registry
+from fairbench.running.suite import Suite, left_out, parse_suite, plan, read_suite
 
 MINIMAL = 'datasets = ["synthetic"]\nmethods = ["constant"]\n'
 

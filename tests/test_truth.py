@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fairbench.api import Samples, Schema, Undefined
-from fairbench.store import Truth
-from fairbench.truth import FEATURES, OLD
+from fairbench.running.store import Truth
+from fairbench.running.truth import FEATURES, OLD
 
 
 def part(**fields):

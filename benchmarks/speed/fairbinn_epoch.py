@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from fairbench.cells import Choice
-from fairbench.data import Split
-from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
-from fairbench.run import Workbench
-from fairbench.suite import Suite, plan
+from fairbench.data.files import DataSource
+from fairbench.data.rows import Split
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.cell import Workbench
+from fairbench.running.suite import Suite, plan
 
 LAYERS = {"hidden": [101, 101, 101], "batch_size": 200}
 ETA = 10_000.0

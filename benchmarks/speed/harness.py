@@ -6,11 +6,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
-from fairbench.run import CellRunner, Workbench, gather, run_cells
-from fairbench.store import Store
-from fairbench.suite import Suite, plan
+from fairbench.data.files import DataSource
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.cell import CellRunner, Workbench, gather, run_cells
+from fairbench.running.store import Store
+from fairbench.running.suite import Suite, plan
 
 REPEATS = 100
 

@@ -9,7 +9,7 @@ import numpy as np
 from fairlearn import metrics as fairlearn
 
 from fairbench.api import Predictions, Samples, Schema
-from fairbench.plugins import load_plugins
+from fairbench.plugins.loading import load_plugins
 
 NAMES = (
     "demographic_parity_difference",

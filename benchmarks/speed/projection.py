@@ -26,10 +26,10 @@ from statistics import median
 
 import numpy as np
 import torch
+from fairbench_projection._solver.pair import COMPILED
 from threadpoolctl import threadpool_limits
 
 from fairbench.api.projection import project_parity
-from fairbench.projection.pair import COMPILED
 
 SIZES = tuple(4**power for power in range(4, 11))  # 256 to 1,048,576 rows
 LARGEST = {"package": 4096, "cvxpylayers": 4096, "clarabel": 65_536}  # more takes minutes, or memory in n^2

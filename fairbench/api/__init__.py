@@ -3,12 +3,24 @@
 ``API_VERSION`` rises when working plugins must change.
 """
 
-from fairbench.alike import NEARLY, common_chance, decides_alike, side_of_rates
-from fairbench.cells import Cell, Choice, Parts, Record, Value, compares_groups, no_rows
-from fairbench.components import (
-    Archive,
+from fairbench.cells import Cell, Choice
+from fairbench.data.alike import NEARLY, common_chance, decides_alike, side_of_rates
+from fairbench.data.counts import GroupRates, group_rates
+from fairbench.data.rows import (
+    Dataset,
+    Episode,
+    Inputs,
+    Predictions,
+    Samples,
+    Schema,
+    Split,
+    images_only,
+    tables_only,
+)
+from fairbench.data.sources import Archive, DataFile, Wheel
+from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
+from fairbench.plugins.components import (
     Arrays,
-    DataFile,
     DatasetSpec,
     Evidence,
     Executor,
@@ -21,27 +33,13 @@ from fairbench.components import (
     Report,
     Resumable,
     Scenario,
-    Wheel,
     parameter,
 )
-from fairbench.counts import GroupRates, group_rates
-from fairbench.data import (
-    Dataset,
-    Episode,
-    Inputs,
-    Predictions,
-    Samples,
-    Schema,
-    Split,
-    images_only,
-    tables_only,
-)
-from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
-from fairbench.hooks import hookimpl
-from fairbench.markdown import escape_markdown
-from fairbench.parameters import build_choice
-from fairbench.results import Results
+from fairbench.plugins.hooks import hookimpl
+from fairbench.plugins.parameters import build_choice
+from fairbench.records import Parts, Record, Results, Value, compares_groups, no_rows
 from fairbench.seeding import seed
+from fairbench.texts import escape_markdown
 
 API_VERSION = 1
 

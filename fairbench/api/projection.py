@@ -30,15 +30,14 @@ from typing import Any, Optional
 
 import numpy as np
 import torch
+from fairbench_projection._solver.attach import Number, Solved, as_array, attach, outputs
+from fairbench_projection._solver.cells import Box, Codes, Infeasible, Solution, check_epsilon, check_scores
+from fairbench_projection._solver.contrasts import Contrasts, check_labels
+from fairbench_projection._solver.general import solve_contrasts
+from fairbench_projection._solver.pair import solve_pair
+from fairbench_projection._solver.parity import Past, solve_parity
+from fairbench_projection._solver.penalty import solve_penalised
 from torch import Tensor, nn
-
-from fairbench.projection.attach import Number, Solved, as_array, attach, outputs
-from fairbench.projection.cells import Box, Codes, Infeasible, Solution, check_epsilon, check_scores
-from fairbench.projection.contrasts import Contrasts, check_labels
-from fairbench.projection.general import solve_contrasts
-from fairbench.projection.pair import solve_pair
-from fairbench.projection.parity import Past, solve_parity
-from fairbench.projection.penalty import solve_penalised
 
 __all__ = [
     "CONSTRAINTS",

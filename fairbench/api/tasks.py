@@ -20,7 +20,7 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.data import Episode, Inputs, Integers, Samples
+from fairbench.data.rows import Episode, Inputs, Integers, Samples
 from fairbench.errors import DataError, NotApplicable
 
 __all__ = ["NO_TASK", "Shots", "TaskPlan", "draw_rows", "plan_tasks"]

@@ -23,8 +23,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
-from fairbench.components import Predictor
-from fairbench.data import Inputs, Predictions, Samples
+from fairbench.data.rows import Inputs, Predictions, Samples
+from fairbench.plugins.components import Predictor
 
 with warnings.catch_warnings():
     # higher 0.2.1 compares an int with "is" and holds an invalid escape; both are reported when it is first compiled.

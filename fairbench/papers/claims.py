@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from fairbench.cells import DONE, Choice, Record
-from fairbench.components import Evidence
+from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT, corrected_t
+from fairbench.cells import Choice
 from fairbench.errors import Undefined
-from fairbench.intervals import NO_INTERVAL, CorrectedT, corrected_t
 from fairbench.papers.columns import Column
 from fairbench.papers.grids import Grid, Key
 from fairbench.papers.measured import Measurements
 from fairbench.papers.published import LOWER, Claim, Pair
+from fairbench.plugins.components import Evidence
+from fairbench.records import DONE, Record
 
 HELD, CONTRARY, OPEN, MISSING = "held", "did not hold", "not told apart", "not run"
 PARTLY = "held in part"

@@ -8,7 +8,7 @@ from typing import Optional
 from fairbench.cells import Choice
 from fairbench.errors import PaperError
 from fairbench.papers.checked import Node, named
-from fairbench.registry import Registry
+from fairbench.plugins.registry import Registry
 
 KINDS = METRIC, VALUE, DIAGNOSTIC, CPU_SECONDS_PER, NUMBER_OF, MEAN_OF = (
     "metric",

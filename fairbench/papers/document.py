@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fairbench.alike import NEARLY
-from fairbench.cells import DONE
+from fairbench.data.alike import NEARLY
 from fairbench.papers import summaries, words
 from fairbench.papers.claims import Finding, Judgement
 from fairbench.papers.columns import Column
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
 from fairbench.papers.outcome import Outcome, TableOutcome
+from fairbench.records import DONE
 
 SLOWEST = 6  # how many kinds of cells the document names by their share of the time
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from fairbench.cells import Cell
-from fairbench.components import Fitted, Predictor
-from fairbench.data import Dataset, Floats, Inputs, Samples
+from fairbench.data.rows import Dataset, Floats, Inputs, Samples
 from fairbench.errors import NotApplicable
-from fairbench.run import Workbench
+from fairbench.plugins.components import Fitted, Predictor
+from fairbench.running.cell import Workbench
 from fairbench.seeding import seed as derive_seed
 
 FOLDER = "explanations"

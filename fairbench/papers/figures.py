@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairbench.cells import DONE, Choice
+from fairbench.cells import Choice
 from fairbench.errors import FairbenchError, NotApplicable
 from fairbench.papers import words
 from fairbench.papers.columns import ACCURACY, Column
@@ -19,7 +19,8 @@ from fairbench.papers.outcome import Outcome
 from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off, require_matplotlib
 from fairbench.papers.published import Number
 from fairbench.papers.rerun import EXPLANATION, Figure, Series
-from fairbench.run import Workbench
+from fairbench.records import DONE
+from fairbench.running.cell import Workbench
 
 FOLDER = "figures"
 

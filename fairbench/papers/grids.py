@@ -10,15 +10,15 @@ from typing import Optional
 
 from fairbench.cells import Cell, Choice, canonical
 from fairbench.choices import parse_choices
-from fairbench.components import Paper
 from fairbench.errors import PaperError, UnknownName
+from fairbench.notation import plain
 from fairbench.papers.checked import named
 from fairbench.papers.columns import has_method
 from fairbench.papers.published import Published, Table, read_published
 from fairbench.papers.rerun import EXPLANATION, Figure, Protocol, Rerun, read_rerun
-from fairbench.registry import Registry
-from fairbench.suite import ALL, Suite, default_parameters, merge_parameters, plan, read_suite, tune
-from fairbench.values import plain
+from fairbench.plugins.components import Paper
+from fairbench.plugins.registry import Registry
+from fairbench.running.suite import ALL, Suite, default_parameters, merge_parameters, plan, read_suite, tune
 
 CONSTANT = Choice("constant")
 Key = tuple[str, str, str]  # of a row: the dataset, and method and scenario with all their parameters

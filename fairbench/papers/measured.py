@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from fairbench.cells import DONE, Record
-from fairbench.intervals import Correction, overlap_correction
-from fairbench.lines import AboveCoin, above_coin, best_constant, published_above_coin
+from fairbench.analysis.intervals import Correction, overlap_correction
+from fairbench.analysis.lines import AboveCoin, above_coin, best_constant, published_above_coin
 from fairbench.papers.columns import ACCURACY, DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column
 from fairbench.papers.grids import CONSTANT, Grid, Key
 from fairbench.papers.published import Number, Row
+from fairbench.records import DONE, Record
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
 SELECTED = Column("selection_rate")

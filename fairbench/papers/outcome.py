@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
-from fairbench.cells import DONE, Record
-from fairbench.intervals import NO_INTERVAL
-from fairbench.lines import AboveCoin
+from fairbench.analysis.intervals import NO_INTERVAL
+from fairbench.analysis.lines import AboveCoin
 from fairbench.papers.claims import Judgement, judge_claim
 from fairbench.papers.grids import Grid, Reproduction
 from fairbench.papers.measured import MeasuredRow, Measurements, brief, measure_table
 from fairbench.papers.published import Table
-from fairbench.results import Results
+from fairbench.records import DONE, Record, Results
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,11 @@ from functools import partial
 from typing import Any, Optional
 
 from fairbench.cells import Choice
-from fairbench.components import Paper
 from fairbench.errors import PaperError, did_you_mean
 from fairbench.papers.checked import Node, read_toml
 from fairbench.papers.columns import METRIC, VALUE, Column, Names, read_columns
-from fairbench.registry import Registry
+from fairbench.plugins.components import Paper
+from fairbench.plugins.registry import Registry
 
 FILE = "published.toml"
 LOWER, HIGHER = "lower", "higher"

@@ -41,12 +41,12 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from fairbench.cells import SCALES, Choice
-from fairbench.components import Paper
 from fairbench.errors import PaperError
 from fairbench.papers.checked import Node, named, read_toml
 from fairbench.papers.columns import ACCURACY, Column
 from fairbench.papers.published import Published
-from fairbench.suite import checked_parameters
+from fairbench.plugins.components import Paper
+from fairbench.running.suite import checked_parameters
 
 FILE = "rerun.toml"
 TRADE_OFF, EXPLANATION = "trade-off", "explanation"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from fairbench.intervals import NO_INTERVAL
-from fairbench.lines import ABOVE, BELOW, OPEN
+from fairbench.analysis.intervals import NO_INTERVAL
+from fairbench.analysis.lines import ABOVE, BELOW, OPEN
 from fairbench.papers.claims import CONTRARY, HELD, MISSING, Judgement
 from fairbench.papers.claims import OPEN as UNDECIDED
 from fairbench.papers.measured import GAPS, HIGHER, LOWER, WITHIN

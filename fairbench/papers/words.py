@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from fairbench.intervals import CorrectedT
-from fairbench.lines import ABOVE, BELOW, AboveCoin
-from fairbench.markdown import escape_markdown
+from fairbench.analysis.intervals import CorrectedT
+from fairbench.analysis.lines import ABOVE, BELOW, AboveCoin
 from fairbench.papers.measured import Comparison, Estimate, MeasuredRow
 from fairbench.papers.published import Number
+from fairbench.texts import escape_markdown
 
 DECIMALS = 3
 NOTHING = "-"

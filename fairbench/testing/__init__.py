@@ -16,11 +16,11 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
-from fairbench.audit.verdict import CLEAR, FOUND, UNTRIED, audit, shortened
 from fairbench.errors import UnknownName
-from fairbench.isolation import process_state_kept
-from fairbench.names import KINDS
-from fairbench.registry import LOCAL, Registry
+from fairbench.plugins.kinds import KINDS
+from fairbench.plugins.registry import LOCAL, Registry
+from fairbench.system.isolation import process_state_kept
+from fairbench.testing.audit.verdict import CLEAR, FOUND, UNTRIED, audit, shortened
 from fairbench.testing.components import (
     dataset_files_are_pinned,
     embedded_dataset_loads_alike,

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from fairbench.components import Fitted, Method, Predictor
-from fairbench.data import Inputs, Predictions, Samples, Split
+from fairbench.data.examples import example_images, example_split
+from fairbench.data.rows import Inputs, Predictions, Samples, Split
 from fairbench.errors import NotApplicable
-from fairbench.examples import example_images, example_split
-from fairbench.isolation import process_state_kept
+from fairbench.plugins.components import Fitted, Method, Predictor
+from fairbench.system.isolation import process_state_kept
 from fairbench.testing.rules import require
 
 SCORE_TOLERANCE = 1e-5  # matrix products take sums in another order when rows move; float32 keeps about seven digits

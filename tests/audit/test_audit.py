@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairbench.audit import verdict
-from fairbench.audit.made import make_pair
-from fairbench.audit.verdict import CLEAR, FOUND, UNTRIED, Finding, audit, shortened
 from fairbench.errors import FairbenchError
+from fairbench.testing.audit import verdict
+from fairbench.testing.audit.made import make_pair
+from fairbench.testing.audit.verdict import CLEAR, FOUND, UNTRIED, Finding, audit, shortened
 
 CHEATERS = Path(__file__).parent / "cheaters"
 REPLACING = ("praised", "corrected")  # what measures everybody, so that they are tried alone
@@ -88,7 +88,7 @@ def test_memory_over_repeats_is_found_by_the_predictions_alone(together):
 @pytest.mark.parametrize("name", REPLACING)
 def test_whoever_replaces_what_measures_it_is_found(name):
     found = by_method(audit(name, files(name)))[name]
-    assert "replaces fairbench.run.measure" in found["watched"].detail
+    assert "replaces fairbench.running.cell.measure" in found["watched"].detail
     if name == "praised":
         assert "accuracy of praised is recorded as 1.0, but its predictions give" in found["recorded values"].detail
     else:

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-import fairbench.run
-from fairbench.audit.watch import Watch, functions, replaced
+import fairbench.running.cell
+from fairbench.testing.audit.watch import Watch, functions, replaced
 
 
 @pytest.fixture
@@ -86,10 +86,10 @@ def test_other_plugins_under_the_same_folder_are_not_its_own(tmp_path):
 def test_a_replaced_function_is_named_and_so_is_a_class_s_method(monkeypatch):
     before = functions()
     assert list(replaced(before)) == []
-    monkeypatch.setattr(fairbench.run, "run_cell", lambda *_: None)
-    monkeypatch.setattr(fairbench.run.Workbench, "split", lambda *_: None)
+    monkeypatch.setattr(fairbench.running.cell, "run_cell", lambda *_: None)
+    monkeypatch.setattr(fairbench.running.cell.Workbench, "split", lambda *_: None)
     assert {what for _, what in replaced(before)} == {
-        "replaces fairbench.run.run_cell",
-        "replaces fairbench.run.Workbench.split",
+        "replaces fairbench.running.cell.run_cell",
+        "replaces fairbench.running.cell.Workbench.split",
     }
     assert {file for file, _ in replaced(before)} == {__file__}

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fairbench.api import Fitted, NotApplicable, Predictions
-from fairbench.plugins import load_plugins
+from fairbench.plugins.loading import load_plugins
 from fairbench.testing import CHECKS, Nonconforming, check_plugin
 from fairbench.testing.methods import (
     method_leaves_things_as_found,

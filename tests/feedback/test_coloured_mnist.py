@@ -22,11 +22,11 @@ from fairbench_datasets.colored_mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMA
 
 from fairbench.api import NotApplicable
 from fairbench.cells import Choice, Preparation
-from fairbench.counts import group_rates
-from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
-from fairbench.preparation import split_dataset
-from fairbench.suite import plan, read_suite
+from fairbench.data.counts import group_rates
+from fairbench.data.files import DataSource
+from fairbench.data.preparation import split_dataset
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.suite import plan, read_suite
 
 SUITE = Path(fairbench_papers.__file__).parent / "data" / "feedback_loops" / "colored_mnist.toml"
 LABELS, STAR, GENERATORS = (

@@ -17,11 +17,11 @@ from fairbench.api import NotApplicable, SuiteError, tables_only
 from fairbench.api import seed as derive_seed
 from fairbench.cells import Preparation
 from fairbench.choices import parse_choices
-from fairbench.counts import group_rates
+from fairbench.data.counts import group_rates
+from fairbench.data.examples import example_split
+from fairbench.data.preparation import split_dataset
 from fairbench.errors import UnknownName
-from fairbench.examples import example_split
-from fairbench.plugins import load_plugins
-from fairbench.preparation import split_dataset
+from fairbench.plugins.loading import load_plugins
 
 SMALL = GaussLoop(train=200, validation=60, test=400)
 QUICK = {"generations": 3, "generator": "gaussian_mixture[components=3]", "annotator": "logistic", "population": 200}

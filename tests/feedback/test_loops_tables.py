@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from fairbench.cells import DONE
-from fairbench.rundir import load_results
+from fairbench.records import DONE
+from fairbench.running.rundir import load_results
 
 METHODS = "constant,logistic[steps=20],tree,threshold[epochs=2],faalgrad[epochs=2],fairbinn[epochs=1]"
 LOOP = (

@@ -15,7 +15,7 @@ from fairbench_feedback.loops import SeqGenNonSeqClass, SeqGenSeqClass
 
 from fairbench.api import seed as derive_seed
 from fairbench.cells import Preparation
-from fairbench.preparation import split_dataset
+from fairbench.data.preparation import split_dataset
 
 QUICK = {"generations": 3, "generator": "gaussian_mixture[components=3]", "annotator": "logistic", "population": 200}
 X = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)

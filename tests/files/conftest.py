@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairbench import downloads
+from fairbench.data import downloads
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 

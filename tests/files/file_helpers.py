@@ -8,8 +8,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from fairbench.components import DataFile
-from fairbench.files import cache_dir
+from fairbench.data.files import cache_dir
+from fairbench.data.sources import DataFile
 
 GOOD = b"age,sex\n39,Male\n" * 10_000
 BAD = b"<html>sign in to the airport's network</html>"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from file_helpers import BAD, GOOD, digest, left_in_cache, put
 
-from fairbench.adding import add_files
-from fairbench.components import DataFile
+from fairbench.data.adding import add_files
+from fairbench.data.files import DataSource, cache_dir
+from fairbench.data.sources import DataFile
 from fairbench.errors import DataError, NotApplicable
-from fairbench.files import DataSource, cache_dir
 
 OTHER = b"id,count\n" * 1000
 HOW = "accept the licence and run 'fairbench data add survey'"
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written_is_told(places, brought) -> None:
 
 
 def test_a_file_that_only_a_user_can_bring_is_never_asked_for(places, monkeypatch) -> None:
-    monkeypatch.setattr("fairbench.downloads.Network.download", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.setattr("fairbench.data.downloads.Network.download", lambda *_: pytest.fail("asked the network"))
     for offline in (False, True):
         with pytest.raises(NotApplicable) as caught:
             DataSource(offline=offline).fetch(FILES[0])

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from file_helpers import BAD, GOOD, Server, adult, digest, left_in_cache
 
-from fairbench import downloads
-from fairbench.components import Archive, DataFile
+from fairbench.data import downloads
+from fairbench.data.files import DataSource, cache_dir, fetch_all
+from fairbench.data.sources import Archive, DataFile
 from fairbench.errors import NotApplicable
-from fairbench.files import DataSource, cache_dir, fetch_all
 
 
 def zipped(members: dict[str, bytes]) -> bytes:

@@ -9,9 +9,9 @@ import time
 import pytest
 from file_helpers import BAD, GOOD, adult, digest, left_in_cache, put, refusing_port
 
-from fairbench import downloads, web
+from fairbench.data import downloads, web
+from fairbench.data.files import DataSource, cache_dir
 from fairbench.errors import NotApplicable
-from fairbench.files import DataSource, cache_dir
 
 
 def test_a_good_file_is_downloaded_once_into_the_cache(server):

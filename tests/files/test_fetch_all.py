@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from file_helpers import BAD, GOOD, adult, digest, left_in_cache, put
 
-from fairbench import downloads, web
-from fairbench.components import DataFile
+from fairbench.data import downloads, web
+from fairbench.data.files import DataSource, cache_dir, fetch_all
+from fairbench.data.sources import DataFile
 from fairbench.errors import DataError, NotApplicable
-from fairbench.files import DataSource, cache_dir, fetch_all
 
 
 def test_two_threads_that_want_a_file_get_the_same_sound_one(server):
@@ -34,8 +34,8 @@ def test_two_threads_that_want_a_file_get_the_same_sound_one(server):
 
 FETCH = """
 import sys
-from fairbench.components import DataFile
-from fairbench.files import DataSource
+from fairbench.data.sources import DataFile
+from fairbench.data.files import DataSource
 print(DataSource().fetch(DataFile("adult/adult.data", sys.argv[1], (sys.argv[2],))))
 """
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from file_helpers import BAD, GOOD, adult, digest, put
 
-from fairbench.components import DataFile
+from fairbench.data.files import DataSource, cache_dir
+from fairbench.data.sources import DataFile
 from fairbench.errors import DataError, NotApplicable
-from fairbench.files import DataSource, cache_dir
 
 
 def test_sources_are_asked_in_order(places, monkeypatch):

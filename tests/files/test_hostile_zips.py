@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from file_helpers import GOOD, adult, digest, left_in_cache, put
 
-from fairbench import archives
-from fairbench.adding import add_files
-from fairbench.components import Archive
+from fairbench.data import archives
+from fairbench.data.adding import add_files
+from fairbench.data.files import DataSource, cache_dir
+from fairbench.data.sources import Archive
 from fairbench.errors import DataError, NotApplicable
-from fairbench.files import DataSource, cache_dir
 
 END, DIRECTORY, LOCAL = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 

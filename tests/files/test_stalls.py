@@ -14,10 +14,10 @@ import pytest
 from file_helpers import BAD, GOOD, adult, digest, left_in_cache
 from filelock import FileLock
 
-from fairbench import downloads
-from fairbench.components import DataFile
+from fairbench.data import downloads
+from fairbench.data.files import DataSource, cache_dir, fetch_all
+from fairbench.data.sources import DataFile
 from fairbench.errors import NotApplicable
-from fairbench.files import DataSource, cache_dir, fetch_all
 
 
 @pytest.fixture
@@ -134,8 +134,8 @@ def test_what_a_killed_process_left_is_cleared_away(server):
 
 FETCH = """
 import sys
-from fairbench.components import DataFile
-from fairbench.files import DataSource
+from fairbench.data.sources import DataFile
+from fairbench.data.files import DataSource
 try:
     print("fetching", flush=True)
     DataSource().fetch(DataFile("adult/adult.data", sys.argv[1], (sys.argv[2],)), lambda *_: print("began", flush=True))

@@ -7,9 +7,9 @@ import gzip
 import pytest
 from file_helpers import BAD, GOOD, adult, left_in_cache, put
 
-from fairbench import web
+from fairbench.data import web
+from fairbench.data.files import DataSource, fetch_all
 from fairbench.errors import NotApplicable
-from fairbench.files import DataSource, fetch_all
 
 MALFORMED = [
     "http://[::1/x",

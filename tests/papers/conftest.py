@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fairbench.api import Paper
-from fairbench.plugins import load_plugins
+from fairbench.plugins.loading import load_plugins
 
 HERE = Path(__file__).parent
 

@@ -28,10 +28,11 @@ from fairbench_papers._fairbinn_epochs import epoch_cost
 from fairbench_papers._fairbinn_evidence import lower_loss
 
 from fairbench.api import Undefined
-from fairbench.cells import Cell, Choice, Record, Value
+from fairbench.cells import Cell, Choice
 from fairbench.papers.grids import plan_reproduction
-from fairbench.plugins import load_plugins
-from fairbench.suite import default_parameters, plan, read_suite, tune
+from fairbench.plugins.loading import load_plugins
+from fairbench.records import Record, Value
+from fairbench.running.suite import default_parameters, plan, read_suite, tune
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

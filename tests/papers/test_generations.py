@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fairbench.cells import DONE, Parts, Record, Value
-from fairbench.components import Paper
 from fairbench.errors import PaperError
 from fairbench.papers.claims import HELD
 from fairbench.papers.columns import Column
@@ -18,9 +16,10 @@ from fairbench.papers.grids import plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN
 from fairbench.papers.outcome import Outcome
 from fairbench.papers.published import read_published
-from fairbench.plugins import load_plugins
-from fairbench.results import Results
-from fairbench.suite import plan, read_suite
+from fairbench.plugins.components import Paper
+from fairbench.plugins.loading import load_plugins
+from fairbench.records import DONE, Parts, Record, Results, Value
+from fairbench.running.suite import plan, read_suite
 
 PUBLISHED = """
 runs = 2

@@ -7,9 +7,8 @@ import math
 
 import pytest
 
-from fairbench.cells import DONE, SKIPPED, UNKNOWN, Parts, Record, Value
-from fairbench.intervals import NO_INTERVAL, CorrectedT, corrected_t
-from fairbench.lines import BELOW, OPEN
+from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT, corrected_t
+from fairbench.analysis.lines import BELOW, OPEN
 from fairbench.papers import summaries, words
 from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Finding, Judgement, judge
 from fairbench.papers.claims import OPEN as UNDECIDED
@@ -20,8 +19,8 @@ from fairbench.papers.grids import CONSTANT, plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN, Measurements, constants, measure_table, verdict
 from fairbench.papers.outcome import Outcome
 from fairbench.papers.published import Number
-from fairbench.plugins import load_plugins
-from fairbench.results import Results
+from fairbench.plugins.loading import load_plugins
+from fairbench.records import DONE, SKIPPED, UNKNOWN, Parts, Record, Results, Value
 
 DATASET = "synthetic[rows=300]"
 

@@ -12,7 +12,7 @@ from fairbench.papers.columns import Column
 from fairbench.papers.grids import plan_reproduction
 from fairbench.papers.published import Number, read_published
 from fairbench.papers.rerun import read_rerun
-from fairbench.registry import Plugin
+from fairbench.plugins.registry import Plugin
 from fairbench.testing import Nonconforming, paper_can_be_read
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairbench.cells import Record
-from fairbench.files import DataSource
-from fairbench.plugins import load_plugins
-from fairbench.run import Workbench, run_cell
-from fairbench.suite import Suite, plan
+from fairbench.data.files import DataSource
+from fairbench.plugins.loading import load_plugins
+from fairbench.records import Record
+from fairbench.running.cell import Workbench, run_cell
+from fairbench.running.suite import Suite, plan
 
 METRICS = {
     "accuracy": "accuracy",

@@ -11,7 +11,8 @@ from fairbench_reports import comma_separated, latex, markdown, terminal
 from markdown_it import MarkdownIt  # rich depends on it
 
 from fairbench.api import Results
-from fairbench.cells import Cell, Choice, Record, Value, compares_groups
+from fairbench.cells import Cell, Choice
+from fairbench.records import Record, Value, compares_groups
 
 ACCURACY, DP, RATIO = "accuracy", "demographic_parity_difference", "demographic_parity_ratio"
 LABELS = {

@@ -18,7 +18,7 @@ from fairbench_metrics.demographic_parity import demographic_parity_ratio
 from fairbench.api import NotApplicable, Predictions, Samples, Schema, group_rates
 from fairbench.api.torch import one_thread
 from fairbench.cells import Preparation
-from fairbench.preparation import split_dataset
+from fairbench.data.preparation import split_dataset
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,9 @@ from sklearn.datasets import load_digits
 
 from fairbench.api import DataError, NotApplicable
 from fairbench.cells import Preparation
-from fairbench.inspection import measured_notes
-from fairbench.preparation import split_dataset
+from fairbench.data.digest import dataset_digest
+from fairbench.data.inspection import measured_notes
+from fairbench.data.preparation import split_dataset
 
 PARTS = ("train", "validation", "test")
 
@@ -88,10 +89,10 @@ def test_each_dataset_says_how_its_repeats_overlap(digits, mnist_files):
 
 def test_every_parameter_really_changes_the_data(digits):
     same = colored_digits.ColoredDigits().load({})
-    assert same.digest == digits.digest
+    assert dataset_digest(same) == dataset_digest(digits)
     changes = [{"threshold": 4}, {"flip": 0.2}, {"green_if_1": 0.9}, {"green_if_0": 0.1}, {"data_seed": 1}]
     found = [colored_digits.ColoredDigits(**change).load({}) for change in changes]
-    assert len({digits.digest, *(dataset.digest for dataset in found)}) == 6
+    assert len({*map(dataset_digest, [digits, *found])}) == 6
     assert (found[0].y != digits.y).mean() == pytest.approx(0.1, abs=0.02)  # the fours
     assert (colours(found[2])[found[2].y == 1] == "green").mean() == pytest.approx(0.9, abs=0.03)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from fairbench_datasets import adult, communities, compas, german
 
-from fairbench.inspection import measured_notes
+from fairbench.data.inspection import measured_notes
 
 MODULES = (adult, communities, compas, german)
 SPECS = (adult.Adult, communities.Communities, compas.Compas, german.German)

@@ -22,7 +22,7 @@ from fairbench_papers._fairbinn_evidence import _series, lower_loss
 from scipy.stats import spearmanr
 
 from fairbench.api.torch import one_thread
-from fairbench.suite import plan
+from fairbench.running.suite import plan
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from adult_helpers import PLAIN, Adult

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairbench.rundir import load_results
+from fairbench.running.rundir import load_results
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "meta_table.py"))
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from fairbench.api import NotApplicable
-from fairbench.examples import example_images, example_split
+from fairbench.data.examples import example_images, example_split
 
 TABLE, IMAGES = example_split(), example_images()
 

@@ -14,8 +14,9 @@ from fairbench_reports import comma_separated
 from markdown_it import MarkdownIt
 
 from fairbench.api import Report, Results
-from fairbench.cells import Choice, Preparation, Record, Value
-from fairbench.values import show_value
+from fairbench.cells import Choice, Preparation
+from fairbench.notation import show_value
+from fairbench.records import Record, Value
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from report_helpers import (

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fairbench.cells import Choice, Record, Value
+from fairbench.cells import Choice
+from fairbench.records import Record, Value
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from report_helpers import ACCURACY, DP, EVIL, REPORTS, cell, done, latex_cells, markdown_cells, results, summary

@@ -14,7 +14,7 @@ from fairbench_projection.parity_projection_posthoc import PosthocProjection
 from fairbench_projection.stream import Stream
 
 from fairbench.api import Fitted, NotApplicable, Predictions, Split
-from fairbench.examples import example_split
+from fairbench.data.examples import example_split
 
 GAP = 0.3
 

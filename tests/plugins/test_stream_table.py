@@ -11,8 +11,8 @@ from fairbench_projection.streams import render
 
 from fairbench.api import Results
 from fairbench.api.projection import Box, solve_parity
-from fairbench.rundir import load_results
-from fairbench.store import FILE_NAME, Store
+from fairbench.running.rundir import load_results
+from fairbench.running.store import FILE_NAME, Store
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stream_table.py"
 SCENARIO = "stream[batches=30,batch_size=4,correction=none|primal_dual|pool]"

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairbench.cells import DONE, Cell, Choice, Record, Value
-from fairbench.rundir import load_results
+from fairbench.cells import Cell, Choice
+from fairbench.records import DONE, Record, Value
+from fairbench.running.rundir import load_results
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tradeoff_plot.py"
 METHODS = (

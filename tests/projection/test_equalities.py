@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fairbench_projection._solver.backward import pull_back
 
 import fairbench.api.projection as api
 from fairbench.api.projection import Box, Contrasts, Past, Projection, project, project_parity, solve_parity
-from fairbench.projection.backward import pull_back
 
 N = 24
 GROUP = np.stack([np.arange(N) % 2, np.arange(N) // 2 % 2], axis=1)

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from fairbench_projection._solver.backward import pull_back
+from fairbench_projection._solver.pair import COMPILED, MEANS, solve_pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fairbench.api.projection as api
 from fairbench.api.projection import Box, Contrasts, project, project_parity, solve_contrasts, solve_parity
-from fairbench.projection.backward import pull_back
-from fairbench.projection.pair import COMPILED, MEANS, solve_pair
 
 BOXES = [Box(0.0, 1.0), Box(), Box(0.0), Box(-math.inf, 0.7), Box(-3.0, 3.0), Box(1e-6, 1 - 1e-6)]
 SAME = 5e-14  # of outputs of the order of 1: both ways are exact on a grid of 2^-46 or finer, and round on their own

@@ -10,9 +10,9 @@ import numpy as np
 
 from fairbench.api import Predictions, hookimpl
 from fairbench.api import seed as derive_seed
-from fairbench.audit.made import GROUP, read_rows
 from fairbench.cells import Preparation
-from fairbench.preparation import split_dataset
+from fairbench.data.preparation import split_dataset
+from fairbench.testing.audit.made import GROUP, read_rows
 
 
 def telling(labels):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fairbench.api import Predictions, hookimpl
-from fairbench.store import Store
+from fairbench.running.store import Store
 
 
 @dataclass(frozen=True)

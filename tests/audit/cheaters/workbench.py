@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairbench.api import Predictions, hookimpl
-from fairbench.files import DataSource
-from fairbench.run import CellRunner, _workbench
+from fairbench.data.files import DataSource
+from fairbench.running.cell import CellRunner, _workbench
 
 
 def telling(labels):

@@ -1,0 +1,1 @@
+"""What stored values come to: a run as rows, intervals over repeats, reference lines, exports."""

@@ -1,0 +1,133 @@
+"""Stored results as long rows: values, predictions, diagnostics; and values computed anew from predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+from fairbench.data.rows import Predictions, Samples
+from fairbench.errors import Undefined
+from fairbench.plugins.components import Metric
+from fairbench.plugins.registry import Registry
+from fairbench.records import DONE, Results
+from fairbench.running.cell import measure
+from fairbench.running.store import FILE_NAME, Store, run_folder
+from fairbench.running.suite import metric_names
+
+Row = dict[str, Any]
+
+
+class Writable(Protocol):
+    """What rows are written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take in a text."""
+        ...
+
+
+def write(rows: Iterable[Row], file: Writable, form: str, spreadsheet: bool = False) -> None:
+    """Write rows as ``csv`` (None is an empty field) or ``jsonl``; ``spreadsheet`` keeps texts from being formulas."""
+    if form == "jsonl":
+        for row in rows:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+        return
+    rows = map(_without_formulas, rows) if spreadsheet else iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return
+    writer = csv.DictWriter(file, list(first), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(chain([first], rows))
+
+
+def _without_formulas(row: Row) -> Row:
+    """Return the row with an apostrophe before each text that a spreadsheet would run; numbers stay."""
+    runs = ("=", "+", "-", "@", "\t", "\r", "\n")
+    return {k: f"'{cell}" if isinstance(cell, str) and cell.startswith(runs) else cell for k, cell in row.items()}
+
+
+def _identity(row: Row) -> Row:
+    shared = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "cell")
+    return {name: row[name] for name in shared}
+
+
+def prediction_rows(results: Results, run: Path) -> Iterator[Row]:
+    """Yield one row for each stored test prediction: row of the dataset, y, group, y_pred, y_score and decision.
+
+    ``row`` is None where the samples are none of the dataset's rows, or an older fairbench did not keep it.
+    """
+    with Store(run_folder(run) / FILE_NAME) as store:
+        for record in results.records:
+            identity = _identity(next(replace(results, records=[record]).rows()))
+            for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
+                nothing = [None] * len(truth.y)
+                columns = zip(
+                    nothing if truth.rows is None else truth.rows.tolist(),
+                    truth.y.tolist(),
+                    truth.group.tolist(),
+                    predictions.y_pred.tolist(),
+                    nothing if predictions.y_score is None else predictions.y_score.tolist(),
+                    predictions.decision.tolist(),
+                )
+                for row, y, group, y_pred, y_score, decision in columns:
+                    yield {
+                        **identity,
+                        "step": step,
+                        "point": point,
+                        "chosen": point == record.chosen,
+                        "row": row,
+                        "y": y,
+                        "group": truth.group_names[group],
+                        "y_pred": y_pred,
+                        "y_score": y_score,
+                        "decision": decision,
+                    }
+
+
+def diagnostic_rows(results: Results) -> Iterator[Row]:
+    """Yield one row for each recorded training diagnostic and epoch."""
+    for record in results.records:
+        identity = _identity(next(replace(results, records=[record]).rows()))
+        for name, curve in record.diagnostics.items():
+            for epoch, value in enumerate(curve):
+                yield {**identity, "diagnostic": name, "epoch": epoch, "value": value}
+
+
+def rescored(results: Results, run: Path, registry: Registry, metrics: str) -> Results:
+    """Return the results with the metrics computed from the stored predictions; features are not stored.
+
+    Values that are no metric's were measured by the scenario itself and stay. A metric that cannot be computed from
+    what is stored has no value, and the reason.
+
+    Raises:
+        UnknownName: no metric has a name.
+    """
+    chosen = [_guarded(registry.metric(name)) for name in metric_names((metrics,), registry)]
+    records = []
+    with Store(run_folder(run) / FILE_NAME) as store:
+        for record in results.records:
+            known = {*record.cell.metrics, *registry.names("metrics")}
+            values = [value for value in record.values if value.metric not in known]
+            for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
+                values += measure(truth.samples(), predictions, chosen, step=step, point=point)
+            records.append(replace(record, values=tuple(values)) if record.status == DONE else record)
+    return replace(results, records=records)
+
+
+def _guarded(metric: Metric) -> Metric:
+    """Return the metric, with the reason in place of a value where it fails: other values are not lost by it."""
+
+    def function(samples: Samples, predictions: Predictions) -> float:
+        try:
+            return float(metric(samples, predictions))
+        except Undefined:
+            raise
+        except Exception as error:
+            raise Undefined(f"the metric raised {type(error).__name__}: {error}") from error
+
+    return replace(metric, function=function)

@@ -1,0 +1,130 @@
+"""The coin: what mixing a baseline with a constant prediction achieves, and how far a method lies above it.
+
+Toss for every row, blind to its group: with probability lambda the baseline decides, else a constant. Every group's
+selection, true positive and false positive rate is then the same mixture, so accuracy and each largest difference
+between groups (demographic parity, equalized odds) fall together on a straight line, down to the constant's accuracy at
+difference 0. A method below that line is worth less than the coin. Ratios between groups are not linear in lambda; no
+line is drawn for them here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, half_width
+from fairbench.data.rows import Floats
+
+ABOVE, BELOW, OPEN = "above the coin", "below the coin", "not told apart from the coin"
+ROUNDING = 1e-9  # the baseline itself lies on its coin, but for the last bits
+
+
+def coin_accuracy(gap: float, baseline_accuracy: float, baseline_gap: float, constant_accuracy: float) -> float:
+    """Return the accuracy T(g) of the best mixture of baseline and constant whose difference between groups is ``gap``.
+
+    All arguments are fractions. Beyond the baseline's own gap the baseline alone is the best; a baseline no better than
+    the constant makes the line flat.
+    """
+    gain = max(baseline_accuracy - constant_accuracy, 0.0)
+    share = 1.0 if gap >= baseline_gap else gap / baseline_gap
+    return constant_accuracy + gain * share
+
+
+def best_constant(share_of_ones: Sequence[float]) -> Floats:
+    """Return per repeat the accuracy (J,) of the constant, 0 or 1, that is better on average over the repeats.
+
+    Choosing by the training majority would be biased where the classes balance: what is the majority of the training
+    part is then the minority of the test part.
+
+    Args:
+        share_of_ones: of each repeat's test part (J,).
+    """
+    ones = np.asarray(share_of_ones, dtype=np.float64)
+    return ones if ones.mean() >= 0.5 else 1 - ones
+
+
+@dataclass(frozen=True)
+class AboveCoin:
+    """Accuracy above the coin at the method's own gap, V, as a fraction, with its interval if there is one."""
+
+    value: float
+    low: Optional[float]
+    high: Optional[float]
+    n: int
+
+    @property
+    def reading(self) -> str:
+        """Return whether the interval leaves 0 out, and on which side."""
+        if self.low is None or self.high is None:
+            return NO_INTERVAL
+        return ABOVE if self.low > ROUNDING else BELOW if self.high < -ROUNDING else OPEN
+
+
+def above_coin(
+    accuracy: Sequence[float],
+    gap: Sequence[float],
+    baseline_accuracy: Sequence[float],
+    baseline_gap: Sequence[float],
+    constant_accuracy: Sequence[float],
+    ratio: Optional[float],
+    level: float = LEVEL,
+) -> AboveCoin:
+    """Return how far a method lies above the coin, from values (J,) of the same J >= 1 repeats.
+
+    The line goes through the means over the repeats: the slope of a single split explodes where its baseline's gap is
+    noise. The interval is the corrected t of V's linearisation at the means, so that the baseline's and the constant's
+    spread, and their correlation with the method's, count too; ``ratio`` is that of the splits, see
+    ``intervals.overlap_correction``, None where no interval is valid.
+    """
+    z = np.array([accuracy, gap, baseline_accuracy, baseline_gap, constant_accuracy], dtype=np.float64)  # (5, J)
+    a, g, a_b, g_b, a_c = z.mean(axis=1)
+    value = float(a - coin_accuracy(g, a_b, g_b, a_c))
+    n = z.shape[1]
+    if n < 2 or ratio is None:
+        return AboveCoin(value, None, None, n)
+    if a_b <= a_c:
+        gradient = [1.0, 0.0, 0.0, 0.0, -1.0]
+    elif g >= g_b:
+        gradient = [1.0, 0.0, -1.0, 0.0, 0.0]
+    else:
+        slope, share = (a_b - a_c) / g_b, g / g_b
+        gradient = [1.0, -slope, -share, slope * share, -(1 - share)]
+    linear = np.array(gradient) @ z  # (J,)
+    width = half_width(float(linear.std(ddof=1)), n, ratio, level)
+    return AboveCoin(value, value - width, value + width, n)
+
+
+def published_above_coin(
+    accuracy: tuple[float, Optional[float]],
+    gap: tuple[float, Optional[float]],
+    baseline: tuple[float, float],
+    constant_accuracy: float,
+    runs: int,
+    ratio: Optional[float],
+    level: float = LEVEL,
+) -> AboveCoin:
+    """Return how far a published point lies above the coin through the published baseline.
+
+    Where both spreads are published, accuracy and gap are taken as uncorrelated; the baseline counts as exact. Without
+    them there is no interval.
+
+    Args:
+        accuracy: mean and standard deviation (None if not published) over the runs.
+        gap: likewise.
+        baseline: accuracy and gap, means.
+        constant_accuracy: of the better constant.
+        runs: how many runs the means are over.
+        ratio: of the splits, see ``intervals.overlap_correction``; None where no interval is valid.
+        level: of the interval.
+    """
+    value = accuracy[0] - coin_accuracy(gap[0], *baseline, constant_accuracy)
+    if accuracy[1] is None or gap[1] is None or ratio is None or runs < 2:
+        return AboveCoin(value, None, None, runs)
+    rising = baseline[0] > constant_accuracy and gap[0] < baseline[1]
+    slope = (baseline[0] - constant_accuracy) / baseline[1] if rising else 0.0
+    width = half_width(math.hypot(accuracy[1], slope * gap[1]), runs, ratio, level)
+    return AboveCoin(value, value - width, value + width, runs)

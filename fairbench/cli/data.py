@@ -1,0 +1,201 @@
+"""The commands ``fairbench data ...``: where the raw files lie, whether they are sound, and how to get them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fairbench.cli.options import complete_name, data_dir_option, examples, json_option, offline_option, plugin_option
+from fairbench.data.checksums import one_line
+
+if TYPE_CHECKING:
+    from fairbench.data.sources import DataFile
+
+SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
+
+
+@click.group()
+def data() -> None:
+    """Find, download and verify the raw files of datasets."""
+
+
+@data.command(
+    "list",
+    short_help="List raw files and where they lie.",
+    epilog=examples("fairbench data list", "fairbench data list --json --data-dir raw"),
+)
+@data_dir_option
+@plugin_option
+@json_option
+def list_files(data_dir: Path | None, plugin: tuple[str, ...], as_json: bool) -> None:
+    """List every dataset's raw files: size, state, where they were found and where they came from."""
+    _show(list(_rows((), data_dir, plugin)), as_json)
+
+
+@data.command(
+    short_help="Compare raw files with their digests.",
+    epilog=examples("fairbench data verify", "fairbench data verify adult german --json"),
+)
+@click.argument("names", nargs=-1, shell_complete=complete_name("datasets"))
+@data_dir_option
+@plugin_option
+@json_option
+def verify(names: Sequence[str], data_dir: Path | None, plugin: tuple[str, ...], as_json: bool) -> None:
+    """Compare every copy of the raw files of NAMES (default: all datasets) with its digest; a damaged one is exit 1."""
+    rows = list(_rows(names, data_dir, plugin, every_copy=True))
+    _show(rows, as_json)
+    damaged = [row for row in rows if row["state"] == DAMAGED]
+    for row in damaged:
+        doubt = f" ({row['doubt']})" if row["doubt"] else ""
+        message = (
+            f"{row['path']}: sha256 is {row['sha256']}, expected {row['expected']}{doubt}; replace or remove the file"
+        )
+        click.echo(one_line(message), err=True)
+    if damaged:
+        raise click.exceptions.Exit(1)
+
+
+@data.command(
+    short_help="Download missing raw files.",
+    epilog=examples("fairbench data fetch", "fairbench data fetch adult german"),
+)
+@click.argument("names", nargs=-1, shell_complete=complete_name("datasets"))
+@data_dir_option
+@offline_option
+@plugin_option
+def fetch(names: Sequence[str], data_dir: Path | None, offline: bool, plugin: tuple[str, ...]) -> None:
+    """Download the raw files of NAMES that are missing; exit 1 if one cannot be had.
+
+    Each file is printed with where it lies and where it came from.
+
+    By default all datasets are meant but those that must be named, large images such as colored_mnist. Where all are
+    meant, those that only a user can bring ('fairbench data add') may be missing.
+    """
+    from fairbench.cli.progress import download_progress
+    from fairbench.data.files import DataSource, fetch_all
+
+    files = {name: files for name, files in _files(names, plugin, only_by_name=False).items() if files}
+    source = DataSource(data_dir, offline, plugin)
+    with download_progress() as progress:
+        fetched = fetch_all(files, source, progress)
+    had_all = True
+    for name, outcome in fetched.items():
+        if isinstance(outcome, Exception):
+            had_all &= not names and any(file.obtain for file in files[name])
+            click.echo(one_line(f"{name}: {outcome}"), err=True)
+        else:
+            for file in files[name]:
+                origin = next(copy.origin for copy in source.copies(file) if copy.path == outcome[file.path])
+                _print_line(name, outcome[file.path], origin)
+    if not had_all:
+        raise click.exceptions.Exit(1)
+
+
+@data.command(
+    short_help="Take in raw files that you have.",
+    epilog=examples("fairbench data add health HHP_release3.zip", "fairbench data add adult downloads/adult"),
+)
+@click.argument("name", shell_complete=complete_name("datasets"))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to copy to, for --data-dir or FAIRBENCH_DATA.  [default: the user's cache]",
+)
+@plugin_option
+def add(name: str, source: Path, into: Path | None, plugin: tuple[str, ...]) -> None:
+    """Copy the raw files of NAME out of SOURCE, a folder or a zip, if all are there and have the right digests."""
+    from fairbench.data.adding import add_files
+    from fairbench.data.files import cache_dir
+
+    for path in add_files(_files((name,), plugin)[name], source, into or cache_dir()):
+        _print_line(name, path)
+
+
+@data.command(
+    short_help="Print where raw files lie or belong.",
+    epilog=examples("fairbench data path adult", "fairbench data path german --data-dir raw"),
+)
+@click.argument("name", shell_complete=complete_name("datasets"))
+@data_dir_option
+@plugin_option
+def path(name: str, data_dir: Path | None, plugin: tuple[str, ...]) -> None:
+    """Print where each raw file of NAME lies, or where to put it; exit 1 if one is missing or damaged."""
+    from fairbench.data.files import DataSource, cache_dir
+
+    rows, told = list(_rows((name,), data_dir, plugin)), ""
+    for row in rows:
+        _print_line(row["path"] or cache_dir() / row["file"])
+        if row["state"] != SOUND:
+            advice = row["obtain"] or f"{DataSource(plugins=plugin).command('fetch', name)} gets it"
+            said = f"{row['file']} is {row['state']}{f'; {advice}' if advice != told else ''}"
+            click.echo(one_line(said), err=True)
+            told = advice
+    if any(row["state"] != SOUND for row in rows):
+        raise click.exceptions.Exit(1)
+
+
+def _print_line(*texts: object) -> None:
+    """Print texts with tabs between them, and nothing that a terminal would act on."""
+    click.echo("\t".join(one_line(str(text)) for text in texts))
+
+
+def _files(names: Sequence[str], plugin: tuple[str, ...], only_by_name: bool = True) -> dict[str, tuple[DataFile, ...]]:
+    """Return the files of the datasets named, or of all (``only_by_name``: of those too that want to be named).
+
+    Raises:
+        UnknownName: there is no such dataset.
+    """
+    from fairbench.plugins.loading import load_plugins
+
+    registry, problems = load_plugins(plugin)
+    for problem in problems if not names else ():
+        click.echo(one_line(f"plugin {problem} cannot be used: {problem.problem}"), err=True)
+    specs = {name: registry.get("datasets", name) for name in names or registry.names("datasets")}
+    for name in names:
+        if not specs[name].files:
+            advice = f"'fairbench show dataset {name}' says what it is made of"
+            click.echo(f"{name} has no raw files that are fetched or added; {advice}", err=True)
+    if not names and not only_by_name:
+        specs = {name: spec for name, spec in specs.items() if not getattr(spec, "only_by_name", False)}
+    return {name: tuple(spec.files) for name, spec in specs.items()}
+
+
+def _rows(
+    names: Sequence[str], data_dir: Path | None, plugin: tuple[str, ...], every_copy: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each file's copies: all of them, or the one that a run would meet first."""
+    from fairbench.data.files import DataSource
+
+    source = DataSource(data_dir)
+    for name, files in _files(names, plugin).items():
+        for file in files:
+            row: dict[str, Any] = {"dataset": name, "file": file.path, "bytes": file.bytes, "expected": file.sha256}
+            row.update(obtain=file.obtain, doubt=file.doubt)
+            copies = list(source.copies(file))
+            for copy in copies if every_copy else copies[:1]:
+                state = SOUND if copy.sha256 == file.sha256 else DAMAGED
+                found = {"place": copy.place, "path": str(copy.path), "sha256": copy.sha256, "origin": copy.origin}
+                yield {**row, "state": state, **found}
+            if not copies:
+                yield {**row, "state": MISSING, "place": None, "path": None, "sha256": None, "origin": None}
+
+
+def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    titles = ("dataset", "file", "bytes", "state", "path", "origin")
+    cells: list[tuple[str, ...]] = [titles]
+    cells += [tuple("" if row[title] is None else one_line(str(row[title])) for title in titles) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    for line in cells:
+        aligned = (
+            f"{text:{'>' if title == 'bytes' else '<'}{width}}" for title, text, width in zip(titles, line, widths)
+        )
+        click.echo("  ".join(aligned).rstrip())

@@ -1,0 +1,168 @@
+"""What several commands share: options, shell completion, and rows as JSON or as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Callable, Optional, TextIO
+
+import click
+
+from fairbench.errors import LONGEST, printable
+
+Command = Callable[..., Any]
+
+
+def plugin_option(command: Command) -> Command:
+    """Add ``--plugin``, which may be given several times."""
+    return click.option(
+        "--plugin",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(),
+        help="A local plugin file; may be given several times.",
+    )(command)
+
+
+def names_option(option: str, kind: str, help_text: str, default: Optional[str] = None) -> Callable[[Command], Command]:
+    """Return an option for a comma-separated list of choices of a kind; given several times, the lists add up.
+
+    None may be empty, and names complete. The command sees one list, or None.
+    """
+
+    def checked(context: click.Context, parameter: click.Parameter, lists: tuple[str, ...]) -> Optional[str]:
+        from fairbench.choices import parse_choices
+        from fairbench.errors import SuiteError
+
+        try:
+            for names in lists:
+                parse_choices(names)
+        except SuiteError as error:
+            raise click.BadParameter(str(error), context, parameter) from error
+        return ",".join(lists) or None
+
+    return click.option(
+        option,
+        multiple=True,
+        metavar="NAME" if kind == "executors" else "LIST",
+        callback=checked,
+        shell_complete=complete_choices(kind),
+        default=None if default is None else [default],
+        show_default=default is not None,
+        help=help_text,
+    )
+
+
+class GivenPath(click.Path):
+    """A path that is not empty, as ``--out "$FOLDER"`` makes it where the variable is not set; Path("") is ``.``."""
+
+    def convert(self, value: Any, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Any:
+        """Refuse an empty path; see ``click.Path``."""
+        if not str(value).strip():
+            self.fail("the path is empty; the folder you are in is written '.'", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+def executor_options(command: Command) -> Command:
+    """Add ``--workers`` and ``--executor``."""
+    executor = names_option(
+        "--executor", "executors", "Where cells run, e.g. 'processes[workers=2]'; overrides --workers."
+    )
+    workers = click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="Worker processes, one thread each.  [default: the machine's cores]",
+    )
+    return workers(executor(command))
+
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder that is asked for raw data files first.  [default: FAIRBENCH_DATA, then the user's cache]",
+)
+offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
+accept_option = click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Keep finished cells although code of the same version has changed, and say so under the tables.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.  [default: a table]")
+
+
+def examples(*lines: str) -> str:
+    """Return a help text's last paragraph, which click must not wrap."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def complete_name(kind: Optional[str] = None) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a completion for one name of a kind, by default of the kind that the command's first argument names."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from fairbench.cli.completion import known_names
+
+        names = known_names(kind or f"{context.params['kind']}s")
+        return [name for name in names if name.startswith(incomplete) and name != "all"]
+
+    return complete
+
+
+def complete_choices(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a completion for a comma-separated list of names of a kind."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from fairbench.cli.completion import known_names
+
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in known_names(kind) if name.startswith(last)]
+
+    return complete
+
+
+def say(text: object, err: bool = True) -> None:
+    """Print a message, or else a result, that may hold what came from outside: names, paths, somebody else's errors."""
+    click.echo(printable(str(text), LONGEST if err else 0), err=err)
+
+
+class Shown:
+    """A text file for data on a terminal, which must not obey them; a file or a pipe gets them as they are."""
+
+    def __init__(self, file: TextIO) -> None:
+        """Stand before a file."""
+        self.file, self.careful = file, file.isatty()
+
+    def write(self, text: str) -> int:
+        """Write a text, as its reader may have it."""
+        return self.file.write(printable(text) if self.careful else text)
+
+
+def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Print rows as JSON lines, or as a table as wide as the terminal (100 columns where there is none)."""
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        click.echo("none", err=True)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(rows[0]):
+        table.add_column(name, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 100
+    with console.capture() as printed:  # rich itself would end the program where the reader of a pipe has left
+        console.print(table)
+    click.echo(printed.get(), nl=False)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return printable(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value), LONGEST)

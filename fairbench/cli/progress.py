@@ -1,0 +1,80 @@
+"""Progress bars, on stderr and only where a person is watching."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Callable, Optional
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from fairbench.records import FAILED, Record
+
+
+@contextmanager
+def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None]]:
+    """Show cells done, failed and the time left; yields a function to be called with each record."""
+    failed = 0
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("cells"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("cells", total=total, completed=finished, failed=0, last="")
+
+        def advance(record: Record) -> None:
+            nonlocal failed
+            failed += record.status == FAILED
+            cell = record.cell
+            progress.update(task, advance=1, failed=failed, last=f"{cell.dataset.name} {cell.method.name}")
+
+        yield advance
+
+
+@contextmanager
+def download_progress() -> Iterator[Callable[[str, int, Optional[int]], None]]:
+    """Show each download's bytes and speed, or where nobody is watching a line that it has begun.
+
+    Yields a function for (what is fetched, bytes received, bytes in all if known).
+    """
+    tasks: dict[str, TaskID] = {}
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as progress:
+
+        def received(path: str, size: int, total: Optional[int]) -> None:
+            if path not in tasks:
+                tasks[path] = progress.add_task(path, total=total)
+                if not console.is_terminal:
+                    print(f"fetching {path}", file=sys.stderr)
+            progress.update(tasks[path], completed=size)
+
+        yield received

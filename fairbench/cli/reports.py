@@ -1,0 +1,33 @@
+"""Every report that is a file, written beside a run's results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairbench.cli.options import say
+from fairbench.errors import NotApplicable
+from fairbench.system.output import output_on_stderr
+from fairbench.system.writing import replace_file
+
+if TYPE_CHECKING:
+    from fairbench.plugins.registry import Registry
+    from fairbench.records import Results
+
+
+def write_reports(results: Results, registry: Registry, path: Path) -> None:
+    """Write every report that has a file suffix and something to show into the run directory.
+
+    A read-only directory, or a library that a report lacks, is no reason to fail.
+    """
+    for name in registry.names("reports"):
+        report = registry.report(name)
+        if report.suffix:
+            target = path / f"report{report.suffix}"
+            try:
+                with output_on_stderr():
+                    made = report.render(results)
+                if made:
+                    replace_file(target, made if isinstance(made, bytes) else made.encode("utf-8"))
+            except (OSError, NotApplicable) as error:
+                say(f"warning: {target} was not written: {error}")

@@ -1,0 +1,180 @@
+"""Commands that show what there is: list, show, plugins, check, completion."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from fairbench.cli.options import complete_name, examples, json_option, plugin_option, print_rows, say
+from fairbench.cli.running import warn_of_imports
+from fairbench.notation import show_value
+from fairbench.plugins.kinds import KINDS
+from fairbench.version import compiled
+
+if TYPE_CHECKING:
+    from fairbench.plugins.components import Paper
+
+_SINGULAR = {kind.singular: plural for plural, kind in KINDS.items()}
+
+
+@click.command(
+    "list",
+    epilog=examples(
+        "fairbench list methods",
+        "fairbench list datasets --json",
+    ),
+)
+@click.argument("kind", type=click.Choice(list(KINDS)))
+@json_option
+@plugin_option
+def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
+    """List the components of a KIND with one sentence each and the plugin that brings them."""
+    from fairbench.cli.completion import remember_names
+    from fairbench.plugins.loading import load_plugins
+    from fairbench.plugins.registry import describe
+
+    registry, _ = load_plugins(plugin)
+    if not plugin:
+        remember_names({kind: registry.names(kind) for kind in KINDS})
+    rows = [
+        {"name": name, "what": describe(registry.get(kind, name)), "plugin": registry.origin(kind, name).name}
+        for name in registry.names(kind)
+    ]
+    print_rows(rows, as_json)
+
+
+@click.command(
+    epilog=examples(
+        "fairbench show method faalgrad",
+        "fairbench show dataset adult --json",
+    )
+)
+@click.argument("kind", type=click.Choice([*_SINGULAR]))
+@click.argument("name", shell_complete=complete_name())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plugin_option
+def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
+    """Show a component: what it does, its parameters with defaults, meaning and source, and where it comes from."""
+    from fairbench.plugins.loading import load_plugins
+    from fairbench.plugins.parameters import describe_parameters
+    from fairbench.plugins.registry import describe, docstring
+
+    registry, _ = load_plugins(plugin)
+    component = registry.get(_SINGULAR[kind], name)
+    origin = registry.origin(_SINGULAR[kind], name)
+    rows = describe_parameters(component)
+    text = describe(component) if kind == "paper" else docstring(component)
+    extra = {key: getattr(component, key) for key in ("better", "range", "reference") if hasattr(component, key)}
+    parts = paper_parts(component) if kind == "paper" else []
+    if as_json:
+        shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}
+        click.echo(json.dumps({**shown, "parts": parts} if parts else shown))
+        return
+    say(f"{name} ({kind}, from {origin})\n\n{text}\n", err=False)
+    for key, value in extra.items():
+        say(f"{key}: {value}", err=False)
+    if rows or parts:
+        print_rows(parts or [_readable(row) for row in rows], as_json=False)
+
+
+def paper_parts(paper: Paper) -> list[dict[str, str]]:
+    """Return a paper's tables and figures, as ``fairbench reproduce`` names them."""
+    from fairbench.papers.published import read_published
+    from fairbench.papers.rerun import read_rerun
+
+    published = read_published(paper)
+    tables = {name: table.title for name, table in published.tables.items()}
+    figures = {name: figure.title for name, figure in read_rerun(paper, published).figures.items()}
+    return [{"part": name, "what": title} for name, title in {**tables, **figures}.items()]
+
+
+def _readable(row: dict[str, object]) -> dict[str, object]:
+    """Return a parameter's row with its limits in words."""
+    limits = []
+    if row["choices"]:
+        limits.append(" | ".join(map(show_value, row["choices"])))  # type: ignore[call-overload]  # a list here
+    if row["minimum"] is not None:
+        limits.append(f"at least {row['minimum']}")
+    if row["maximum"] is not None:
+        limits.append(f"at most {row['maximum']}")
+    meaning = " ".join(filter(None, [str(row["help"]), f"({'; '.join(limits)})" if limits else ""]))
+    default = "required" if row["required"] else show_value(row["default"])
+    return {"parameter": row["name"], "default": default, "meaning": meaning, "source": row["source"]}
+
+
+@click.command(
+    epilog=examples(
+        "fairbench plugins",
+        "FAIRBENCH_PLUGINS=fairbench_datasets,acme_fair fairbench plugins --json",
+    )
+)
+@json_option
+@plugin_option
+def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
+    """List the plugins with version, distribution and what they bring, and say what is wrong with the others."""
+    from fairbench.plugins.loading import load_plugins
+
+    registry, problems = load_plugins(plugin)
+    rows = [
+        {
+            "plugin": loaded.name,
+            "distribution": loaded.distribution,
+            "version": loaded.version,
+            "brings": [f"{kind}: {', '.join(names)}" for kind, names in loaded.components.items()],
+            "problem": f"{loaded.state}: {loaded.problem}" if loaded.problem else "",
+        }
+        for loaded in registry.plugins
+    ]
+    if as_json:
+        print_rows(rows, as_json)
+    else:
+        print_rows([{key: row[key] for key in row if key != "problem"} for row in rows if not row["problem"]], as_json)
+        how = "compiled" if compiled() else "not compiled, so slower: there was no C compiler at installation"
+        click.echo(f"\nthe projection of two groups is {how}")
+        for sentence in registry.advice:
+            say(f"\n{sentence}", err=False)
+        for problem in problems:
+            say(f"\nplugin {problem} is {problem.state}: {problem.problem}", err=False)
+    warn_of_imports(registry)
+    return 1 if any(not problem.unavailable for problem in problems) else 0
+
+
+@click.command(
+    epilog=examples(
+        "fairbench check acme_gap.py",
+        "fairbench check fairbench_baselines",
+    )
+)
+@click.argument("plugin")
+@json_option
+def check(plugin: str, as_json: bool) -> int:
+    """Check that every component of PLUGIN (a file, package or module) keeps the rules that the harness relies on."""
+    from fairbench.plugins.loading import load_plugins
+    from fairbench.testing import check_plugin
+
+    registry, _ = load_plugins((plugin,) if plugin.endswith(".py") else ())
+    rows = [
+        finding._asdict()
+        for finding in check_plugin(registry, os.path.abspath(plugin) if plugin.endswith(".py") else plugin)
+    ]
+    print_rows(rows, as_json)
+    return 1 if any(row["result"] == "failed" for row in rows) else 0
+
+
+@click.command(
+    epilog=examples(
+        "fairbench completion bash >> ~/.bashrc",
+        "fairbench completion fish > ~/.config/fish/completions/fairbench.fish",
+    )
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that lets SHELL complete commands, options and the names of components."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None  # noqa: S101 - the three shells are click's own
+    click.echo(found(click.get_current_context().find_root().command, {}, "fairbench", "_FAIRBENCH_COMPLETE").source())

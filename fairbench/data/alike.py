@@ -1,0 +1,54 @@
+"""The one rule by which a prediction decides alike for everybody; such a one has perfect parity that means nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+import numpy as np
+
+from fairbench.data.rows import Integers, Predictions
+
+NEARLY = 0.05  # of the people, and of the chance of being selected
+_ROUNDING = 1e-9
+
+
+def decides_alike(y: Integers, predictions: Predictions) -> bool:
+    """Return whether nearly everybody has nearly the same chance of being selected.
+
+    That is: at least 95% of the people, both labels counting equally, have a chance of selection within 0.05 of the
+    median chance. For plain decisions it says that the mean of the true and the false positive rate is at most .05 or
+    at least .95; so an accurate classifier of a rare label is not taken for a constant. A coin that selects everybody
+    by the same chance decides alike too.
+
+    Args:
+        y: (n,) labels in {0, 1}; a label without rows is left out of the count.
+        predictions: ``decision`` (n,) in [0, 1], aligned with ``y``.
+
+    Returns:
+        False where there are no rows.
+    """
+    return common_chance(y, predictions) is not None
+
+
+def common_chance(y: Integers, predictions: Predictions) -> Optional[float]:
+    """Return the median chance of being selected if the predictions decide alike for everybody, else None."""
+    decision = predictions.decision
+    counts = np.bincount(y, minlength=2)
+    if not len(decision):
+        return None
+    weight = 1.0 / counts[y] / np.count_nonzero(counts)  # (n,), of sum 1
+    order = np.argsort(decision, kind="stable")
+    middle = decision[order][np.searchsorted(np.cumsum(weight[order]), 0.5)]
+    near = weight[np.abs(decision - middle) <= NEARLY + _ROUNDING].sum()
+    return float(middle) if near >= 1 - NEARLY - _ROUNDING else None
+
+
+def side_of_rates(rates: Sequence[float]) -> Optional[int]:
+    """Return 1 or 0 if plain decisions with these rates select nearly everybody or nearly nobody, else None.
+
+    Args:
+        rates: true and false positive rate; one of them where a label has no rows, and no more than that.
+    """
+    mean = float(np.mean(rates)) if len(rates) else 0.5
+    return 1 if mean >= 1 - NEARLY - _ROUNDING else 0 if mean <= NEARLY + _ROUNDING else None

@@ -1,0 +1,53 @@
+"""Rates by group from one table of counts: the arithmetic under every decision metric.
+
+A fairness library's metric frames cost a fifth of a second where this costs fifty microseconds, and training loops
+and thousands of cells ask for it; the values are fairlearn's (tested against it on random data).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairbench.data.rows import Floats, Integers, Predictions, Samples
+
+
+@dataclass(frozen=True, eq=False)
+class GroupRates:
+    """Counts and rates of G groups, each an array (G,); NaN where a group has no such row.
+
+    ``n`` and ``positives`` count rows and rows with y = 1; ``selection``, ``true_positive``, ``false_positive`` and
+    ``accuracy`` are fractions in [0, 1], taken in expectation over ``decision``.
+    """
+
+    n: Floats
+    positives: Floats
+    selection: Floats
+    true_positive: Floats
+    false_positive: Floats
+    accuracy: Floats
+
+
+def group_rates(samples: Samples, predictions: Predictions) -> GroupRates:
+    """Return every group's counts and rates, in the order of ``samples.group_names``."""
+    groups = len(samples.group_names)
+    cell = samples.group * 2 + samples.y
+    rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(float)  # [group, y]
+    selected = np.bincount(cell, weights=predictions.decision, minlength=2 * groups).reshape(groups, 2)
+    n = rows.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return GroupRates(
+            n=n,
+            positives=rows[:, 1],
+            selection=selected.sum(axis=1) / n,
+            true_positive=selected[:, 1] / rows[:, 1],
+            false_positive=selected[:, 0] / rows[:, 0],
+            accuracy=(selected[:, 1] + rows[:, 0] - selected[:, 0]) / n,
+        )
+
+
+def supports(group: Integers, names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Return every group's name and its number of rows, 0 included, from codes (n,) and the names of the groups."""
+    return tuple(zip(names, np.bincount(group, minlength=len(names)).tolist()))

@@ -1,0 +1,93 @@
+"""What a loaded dataset shows of itself before anything runs: sentences, measured, that stand beside its results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairbench.data.preparation import own_partition, part_rows
+from fairbench.data.rows import Dataset
+from fairbench.errors import DataError, NotApplicable
+from fairbench.records import FRESH, POOL
+
+REPEATED = 0.01  # share of test rows that equal a training row; a smaller one is passed over
+
+
+def measured_notes(dataset: Dataset) -> tuple[str, ...]:
+    """Return sentences on rows that repeat and on features that give a group away; empty if there is nothing to say.
+
+    Raises:
+        DataError: the dataset's own partition is none, or its repeats overlap otherwise than ``overlap`` says.
+    """
+    if dataset.partition is not None:
+        _check_overlap(dataset)
+    return (*_repeated_rows(dataset), *_telling_features(dataset))
+
+
+def _check_overlap(dataset: Dataset) -> None:
+    """Compare the parts of two repeats with what the dataset says of them."""
+    first, second = (own_partition(dataset, seed) for seed in (0, 1))
+    used, then = set(np.concatenate(first).tolist()), set(np.concatenate(second).tolist())
+    anew = used == then and set(first[2].tolist()) != set(second[2].tolist())
+    if (dataset.overlap == FRESH and used & then) or (dataset.overlap == POOL and not anew):
+        raise DataError(
+            f"{dataset.name}: overlap is {dataset.overlap!r}, but of the {len(used):,} and {len(then):,} rows of two "
+            f"repeats {len(used & then):,} are the same, and {len(np.intersect1d(first[2], second[2])):,} of their "
+            "test rows; 'pool' means the same rows parted anew, 'fresh' no row in common; else say 'unknown'"
+        )
+
+
+def _repeated_rows(dataset: Dataset) -> list[str]:
+    try:
+        train, _, test = part_rows(dataset, 0)
+    except NotApplicable:  # too few rows; the cells will say so
+        return []
+    rows = _row_codes(dataset)
+    share = float(np.isin(rows[test], rows[train]).mean())
+    if share < REPEATED:
+        return []
+    again = len(rows) - len(np.unique(rows))
+    attribute = dataset.sensitive_features.columns[0]
+    return [
+        f"{share:.0%} of the test rows of a split equal a training row in every feature and in {attribute} ({again:,} "
+        f"of all {len(rows):,} rows repeat an earlier one), so its parts are not independent and intervals are too "
+        "narrow."
+    ]
+
+
+def _row_codes(dataset: Dataset) -> NDArray[Any]:
+    """Return a number (n,) for each row that is the same for rows equal in every feature and the first attribute."""
+    from pandas.util import hash_pandas_object
+
+    group = dataset.sensitive_features.iloc[:, [0]]
+    if isinstance(dataset.X, np.ndarray):
+        pixels = np.fromiter((hash(row.tobytes()) for row in dataset.X), dtype=np.int64, count=len(dataset.X))
+        table = group.assign(pixels=pixels)
+    else:
+        table = dataset.X.assign(**{f"{len(dataset.X.columns)} group": group.iloc[:, 0]})
+    return np.asarray(hash_pandas_object(table, index=False))
+
+
+def _telling_features(dataset: Dataset) -> list[str]:
+    """Name the features of few values that say which group a row is in, and yet are not among its own columns."""
+    import pandas as pd
+
+    notes: list[str] = []
+    table: Any = dataset.X
+    if isinstance(table, np.ndarray):
+        return notes
+    for attribute in dataset.sensitive_features.columns:
+        group, _ = pd.factorize(dataset.sensitive_features[attribute])
+        for column in table.columns:
+            if column in dataset.sensitive_columns.get(attribute, ()):
+                continue
+            value, distinct = pd.factorize(table[column], use_na_sentinel=False)
+            few = len(distinct) <= len(group) / 10  # one of nearly as many values as rows tells nothing
+            if few and len(np.unique(value * (group.max() + 1) + group)) == len(distinct):
+                notes.append(
+                    f"The feature {column} gives {attribute} away in every row, and no sensitive_columns name it: it "
+                    f"stays among the features when {attribute} is the group."
+                )
+    return notes

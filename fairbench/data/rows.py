@@ -1,0 +1,379 @@
+"""The nouns that move through a cell; every shape is checked here, once, when the thing is built."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairbench.data import tables
+from fairbench.data.columns import check_length, features, refuse_missing, shown
+from fairbench.errors import DataError, NotApplicable
+from fairbench.records import OVERLAPS, POOL, UNKNOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+Keys = Mapping[str, NDArray[Any]]
+ROUNDING = 1e-9  # how far a score may lie outside [0, 1]: sums of many terms in float64
+FLOAT32_ROUNDING = 1e-6  # the same for scores that come as float32
+
+
+def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
+    """Return a read-only view (or a converted copy) of the array."""
+    view: NDArray[Any] = np.asarray(array, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
+
+
+def _copied(array: Any, dtype: Any) -> NDArray[Any]:
+    """Return a read-only copy, which nobody can change through another name."""
+    copy = np.array(array, dtype=dtype)
+    copy.flags.writeable = False
+    return copy
+
+
+def _check_labels(y: NDArray[Any], where: str) -> None:
+    if y.ndim == 1 and y.dtype.kind in "biuf" and ((y == 0) | (y == 1)).all():
+        return
+    values = set(y.ravel().tolist())
+    if y.ndim != 1 or not values <= {0, 1}:
+        seen = ", ".join(sorted(map(shown, values))[:5])
+        raise DataError(f"{where}: y must hold 0 and 1 only, one for each row; seen {seen} in shape {y.shape}")
+
+
+def _check_key(name: str, values: NDArray[Any], where: str) -> None:
+    """Refuse a task key that is neither numbers nor strings, or that is missing in some row."""
+    if values.ndim != 1 or values.dtype.kind not in "biufU":
+        raise DataError(f"{where}: key {name!r} is {values.ndim}-dimensional of {values.dtype}; use numbers or strings")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        row = int(np.isfinite(values).argmin())
+        raise DataError(f"{where}: key {name!r} is {values[row]} in row {row}; every row needs a task")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A table, or images, as the loader returns it: nothing is encoded, scaled or split yet.
+
+    Rows belong together by their place, and pandas objects must agree on it: their indexes are the same, in the same
+    order. What is not plainly meant is refused with the name of its column.
+
+    Args:
+        name: the dataset's name, for messages.
+        X: (n, d) DataFrame of numeric, boolean, string or categorical columns, with distinct names. Of images an array
+            (n, d), a flattened image in each row: float in [0, 1], or uint8 (0 to 255, a quarter of the memory).
+        y: (n,) labels in {0, 1}, or True and False.
+        sensitive_features: (n, k) DataFrame, a column for each attribute; the first is the default group. Groups are
+            named by texts; whole numbers and truth values become their text: 1 and 1.0 ``1``, True ``True``.
+        protected_group: for each attribute the group whose rows are protected (AIF360: unprivileged).
+        favorable_label: the label, 0 or 1, that is good for the person.
+        sensitive_columns: for an attribute the columns of X that carry the same; they leave X when it is the group.
+        missing_values: True if X lacks values on purpose; they are then imputed from the training part.
+        notes: sentences that must stand beside every result on these data.
+        image_shape: (channels, height, width) of images; empty for a table.
+        partition: how the rows must be parted where that is not free (a published split, rows that belong together):
+            seed of a repeat -> positions of train, validation and test, disjoint; None leaves it to the harness.
+        keys: (n, m) DataFrame of numbers or strings that name a row's task or cluster (its state, say), the default
+            first; None if there are none. A key is no feature, and one that carries the group leaves with it.
+        overlap: how the rows of two repeats overlap: ``pool`` if each parts the same rows anew at random, ``fresh`` if
+            they share no row, ``unknown`` otherwise (a published test part, say, or draws from a larger pool). Left
+            out, it is ``pool`` without a partition and ``unknown`` with one.
+    """
+
+    name: str
+    X: Union[pd.DataFrame, NDArray[Any]]
+    y: Integers
+    sensitive_features: pd.DataFrame
+    protected_group: Mapping[str, str]
+    favorable_label: int = 1
+    sensitive_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing_values: bool = False
+    notes: tuple[str, ...] = ()
+    image_shape: tuple[int, ...] = ()
+    partition: Optional[Callable[[int], Sequence[NDArray[Any]]]] = None
+    keys: Optional[pd.DataFrame] = None
+    overlap: str = ""
+
+    def __post_init__(self) -> None:
+        """Take every part for what it is meant to be, and refuse what is not clear."""
+        tables.check_kinds(self)
+        n, where = len(self.X), self.name
+        set_field = object.__setattr__
+        set_field(self, "y", _frozen(tables.labels(self.y, n, where)))
+        if len(np.unique(self.y)) < 2:
+            raise DataError(f"{where}: all {n} labels are {self.y[0]}; a benchmark needs both classes")
+        groups, protected = tables.groups(self.sensitive_features, self.protected_group, where)
+        set_field(self, "sensitive_features", groups)
+        set_field(self, "protected_group", protected)
+        if self.keys is not None:
+            set_field(self, "keys", tables.keys(self.keys, n, where))
+            for name, values in self.key_arrays().items():
+                _check_key(name, values, where)
+        if isinstance(self.X, np.ndarray):
+            set_field(self, "image_shape", tables.check_images(self.X, self.image_shape, where))
+            set_field(self, "X", _copied(self.X, None))  # the loader, or a plugin, may hold what it gave
+        else:
+            self._check_features(self.X)
+        known = [name for part in (self.X, self.keys) for name in getattr(part, "columns", ())]
+        carrying = tables.sensitive_columns(self.sensitive_columns, list(groups.columns), known, where)
+        set_field(self, "sensitive_columns", carrying)
+        set_field(self, "favorable_label", int(self.favorable_label))
+        set_field(self, "notes", tuple(self.notes))
+        overlap = self.overlap or (POOL if self.partition is None else UNKNOWN)
+        if overlap not in OVERLAPS:
+            raise DataError(f"{where}: overlap is {shown(overlap)}; it must be one of {', '.join(OVERLAPS)}")
+        set_field(self, "overlap", overlap)
+
+    def key_arrays(self, without: Collection[str] = ()) -> Keys:
+        """Return the task keys but those named, each (n,): numbers as they are, all else as strings."""
+        if self.keys is None:
+            return {}
+        types = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
+        columns = {name: self.keys[name] for name in self.keys.columns if name not in without}
+        return {
+            name: values.to_numpy(dtype=types[values.dtype.kind])
+            if values.dtype.kind in types
+            else values.astype(str).to_numpy(dtype=np.str_)
+            for name, values in columns.items()
+        }
+
+    def _check_features(self, X: pd.DataFrame) -> None:
+        if self.image_shape:
+            raise DataError(f"{self.name}: image_shape is {self.image_shape} but X is a table; give X as an array")
+        table = features(X, self.name)
+        for column in () if self.missing_values else table.columns:
+            advice = (
+                "drop or fill them in load(), or set missing_values=True to have them imputed from the training part"
+            )
+            refuse_missing(table[column], f"feature {column!r}", self.name, advice)
+        object.__setattr__(self, "X", table)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the rows of all parts of one split have in common.
+
+    Args:
+        feature_names: (d,) names of the encoded columns.
+        group_names: (G,) names; a row's group code is an index into them.
+        protected: the code of the protected group.
+        favorable_label: the label that is good for the person.
+        image_shape: (channels, height, width) if a row is a flattened image in [0, 1]; empty for a table.
+    """
+
+    feature_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    protected: int
+    favorable_label: int = 1
+    image_shape: tuple[int, ...] = ()
+
+
+class _Rows:
+    """What Inputs and Samples share; without fields of its own, so that each of them can order its fields."""
+
+    X: Floats
+    group: Integers
+    schema: Schema
+    keys: Keys
+
+    def __post_init__(self) -> None:
+        """Check shapes and values, and freeze the arrays."""
+        if self.X.ndim != 2 or self.X.shape[1] != len(self.schema.feature_names):
+            raise DataError(f"X has shape {self.X.shape} but there are {len(self.schema.feature_names)} feature names")
+        check_length("group", len(self.group), len(self.X), "inputs")
+        if not np.isfinite(self.X).all():
+            row, column = np.argwhere(~np.isfinite(self.X))[0]
+            name = self.schema.feature_names[column]
+            raise DataError(
+                f"X has a NaN or infinite value in row {row}, feature {name!r}; impute it before a method sees it"
+            )
+        if len(self.group) and not 0 <= int(self.group.min()) <= int(self.group.max()) < len(self.schema.group_names):
+            raise DataError(f"group codes run to {self.group.max()} but only {len(self.schema.group_names)} are named")
+        object.__setattr__(self, "X", _frozen(self.X, np.float32))
+        object.__setattr__(self, "group", _frozen(self.group, np.int64))
+        keys = {name: _frozen(values) for name, values in self.keys.items()}
+        for name, values in keys.items():
+            _check_key(name, values, "inputs")
+            check_length(f"key {name!r}", len(values), len(self.X), "inputs")
+        object.__setattr__(self, "keys", keys)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.group)
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Return the names of the groups, in the order of their codes."""
+        return self.schema.group_names
+
+    @property
+    def protected(self) -> NDArray[np.bool_]:
+        """Return a mask (n,) of the protected group's rows."""
+        return np.asarray(self.group == self.schema.protected)
+
+    def _selected_keys(self, rows: NDArray[Any]) -> Keys:
+        return {name: values[rows] for name, values in self.keys.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs(_Rows):
+    """What a predictor sees of n rows, read-only; never the labels.
+
+    Args:
+        X: (n, d) float32 features.
+        group: (n,) group codes.
+        schema: the names of features and groups.
+        keys: by name, (n,) numbers or strings that say which task or cluster a row belongs to; often there are none.
+    """
+
+    X: Floats
+    group: Integers
+    schema: Schema
+    keys: Keys = field(default_factory=dict)
+
+    def select(self, rows: NDArray[Any]) -> Inputs:
+        """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
+        return Inputs(self.X[rows], self.group[rows], self.schema, self._selected_keys(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(_Rows):
+    """What a method learns from: the fields of ``Inputs``, and their labels y (n,) in {0, 1}.
+
+    ``rows`` (n,) gives each row's position in the dataset, so that stored predictions can be joined back to people;
+    only the test part of a split has it.
+    """
+
+    X: Floats
+    group: Integers
+    schema: Schema
+    y: Integers
+    keys: Keys = field(default_factory=dict)
+    rows: Optional[Integers] = None
+
+    def __post_init__(self) -> None:
+        """Check the labels, and the rows if they are given, too."""
+        super().__post_init__()
+        if self.rows is not None:
+            check_length("rows", len(self.rows), len(self.X), "samples")
+            object.__setattr__(self, "rows", _frozen(self.rows, np.int64))
+        check_length("y", len(self.y), len(self.X), "samples")
+        _check_labels(np.asarray(self.y), "samples")
+        object.__setattr__(self, "y", _frozen(self.y, np.int64))
+
+    @property
+    def inputs(self) -> Inputs:
+        """Return the same rows without their labels."""
+        return Inputs(self.X, self.group, self.schema, self.keys)
+
+    def select(self, rows: NDArray[Any]) -> Samples:
+        """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
+        places = None if self.rows is None else self.rows[rows]
+        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows], self._selected_keys(rows), places)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Three disjoint parts of one dataset, encoded by what the training part alone shows."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One few-shot task, or the two sides of a bilevel step: support (inner loop) and query (outer loop)."""
+
+    support: Samples
+    query: Samples
+
+
+def tables_only(schema: Schema, who: str) -> None:
+    """Refuse images on behalf of ``who``, e.g. ``method columns``.
+
+    Raises:
+        NotApplicable: the rows are images.
+    """
+    if schema.image_shape:
+        shape = " x ".join(map(str, schema.image_shape))
+        raise NotApplicable(f"{who} works on tables, and these rows are images of {shape} values")
+
+
+def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
+    """Return (channels, height, width); refuse a table on behalf of ``who``, e.g. ``method cnn``.
+
+    Raises:
+        NotApplicable: the rows are those of a table.
+    """
+    if not schema.image_shape:
+        raise NotApplicable(f"{who} works on images, and this is a table of {len(schema.feature_names)} columns")
+    channels, height, width = schema.image_shape
+    return channels, height, width
+
+
+def _fractions(values: Any, what: str, n: int) -> Floats:
+    """Return numbers (n,) in [0, 1]; what rounding carried over an end is moved back to it."""
+    given = np.asarray(values)
+    array = np.asarray(given, dtype=np.float64)
+    if array.shape != (n,):
+        raise DataError(f"{what} has shape {array.shape}; a value is needed for each of the {n} rows")
+    rounding = FLOAT32_ROUNDING if given.dtype == np.float32 else ROUNDING
+    if n and not (array.min() >= -rounding and array.max() <= 1 + rounding):  # false for NaN too
+        reach = f"from {float(array.min())!r} to {float(array.max())!r}"
+        raise DataError(f"{what} runs {reach}; it must stay within [0, 1] without NaN")
+    return _frozen(array.clip(0, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Decisions for n rows; the arrays are copied, so that a method may use its own again.
+
+    Args:
+        y_pred: (n,) in {0, 1}; for a randomised method one seeded draw of ``decision``.
+        y_score: (n,) in [0, 1], or None if the method has no score.
+        decision: (n,) in [0, 1], the chance of being selected; None stands for ``y_pred`` itself.
+    """
+
+    y_pred: Integers
+    y_score: Optional[Floats] = None
+    decision: Floats = field(default=None)  # type: ignore[arg-type]  # None is replaced below
+
+    def __post_init__(self) -> None:
+        """Check ranges and fill in the decision of a deterministic method."""
+        y_pred = np.asarray(self.y_pred)
+        n = len(y_pred)
+        _check_labels(y_pred, "predictions")
+        object.__setattr__(self, "y_pred", _copied(y_pred, np.int64))
+        if self.y_score is not None:
+            object.__setattr__(self, "y_score", _fractions(self.y_score, "y_score", n))
+        decision = self.y_pred if self.decision is None else self.decision
+        object.__setattr__(self, "decision", _fractions(decision, "decision", n))
+
+    @property
+    def randomised(self) -> bool:
+        """Return whether some row is decided by chance."""
+        return bool((self.decision != self.y_pred).any())
+
+    @classmethod
+    def from_score(cls, y_score: Any, threshold: Any = 0.5) -> Predictions:
+        """Select the rows whose score (n,) reaches the threshold, a number or an array (n,)."""
+        y_score = _fractions(y_score, "y_score", len(y_score))
+        return cls(np.asarray(y_score >= threshold, dtype=np.int64), y_score)
+
+    @classmethod
+    def from_decision(cls, decision: Any, *, seed: int, y_score: Any = None) -> Predictions:
+        """Draw y_pred from the chance of selection (n,), with a generator of its own."""
+        decision = _fractions(decision, "decision", len(decision))
+        drawn = np.random.default_rng(seed).random(len(decision)) < decision
+        return cls(drawn.astype(np.int64), y_score, decision)
+
+    def select(self, rows: NDArray[Any]) -> Predictions:
+        """Return the predictions of the rows that a mask or an array of positions picks."""
+        y_score = None if self.y_score is None else self.y_score[rows]
+        return Predictions(self.y_pred[rows], y_score, self.decision[rows])

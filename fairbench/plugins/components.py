@@ -1,0 +1,234 @@
+"""What a plugin can supply: protocols, and the small records through which components and the harness speak."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union, runtime_checkable
+
+from numpy.typing import NDArray
+
+from fairbench.data.rows import Dataset, Inputs, Predictions, Samples, Split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fairbench.data.sources import DataFile
+    from fairbench.records import Record, Results
+
+Predictor = Callable[[Inputs], Predictions]
+Arrays = Mapping[str, NDArray[Any]]
+BETTER = ("higher", "lower", "neither")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def parameter(
+    default: Any,
+    help: str,  # noqa: A002 - the word that users of dataclasses and click expect
+    *,
+    source: str = "",
+    choices: Optional[Sequence[Any]] = None,
+    minimum: Optional[float] = None,
+    maximum: Optional[float] = None,
+) -> Any:
+    """Declare a hyper-parameter of a component: a dataclass field that says what it means and which values it takes.
+
+    Args:
+        default: the default value.
+        help: one line, shown by ``fairbench show``.
+        source: where the default comes from, e.g. a paper's section.
+        choices: the only values allowed.
+        minimum: the smallest number allowed.
+        maximum: the largest number allowed.
+    """
+    limits = {"choices": choices, "minimum": minimum, "maximum": maximum}
+    return field(default=default, metadata={"help": help, "source": source, **limits})
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What ``fit`` may return instead of one predictor: operating points, and curves recorded while training.
+
+    Args:
+        points: a predictor for each operating point, by its name (e.g. ``threshold=0.3``).
+        chosen: the point that stands for the method, picked on the validation part.
+        diagnostics: a value for each epoch or round, by name.
+    """
+
+    points: Mapping[str, Predictor]
+    chosen: str
+    diagnostics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the chosen point is one of them."""
+        if self.chosen not in self.points:
+            raise ValueError(f"the chosen operating point {self.chosen!r} is not among {list(self.points)}")
+
+    @classmethod
+    def of(cls, fitted: Union[Predictor, Fitted]) -> Fitted:
+        """Return what ``fit`` returned as a Fitted: a plain predictor is its only operating point, named ``""``."""
+        return fitted if isinstance(fitted, Fitted) else cls({"": fitted}, "")
+
+
+class Method(Protocol):
+    """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns."""
+
+    name: ClassVar[str]
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
+        """Learn from train, choose on validation; all randomness comes from seed."""
+        ...
+
+
+class DatasetSpec(Protocol):
+    """A frozen dataclass of loader parameters.
+
+    ``files`` is empty for a dataset that needs none; ``sensitive_features`` names the columns of the loaded dataset's
+    table of that name, the default group first. One that takes hours, or a folder that only the user
+    knows, may say ``only_by_name = True``: then ``all`` leaves it out.
+    """
+
+    name: ClassVar[str]
+    files: ClassVar[tuple[DataFile, ...]]
+    sensitive_features: ClassVar[tuple[str, ...]]
+
+    def load(self, files: Mapping[str, Path]) -> Dataset:
+        """Read the verified files, given by their ``DataFile.path``, into a table."""
+        ...
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number computed from test samples and predictions.
+
+    Args:
+        name: as in the tables, e.g. ``demographic_parity_difference``.
+        function: (Samples, Predictions) -> float; raises ``Undefined`` where there is no value.
+        better: ``higher``, ``lower`` or ``neither`` (a count or a rate).
+        range: the smallest and the largest possible value.
+        reference: the paper or library whose definition this is.
+        by_group: compute it within each group as well.
+        label: a short heading for tables.
+    """
+
+    name: str
+    function: Callable[[Samples, Predictions], float]
+    better: str = "higher"
+    range: tuple[float, float] = (0.0, 1.0)
+    reference: str = ""
+    by_group: bool = False
+    label: str = ""
+
+    def __call__(self, samples: Samples, predictions: Predictions) -> float:
+        """Return the value."""
+        return self.function(samples, predictions)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scenario hands over to be measured at one step (a generation; holdout has one).
+
+    Args:
+        samples: the rows that the metrics are taken over.
+        predictions: of those rows, by operating point.
+        chosen: the point that stands for the method.
+        step: rises from outcome to outcome.
+        diagnostics: curves recorded on the way, by name.
+        values: numbers that no metric can find in samples and predictions, by name; they are stored beside the
+            metrics' values of the chosen point, for all rows together.
+        state: all that ``Resumable.resume`` needs to go on after this step, as plain arrays; None if it cannot.
+    """
+
+    samples: Samples
+    predictions: Mapping[str, Predictions]
+    chosen: str
+    step: int = 0
+    diagnostics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    state: Optional[Arrays] = None
+
+
+class Scenario(Protocol):
+    """A frozen dataclass: what a cell does between the split and the values."""
+
+    name: ClassVar[str]
+
+    def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
+        """Yield an outcome for each step; ``seed(purpose)`` gives this cell's seed for a purpose."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What a scenario of many long steps offers as well: a killed run then goes on after its last finished step."""
+
+    def resume(
+        self, split: Split, method: Method, seed: Callable[[str], int], step: int, state: Arrays
+    ) -> Iterable[Outcome]:
+        """Yield the outcomes that ``run`` yields after ``step``, to the last bit; ``state`` is that step's."""
+        ...
+
+
+class Executor(Protocol):
+    """A frozen dataclass: where cells are run."""
+
+    name: ClassVar[str]
+
+    def map(
+        self, function: Callable[[T], R], items: Sequence[T]
+    ) -> Generator[tuple[T, Union[R, BaseException]], None, None]:
+        """Yield each item with what the function returned (or how its worker died), in any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """A way to show results.
+
+    Args:
+        name: as in ``--format``.
+        suffix: of the file it is written to, e.g. ``.md`` for ``report.md``; empty for one that is only printed.
+        render: Results -> text, or the bytes of a picture; empty where there is nothing to show. May raise
+            ``NotApplicable`` if a library that it needs is missing.
+    """
+
+    name: str
+    suffix: str
+    render: Callable[[Results], Union[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a paper's own test of a claim came to on one dataset, shown in the document of its reproduction.
+
+    Args:
+        verdict: in a few words.
+        reading: how the test was made and is to be read; a paragraph of plain text each.
+        tables: by their titles; each row gives its texts by heading, every row the same headings.
+    """
+
+    verdict: str
+    reading: Sequence[str] = ()
+    tables: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper reports, and how it is run again; ``fairbench reproduce`` sets the two side by side.
+
+    Args:
+        name: as on the command line, e.g. ``faalgrad``.
+        title: of the paper.
+        reference: who published it where.
+        directory: holds ``published.toml`` (the numbers and claims), suites, and perhaps ``rerun.toml`` (protocols and
+            figures); data files of the plugin's package.
+        tests: by name, tests for claims that no difference between two rows can judge. Each gets the finished records
+            of the claim's table on one dataset, under one protocol, and raises ``Undefined`` where they do not suffice.
+    """
+
+    name: str
+    title: str
+    reference: str
+    directory: Path
+    tests: Mapping[str, Callable[[Sequence[Record]], Evidence]] = field(default_factory=dict)

@@ -1,0 +1,257 @@
+"""Names to components, with "did you mean"; parameters are checked here, once, before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fairbench.cells import Cell, Choice
+from fairbench.errors import FairbenchError, PluginError, UnknownName
+from fairbench.plugins import parameters
+from fairbench.plugins.code_digest import digest_of, package_code
+from fairbench.plugins.components import Method, Metric, Paper, Report, Scenario
+from fairbench.plugins.kinds import KINDS, component_label
+from fairbench.system.output import output_on_stderr
+from fairbench.version import __version__
+
+BUILT_IN = "fairbench-harness"
+LOCAL = "local file"
+SHORT = 12  # digits of a digest that stand for a version
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One loaded (or refused) plugin module.
+
+    Args:
+        name: its module, or the path of a local file.
+        distribution: the installed distribution that brought it, or ``local file``.
+        version: of the distribution.
+        components: ``kind -> names`` of what it supplies.
+        problem: empty, or why it cannot be used.
+        unavailable: True if only a library is missing, False if the plugin is broken.
+        code: of a local file, name -> sha256 of it and of its own modules, as they were loaded.
+        changed: what its import changed in the process, e.g. ``the working directory``; it was put back.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    components: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+    unavailable: bool = False
+    code: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    changed: tuple[str, ...] = ()
+
+    @cached_property
+    def files(self) -> Mapping[str, str]:
+        """Return name -> sha256 of every file of code behind the plugin."""
+        if self.distribution == LOCAL:
+            return self.code
+        return package_code(self.name, self.distribution, follow=self.distribution != BUILT_IN)
+
+    @property
+    def sha256(self) -> str:
+        """Return one sha256 for all code behind the plugin."""
+        return digest_of(self.files)
+
+    @property
+    def code_version(self) -> str:
+        """Return the distribution's version; of a local file, which has none, the first digits of its digest."""
+        return self.sha256[:SHORT] if self.distribution == LOCAL else str(self.version)
+
+    @property
+    def source(self) -> str:
+        """Return what is digested as one: a local file, or a package with all its modules."""
+        return self.name if self.distribution == LOCAL else self.name.partition(".")[0]
+
+    @property
+    def state(self) -> str:
+        """Return ``usable``, ``unavailable`` or ``broken``."""
+        if not self.problem:
+            return "usable"
+        return "unavailable" if self.unavailable else "broken"
+
+    def __str__(self) -> str:
+        """Return ``acme_fair.gap (acme-fair 2.1)``."""
+        return f"{self.name} ({' '.join(filter(None, [self.distribution, self.version]))})"
+
+
+class Registry:
+    """Every component by kind and name, and the plugins that brought them."""
+
+    def __init__(self, restricted: bool = False) -> None:
+        """Start empty; ``plugins.load_plugins`` fills it (``restricted``: with some of the installed plugins only)."""
+        self.restricted = restricted
+        self.plugins: list[Plugin] = []
+        self.advice: list[str] = []  # sentences for the user about plugins that work
+        self._components: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self._origins: dict[tuple[str, str], Plugin] = {}
+        self._refused: dict[tuple[str, str], Plugin] = {}
+
+    def add(self, plugin: Plugin, components: Mapping[str, Sequence[Any]]) -> None:
+        """Take in a plugin with its components; one whose parameters cannot be checked is refused by itself.
+
+        Raises:
+            PluginError: a name is taken; nothing of the plugin is taken in.
+        """
+        for kind, members in components.items():
+            seen = set()
+            for component in members:
+                taken = self._origins.get((kind, component.name))
+                if taken or component.name in seen:
+                    raise PluginError(
+                        f"two {kind} are named {component.name!r}: {taken or plugin} and {plugin}; rename one"
+                    )
+                seen.add(component.name)
+        taken_in = {
+            kind: [member for member in components[kind] if self._sound(plugin, kind, member)] for kind in components
+        }
+        names = {kind: tuple(member.name for member in members) for kind, members in taken_in.items()}
+        plugin = dataclasses.replace(plugin, components=names)
+        for kind, members in taken_in.items():
+            for component in members:
+                self._components[kind][component.name] = component
+                self._origins[kind, component.name] = plugin
+        self.plugins.append(plugin)
+
+    def _sound(self, plugin: Plugin, kind: str, component: Any) -> bool:
+        """Return whether a component's parameters can be checked; if not, remember why."""
+        try:
+            if isinstance(component, type):
+                parameters.check_component(component)
+            if kind == "datasets":
+                _check_attributes(component.sensitive_features)
+        except PluginError as error:
+            problem = f"{component_label(kind, component.name)}: {error}"
+            only = {kind: (component.name,)}
+            self._refused[kind, component.name] = dataclasses.replace(plugin, components=only, problem=problem)
+            self.plugins.append(self._refused[kind, component.name])
+            return False
+        return True
+
+    def refuse(self, plugin: Plugin) -> None:
+        """Remember a plugin that cannot be used, with its problem."""
+        self.plugins.append(plugin)
+
+    @property
+    def problems(self) -> list[Plugin]:
+        """Return the plugins that cannot be used."""
+        return [plugin for plugin in self.plugins if plugin.problem]
+
+    def names(self, kind: str) -> list[str]:
+        """Return the sorted names of a kind (``methods``, ``datasets`` …)."""
+        return sorted(self._components[kind])
+
+    def get(self, kind: str, name: str) -> Any:
+        """Return a component (a class, or a Metric, Report or Paper).
+
+        Raises:
+            UnknownName: no component has the name; a plugin that could not be loaded is mentioned.
+            PluginError: it is one that was refused.
+        """
+        members = self._components[kind]
+        if (kind, name) in self._refused:
+            refused = self._refused[kind, name]
+            raise PluginError(f"plugin {refused} is broken: {refused.problem}")
+        if name not in members:
+            hint = f" ('fairbench list {kind}' shows all {len(members)})"
+            if self.restricted:
+                hint += "; FAIRBENCH_PLUGINS is set, and leaves all plugins out but those it names"
+            if self.problems:
+                count = len(self.problems)
+                hint += f"; {count} plugin{'s' if count > 1 else ''} could not be loaded ('fairbench plugins' says why)"
+            raise UnknownName(KINDS[kind].singular, name, members, hint)
+        return members[name]
+
+    def origin(self, kind: str, name: str) -> Plugin:
+        """Return the plugin that brought a component."""
+        self.get(kind, name)
+        return self._origins[kind, name]
+
+    def versions(self, cell: Cell) -> dict[str, str]:
+        """Return the version of each distribution, and of each local file's component, with a part in the numbers."""
+        found = {BUILT_IN: __version__}
+        for kind, name in cell.components:
+            origin = self.origin(kind, name)
+            key = component_label(kind, name) if origin.distribution == LOCAL else origin.distribution
+            found[key] = origin.code_version
+        return found
+
+    def build(self, kind: str, choice: Choice) -> Any:
+        """Return the component's class built with the choice's parameters.
+
+        Raises:
+            UnknownName: no such component or parameter.
+            SuiteError: a value of the wrong type or out of range.
+        """
+        with output_on_stderr():
+            return parameters.build(self.get(kind, choice.name), component_label(kind, choice.name), choice.params)
+
+    def complete(self, kind: str, choice: Choice) -> Choice:
+        """Return the choice with every parameter spelled out, defaults included, as plain JSON values."""
+        return Choice(choice.name, parameters.values(self.build(kind, choice), component_label(kind, choice.name)))
+
+    def shorten(self, kind: str, choice: Choice) -> Choice:
+        """Return the choice with only those parameters that differ from their defaults."""
+        params = self.complete(kind, choice).params
+        try:
+            defaults = self.complete(kind, Choice(choice.name)).params
+        except FairbenchError:
+            return Choice(choice.name, params)  # it has no default that could be left out
+        return Choice(choice.name, {name: value for name, value in params.items() if value != defaults[name]})
+
+    def lacks(self, kind: str, name: str) -> str:
+        """Return why a component cannot be built without parameters; nothing if it can."""
+        try:
+            self.complete(kind, Choice(name))
+        except FairbenchError as error:
+            return str(error)
+        return ""
+
+    def method(self, choice: Choice) -> Method:
+        """Return a method ready to fit."""
+        return typing.cast(Method, self.build("methods", choice))
+
+    def scenario(self, choice: Choice) -> Scenario:
+        """Return a scenario ready to run."""
+        return typing.cast(Scenario, self.build("scenarios", choice))
+
+    def metric(self, name: str) -> Metric:
+        """Return a metric."""
+        return typing.cast(Metric, self.get("metrics", name))
+
+    def report(self, name: str) -> Report:
+        """Return a report."""
+        return typing.cast(Report, self.get("reports", name))
+
+    def paper(self, name: str) -> Paper:
+        """Return a paper."""
+        return typing.cast(Paper, self.get("papers", name))
+
+
+def _check_attributes(names: Any) -> None:
+    """Refuse a dataset that does not say which columns are sensitive: the first is every run's default.
+
+    Raises:
+        PluginError: it does not.
+    """
+    if not isinstance(names, (tuple, list)) or not names or not all(isinstance(name, str) and name for name in names):
+        raise PluginError(f"sensitive_features is {names!r}; it must name at least one column, e.g. ('sex',)")
+
+
+def describe(component: Any) -> str:
+    """Return the first line of a component's docstring, or a paper's title."""
+    return component.title if isinstance(component, Paper) else docstring(component).split("\n")[0]
+
+
+def docstring(component: Any) -> str:
+    """Return a component's docstring; a metric's or a report's is its function's own, not of the function's type."""
+    target = getattr(component, "function", None) or getattr(component, "render", None) or component
+    own = target.__doc__ != type(target).__doc__
+    return (inspect.getdoc(target) or "").strip() if own else ""

@@ -1,0 +1,161 @@
+"""What happened at a cell, and all of a run as reports read it; plain data that survives JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Optional
+
+from fairbench.cells import Cell
+from fairbench.notation import show_params
+
+DONE, SKIPPED, FAILED = "done", "skipped", "failed"
+POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
+OVERLAPS = (POOL, FRESH, UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How many rows each part of a cell's split has, and how the splits of the repeats overlap.
+
+    ``overlap`` is ``pool`` where every repeat parts the same rows anew (Nadeau and Bengio's correction applies),
+    ``fresh`` where no two repeats share a row, and ``unknown`` where neither holds: no interval is then known.
+    """
+
+    train: int
+    validation: int
+    test: int
+    overlap: str = POOL
+
+
+def compares_groups(metric: str) -> bool:
+    """Return whether a metric's name says that it compares groups: a difference, ratio or gap, or what is worst.
+
+    Its value over fewer groups than the dataset has is another quantity, and says nothing of a method that decides
+    alike for everybody.
+    """
+    return metric.endswith(("_difference", "_ratio", "_gap")) or metric.startswith("worst_")
+
+
+def no_rows(groups: Sequence[str]) -> str:
+    """Return a sentence about groups of the dataset without a row in the test part."""
+    names = " and ".join(map(repr, groups))
+    return (
+        f"group {names} has no row in the test part"
+        if len(groups) == 1
+        else f"groups {names} have no row in the test part"
+    )
+
+
+class Value(NamedTuple):
+    """One measured number; ``group`` is empty for all rows together.
+
+    ``reason`` says why ``value`` is None, or without which groups of the dataset it is taken.
+    """
+
+    step: int
+    point: str
+    group: str
+    metric: str
+    value: Optional[float]
+    reason: str = ""
+
+    @property
+    def whole(self) -> Optional[float]:
+        """Return the value if it is taken over all groups of the dataset, else None."""
+        return None if self.reason else self.value
+
+
+@dataclass(frozen=True)
+class Record:
+    """What happened at a cell.
+
+    Args:
+        cell: the cell.
+        status: ``done``, ``skipped`` (``reason`` says why) or ``failed`` (``reason`` is the traceback).
+        reason: empty for a cell that is done.
+        values: every metric at every step, operating point and group.
+        chosen: the operating point that stands for the method.
+        diagnostics: curves recorded while training, by name.
+        seconds: wall-clock time of the cell.
+        cpu_seconds: CPU time of the process that ran it.
+        versions: distribution -> version of fairbench and of each plugin that had a part in the numbers.
+        parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
+        alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
+        remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.
+        supports: (group, rows of the test part) for every group of the dataset, in the order of the codes; of the last
+            step. Empty if the cell had no test part, or an old store does not say.
+    """
+
+    cell: Cell
+    status: str
+    reason: str = ""
+    values: tuple[Value, ...] = ()
+    chosen: str = ""
+    diagnostics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    parts: Optional[Parts] = None
+    alike: tuple[tuple[int, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+    supports: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def decides_alike(self) -> bool:
+        """Return whether the chosen operating point decides alike for everybody at the last step."""
+        return (max((value.step for value in self.values), default=0), self.chosen) in self.alike
+
+
+@dataclass(frozen=True)
+class Results:
+    """The records of a run, in the order of its plan.
+
+    Args:
+        records: one for each finished, skipped or failed cell.
+        run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``).
+        planned: how many cells the suite has.
+        labels: heading of each metric, and which direction is better, by name: ``{"accuracy": ("acc.", "higher")}``.
+    """
+
+    records: Sequence[Record]
+    run: Mapping[str, Any]
+    planned: int
+    labels: Mapping[str, tuple[str, str]]
+
+    @property
+    def unfinished(self) -> str:
+        """Return how many cells have not been run yet, in words; nothing if all have."""
+        left = self.planned - len(self.records)
+        return f"{left} of {self.planned} cell{'' if self.planned == 1 else 's'} not run yet" if left > 0 else ""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield every stored value as one flat row; a skipped or failed cell yields one row without a value."""
+        for record in self.records:
+            cell = record.cell
+            shared = {
+                "scenario": str(cell.scenario),
+                "dataset": str(cell.dataset),
+                "sensitive": cell.group,
+                "scale": cell.preparation.scale,
+                "sensitive_as_feature": cell.preparation.sensitive_as_feature,
+                "stratify": cell.preparation.stratify,
+                "method": cell.method.name,
+                "parameters": show_params(cell.method.params),
+                "repeat": cell.repeat,
+            }
+            ending = {"status": record.status, "seconds": record.seconds, "cell": cell.key}
+            empty = {"step": None, "point": "", "chosen": False, "group": "", "metric": "", "value": None}
+            if not record.values:
+                yield {**shared, **empty, "reason": record.reason, **ending}
+            for step, point, group, metric, value, reason in record.values:
+                measured = {"step": step, "point": point, "chosen": point == record.chosen}
+                yield {
+                    **shared,
+                    **measured,
+                    "group": group,
+                    "metric": metric,
+                    "value": value,
+                    "reason": reason,
+                    **ending,
+                }

@@ -1,0 +1,389 @@
+"""Run one cell; run a suite's cells and keep what they return."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from fairbench import seeding
+from fairbench.cells import Cell, Choice
+from fairbench.data.alike import decides_alike
+from fairbench.data.counts import supports
+from fairbench.data.digest import dataset_digest
+from fairbench.data.files import DataSource, fetch_all
+from fairbench.data.inspection import measured_notes
+from fairbench.data.preparation import split_dataset
+from fairbench.data.rows import Dataset, Predictions, Split
+from fairbench.data.splits import KeptSplit, OwnSplit
+from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
+from fairbench.plugins.components import DatasetSpec, Executor, Resumable
+from fairbench.plugins.kinds import component_label
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import Registry
+from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
+from fairbench.running.checkpoints import Checkpoint, Progress
+from fairbench.running.outcomes import checked, measure, measured, said, storable
+from fairbench.running.store import Measured, Store, Truth
+from fairbench.system.isolation import process_state_kept
+
+__all__ = ["Availability", "CellRunner", "Workbench", "gather", "measure", "run_cell", "run_cells"]
+
+SPLITS_KEPT = 4  # cells that share a split stand side by side in a plan
+
+
+class Refused(FairbenchError):
+    """The harness refuses a cell; its reason needs no traceback."""
+
+
+class Workbench:
+    """What cells share within one process: loaded datasets and the last few splits, where no cell can write."""
+
+    def __init__(self, registry: Registry, source: DataSource) -> None:
+        """Start with nothing loaded."""
+        self.registry, self.source = registry, source
+        self.code: Mapping[str, str] = {}  # digests that components' files had when the run began, if they are known
+        self.data: Mapping[str, str] = {}  # the same of datasets
+        self._datasets: dict[str, Dataset] = {}
+        self._digests: dict[str, str] = {}
+        self._remarks: dict[str, tuple[str, ...]] = {}
+        self._checked: set[str] = set()
+        self._splits: OrderedDict[str, KeptSplit] = OrderedDict()
+
+    def dataset(self, choice: Choice) -> Dataset:
+        """Return a dataset, loaded once.
+
+        Raises:
+            NotApplicable: its files cannot be had.
+            DataError: a file is damaged, or what ``load`` returned is not a valid dataset.
+            Refused: it is not what it was when the run began.
+        """
+        label = str(choice)
+        if label not in self._datasets:
+            spec: DatasetSpec = self.registry.build("datasets", choice)
+            paths = {file.path: self.source.find(file, choice.name) for file in spec.files}
+            with process_state_kept() as changed:
+                _seed_global_generators(seeding.seed("load", label))
+                loaded = spec.load(paths)
+            if not isinstance(loaded, Dataset):
+                raise DataError(f"{label}: load() returned a {type(loaded).__name__}; it must return a Dataset")
+            self._datasets[label] = loaded
+            self._remarks[label] = _put_back(f"dataset {choice.name} was loaded", changed)
+        expected = self.data.get(label)
+        if expected is not None and self.digest(choice) != expected:
+            raise Refused(
+                f"{label} changed while the run was going on: its digest was {expected[:12]}… when the run began, and "
+                f"is {self.digest(choice)[:12]}… now; run the command again with a new --out"
+            )
+        return self._datasets[label]
+
+    def digest(self, choice: Choice) -> str:
+        """Return the digest of a dataset, which has been loaded."""
+        label = str(choice)
+        if label not in self._digests:
+            self._digests[label] = dataset_digest(self._datasets[label])
+        return self._digests[label]
+
+    def split(self, cell: Cell) -> Split:
+        """Return the cell's split, which is the same for every method, in arrays of the caller's own."""
+        return self.own_split(cell).split
+
+    def own_split(self, cell: Cell) -> OwnSplit:
+        """Return the same with what it was copied from, so that what is written to it can be found."""
+        dataset = self.dataset(cell.dataset)
+        if cell.split_key not in self._splits:
+            seed = cell.seed("split")
+            made = split_dataset(dataset, group=cell.group, seed=seed, preparation=cell.preparation)
+            self._splits[cell.split_key] = KeptSplit(made)
+            while len(self._splits) > SPLITS_KEPT:
+                self._splits.popitem(last=False)
+        return self._splits[cell.split_key].own()
+
+    def remarks(self, choice: Choice) -> tuple[str, ...]:
+        """Return what there is to say of how a dataset was loaded."""
+        return self._remarks.get(str(choice), ())
+
+    def check_code(self, cell: Cell) -> None:
+        """Refuse a cell whose plugins were read from other files than those that the run began with.
+
+        Raises:
+            Refused: a file changed meanwhile.
+        """
+        for kind, name in cell.components:
+            label = component_label(kind, name)
+            if label not in self.code or label in self._checked:
+                continue
+            expected, seen = self.code[label], self.registry.origin(kind, name).sha256
+            if seen != expected:
+                raise Refused(
+                    f"the code of {label} changed while the run was going on: its sha256 was {expected[:12]}… when the "
+                    f"run began, and is {seen[:12]}… now; run the command again with a new --out"
+                )
+            self._checked.add(label)
+
+
+class _Clock:
+    """Wall-clock and CPU time of a cell, what an earlier process spent on it included."""
+
+    def __init__(self) -> None:
+        self.started, self.earlier = self._now(), (0.0, 0.0)
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
+
+    def spent(self) -> tuple[float, float]:
+        now = self._now()
+        return now[0] - self.started[0] + self.earlier[0], now[1] - self.started[1] + self.earlier[1]
+
+
+def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] = None) -> Measured:
+    """Fit the cell's method in its scenario and measure it; everything feeds this function or reads what it returns.
+
+    A method or dataset that does not apply gives a skipped record with its reason; any other exception but Ctrl-C gives
+    a failed one with the traceback, and the run goes on. With a checkpoint a scenario that can resume goes on after the
+    last step that an earlier process finished. Whatever the cell changes in the process is put back, and said in its
+    remarks; one that writes to its split fails.
+    """
+    registry, clock = workbench.registry, _Clock()
+    versions = registry.versions(cell)
+    changed: list[str] = []
+    try:
+        with process_state_kept() as changed:
+            done = _run_cell(Record(cell, DONE, versions=versions), workbench, checkpoint, clock)
+    except NotApplicable as error:
+        done = _unmeasured(cell, SKIPPED, said(error), versions)
+    except (Refused, Unstorable) as error:
+        done = _unmeasured(cell, FAILED, said(error), versions)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # SystemExit too: a library that calls sys.exit costs only its cell
+        done = _unmeasured(cell, FAILED, traceback.format_exc(), versions)
+    seconds, cpu_seconds = clock.spent()
+    remarks = (*workbench.remarks(cell.dataset), *_put_back(f"method {cell.method.name} ran", changed))
+    return replace(done, record=replace(done.record, seconds=seconds, cpu_seconds=cpu_seconds, remarks=remarks))
+
+
+def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpoint], clock: _Clock) -> Measured:
+    cell, registry = record.cell, workbench.registry
+    workbench.check_code(cell)
+    own = workbench.own_split(cell)
+    split, who = own.split, f"method {cell.method.name}"
+    scenario, method = registry.scenario(cell.scenario), registry.method(cell.method)
+    metrics = [registry.metric(name) for name in cell.metrics]
+    predictions: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
+    last: Optional[int] = None
+    _seed_global_generators(cell.seed("global"))
+    if checkpoint and isinstance(scenario, Resumable) and (saved := checkpoint.load(record.versions)):
+        record, predictions, last = saved.measured.record, dict(saved.measured.predictions), saved.step
+        clock.earlier = saved.seconds, saved.cpu_seconds
+        outcomes = scenario.resume(split, method, cell.seed, saved.step, saved.state)
+    else:
+        outcomes = scenario.run(split, method, cell.seed)
+    for outcome in outcomes:
+        _refuse_writes(own, f"{who} wrote to its inputs")
+        outcome = checked(outcome, who, last)
+        last = outcome.step
+        record = measured(record, outcome, metrics)
+        _refuse_writes(own, "a metric wrote to the samples that it measured")
+        truth = Truth.of(outcome.samples)
+        predictions.update({(outcome.step, point): (truth, made) for point, made in outcome.predictions.items()})
+        if checkpoint and outcome.state is not None:
+            checkpoint.save(Progress(Measured(record, predictions), outcome.step, outcome.state, *clock.spent()))
+    _refuse_writes(own, f"{who} wrote to its inputs")
+    if not predictions:
+        raise Unstorable(f"scenario {cell.scenario.name} yielded no outcome; there is nothing to measure")
+    return Measured(_described(record, predictions, split, workbench.dataset(cell.dataset).overlap), predictions)
+
+
+def _described(
+    record: Record, predictions: Mapping[tuple[int, str], tuple[Truth, Predictions]], split: Split, overlap: str
+) -> Record:
+    """Return the record with the sizes of its parts and groups, and which predictions decide alike for everybody."""
+    parts = Parts(len(split.train), len(split.validation), len(split.test), overlap)
+    alike = tuple(place for place, (truth, made) in predictions.items() if decides_alike(truth.y, made))
+    *_, (last, _) = predictions.values()
+    return replace(record, parts=parts, alike=alike, supports=supports(last.group, last.group_names))
+
+
+def _refuse_writes(own: OwnSplit, what: str) -> None:
+    written = own.changed()
+    if written:
+        raise Refused(f"{what}: {', '.join(written)} changed; copy what you want to change, e.g. with .copy()")
+
+
+def _unmeasured(cell: Cell, status: str, reason: str, versions: Optional[Mapping[str, str]] = None) -> Measured:
+    return Measured(Record(cell, status, storable(reason), versions=versions or {}), {})
+
+
+def _put_back(doing: str, changed: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence on what was changed and put back, if anything was."""
+    if not changed:
+        return ()
+    were = "was changed; it was put back" if len(changed) == 1 else "were changed; they were put back"
+    return (f"while {doing}, {' and '.join(filter(None, [', '.join(changed[:-1]), changed[-1]]))} {were}",)
+
+
+def _seed_global_generators(seed: int) -> None:
+    """Make even a method that uses global generators give the same numbers in every run, order and process."""
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        torch: Any = sys.modules["torch"]
+        if torch.cuda.is_available() or torch.backends.mps.is_available():
+            torch.manual_seed(seed)
+        else:  # the same, without looking for devices at length
+            torch.default_generator.manual_seed(seed)
+
+
+@dataclass(frozen=True)
+class CellRunner:
+    """``run_cell`` as a thing that can be sent to another process, which then loads plugins and data for itself."""
+
+    source: DataSource
+    plugin_files: tuple[str, ...] = ()
+    only: Optional[tuple[str, ...]] = None
+    partial: Optional[Path] = field(default=None, compare=False)  # folder for checkpoints of unfinished cells
+    code: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of components' files in this run
+    data: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of its datasets
+
+    def __call__(self, cell: Cell) -> Measured:
+        """Run the cell on this process's workbench, in one thread; refuse it if code or data are not the run's."""
+        workbench = self.workbench
+        workbench.code, workbench.data = self.code, self.data
+        return run_cell(cell, workbench, self.checkpoint(cell))
+
+    def checkpoint(self, cell: Cell) -> Optional[Checkpoint]:
+        """Return where the cell's unfinished steps are kept, if they are."""
+        return Checkpoint(self.partial / f"{cell.key}.npz", cell) if self.partial else None
+
+    @property
+    def workbench(self) -> Workbench:
+        """Return this process's workbench, made at first use, and anew when a local plugin file has changed."""
+        return _workbench(load_plugins(self.plugin_files, self.only)[0], self.source)
+
+
+@lru_cache(maxsize=1)
+def _workbench(registry: Registry, source: DataSource) -> Workbench:
+    _use_one_thread()
+    return Workbench(registry, source)
+
+
+def _use_one_thread() -> None:
+    """Let sums be taken in the same order everywhere: one thread for each process, whatever started it.
+
+    Only libraries that are loaded by now can be limited; scikit-learn brings its own OpenMP, and scipy's BLAS with it.
+    """
+    import sklearn  # noqa: F401 - loaded so that its threads can be limited
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Which datasets of a plan can be used: digests and notes of those, and the reason for each other one."""
+
+    digests: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> Availability:
+    """Find, download and load every dataset of the cells before anything runs.
+
+    Raises:
+        DataError: not one dataset can be used and the first is at fault (damaged file, invalid table).
+    """
+    workbench = runner.workbench
+    workbench.code, workbench.data = {}, {}  # a run begins: it is with what is loaded now
+    choices = {str(cell.dataset): cell.dataset for cell in cells}
+    specs = {label: workbench.registry.build("datasets", choice) for label, choice in choices.items()}
+    fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
+    digests, notes, skipped, failed = {}, {}, {}, {}
+    for label, choice in choices.items():
+        if isinstance(fetched[label], DataError):
+            failed[label] = str(fetched[label])
+        elif isinstance(fetched[label], Exception):
+            skipped[label] = str(fetched[label])
+        else:
+            try:
+                dataset = workbench.dataset(choice)
+                digests[label], notes[label] = workbench.digest(choice), (*dataset.notes, *measured_notes(dataset))
+            except NotApplicable as error:
+                skipped[label] = str(error)
+            except DataError as error:
+                failed[label] = str(error)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # SystemExit too: a loader that exits costs only its dataset
+                failed[label] = traceback.format_exc()
+    if failed and not digests:
+        raise DataError("\n".join(reason.strip().splitlines()[-1] for reason in failed.values()))
+    return Availability(digests, notes, skipped, failed)
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    available: Availability,
+    runner: CellRunner,
+    executor: Executor,
+    store: Store,
+    done: Optional[Collection[str]] = None,
+) -> Generator[Record, None, None]:
+    """Run the cells but those that are ``done`` (by key; all that the store has, by default); yield each record.
+
+    What is yielded is safely written.
+
+    Raises:
+        StoreError: a record cannot be written; what was written before stays.
+    """
+    done = store.finished() if done is None else done
+    pending = []
+    for cell in cells:
+        label = str(cell.dataset)
+        if cell.key in done:
+            _discard(runner.checkpoint(cell))  # an earlier session may have ended just before it did
+        elif label in available.skipped:
+            yield _kept(store, _unmeasured(cell, SKIPPED, available.skipped[label]))
+        elif label in available.failed:
+            yield _kept(store, _unmeasured(cell, FAILED, available.failed[label]))
+        else:
+            pending.append(cell)
+    with closing(executor.map(runner, pending)) as results:  # so that no worker outlives an error or Ctrl-C
+        for cell, result in results:
+            if isinstance(result, BaseException):  # its worker died
+                result = _unmeasured(cell, FAILED, f"{type(result).__name__}: {said(result)}")
+            elif not isinstance(result, Measured) or result.record.cell.key != cell.key:
+                result = _unmeasured(cell, FAILED, "the executor answered with something else than this cell's result")
+            record = _kept(store, result)
+            if record.status != FAILED:  # what failed is tried again, from its last finished step on
+                _discard(runner.checkpoint(cell))
+            yield record
+
+
+def _kept(store: Store, found: Measured) -> Record:
+    try:
+        store.add(found)
+    except Unstorable as error:  # then at least the reason
+        found = _unmeasured(found.record.cell, FAILED, said(error), found.record.versions)
+        store.add(found)
+    return found.record
+
+
+def _discard(checkpoint: Optional[Checkpoint]) -> None:
+    if checkpoint:
+        checkpoint.remove()

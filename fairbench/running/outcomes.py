@@ -1,0 +1,224 @@
+"""From what a scenario yields to what a store can hold: strangers' names, texts and numbers are checked here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Number
+from operator import index
+from typing import Any, Optional
+
+from fairbench.data.rows import Predictions, Samples
+from fairbench.errors import Undefined, Unstorable
+from fairbench.plugins.components import Metric, Outcome
+from fairbench.records import Record, Value, compares_groups, no_rows
+
+LONGEST = 20_000  # characters of a reason that is kept
+
+
+def storable(text: str) -> str:
+    """Return a text that can be written as UTF-8, without its middle if it is very long."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters are left out ...]\n{text[-half:]}"
+
+
+def said(error: BaseException) -> str:
+    """Return the exception's message, whatever its ``__str__`` does."""
+    try:
+        return storable(str(error))
+    except Exception as inner:
+        return f"{type(error).__name__}, whose message cannot be shown ({type(inner).__name__})"
+
+
+def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
+    """Return the outcome with plain names and numbers.
+
+    Numbers that name an operating point become texts; what else a name or a value cannot be is refused.
+
+    Args:
+        outcome: as the scenario yielded it.
+        who: for messages, e.g. ``method mlp``.
+        after: the step before, if there was one.
+
+    Raises:
+        Unstorable: a point, step, diagnostic or value has a name or type that cannot be stored, or the numbers of
+            predictions and rows differ.
+    """
+    if not isinstance(outcome, Outcome):
+        raise Unstorable(f"the scenario yielded {_kind(outcome)}; it must yield an Outcome for each step")
+    try:
+        step = index(outcome.step)
+    except TypeError:
+        raise Unstorable(f"the scenario's step is {_shown(outcome.step)}; it must be an integer") from None
+    if not (-1 if after is None else after) < step < 2**63:
+        before = "0 or above" if after is None else f"above {after}, the step before"
+        raise Unstorable(f"the scenario's step is {step}; it must be {before}")
+    predictions: dict[str, Predictions] = {}
+    for name, made in outcome.predictions.items():
+        point = _point(name, who)
+        if point in predictions:
+            raise Unstorable(f"{who}: two operating points are named {point!r}; each needs a name of its own")
+        if not isinstance(made, Predictions):
+            raise Unstorable(f"{who}: its predictor returned {_kind(made)}; it must return Predictions")
+        if len(made.y_pred) != len(outcome.samples):
+            raise Unstorable(f"{who} returned {len(made.y_pred)} predictions for {len(outcome.samples)} rows")
+        predictions[point] = made
+    chosen = _point(outcome.chosen, who)
+    if chosen not in predictions:
+        raise Unstorable(f"{who}: the chosen operating point {chosen!r} is not among {list(predictions)[:10]}")
+    diagnostics = {_name(name, "a diagnostic"): _curve(name, curve) for name, curve in outcome.diagnostics.items()}
+    values = {
+        _name(name, "a value"): number(value, f"the scenario's {name!r}") for name, value in outcome.values.items()
+    }
+    return replace(outcome, step=step, predictions=predictions, chosen=chosen, diagnostics=diagnostics, values=values)
+
+
+def _point(name: Any, who: str) -> str:
+    if isinstance(name, Number):
+        name = str(name.item() if hasattr(name, "item") else name)
+    if not isinstance(name, str):
+        raise Unstorable(f"{who}: an operating point is named by {_kind(name)}, {_shown(name)}; use a text or a number")
+    return _text(name, f"{who}: the operating point")
+
+
+def _name(name: Any, what: str) -> str:
+    if not isinstance(name, str):
+        raise Unstorable(f"{what} is named by {_kind(name)}, {_shown(name)}; use a text")
+    return _text(name, f"the name of {what},")
+
+
+def _text(text: str, what: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Unstorable(f"{what} {text!r} cannot be written as UTF-8; leave lone surrogates out") from None
+    return str(text)  # not a subclass of it
+
+
+def _curve(name: Any, curve: Any) -> tuple[Any, ...]:
+    """Return a diagnostic as floats, None for those that are not finite."""
+    if isinstance(curve, (str, bytes)) or not isinstance(curve, Iterable):
+        raise Unstorable(f"the diagnostic {name!r} is {_shown(curve)}; a sequence of numbers is needed")
+    numbers = [number(value, f"the diagnostic {name!r}") for value in curve]
+    return tuple(value if math.isfinite(value) else None for value in numbers)
+
+
+def number(value: Any, what: str) -> float:
+    """Return the float that a single number of any library is.
+
+    Raises:
+        Unstorable: it is none: a text, None, a complex number, several numbers.
+    """
+    seen = value
+    try:
+        if hasattr(value, "item"):  # of numpy and torch; several numbers have none
+            value = value.item()
+        if isinstance(value, (str, bytes, bytearray)):
+            raise TypeError  # float() would read it
+        return float(value)
+    except OverflowError:
+        return math.inf  # an integer beyond the largest float
+    except Exception:  # torch and pandas have errors of their own
+        raise Unstorable(f"{what} is {_kind(seen)}, {_shown(seen)}; a number is needed") from None
+
+
+def _kind(value: Any) -> str:
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _shown(value: Any) -> str:
+    """Return what a message can show of a value."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception as error:
+        return f"whose repr raises {type(error).__name__}"
+    return storable(text if len(text) <= 80 else f"{text[:80]}…")
+
+
+# -------------------------------------------------------------------- values
+
+
+def measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Record:
+    """Return the record with one more step's values; the outcome has been checked."""
+    values = list(record.values)
+    for point, predictions in outcome.predictions.items():
+        values += measure(outcome.samples, predictions, metrics, step=outcome.step, point=point)
+    taken = {metric.name for metric in metrics} & set(outcome.values)
+    if taken:
+        raise Unstorable(
+            f"scenario {record.cell.scenario.name} measured {', '.join(sorted(taken))}, but a metric has that name; "
+            "rename the scenario's value"
+        )
+    for name, value in outcome.values.items():
+        values.append(_finite(outcome.step, outcome.chosen, "", name, value, "scenario measured"))
+    diagnostics: Mapping[str, Any] = {**record.diagnostics, **outcome.diagnostics}
+    return replace(record, values=tuple(values), chosen=outcome.chosen, diagnostics=diagnostics)
+
+
+def measure(
+    samples: Samples, predictions: Predictions, metrics: Iterable[Metric], *, step: int = 0, point: str = ""
+) -> list[Value]:
+    """Return every metric's value over all rows and, where it is asked for, within each group that has rows.
+
+    A value that compares groups says so if some group of the dataset has no rows.
+
+    Raises:
+        Unstorable: a metric wrote to what it was given, which the metrics after it and the store would have too.
+    """
+    parts, lacking = [("", samples, predictions)], []
+    for code, name in enumerate(samples.group_names):
+        rows = samples.group == code
+        if rows.any():
+            parts.append((name, samples.select(rows), predictions.select(rows)))
+        else:
+            lacking.append(name)
+    before, values = _contents(parts), []
+    for metric in metrics:
+        for group, part, made in parts if metric.by_group else parts[:1]:
+            values.append(_value(metric, part, made, step, point, group))
+        for what, content in _contents(parts).items():
+            if content != before[what]:
+                raise Unstorable(
+                    f"a metric wrote to the {what[1]} that it measured: {metric.name} changed {what[2]}; "
+                    "copy what you want to change, e.g. with .copy()"
+                )
+    return [_without(value, lacking) for value in values] if lacking else values
+
+
+def _contents(parts: Sequence[tuple[str, Samples, Predictions]]) -> dict[tuple[str, str, str], bytes]:
+    """Return the bytes of what metrics share of each part, but its features."""
+    found = {}
+    for group, samples, predictions in parts:
+        kinds = {"samples": (samples, ("y", "group")), "predictions": (predictions, ("y_pred", "y_score", "decision"))}
+        for kind, (owner, names) in kinds.items():
+            for name in names:
+                array = getattr(owner, name)
+                found[group, kind, name] = b"" if array is None else array.tobytes()
+    return found
+
+
+def _without(value: Value, lacking: Sequence[str]) -> Value:
+    """Return the value, marked if it compares groups and some have no rows."""
+    if value.group or value.value is None or not compares_groups(value.metric):
+        return value
+    return value._replace(reason=no_rows(lacking))
+
+
+def _value(metric: Metric, samples: Samples, predictions: Predictions, step: int, point: str, group: str) -> Value:
+    try:
+        value = number(metric(samples, predictions), f"metric {metric.name}")
+    except Undefined as reason:
+        return Value(step, point, group, metric.name, None, said(reason))
+    return _finite(step, point, group, metric.name, value, "metric returned")
+
+
+def _finite(step: int, point: str, group: str, name: str, value: float, done: str) -> Value:
+    """Return the value, or null and why if it is not a finite number."""
+    if not math.isfinite(value):
+        return Value(step, point, group, name, None, f"the {done} {value}")
+    return Value(step, point, group, name, value)

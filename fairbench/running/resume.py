@@ -1,0 +1,311 @@
+"""What of earlier sessions stays when a run goes on: cells of the same code and data.
+
+A run directory never holds two codes or two sets of data in one mean without saying so:
+
+- another *version* of a plugin: its finished cells are run again, and the user is told; a local file's version is the
+  digest of its code;
+- other code under the *same* version: refused;
+- either is accepted with ``--accept-changes`` (another version is not), which ``run.json`` keeps;
+- other *data* of finished cells: refused.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from fairbench.cells import Cell
+from fairbench.errors import DataError, SuiteError
+from fairbench.plugins.code_digest import changes, core_code, digest_of
+from fairbench.plugins.kinds import component_label
+from fairbench.plugins.registry import BUILT_IN, LOCAL, SHORT, Registry
+from fairbench.records import DONE
+from fairbench.running.store import Outline
+from fairbench.version import __version__
+
+CORE = "fairbench"  # the name of its own code among components and sources
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run into one directory.
+
+    Args:
+        suite: what was asked for, as ``run.json`` keeps it; it has a ``name``.
+        cells: all that is to be run.
+        components: the source of each component that has a part in the cells' numbers, and of fairbench itself.
+        sources: distribution, version, sha256 and files of each source.
+        grows: whether the directory may hold other cells of a suite of the same name, which then stay.
+        accept: whether finished cells stay although code of the same version has changed.
+    """
+
+    suite: Mapping[str, Any]
+    cells: Sequence[Cell]
+    components: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    grows: bool = False
+    accept: bool = False
+
+    @classmethod
+    def of(
+        cls, suite: Mapping[str, Any], cells: Sequence[Cell], registry: Registry, *, grows: bool, accept: bool
+    ) -> Plan:
+        """Return the plan with the digests of all code that has a part in the cells' numbers."""
+        components, sources = {CORE: CORE}, {CORE: _source(BUILT_IN, __version__, core_code())}
+        for kind, name in sorted({component for cell in cells for component in cell.components}):
+            origin = registry.origin(kind, name)
+            components[component_label(kind, name)] = origin.source
+            if origin.source not in sources:
+                sources[origin.source] = _source(origin.distribution, origin.code_version, origin.files)
+        return cls(suite, cells, components, sources, grows, accept)
+
+    @property
+    def name(self) -> str:
+        """Return the suite's name."""
+        return str(self.suite["name"])
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Return the digest of the code of each component, and of fairbench's own."""
+        return {name: self.sources[source]["sha256"] for name, source in self.components.items()}
+
+    @property
+    def origins(self) -> dict[str, Any]:
+        """Return what ``run.json`` says of the code."""
+        return {"components": dict(self.components), "sources": dict(self.sources)}
+
+    @property
+    def keys(self) -> set[str]:
+        """Return the keys of the cells."""
+        return {cell.key for cell in self.cells}
+
+
+def _source(distribution: str, version: str, files: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "distribution": distribution,
+        "version": str(version),
+        "sha256": digest_of(files),
+        "files": dict(files),
+    }
+
+
+class Other(NamedTuple):
+    """A part of a finished cell that was another: component, source, and the versions then (if any) and now."""
+
+    component: str
+    source: str
+    before: Optional[str]
+    now: str
+
+
+def others(cell: Cell, versions: Mapping[str, str], run: Mapping[str, Any]) -> list[Other]:
+    """Return the parts of a finished cell that were of another version, or came from elsewhere.
+
+    Args:
+        cell: the cell, with the metrics that it was measured by.
+        versions: of its record.
+        run: components, sources and accepted changes, as in ``run.json``; where it says nothing, nothing can differ.
+    """
+    components, sources = run.get("components", {}), run.get("sources", {})
+    found = []
+    for name in [CORE, *(component_label(*component) for component in cell.components)]:
+        source = sources.get(components.get(name))
+        if source is None:
+            continue
+        local = source["distribution"] == LOCAL
+        before = versions.get(name if local else source["distribution"])
+        came_from_a_file = not local and name in versions
+        if before not in _equals(source["version"], run) or came_from_a_file:
+            found.append(Other(name, components[name], None if came_from_a_file else before, source["version"]))
+    return found
+
+
+def _equals(version: str, run: Mapping[str, Any]) -> set[str]:
+    """Return the versions whose cells stay beside those of a version: itself, and those accepted for it."""
+    equal = {version}
+    for change in reversed(run.get("accepted", [])):
+        if change["after"][:SHORT] in equal:
+            equal.add(change["before"][:SHORT])
+    return equal
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What stays of the earlier sessions.
+
+    Args:
+        keys: the plan's finished cells that stay.
+        spoiled: the plan's other cells that rest on what has changed: what they had finished of their steps goes.
+        said: what the user must be told, in sentences.
+        accepted: changes of code that finished cells stay in spite of, as ``run.json`` keeps them.
+    """
+
+    keys: frozenset[str] = frozenset()
+    spoiled: frozenset[str] = frozenset()
+    said: tuple[str, ...] = ()
+    accepted: tuple[dict[str, Any], ...] = ()
+
+
+def compare(
+    plan: Plan,
+    earlier: Mapping[str, Any],
+    outlines: Mapping[str, Outline],
+    digests: Mapping[str, str],
+    path: Path,
+    when: str = "",
+) -> Kept:
+    """Hold a plan against what a run directory holds.
+
+    Args:
+        plan: what is to be run now.
+        earlier: what ``run.json`` says; empty for a new directory.
+        outlines: what the store says of each cell.
+        digests: of the data as they are now, as far as they are loaded.
+        path: the directory, for messages.
+        when: now, for the record of an accepted change.
+
+    Raises:
+        SuiteError: the directory holds cells that the plan lacks, or finished cells of other code.
+        DataError: it holds finished cells of other data.
+    """
+    if not earlier:
+        return Kept()
+    _check_plan(plan, earlier, path)
+    done = {key: outline for key, outline in outlines.items() if outline.status == DONE}
+    run = {**plan.origins, "accepted": earlier.get("accepted", [])}
+    kept: dict[str, Cell] = {}
+    again: dict[str, int] = {}  # why -> number of cells
+    stay: dict[tuple[str, str], int] = {}  # source and version that was accepted -> number of cells
+    for cell in plan.cells:
+        if cell.key in done:
+            measured = replace(cell, metrics=tuple(name for name in cell.metrics if name in done[cell.key].metrics))
+            differing = others(measured, done[cell.key].versions, run)
+            if not differing or (plan.accept and all(_is_local(plan, other) for other in differing)):
+                kept[cell.key] = measured
+                for what in {(other.source, other.before or "") for other in differing}:
+                    stay[what] = stay.get(what, 0) + 1
+            for why in {_why(other, plan, earlier) for other in differing if cell.key not in kept}:
+                again[why] = again.get(why, 0) + 1
+    outside = sorted(set(done) - plan.keys)
+    changed = _changed_packages(plan, earlier)
+    data = {name for name, digest in digests.items() if earlier.get("datasets", {}).get(name, digest) != digest}
+    _check_data(data, kept.values(), outside, earlier, digests, path)
+    accepted = [
+        _change(when, plan, earlier, source, before["sha256"], len(resting))
+        for source, before in changed.items()
+        if (resting := [*(key for key, cell in kept.items() if _rests(plan, cell, {source})), *outside])
+    ]
+    if accepted and not plan.accept:
+        raise SuiteError("; ".join(_refusal(change, plan, path) for change in accepted) + f"; {_ADVICE}")
+    accepted += [_change(when, plan, earlier, source, before, count) for (source, before), count in stay.items()]
+    spoiled = [
+        cell.key
+        for cell in plan.cells
+        if cell.key not in kept and (str(cell.dataset) in data or _rests(plan, cell, changed))
+    ]
+    said = tuple(f"{why}: {_count(cells)} {'is' if cells == 1 else 'are'} run again" for why, cells in again.items())
+    return Kept(frozenset(kept), frozenset(spoiled), said, tuple(accepted))
+
+
+_ADVICE = "use a new --out, or --accept-changes, which keeps the cells and says so in run.json and under the tables"
+
+
+def _is_local(plan: Plan, other: Other) -> bool:
+    return plan.sources[other.source]["distribution"] == LOCAL and other.before is not None
+
+
+def _change(when: str, plan: Plan, earlier: Mapping[str, Any], source: str, before: str, cells: int) -> dict[str, Any]:
+    """Return a change of code that finished cells stay in spite of, as ``run.json`` keeps it."""
+    after, files = plan.sources[source]["sha256"], _changed_files(plan, earlier, source, before)
+    return {"when": when, "source": source, "files": files, "before": before, "after": after, "cells": cells}
+
+
+def _changed_files(plan: Plan, earlier: Mapping[str, Any], source: str, before: str) -> str:
+    """Return which files of a source changed, in words, if the last session had the code that a cell rests on."""
+    for component, name in plan.components.items():
+        then = earlier["sources"].get(earlier["components"].get(component), {}) if name == source else {}
+        if then and then["sha256"].startswith(before):
+            return changes(then["files"], plan.sources[source]["files"])
+    return "other code"
+
+
+def _why(other: Other, plan: Plan, earlier: Mapping[str, Any]) -> str:
+    """Return why a finished cell is run again."""
+    distribution = plan.sources[other.source]["distribution"]
+    if other.before is None:
+        return f"{other.component} comes from elsewhere now ({distribution} {other.now})"
+    if distribution == LOCAL:
+        files = _changed_files(plan, earlier, other.source, other.before)
+        return f"{other.component}: {files} (--accept-changes would keep its cells)"
+    return f"{distribution} {other.before} -> {other.now}"
+
+
+def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
+    """Refuse a directory of an older fairbench, or with cells that the plan lacks."""
+    if "components" not in earlier:
+        raise SuiteError(
+            f"{path} was begun by an older fairbench, which did not note all that a run rests on; "
+            f"'fairbench report {path}' and 'fairbench export {path}' read it; to run more, use a new --out"
+        )
+    theirs = earlier["cells"]
+    left = [key for key in theirs if key not in plan.keys]
+    if not left or (plan.grows and earlier["suite"]["name"] == plan.name):
+        return
+    command = shlex.join(["fairbench", *earlier["sessions"][-1].get("command", [])])
+    raise SuiteError(
+        f"{path} holds a run of another suite ({earlier['suite']['name']}, {len(theirs)} cells), and {len(left)} of "
+        f"its cells are not among the {len(plan.cells)} of this one; a run can grow: name what it has as well "
+        f"(its last command was: {command}), or choose another --out"
+    )
+
+
+def _changed_packages(plan: Plan, earlier: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what was recorded of each source whose code is other than then under the same version."""
+    changed = {}
+    for component, name in plan.components.items():
+        before = earlier["sources"].get(earlier["components"].get(component))
+        now = plan.sources[name]
+        same = before and [before["distribution"], before["version"]] == [now["distribution"], now["version"]]
+        if same and before["sha256"] != now["sha256"]:
+            changed[name] = before
+    return changed
+
+
+def _rests(plan: Plan, cell: Cell, sources: Collection[str]) -> bool:
+    """Return whether a part of a cell comes from one of the sources."""
+    names = [CORE, *(component_label(*component) for component in cell.components)]
+    return any(plan.components[name] in sources for name in names)
+
+
+def _refusal(change: Mapping[str, Any], plan: Plan, path: Path) -> str:
+    using = [name for name, source in plan.components.items() if source == change["source"]]
+    named = using[0] if len(using) == 1 else f"{using[0]} and {len(using) - 1} more"
+    return (
+        f"the code of {named} is not what it was for {_count(change['cells'])} of {path}: {change['files']} "
+        f"(sha256 {change['after'][:12]}…, then {change['before'][:12]}…)"
+    )
+
+
+def _check_data(
+    changed: Collection[str],
+    kept: Collection[Cell],
+    outside: Sequence[str],
+    earlier: Mapping[str, Any],
+    digests: Mapping[str, str],
+    path: Path,
+) -> None:
+    """Refuse other data of finished cells."""
+    for name in changed:
+        resting = sum(str(cell.dataset) == name for cell in kept) + len(outside)
+        if resting:
+            raise DataError(
+                f"{name} is not what it was for {_count(resting)} of {path}: digest {digests[name][:12]}…, "
+                f"then {earlier['datasets'][name][:12]}…; use a new --out"
+            )
+
+
+def _count(cells: int) -> str:
+    return f"{cells} finished cell{'' if cells == 1 else 's'}"

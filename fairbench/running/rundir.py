@@ -1,0 +1,233 @@
+"""A run directory: the store, and ``run.json`` that says what produced it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Optional
+
+from fairbench.errors import StoreError, SuiteError
+from fairbench.plugins.registry import LOCAL, Registry
+from fairbench.records import DONE, Results
+from fairbench.running.cell import Availability
+from fairbench.running.checkpoints import FOLDER, Checkpoint
+from fairbench.running.resume import Kept, Plan, compare, others
+from fairbench.running.runfile import FORMAT, RUN_FILE, read_run, write_run
+from fairbench.running.store import FILE_NAME, Outline, Store, run_folder
+from fairbench.running.suite import plan_digest
+from fairbench.version import __version__, compiled
+
+RUNS = Path("runs")
+LOCK = ".lock"
+LIBRARIES = (
+    *("numpy", "scipy", "pandas", "scikit-learn", "torch", "higher", "fairlearn", "aif360"),
+    *("matplotlib", "shap"),
+)
+
+
+def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
+    """Return the directory for a run: ``out``, or an unfinished run of the same plan and code, or a new dated one.
+
+    Raises:
+        SuiteError: ``out`` holds cells that the plan lacks, or finished cells of other code.
+        StoreError: what ``out`` holds cannot be read.
+    """
+    digest = plan_digest(plan.cells)
+    if out is not None:
+        earlier = _earlier(out)
+        compare(plan, earlier, _outlines(out) if earlier else {}, {}, out)
+        return out
+    for path in sorted(RUNS.glob(f"*-{digest[:8]}"), reverse=True):
+        try:
+            earlier = read_run(path)
+        except StoreError:
+            continue  # nobody has named it
+        same = earlier["plan"] == digest and (plan.accept or earlier.get("sources") == plan.sources)
+        if same and not earlier["sessions"][-1]["finished"]:
+            return path
+    name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower())[:60].strip("-") or "run"  # no name of a file is endless
+    return RUNS / f"{_now():%Y-%m-%d-%H%M%S}-{name}-{digest[:8]}"
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """Return what ``run.json`` says, nothing if the directory is new; refuse a store that nothing describes."""
+    if (path / RUN_FILE).exists():
+        return read_run(path)
+    if (path / FILE_NAME).exists():
+        raise SuiteError(f"{path} holds a {FILE_NAME} but no {RUN_FILE}; choose another --out")
+    return {}
+
+
+def _outlines(path: Path) -> dict[str, Outline]:
+    """Return what the store says of its cells; nothing where it cannot be read, which whoever writes to it will say."""
+    try:
+        with Store(path / FILE_NAME) as store:
+            return store.outline()
+    except StoreError:
+        return {}
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now().astimezone().replace(microsecond=0)
+
+
+def load_results(path: Path) -> Results:
+    """Return everything a run directory holds, finished or not.
+
+    A cell of another version of its plugins than the run's last session had is not among them: it is to be run again.
+    """
+    path = run_folder(path)
+    run = read_run(path)
+    with Store(path / FILE_NAME) as store:
+        records = [
+            record
+            for record in store.records(run["cells"])
+            if record.status != DONE or not others(record.cell, record.versions, run)
+        ]
+    # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
+    labels = {value.metric: (value.metric, "neither") for record in records for value in record.values}
+    labels.update({name: (heading, better) for name, (heading, better) in run["labels"].items()})
+    return Results(records, run, run["planned"], labels)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run directory that this process alone writes to, and what stays of it."""
+
+    store: Store
+    kept: Kept
+
+
+@contextmanager
+def writing(
+    path: Path, plan: Plan, available: Availability, registry: Registry, command: Sequence[str], executor: str
+) -> Iterator[Opened]:
+    """Hold a run directory for writing: create or reopen it, and note when this session began and ended.
+
+    Whatever was found before is found again here, since another run may have written meanwhile.
+
+    Raises:
+        StoreError: the directory cannot be written, or another run holds it.
+        SuiteError: it holds cells that the plan lacks, or finished cells of other code.
+        DataError: it holds finished cells of other data.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if (path / LOCK).is_symlink():
+            raise StoreError(
+                f"{path / LOCK} is a link, which fairbench never makes; remove it, or choose another --out"
+            )
+        lock = FileLock(str(path / LOCK))
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreError(
+            f"another run is writing to {path}; wait for it, or choose another directory with --out"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error}; choose another run directory with --out") from error
+    try:
+        earlier, when = _earlier(path), _now().isoformat()
+        outlines = {}
+        if (path / FILE_NAME).exists():
+            with Store(path / FILE_NAME, create=True) as store:
+                outlines = store.outline()
+        kept = compare(plan, earlier, outlines, available.digests, path, when)
+        run = _opened(plan, earlier, kept, available, registry, command, executor, when)
+        for cell in plan.cells:
+            if cell.key in kept.spoiled:
+                Checkpoint(path / FOLDER / f"{cell.key}.npz", cell).remove()
+        write_run(path, run)  # before the store, so that a run killed at any moment is known by its suite
+        with Store(path / FILE_NAME, create=True) as store:
+            yield Opened(store, kept)
+            session = run["sessions"][-1]
+            session["ended"] = _now().isoformat()
+            if _is_finished(run, plan, available, store):
+                session["finished"] = session["ended"]
+            write_run(path, run)
+    finally:
+        lock.release()
+
+
+def _is_finished(run: Mapping[str, Any], plan: Plan, available: Availability, store: Store) -> bool:
+    """Return whether every cell whose data can be had is done, by plugins as they are now."""
+    outlines = store.outline()
+    wanted = [cell for cell in plan.cells if str(cell.dataset) in available.digests]
+    done = [cell for cell in wanted if cell.key in outlines and outlines[cell.key].status == DONE]
+    return len(done) == len(wanted) and not any(others(cell, outlines[cell.key].versions, run) for cell in done)
+
+
+def _opened(
+    plan: Plan,
+    earlier: Mapping[str, Any],
+    kept: Kept,
+    available: Availability,
+    registry: Registry,
+    command: Sequence[str],
+    executor: str,
+    when: str,
+) -> dict[str, Any]:
+    """Return the content of ``run.json`` with a new session."""
+    labels = {
+        name: [registry.metric(name).label.strip() or name, registry.metric(name).better]
+        for name in sorted({name for cell in plan.cells for name in cell.metrics})
+    }
+    keys = dict.fromkeys([*(earlier.get("cells", []) if plan.grows else []), *(cell.key for cell in plan.cells)])
+    components = {**earlier.get("components", {}), **plan.components}
+    sources = {**earlier.get("sources", {}), **plan.sources}
+    usable = [plugin for plugin in registry.plugins if not plugin.problem]
+    session = {
+        "started": when,
+        "ended": "",
+        "finished": "",
+        "command": list(command),
+        "executor": executor,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "versions": {"fairbench-harness": __version__, **_versions()},
+        "compiled": compiled(),
+        "plugins": {
+            **{plugin.distribution: str(plugin.version) for plugin in usable if plugin.distribution != LOCAL},
+            **{plugin.name: plugin.sha256 for plugin in usable if plugin.distribution == LOCAL},
+        },
+    }
+    return {
+        "format": FORMAT,
+        "fairbench": __version__,
+        "suite": dict(plan.suite),
+        "plan": plan_digest(plan.cells),
+        "planned": len(keys),
+        "datasets": {**earlier.get("datasets", {}), **available.digests},
+        "notes": {
+            **earlier.get("notes", {}),
+            **{label: list(map(str, notes)) for label, notes in available.notes.items()},
+        },
+        "components": components,
+        "sources": {name: source for name, source in sources.items() if name in components.values()},
+        "accepted": [*earlier.get("accepted", []), *kept.accepted],
+        "unavailable": dict(available.skipped),
+        "labels": {**earlier.get("labels", {}), **labels},
+        "seeds": "sha256 of (purpose, dataset, group, repeat), first 4 bytes",
+        "sessions": [*earlier.get("sessions", []), session],
+        "cells": list(keys),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

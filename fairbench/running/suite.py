@@ -1,0 +1,332 @@
+"""A grid: read from a suite file or from choices on the command line, and planned into cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.resources
+import math
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairbench.cells import Cell, Choice, Preparation, canonical
+from fairbench.choices import parse_choices
+from fairbench.errors import SuiteError, UnknownName, did_you_mean
+from fairbench.plugins.kinds import component_label
+from fairbench.plugins.parameters import check_parameters
+from fairbench.plugins.registry import Registry
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ALL = "all"
+EVERY_DATASET = "any"  # in a suite's parameters: whatever the dataset
+MOST_CELLS = 1_000_000
+LARGEST_FILE = 1_000_000  # bytes
+DEEPEST = 10  # tables or lists within each other
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A grid of cells; a field may hold alternatives wherever it is a tuple.
+
+    Args:
+        name: for the run directory.
+        datasets: choices such as ``compas`` or ``adult[missing=category]``, or ``all``.
+        methods: choices such as ``faalgrad[split=config1|config2]``, or ``all``.
+        scenarios: choices; ``holdout`` by default.
+        metrics: names, or ``all``.
+        group: the sensitive attributes to measure by; empty for each dataset's first.
+        repeats: number of splits, each with its own seed.
+        scale: ``standard`` or ``none``.
+        sensitive_as_feature: whether the group is among the features.
+        stratify: whether splits keep the shares of label and group.
+        parameters: hyper-parameters by dataset (or ``any``) and method; a choice's own parameters win.
+    """
+
+    name: str
+    datasets: tuple[str, ...]
+    methods: tuple[str, ...]
+    scenarios: tuple[str, ...] = ("holdout",)
+    metrics: tuple[str, ...] = (ALL,)
+    group: tuple[str, ...] = ("",)
+    repeats: int = 5
+    scale: tuple[str, ...] = ("standard",)
+    sensitive_as_feature: tuple[bool, ...] = (False,)
+    stratify: bool = False
+    parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what does not need the registry."""
+        if self.repeats < 1:
+            raise SuiteError(f"suite {self.name}: repeats is {self.repeats}; at least 1 is needed")
+        for what in _TUPLES:
+            if not getattr(self, what):
+                advice = "or 'all'" if what in ("datasets", "methods") else "or leave it out for the default"
+                raise SuiteError(f"suite {self.name}: {what} is empty; name at least one, {advice}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the suite as plain data, as ``run.json`` keeps it."""
+        return dataclasses.asdict(self)
+
+
+_TUPLES = {
+    "datasets": str,
+    "methods": str,
+    "scenarios": str,
+    "metrics": str,
+    "group": str,
+    "scale": str,
+    "sensitive_as_feature": bool,
+}
+_PLAIN = {"name": str, "repeats": int, "stratify": bool}
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite file.
+
+    Raises:
+        SuiteError: the file cannot be read, is not TOML, or holds an unknown key or a value of the wrong type.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise SuiteError(
+                f"suite {path} is no file that can be read (a folder, a pipe or a device); name a TOML file"
+            )
+        if found.st_size > LARGEST_FILE:
+            raise SuiteError(f"suite {path} has {found.st_size} bytes; at most {LARGEST_FILE} are read")
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SuiteError(
+            f"suite {path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise SuiteError(f"suite {path} cannot be read: {error}") from error
+    return parse_suite(text, str(path), path.stem)
+
+
+def parse_suite(text: str, where: str, name: str) -> Suite:
+    """Return the suite that a TOML text describes; ``where`` is for messages."""
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # Python refuses numbers of thousands of digits by a ValueError
+        raise SuiteError(f"suite {where} is not valid TOML: {error}") from error
+    _check_plain(table, f"suite {where}")
+    known = [*_PLAIN, *_TUPLES, "parameters", "extends"]
+    for key in table:
+        if key not in known:
+            raise SuiteError(
+                f"suite {where}: {key!r} is not a key{did_you_mean(key, known)} (keys: {', '.join(known)})"
+            )
+    for needed in ("datasets", "methods"):
+        if needed not in table:
+            raise SuiteError(f"suite {where} has no {needed!r}; add e.g. {needed} = ['all']")
+    fields: dict[str, Any] = {"name": name}
+    for key, kind in _PLAIN.items():
+        if key in table:
+            fields[key] = _checked(table[key], kind, f"suite {where}: {key}")
+    for key, kind in _TUPLES.items():
+        if key in table:
+            items = table[key] if isinstance(table[key], list) else [table[key]]
+            fields[key] = tuple(_checked(item, kind, f"suite {where}: {key}") for item in items)
+    if not all(map(str.strip, fields.get("group", ()))):
+        raise SuiteError(f"suite {where}: group has an empty name; leave group out for each dataset's own")
+    parameters = checked_parameters(table.get("parameters", {}), where)
+    if "extends" in table:
+        if table["extends"] != "default":
+            raise SuiteError(f"suite {where}: extends is {table['extends']!r}; only 'default' can be extended")
+        parameters = merge_parameters(default_parameters(), parameters)
+    return Suite(**fields, parameters=parameters)
+
+
+def _check_plain(value: Any, where: str, depth: int = 0) -> None:
+    """Refuse what TOML can say but a parameter cannot be: dates, numbers that are not finite or too large to record."""
+    if depth > DEEPEST:
+        raise SuiteError(f"{where[:200]} is nested more than {DEEPEST} deep")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_plain(item, f"{where}{'.' if depth else ': '}{key}", depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_plain(item, where, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise SuiteError(f"{where} is {value}; it must be a finite number")
+    elif isinstance(value, int) and value.bit_length() > 64:
+        raise SuiteError(f"{where} is a whole number of {value.bit_length()} bits; at most 64 can be kept")
+    elif isinstance(value, (datetime.date, datetime.time)):
+        raise SuiteError(f"{where} is the date or time {value}; write it in quotes if a text is meant")
+
+
+def _checked(value: Any, kind: type, where: str) -> Any:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        words = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
+        raise SuiteError(f"{where} is {value!r}; it must be {words}")
+    return value
+
+
+def checked_parameters(table: Any, where: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Return hyper-parameters by dataset and method as they are, if they are tables of that depth.
+
+    Raises:
+        SuiteError: they are not; ``where`` is for the message.
+    """
+    levels = isinstance(table, dict) and all(
+        isinstance(methods, dict) and all(isinstance(params, dict) for params in methods.values())
+        for methods in table.values()
+    )
+    if not levels:
+        raise SuiteError(
+            f"suite {where}: parameters must be tables such as [parameters.compas.faalgrad], or [parameters.any.mlp]"
+        )
+    return table  # type: ignore[no-any-return]
+
+
+def merge_parameters(
+    base: Mapping[str, Mapping[str, Mapping[str, Any]]], over: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return both tables in one; where both give a value, the second wins."""
+    merged = {
+        dataset: {method: dict(params) for method, params in methods.items()} for dataset, methods in base.items()
+    }
+    for dataset, methods in over.items():
+        for method, params in methods.items():
+            merged.setdefault(dataset, {}).setdefault(method, {}).update(params)
+    return merged
+
+
+def default_parameters() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Return the hyper-parameters of the default suite, which command-line runs use."""
+    text = importlib.resources.files("fairbench.running").joinpath("default_suite.toml").read_text(encoding="utf-8")
+    return checked_parameters(tomllib.loads(text)["parameters"], "default")
+
+
+def plan(suite: Suite, registry: Registry) -> list[Cell]:
+    """Return the suite's cells, those that share a split side by side.
+
+    Raises:
+        UnknownName, SuiteError: a name or a value is wrong; nothing has run yet.
+    """
+    _check_tables(suite, registry)
+    datasets = [registry.shorten("datasets", choice) for choice in _choices(suite.datasets, "datasets", registry)]
+    methods = _choices(suite.methods, "methods", registry)
+    scenarios = [registry.complete("scenarios", choice) for choice in _choices(suite.scenarios, "scenarios", registry)]
+    metrics = metric_names(suite.metrics, registry)
+    attributes, preparations = list(map(_attributes, suite.group)), _preparations(suite)
+    grid: list[Sequence[object]] = [datasets, methods, scenarios, attributes, preparations]
+    count = math.prod(map(len, grid)) * suite.repeats
+    if count > MOST_CELLS:
+        raise SuiteError(
+            f"suite {suite.name} has {count} cells; at most {MOST_CELLS} are planned, so ask for fewer repeats"
+        )
+    cells = []
+    for dataset in datasets:
+        tuned = [registry.complete("methods", tune(suite.parameters, dataset.name, method)) for method in methods]
+        groups = [group or registry.get("datasets", dataset.name).sensitive_features[0] for group in attributes]
+        for group in groups:
+            for preparation in preparations:
+                for scenario in scenarios:
+                    for repeat in range(suite.repeats):
+                        cells += [
+                            Cell(dataset, method, group, repeat, preparation, scenario, metrics) for method in tuned
+                        ]
+    unique = {cell.key: cell for cell in cells}
+    return list(unique.values())
+
+
+def left_out(suite: Suite, registry: Registry) -> list[str]:
+    """Return a sentence for each component that ``all`` leaves out because it cannot be built without parameters."""
+    sentences = []
+    for kind in ("datasets", "methods", "scenarios"):
+        named = [choice.name for text in getattr(suite, kind) for choice in parse_choices(text)]
+        if ALL in named:
+            reasons = [
+                (name, registry.lacks(kind, name)) for name in _meant_by_all(kind, registry) if name not in named
+            ]
+            sentences += [
+                f"{component_label(kind, name)} is left out of 'all': {reason}" for name, reason in reasons if reason
+            ]
+    return sentences
+
+
+def _check_tables(suite: Suite, registry: Registry) -> None:
+    """Refuse unknown names and wrong values among the suite's hyper-parameters, also where this run does not use them.
+
+    Where FAIRBENCH_PLUGINS leaves plugins out, a name that is not there may be one of theirs and is passed over.
+    """
+    datasets = [EVERY_DATASET, *registry.names("datasets")]
+    for dataset, methods in suite.parameters.items():
+        if dataset not in datasets and not registry.restricted:
+            hint = f" (in a suite's [parameters.{dataset}]; 'any' stands for every dataset)"
+            raise UnknownName("dataset", dataset, datasets, hint)
+        for method, params in methods.items():
+            if method in registry.names("methods") or not registry.restricted:
+                where = f"[parameters.{dataset}] method {method}"
+                check_parameters(registry.get("methods", method), where, params)
+
+
+def _attributes(group: str) -> str:
+    """Return sensitive attributes without the blanks around their names: ``race,sex`` for ``race, sex``."""
+    names = [name.strip() for name in group.split(",")]
+    if len(names) > 1 and not all(names):
+        raise SuiteError(f"group {group!r} has an empty name; write e.g. 'race,sex' for combinations")
+    return ",".join(names)
+
+
+def plan_digest(cells: Sequence[Cell]) -> str:
+    """Return the hash of a plan: cells and metrics."""
+    return hashlib.sha256(canonical([[cell.key, list(cell.metrics)] for cell in cells]).encode()).hexdigest()
+
+
+def tune(parameters: Mapping[str, Mapping[str, Mapping[str, Any]]], dataset: str, choice: Choice) -> Choice:
+    """Return the choice with the suite's hyper-parameters for the dataset where it gives none itself."""
+    general = parameters.get(EVERY_DATASET, {}).get(choice.name, {})
+    special = parameters.get(dataset, {}).get(choice.name, {})
+    return Choice(choice.name, {**general, **special, **choice.params})
+
+
+def _choices(texts: Sequence[str], kind: str, registry: Registry) -> list[Choice]:
+    choices = []
+    for choice in (choice for text in texts for choice in parse_choices(text)):
+        if choice.name == ALL:
+            if choice.params:
+                raise SuiteError(f"{choice} gives parameters to all {kind}; name those that take them")
+            names = _meant_by_all(kind, registry)
+            choices += [Choice(name) for name in names if kind == "metrics" or not registry.lacks(kind, name)]
+        else:
+            choices.append(choice)
+    return choices
+
+
+def _meant_by_all(kind: str, registry: Registry) -> list[str]:
+    """Return every component of a kind but those that want to be named (``only_by_name``)."""
+    return [name for name in registry.names(kind) if not getattr(registry.get(kind, name), "only_by_name", False)]
+
+
+def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:
+    """Return the names that texts such as ``all`` or ``accuracy,roc_auc`` stand for.
+
+    Raises:
+        UnknownName: no metric has a name.
+    """
+    names: list[str] = []
+    for choice in _choices(texts, "metrics", registry):
+        if choice.params:
+            raise SuiteError(f"metric {choice.name} takes no parameters, seen {choice}")
+        names.append(registry.metric(choice.name).name)
+    return tuple(dict.fromkeys(names))
+
+
+def _preparations(suite: Suite) -> list[Preparation]:
+    return [
+        Preparation(scale, sensitive, suite.stratify)
+        for scale in suite.scale
+        for sensitive in suite.sensitive_as_feature
+    ]

@@ -1,0 +1,273 @@
+"""The process's own settings, kept from strangers' code: each cell and each import begins with the same ones.
+
+What is watched is what libraries and scripts are known to change; the global random generators are not among it, since
+each cell seeds them. Out of reach are functions that are replaced within other modules, and threads that go on.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import locale
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache, partial
+from types import FrameType
+from typing import Any, NoReturn, Optional
+
+from fairbench.system.library_settings import LIBRARIES, Setting, attribute, mapping, module_hooks, torch_settings
+from fairbench.system.output import output_on_stderr
+
+Handlers = Mapping[int, Any]
+_TIMERS = {
+    signal.SIGALRM: signal.ITIMER_REAL,
+    signal.SIGVTALRM: signal.ITIMER_VIRTUAL,
+    signal.SIGPROF: signal.ITIMER_PROF,
+}
+_SIGNALS = (
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGFPE, signal.SIGUSR1, signal.SIGUSR2),
+    *(signal.SIGPIPE, signal.SIGALRM, signal.SIGTERM, signal.SIGCHLD, signal.SIGTSTP, signal.SIGWINCH),
+    *(signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU),
+)
+_LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
+_OF_LIBRARIES = (b"KMP_", b"TORCH")  # scikit-learn's and torch's variables
+_UNKNOWN = object()
+
+
+@contextmanager
+def process_state_kept() -> Iterator[list[str]]:
+    """Put every setting of the process back when the block ends, and show what the block prints on stderr.
+
+    A child process that the block has forked, and that comes to the block's end as if it were the harness, ends there.
+    A signal of an alarm that nothing handles raises ``TimeoutError`` within the block instead of ending the process.
+
+    Yields:
+        A list that at the end of the block holds the names of what had been changed, e.g. ``the working directory``.
+    """
+    changed: list[str] = []
+    with ExitStack() as stack:
+        stack.enter_context(_settings_kept(changed))
+        stack.enter_context(output_on_stderr())
+        stack.enter_context(_alarms_kept(changed))
+        stack.enter_context(_no_return_of_forks())
+        yield changed
+
+
+@contextmanager
+def _no_return_of_forks() -> Iterator[None]:
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        end_if_forked(process)
+
+
+def end_if_forked(process: int) -> None:
+    """End this process at once if it is not the one named but a fork of it, whatever that was about to do."""
+    if os.getpid() != process:
+        os._exit(1)
+
+
+# -------------------------------------------------------------------- signals
+
+
+def _alarm(number: int, frame: Optional[FrameType]) -> NoReturn:
+    raise TimeoutError(f"{signal.Signals(number).name}: an alarm that was set here went off, and nothing handles it")
+
+
+def _handlers() -> Handlers:
+    return {number: signal.getsignal(number) for number in _SIGNALS}
+
+
+@contextmanager
+def _alarms_kept(changed: list[str]) -> Iterator[None]:
+    """End the alarms that the block leaves behind, and give every signal its handler and the mask back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where no handler can be set
+        return
+    pending = {timer for timer in _TIMERS.values() if any(signal.getitimer(timer))}
+    before, mask = _handlers(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    guarded: Handlers = {number: _alarm for number in _TIMERS if before[number] is signal.SIG_DFL}
+    for number, handler in guarded.items():
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        while True:
+            try:
+                if _end_timers(pending):
+                    changed.append("a pending alarm")
+                break
+            except Exception:  # noqa: S112 - it went off here, and its handler raised; now it is over
+                continue
+        left = _handlers()
+        if left != {**before, **guarded}:
+            changed.append("a signal handler")
+        for number, handler in before.items():
+            if handler is not None and left[number] is not handler:  # None: set by native code
+                signal.signal(number, handler)
+        if signal.pthread_sigmask(signal.SIG_SETMASK, mask) != mask:
+            changed.append("the signal mask")
+
+
+def _end_timers(kept: set[int]) -> bool:
+    """Stop every timer but those kept; return whether one was running."""
+    left = [signal.setitimer(timer, 0) for timer in _TIMERS.values() if timer not in kept]
+    return any(map(any, left))
+
+
+# -------------------------------------------------------------------- settings
+
+
+@contextmanager
+def _settings_kept(changed: list[str]) -> Iterator[None]:
+    before = [(setting, _read(setting)) for setting in _settings()]
+    known = {setting.name for setting, _ in before}
+    try:
+        yield
+    finally:
+        before += _at_import(known)
+        _keep_what_imports_add(before)
+        for setting, value in before:
+            if not _same(value, _read(setting)):
+                changed.append(setting.name)
+                with suppress(Exception):  # e.g. a working directory that is gone
+                    setting.write(value)
+
+
+def _read(setting: Setting) -> Any:
+    try:
+        return setting.read()
+    except Exception:  # whatever the library says; then there is nothing to put back
+        return _UNKNOWN
+
+
+def _same(before: Any, now: Any) -> bool:
+    try:
+        return before is _UNKNOWN or bool(before == now)
+    except Exception:  # e.g. arrays among the values
+        return False
+
+
+def _settings() -> list[Setting]:
+    """Return what can be kept of the libraries that are loaded by now."""
+    return _settings_of(tuple(library for library in LIBRARIES if library in sys.modules))
+
+
+@lru_cache(maxsize=4)
+def _settings_of(libraries: Sequence[str]) -> list[Setting]:
+    found = list(_PLAIN)
+    for library in libraries:
+        found += LIBRARIES[library](sys.modules[library])
+    return found
+
+
+def _at_import(known: set[str]) -> list[tuple[Setting, Any]]:
+    """Return the settings that torch has when it is imported, for one that was imported within the block."""
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    torch: Any = sys.modules.get("torch")
+    if torch is None or "torch's default dtype" in known:
+        return []
+    fresh = {
+        "torch's default dtype": torch.float32,
+        "torch's default device": torch.device("cpu"),
+        "torch's number of threads": int(threads) if threads.isdigit() else _UNKNOWN,
+        "torch's grad mode": True,
+        "torch's deterministic algorithms": (False, False),
+        "torch's autocast": [False, False],
+        "torch's hooks of all modules": {name: {} for name in module_hooks(torch)},
+    }
+    return [(setting, fresh[setting.name]) for setting in torch_settings(torch) if setting.name in fresh]
+
+
+def _write_environment(before: Mapping[bytes, bytes]) -> None:
+    mapping("", os.environb).write(before)
+    time.tzset()
+
+
+def _write_filters(before: list[Any]) -> None:
+    warnings.resetwarnings()  # which also makes Python forget what it has looked up
+    warnings.filters[:] = before  # type: ignore[index]  # a list, called a Sequence
+
+
+def _general(entry: Any) -> bool:
+    """Return whether a warnings filter is about more than some library's own messages."""
+    return entry[1] is None and entry[3] is None and getattr(entry[2], "__module__", "") == "builtins"
+
+
+def _keep_what_imports_add(before: list[tuple[Setting, Any]]) -> None:
+    """Let an imported library keep the variables of its own in the environment, and filters of its own warnings.
+
+    scikit-learn and torch set some when they are imported, which happens once, in whatever cell comes first.
+    """
+    for place, (setting, value) in enumerate(before):
+        if setting.name == "the environment":
+            own_variables = {name: os.environb[name] for name in os.environb if name.startswith(_OF_LIBRARIES)}
+            before[place] = setting, {**own_variables, **value}
+        if setting.name == "the warnings filters" and value != warnings.filters:
+            own = [entry for entry in warnings.filters if entry not in value and not _general(entry)]
+            if [entry for entry in warnings.filters if entry not in own] == value:
+                before[place] = setting, list(warnings.filters)
+            else:
+                before[place] = setting, own + value
+
+
+def _umask() -> int:
+    mask = os.umask(0o77)
+    os.umask(mask)
+    return mask
+
+
+def _limits() -> dict[int, tuple[int, int]]:
+    return {limit: resource.getrlimit(limit) for limit in _LIMITS}
+
+
+def _write_limits(before: Mapping[int, tuple[int, int]]) -> None:
+    for limit, values in before.items():
+        with suppress(OSError, ValueError):  # a hard limit cannot be raised again
+            resource.setrlimit(limit, (values[0], resource.getrlimit(limit)[1]))
+
+
+def _path(own: bool) -> list[str]:
+    """Return the folders that imports search: the one that torch adds for itself at first need, or the others."""
+    module = sys.modules.get("torch.distributed.nn.jit.instantiator")
+    folder = getattr(module, "INSTANTIATED_TEMPLATE_DIR_PATH", None)
+    return [entry for entry in sys.path if (entry == folder) == own]
+
+
+def _write_path(before: list[str]) -> None:
+    sys.path[:] = [*before, *_path(own=True)]
+
+
+_PLAIN = [
+    Setting("the working directory", os.getcwd, os.chdir),
+    Setting("the environment", lambda: dict(os.environb), _write_environment),
+    Setting("the warnings filters", lambda: list(warnings.filters), _write_filters),
+    attribute(os, "environ", "os.environ"),
+    attribute(warnings, "showwarning", "warnings.showwarning"),
+    Setting("the locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
+    Setting("the umask", _umask, os.umask),
+    Setting("a resource limit", _limits, _write_limits),
+    Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    Setting("the switch interval", sys.getswitchinterval, sys.setswitchinterval),
+    Setting("sys.path", lambda: _path(own=False), _write_path),
+    Setting("sys.argv", lambda: list(sys.argv), lambda before: setattr(sys, "argv", before)),
+    attribute(sys, "excepthook", "sys.excepthook"),
+    attribute(sys, "displayhook", "sys.displayhook"),
+    attribute(sys, "unraisablehook", "sys.unraisablehook"),
+    attribute(threading, "excepthook", "threading.excepthook"),
+    Setting("the trace function", lambda: (sys.gettrace(),), lambda before: sys.settrace(*before)),
+    Setting("the profile function", lambda: (sys.getprofile(),), lambda before: sys.setprofile(*before)),
+    mapping("a built-in function", vars(builtins), but="__pybind11"),  # what compiled libraries keep there
+    Setting("the garbage collector", gc.isenabled, lambda before: gc.enable() if before else gc.disable()),
+    Setting("the garbage collector's thresholds", gc.get_threshold, lambda before: gc.set_threshold(*before)),
+]
+if hasattr(os, "sched_getaffinity"):
+    _PLAIN.append(Setting("the processors", partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)))

@@ -1,0 +1,61 @@
+"""The process of an audit: ``fairbench run`` as it is, and a file in which stands what the methods' code did."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+
+def main() -> None:
+    """Run the command that the first argument describes, as JSON; see ``verdict``."""
+    settings = json.loads(sys.argv[1])
+    sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]  # nothing is imported from there
+    sys.argv = ["fairbench", *settings["command"]]
+    from fairbench import cli
+    from fairbench.choices import parse_choices
+    from fairbench.errors import FairbenchError
+    from fairbench.plugins.loading import load_plugins
+    from fairbench.running import rundir  # noqa: F401 - loaded, so that what replaces their parts is seen
+    from fairbench.testing.audit.watch import Watch, functions, replaced
+
+    report = os.open(settings["report"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    names = [choice.name for choice in parse_choices(settings["methods"])]
+    files: dict[str, str] = {}
+
+    def told(file: str, what: str) -> None:
+        by = [name for name in names if files.get(name) == file] or names
+        os.write(report, (json.dumps({"methods": by, "what": what}) + "\n").encode())
+
+    watch = Watch(told, settings["places"])
+    watch.roots = [os.path.dirname(os.path.abspath(file)) for file in settings["plugins"]]
+    sys.addaudithook(watch)
+    before = functions()
+    try:
+        with suppress(FairbenchError):  # which the command says better
+            registry, _ = load_plugins([*settings["plugins"], settings["data"]])
+            known = [name for name in names if name in registry.names("methods")]
+            modules = {name: sys.modules[registry.get("methods", name).__module__] for name in known}
+            files.update({name: os.path.abspath(module.__file__ or "") for name, module in modules.items()})
+            roots = [_root(vars(module)) for module in modules.values()]
+            loaded = [sys.modules[plugin.name] for plugin in registry.plugins if plugin.name in sys.modules]
+            watch.others += [root for root in map(_root, map(vars, loaded)) if root not in roots]
+            watch.roots += roots
+        cli.main()
+    finally:
+        for file, what in replaced(before):
+            told(file, what)
+
+
+def _root(module: Mapping[str, Any]) -> str:
+    """Return the folder of the package that a module belongs to, or its file if it stands alone."""
+    package = sys.modules.get((module.get("__package__") or "").partition(".")[0])
+    folder = next(iter(getattr(package, "__path__", ())), None)
+    return os.path.abspath(folder or module["__file__"] or "")
+
+
+if __name__ == "__main__":
+    main()
