@@ -128,6 +128,7 @@ def test_images_differ_by_any_pixel_by_type_and_by_shape():
 
 SCRIPT = """
 import numpy as np, pandas as pd
+from fairbench.data.digest import dataset_digest
 from fairbench.data.rows import Dataset
 X = pd.DataFrame({"t": ["e\\u0301", "b"] * 2, "c": pd.Categorical(["u", "v"] * 2), "f": [True, False] * 2})
 table = pd.DataFrame({"s": ["u", "v"] * 2})

@@ -45,8 +45,8 @@ def test_the_wheel_holds_every_module_and_data_file(built):
     assert {str(module) for module in modules} <= held
     assert {
         "fairbench/py.typed",
-        "fairbench/default_suite.toml",
-        "plugins/fairbench_projection/_solver/_pair.pyi",
+        "fairbench/running/default_suite.toml",
+        "fairbench_projection/_solver/_pair.pyi",
     } <= held
     papers = [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").glob("*/data/*/*.toml")]
     assert papers
@@ -67,7 +67,7 @@ def test_the_wheel_says_its_licence(built):
 def test_the_wheel_holds_the_compiled_part_for_every_python(built):
     (wheel,) = built.glob("*.whl")
     assert "-cp39-abi3-" in wheel.name
-    assert "plugins/fairbench_projection/_solver/_pair.abi3.so" in zipfile.ZipFile(wheel).namelist()
+    assert "fairbench_projection/_solver/_pair.abi3.so" in zipfile.ZipFile(wheel).namelist()
 
 
 def test_the_source_distribution_holds_everything_but_what_the_repository_needs_for_itself(built):
