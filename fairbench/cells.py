@@ -90,7 +90,7 @@ class Cell:
 
     def seed(self, purpose: str) -> int:
         """Return the seed for a purpose; methods share it, and so their splits and first weights."""
-        return seeding.seed(purpose, self.dataset.name, self.group, self.repeat)
+        return seeding.derive_seed(purpose, self.dataset.name, self.group, self.repeat)
 
     def to_json(self) -> str:
         """Return the cell as one line of JSON."""

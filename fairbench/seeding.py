@@ -9,12 +9,12 @@ from typing import Union
 Part = Union[str, int]
 
 
-def seed(*parts: Part) -> int:
+def derive_seed(*parts: Part) -> int:
     """Return a seed in [0, 2**32) from the names given, the same on every machine and in every run.
 
-    >>> seed("split", "compas", "race", 0) == seed("split", "compas", "race", 0)
+    >>> derive_seed("split", "compas", "race", 0) == derive_seed("split", "compas", "race", 0)
     True
-    >>> seed("split", "compas", "race", 0) == seed("split", "compas", "race", 1)
+    >>> derive_seed("split", "compas", "race", 0) == derive_seed("split", "compas", "race", 1)
     False
     """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()

@@ -38,7 +38,7 @@ from fairbench.plugins.components import (
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
 from fairbench.records import Parts, Record, Results, Value, compares_groups, no_rows
-from fairbench.seeding import seed
+from fairbench.seeding import derive_seed
 from fairbench.texts import escape_markdown
 
 API_VERSION = 1
@@ -90,7 +90,7 @@ __all__ = [
     "images_only",
     "no_rows",
     "parameter",
-    "seed",
+    "derive_seed",
     "side_of_rates",
     "tables_only",
 ]

@@ -29,7 +29,7 @@ from fairbench.cli.show import paper_parts
 from fairbench.system.writing import replace_file
 
 if TYPE_CHECKING:
-    from fairbench.papers.outcome import Outcome
+    from fairbench.papers.reproduced import Reproduced
     from fairbench.plugins.registry import Registry
     from fairbench.running.cell import CellRunner
 
@@ -70,7 +70,7 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     """Run a paper's tables and figures (or some PARTs of it) again, and set published and measured side by side."""
     from fairbench.papers.grids import plan_reproduction
-    from fairbench.papers.outcome import Outcome
+    from fairbench.papers.reproduced import Reproduced
     from fairbench.plugins.loading import load_plugins
     from fairbench.running import rundir
     from fairbench.running.resume import Plan
@@ -91,7 +91,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     path = rundir.choose_directory(plan, options["out"] or rundir.RUNS / f"reproduce-{reproduction.paper.name}")
     runner = cell_runner(options, plugin)
     interrupted = run_plan(plan, path, registry, runner, options)
-    outcome = Outcome.of(reproduction, rundir.load_results(path))
+    outcome = Reproduced.of(reproduction, rundir.load_results(path))
     if not interrupted:
         _write(outcome, runner, path, _command(paper, plugin, options), options["document"])
         _show(outcome, options["as_json"])
@@ -130,7 +130,7 @@ def _command(paper: str, plugin: tuple[str, ...], options: dict[str, Any]) -> st
     return shlex.join(words)
 
 
-def _write(outcome: Outcome, runner: CellRunner, path: Path, command: str, document: Optional[Path]) -> None:
+def _write(outcome: Reproduced, runner: CellRunner, path: Path, command: str, document: Optional[Path]) -> None:
     """Write document, values and figures into the run directory, and the document to a second place if asked.
 
     Raises:
@@ -161,7 +161,7 @@ def _write(outcome: Outcome, runner: CellRunner, path: Path, command: str, docum
     say(f"the document is {document or path / DOCUMENT}")
 
 
-def _show(outcome: Outcome, as_json: bool) -> None:
+def _show(outcome: Reproduced, as_json: bool) -> None:
     """Print the summaries, or every comparison as a line of JSON."""
     from fairbench.analysis.export import write
     from fairbench.papers import summaries

@@ -13,7 +13,7 @@ from fairbench.papers.claims import Finding, Judgement
 from fairbench.papers.columns import Column
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
-from fairbench.papers.outcome import Outcome, TableOutcome
+from fairbench.papers.reproduced import Reproduced, TableOutcome
 from fairbench.records import DONE
 
 SLOWEST = 6  # how many kinds of cells the document names by their share of the time
@@ -61,7 +61,7 @@ TESTED = (
 )
 
 
-def render(outcome: Outcome, drawn: Drawn, command: str, folder: str) -> str:
+def render(outcome: Reproduced, drawn: Drawn, command: str, folder: str) -> str:
     """Return the document.
 
     Args:
@@ -84,7 +84,7 @@ def render(outcome: Outcome, drawn: Drawn, command: str, folder: str) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _head(outcome: Outcome, command: str) -> list[str]:
+def _head(outcome: Reproduced, command: str) -> list[str]:
     """Return what this is and how to read it."""
     paper, rerun, published = outcome.reproduction.paper, outcome.reproduction.rerun, outcome.reproduction.published
     parts = (READING, COIN if rerun.baseline else NO_COIN, ALIKE)
@@ -118,12 +118,12 @@ def _head(outcome: Outcome, command: str) -> list[str]:
     ]
 
 
-def _runs(outcome: Outcome) -> list[int]:
+def _runs(outcome: Reproduced) -> list[int]:
     """Return behind how many runs the numbers of the tables shown are, each number once."""
     return sorted({table.table.runs for table in outcome.tables})
 
 
-def _claims(outcome: Outcome) -> list[str]:
+def _claims(outcome: Reproduced) -> list[str]:
     """Return which claims held, a line for each."""
     headings, rows = summaries.claims(outcome)
     if not rows:
@@ -134,7 +134,7 @@ def _claims(outcome: Outcome) -> list[str]:
     return ["## Which claims hold", "", JUDGING.strip(), "", *tested, *table]
 
 
-def _short(outcome: Outcome) -> list[str]:
+def _short(outcome: Reproduced) -> list[str]:
     """Return how often published and measured numbers agree, and how many rows lie above the coin."""
     if not outcome.tables:
         return []
@@ -158,7 +158,7 @@ def _short(outcome: Outcome) -> list[str]:
     ]
 
 
-def _table(outcome: TableOutcome, whole: Outcome) -> list[str]:
+def _table(outcome: TableOutcome, whole: Reproduced) -> list[str]:
     """Return a table: for each dataset published beside measured, and the points above the coin."""
     table, names = outcome.table, [grid.protocol.name for grid in outcome.grids]
     repeats = max(len(cells) for grid in outcome.grids for cells in grid.cells.values())
@@ -224,7 +224,7 @@ def _coin_row(versions: Sequence[MeasuredRow]) -> list[str]:
     return cells + [words.selected(row) for row in versions]
 
 
-def _quoted(outcome: Outcome) -> list[str]:
+def _quoted(outcome: Reproduced) -> list[str]:
     """Return the published numbers that no row answers to."""
     published = outcome.reproduction.published
     lines = [f"## {published.called.capitalize()}, with no row of its own here", ""] if published.quoted else []
@@ -250,7 +250,7 @@ def _figures(drawn: Drawn, folder: str) -> list[str]:
     return lines + words.bullets(map(words.escape, drawn.left_out))
 
 
-def _comparisons(outcome: Outcome) -> list[str]:
+def _comparisons(outcome: Reproduced) -> list[str]:
     """Return every comparison of every claim."""
     claims = summaries.by_claim(outcome)
     lines = ["## The claims, comparison by comparison", ""] if claims else []
@@ -293,7 +293,7 @@ def _found(finding: Finding) -> str:
     return f"{words.interval(finding.measured)} {finding.outcome}{alike}"
 
 
-def _notes(outcome: Outcome) -> list[str]:
+def _notes(outcome: Reproduced) -> list[str]:
     """Return what must stand beside the tables, and what is missing from them."""
     datasets: Mapping[str, Sequence[str]] = outcome.results.run.get("notes", {})
     used = {str(cell.dataset) for cell in outcome.reproduction.cells}
@@ -303,7 +303,7 @@ def _notes(outcome: Outcome) -> list[str]:
     return [*lines, *(["## What is missing", "", *words.bullets(map(words.escape, missing))] if missing else [])]
 
 
-def _produced(outcome: Outcome, drawn: Drawn, command: str) -> list[str]:
+def _produced(outcome: Reproduced, drawn: Drawn, command: str) -> list[str]:
     """Return command, times, what took longest, and versions."""
     sessions = outcome.results.run.get("sessions", [])
     spent: Counter[str] = Counter()

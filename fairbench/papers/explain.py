@@ -21,7 +21,7 @@ from fairbench.data.rows import Dataset, Floats, Inputs, Samples
 from fairbench.errors import NotApplicable
 from fairbench.plugins.components import Fitted, Predictor
 from fairbench.running.cell import Workbench
-from fairbench.seeding import seed as derive_seed
+from fairbench.seeding import derive_seed
 
 FOLDER = "explanations"
 ROWS, BACKGROUND = 200, 50  # people explained, and people whose values stand in for an attribute that is left out

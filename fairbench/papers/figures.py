@@ -15,9 +15,9 @@ from fairbench.papers.drawn import Drawn, Picture
 from fairbench.papers.explain import BACKGROUND, Explanation, explain, require_shap
 from fairbench.papers.grids import Grid
 from fairbench.papers.measured import Estimate, brief, constants
-from fairbench.papers.outcome import Outcome
 from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off, require_matplotlib
 from fairbench.papers.published import Number
+from fairbench.papers.reproduced import Reproduced
 from fairbench.papers.rerun import EXPLANATION, Figure, Series
 from fairbench.records import DONE
 from fairbench.running.cell import Workbench
@@ -25,7 +25,7 @@ from fairbench.running.cell import Workbench
 FOLDER = "figures"
 
 
-def draw_all(outcome: Outcome, workbench: Workbench, path: Path, progress: Callable[[str], None]) -> Drawn:
+def draw_all(outcome: Reproduced, workbench: Workbench, path: Path, progress: Callable[[str], None]) -> Drawn:
     """Draw every figure under every protocol into ``path``/figures.
 
     Args:
@@ -53,7 +53,7 @@ def draw_all(outcome: Outcome, workbench: Workbench, path: Path, progress: Calla
     return Drawn(tuple(pictures), tuple(dict.fromkeys(left_out)), seconds)
 
 
-def _trade_off(outcome: Outcome, figure: Figure, protocol: str, stem: Path) -> Picture:
+def _trade_off(outcome: Reproduced, figure: Figure, protocol: str, stem: Path) -> Picture:
     grids = [
         grid
         for grid in outcome.reproduction.grids
@@ -81,7 +81,7 @@ def _trade_off(outcome: Outcome, figure: Figure, protocol: str, stem: Path) -> P
     return Picture(figure.name, protocol, figure.title, caption, stem.name, headings, rows)
 
 
-def _panel(outcome: Outcome, grids: Sequence[Grid], dataset: str, figure: Figure, gap: Column) -> Panel | None:
+def _panel(outcome: Reproduced, grids: Sequence[Grid], dataset: str, figure: Figure, gap: Column) -> Panel | None:
     """Return what is drawn for a dataset; None if its baseline has not been run."""
     here = [grid for grid in grids if dataset in grid.datasets]
     first, measurements = here[0], outcome.measurements
@@ -113,7 +113,9 @@ def _panel(outcome: Outcome, grids: Sequence[Grid], dataset: str, figure: Figure
     )
 
 
-def _dot(outcome: Outcome, grids: Sequence[Grid], dataset: str, method: Choice, gap: Column, text: str) -> Dot | None:
+def _dot(
+    outcome: Reproduced, grids: Sequence[Grid], dataset: str, method: Choice, gap: Column, text: str
+) -> Dot | None:
     for grid in grids:
         key = grid.find(dataset, method)
         if key is not None:
@@ -141,14 +143,14 @@ def _point(gap: Number, accuracy: Number) -> Dot | None:
     return None if gap.mean is None or accuracy.mean is None else Dot(gap.mean, accuracy.mean)
 
 
-def _quoted(outcome: Outcome, dataset: str, series: Series, gap: Column) -> list[tuple[Number, ...]]:
+def _quoted(outcome: Reproduced, dataset: str, series: Series, gap: Column) -> list[tuple[Number, ...]]:
     """Return gap and accuracy of a series' quoted points that are about the dataset."""
     quoted = outcome.reproduction.published.quoted.get(series.quoted)
     return quoted.numbers(gap, ACCURACY) if quoted is not None and quoted.dataset == dataset else []
 
 
 def _beside_quoted(
-    outcome: Outcome, figure: Figure, panels: Sequence[Panel], gap: Column
+    outcome: Reproduced, figure: Figure, panels: Sequence[Panel], gap: Column
 ) -> tuple[list[str], list[list[str]]]:
     """Return for each quoted point the accuracy of the measured series at its gap, as headings and rows."""
     measured = [number for number, series in enumerate(figure.series) if not series.quoted]
@@ -175,7 +177,7 @@ def _accuracy_at(gap: float | None, dots: Sequence[Dot]) -> str:
     return words.NOTHING if np.isnan(value) else words.number(value)
 
 
-def _curve(outcome: Outcome, grids: Sequence[Grid], dataset: str, method: Choice | None, gap: Column) -> list[Dot]:
+def _curve(outcome: Reproduced, grids: Sequence[Grid], dataset: str, method: Choice | None, gap: Column) -> list[Dot]:
     """Return a method's stored operating points, in the order of their names."""
     for grid in grids:
         key = grid.find(dataset, method) if method else None
@@ -191,7 +193,7 @@ def _curve(outcome: Outcome, grids: Sequence[Grid], dataset: str, method: Choice
 
 
 def _explanation(
-    outcome: Outcome, figure: Figure, protocol: str, workbench: Workbench, path: Path, stem: str
+    outcome: Reproduced, figure: Figure, protocol: str, workbench: Workbench, path: Path, stem: str
 ) -> tuple[Picture, float]:
     """Draw the first repeat's SHAP values; return the picture with a table over all repeats, and the time it took."""
     require_shap()

@@ -10,13 +10,13 @@ from fairbench.analysis.lines import ABOVE, BELOW, OPEN
 from fairbench.papers.claims import CONTRARY, HELD, MISSING, Judgement
 from fairbench.papers.claims import OPEN as UNDECIDED
 from fairbench.papers.measured import GAPS, HIGHER, LOWER, WITHIN
-from fairbench.papers.outcome import Outcome
+from fairbench.papers.reproduced import Reproduced
 
 Summary = tuple[list[str], list[list[str]]]
 SIDES = (ABOVE, BELOW, OPEN, NO_INTERVAL)
 
 
-def by_claim(outcome: Outcome) -> list[list[Judgement]]:
+def by_claim(outcome: Reproduced) -> list[list[Judgement]]:
     """Return the judgements of each claim, one for each protocol."""
     found: dict[str, list[Judgement]] = {}
     for judgement in outcome.judgements:
@@ -24,7 +24,7 @@ def by_claim(outcome: Outcome) -> list[list[Judgement]]:
     return list(found.values())
 
 
-def claims(outcome: Outcome) -> Summary:
+def claims(outcome: Reproduced) -> Summary:
     """Return which claims hold under each protocol."""
     protocols = [protocol.name for protocol in outcome.reproduction.rerun.protocols]
     rows = []
@@ -58,7 +58,7 @@ def _judged(judgement: Judgement) -> str:
     return f"{judgement.outcome} (of {run}: {'; '.join(counts)})"
 
 
-def verdicts(outcome: Outcome) -> Summary:
+def verdicts(outcome: Reproduced) -> Summary:
     """Return how often published and measured numbers agree."""
     rows = []
     for table in outcome.tables:
@@ -77,7 +77,7 @@ def verdicts(outcome: Outcome) -> Summary:
     return ["table", "protocol", "within the spread", "higher", "lower", "no verdict"], rows
 
 
-def coins(outcome: Outcome) -> Summary:
+def coins(outcome: Reproduced) -> Summary:
     """Return how many of the paper's rows lie above the coin, as published (where it gives spreads) and as measured."""
     rows = []
     for table in outcome.tables if outcome.reproduction.rerun.baseline else ():

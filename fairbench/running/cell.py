@@ -73,7 +73,7 @@ class Workbench:
             spec: DatasetSpec = self.registry.build("datasets", choice)
             paths = {file.path: self.source.find(file, choice.name) for file in spec.files}
             with process_state_kept() as changed:
-                _seed_global_generators(seeding.seed("load", label))
+                _seed_global_generators(seeding.derive_seed("load", label))
                 loaded = spec.load(paths)
             if not isinstance(loaded, Dataset):
                 raise DataError(f"{label}: load() returned a {type(loaded).__name__}; it must return a Dataset")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from fairbench.api import Samples, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Samples, derive_seed, parameter
 from fairbench.api.torch import ACTIVATIONS, as_batch, minibatches, mlp, train_model, weighted_loss
 
 PAPER = "Malik & Mopuri, FaAlGrad (TMLR)"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Inputs, Predictions, Predictor, Samples, hookimpl
-from fairbench.api import seed as derive_seed
+from fairbench.api import Inputs, Predictions, Predictor, Samples, derive_seed, hookimpl
 
 
 @dataclass(frozen=True)

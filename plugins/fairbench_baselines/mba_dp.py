@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Fitted, NotApplicable, Samples, hookimpl
-from fairbench.api import seed as derive_seed
+from fairbench.api import Fitted, NotApplicable, Samples, derive_seed, hookimpl
 from fairbench.api.torch import predictor
 
 from ._mlp import Network

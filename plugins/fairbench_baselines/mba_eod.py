@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Fitted, NotApplicable, Predictions, Samples, group_rates, hookimpl, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Fitted, NotApplicable, Predictions, Samples, derive_seed, group_rates, hookimpl, parameter
 from fairbench.api.torch import predictor
 
 from ._mlp import Network

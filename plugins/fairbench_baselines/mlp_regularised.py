@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Fitted, NotApplicable, Samples, hookimpl, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Fitted, NotApplicable, Samples, derive_seed, hookimpl, parameter
 from fairbench.api.torch import Batch, Loss, as_batch, minibatches, mlp, predictor, train_model
 
 from ._mlp import Network

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairbench.api import NotApplicable, Samples
-from fairbench.api import seed as derive_seed
+from fairbench.api import NotApplicable, Samples, derive_seed
 from fairbench.api.torch import Batch, as_batch, deal
 
 

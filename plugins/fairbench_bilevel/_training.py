@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Fitted, NotApplicable, Predictions, Predictor, Samples, group_rates, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Fitted, NotApplicable, Predictions, Predictor, Samples, derive_seed, group_rates, parameter
 from fairbench.api.torch import Model, as_batch, predictor, train_model
 
 from ._batches import StratifiedBatches

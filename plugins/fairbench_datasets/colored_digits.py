@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Dataset, hookimpl, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Dataset, derive_seed, hookimpl, parameter
 from fairbench_datasets import _coloured
 
 COPIES = 4

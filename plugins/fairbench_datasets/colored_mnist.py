@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import DataError, DataFile, Dataset, hookimpl, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import DataError, DataFile, Dataset, derive_seed, hookimpl, parameter
 from fairbench_datasets import _coloured, _reading
 
 HOSTS = ("https://storage.googleapis.com/cvdf-datasets/mnist", "https://ossci-datasets.s3.amazonaws.com/mnist")

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import DataError, DataFile, Dataset, hookimpl, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import DataError, DataFile, Dataset, derive_seed, hookimpl, parameter
 from fairbench_datasets import _coloured, _matlab, _reading
 
 FOLDER = "http://ufldl.stanford.edu/housenumbers"

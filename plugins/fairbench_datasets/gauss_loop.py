@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Dataset, hookimpl, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Dataset, derive_seed, hookimpl, parameter
 
 POOL = 4  # rows drawn for each row that a split uses, so that repeats see different people
 NOISE = 0.05

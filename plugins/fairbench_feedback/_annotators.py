@@ -10,8 +10,7 @@ from typing import Any, Callable, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import NotApplicable, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import NotApplicable, derive_seed, parameter
 
 from ._memory import remembered
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, mse_loss
 
-from fairbench.api import NotApplicable, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import NotApplicable, derive_seed, parameter
 
 from ._vae import VAE, FittedVAE, Training, build, train
 

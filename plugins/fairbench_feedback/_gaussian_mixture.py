@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import derive_seed, parameter
 
 from ._memory import remembered
 

@@ -20,9 +20,9 @@ from fairbench.api import (
     Predictor,
     Samples,
     Split,
+    derive_seed,
     tables_only,
 )
-from fairbench.api import seed as derive_seed
 
 from . import _measures
 from ._generators import Domain, FittedGenerator, checked_sample

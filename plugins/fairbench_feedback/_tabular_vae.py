@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from fairbench.api import NotApplicable, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import NotApplicable, derive_seed, parameter
 
 from ._generators import one_hot_blocks
 from ._vae import VAE, FittedVAE, Training, build, train

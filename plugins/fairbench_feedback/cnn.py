@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fairbench.api import Fitted, Inputs, Predictions, Samples, hookimpl, images_only, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Fitted, Inputs, Predictions, Samples, derive_seed, hookimpl, images_only, parameter
 
 from . import _networks
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Fitted, Inputs, NotApplicable, Predictions, Predictor, Samples, Schema, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Fitted, Inputs, NotApplicable, Predictions, Predictor, Samples, Schema, derive_seed, parameter
 from fairbench.api.tasks import NO_TASK, Shots, draw_rows, plan_tasks
 from fairbench.api.torch import ACTIVATIONS, mlp, one_thread, train_model
 

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cosine_similarity
 
-from fairbench.api import Episode, Fitted, NotApplicable, Samples, hookimpl, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Episode, Fitted, NotApplicable, Samples, derive_seed, hookimpl, parameter
 from fairbench.api.torch import ACTIVATIONS, as_batch, gradient, mlp, predictor, train_model, unroll, weighted_loss
 
 SPLITS = ("config1", "config2", "config2_released", "proportions", "swapped")

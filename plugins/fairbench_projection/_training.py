@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
-from fairbench.api import Fitted, NotApplicable, Predictor, Samples, parameter
-from fairbench.api import seed as derive_seed
+from fairbench.api import Fitted, NotApplicable, Predictor, Samples, derive_seed, parameter
 from fairbench.api.projection import CONSTRAINTS, Infeasible
 from fairbench.api.torch import ACTIVATIONS, Batch, Projection, as_batch, deal, mlp, train_model
 

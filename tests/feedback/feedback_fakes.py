@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fairbench.api import Inputs, Predictions, Samples, Schema, Split
-from fairbench.api import seed as derive_seed
+from fairbench.api import Inputs, Predictions, Samples, Schema, Split, derive_seed
 
 REAL = (0.0, 90.0, 91.0)  # column 0 of real rows: the widest range, so that generators' marks are not clipped
 SCHEMA = Schema(("mark", "number"), ("major", "minor"), protected=1)

@@ -13,8 +13,7 @@ from fairbench_datasets.colored_digits import ColoredDigits
 from fairbench_datasets.gauss_loop import GaussLoop
 from fairbench_feedback.loops import SeqClass, SeqGenNonSeqClass, SeqGenSeqClass
 
-from fairbench.api import NotApplicable, SuiteError, tables_only
-from fairbench.api import seed as derive_seed
+from fairbench.api import NotApplicable, SuiteError, derive_seed, tables_only
 from fairbench.cells import Preparation
 from fairbench.choices import parse_choices
 from fairbench.data.counts import group_rates

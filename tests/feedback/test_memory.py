@@ -13,7 +13,7 @@ from fairbench_feedback._annotators import Dense
 from fairbench_feedback._gaussian_mixture import GaussianMixture
 from fairbench_feedback.loops import SeqGenNonSeqClass, SeqGenSeqClass
 
-from fairbench.api import seed as derive_seed
+from fairbench.api import derive_seed
 from fairbench.cells import Preparation
 from fairbench.data.preparation import split_dataset
 

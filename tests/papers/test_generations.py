@@ -14,8 +14,8 @@ from fairbench.papers.document import render
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.grids import plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN
-from fairbench.papers.outcome import Outcome
 from fairbench.papers.published import read_published
+from fairbench.papers.reproduced import Reproduced
 from fairbench.plugins.components import Paper
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, Parts, Record, Results, Value
@@ -106,7 +106,7 @@ def outcome(planned):
     for cell in reproduction.cells:
         plain = cell.scenario.params["reparation"] == "none"
         records.append(loop(cell, 0.8 + 0.02 * cell.repeat, 0.1 if plain else 0.01 + 0.001 * cell.repeat))
-    return Outcome.of(reproduction, Results(records, {}, len(records), {}))
+    return Reproduced.of(reproduction, Results(records, {}, len(records), {}))
 
 
 def test_each_row_is_compared_at_each_of_its_steps(outcome):
@@ -248,7 +248,7 @@ def test_a_table_may_have_other_runs_than_the_paper(planned, registry):
     assert {len(row) for row in grid.cells.values()} == {3}
     assert reproduction.published.runs == 2
     records = [loop(cell, 0.8 + 0.01 * cell.repeat, 0.1) for cell in reproduction.cells]
-    outcome = Outcome.of(reproduction, Results(records, {}, len(records), {}))
+    outcome = Reproduced.of(reproduction, Results(records, {}, len(records), {}))
     text = render(outcome, Drawn((), (), 0.0), "fairbench reproduce loops", "figures")
     assert "*Recomputed* is mean ± spread over 3 runs" in text
     assert "(first" not in text
@@ -259,7 +259,7 @@ def test_tables_of_different_runs_each_say_theirs(planned, tmp_path, registry):
     again = PUBLISHED[start:end].replace("tables.loop", "tables.again").replace("steps = ", "runs = 1\nsteps = ")
     (tmp_path / "again.toml").write_text(SUITE)
     reproduction = planned(old="[claims.keeps]", new=f"{again}[claims.keeps]")
-    outcome = Outcome.of(reproduction, Results([loop(cell, 0.8, 0.1) for cell in reproduction.cells], {}, 4, {}))
+    outcome = Reproduced.of(reproduction, Results([loop(cell, 0.8, 0.1) for cell in reproduction.cells], {}, 4, {}))
     text = render(outcome, Drawn((), (), 0.0), "fairbench reproduce loops", "figures")
     assert "over 1 or 2 runs" in text
     assert "2 repeats; the recomputed numbers are over 2 runs." in text

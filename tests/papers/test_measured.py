@@ -17,8 +17,8 @@ from fairbench.papers.document import render
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.grids import CONSTANT, plan_reproduction
 from fairbench.papers.measured import HIGHER, LOWER, WITHIN, Measurements, constants, measure_table, verdict
-from fairbench.papers.outcome import Outcome
 from fairbench.papers.published import Number
+from fairbench.papers.reproduced import Reproduced
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, SKIPPED, UNKNOWN, Parts, Record, Results, Value
 
@@ -117,7 +117,7 @@ def outcome():
             records.append(
                 result(cell, 0.60 + 0.02 * cell.repeat, 0.10 - 0.01 * cell.repeat, (0.97, 0.98, 0.02, 0.5)[cell.repeat])
             )
-    return Outcome.of(reproduction, Results(records, {}, len(records), {}))
+    return Reproduced.of(reproduction, Results(records, {}, len(records), {}))
 
 
 def test_the_better_constant_is_taken_from_both(outcome):
@@ -160,7 +160,7 @@ def test_a_column_that_is_not_judged_is_shown_without_verdict_and_not_counted(ou
         dataclasses.replace(grid, table=dataclasses.replace(table, columns=(shown, *table.columns[1:])))
         for grid in outcome.reproduction.grids
     ]
-    found = Outcome.of(dataclasses.replace(outcome.reproduction, grids=tuple(grids)), outcome.results)
+    found = Reproduced.of(dataclasses.replace(outcome.reproduction, grids=tuple(grids)), outcome.results)
     rows = {row.label: row for row in found.tables[0].rows[DATASET]["raw"]}
     accuracy = rows["long"].comparisons[0]
     assert (accuracy.all.mean, accuracy.difference, accuracy.verdict) == (pytest.approx(0.63), None, "")
@@ -227,7 +227,7 @@ def test_the_operating_points_that_stood_for_a_row_are_counted(outcome):
 def with_parts(outcome, parts):
     """Return what is found if the splits had these parts."""
     records = [dataclasses.replace(record, parts=parts) for record in outcome.results.records]
-    return Outcome.of(outcome.reproduction, dataclasses.replace(outcome.results, records=records))
+    return Reproduced.of(outcome.reproduction, dataclasses.replace(outcome.results, records=records))
 
 
 def test_intervals_have_the_ratio_of_the_records_own_splits(outcome):
@@ -277,7 +277,7 @@ def test_values_over_fewer_groups_are_left_out_and_named(outcome):
         else record
         for record in outcome.results.records
     ]
-    found = Outcome.of(outcome.reproduction, dataclasses.replace(outcome.results, records=records))
+    found = Reproduced.of(outcome.reproduction, dataclasses.replace(outcome.results, records=records))
     accuracy, gap = found.tables[0].rows[DATASET]["raw"][2].comparisons
     assert (accuracy.all.n, gap.all.n, gap.all.mean) == (4, 3, pytest.approx(0.08))
     sentence = f"values that compare groups are left out of 6 cells on {DATASET}: {reason}"

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import NotApplicable, Samples, Schema
-from fairbench.api import seed as derive_seed
+from fairbench.api import NotApplicable, Samples, Schema, derive_seed
 from fairbench.api.torch import mlp
 
 SHORT = FaAlGrad(epochs=6, inner_lr=0.1)

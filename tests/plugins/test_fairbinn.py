@@ -17,8 +17,7 @@ from fairbench_bilevel.fairbinn_coupled import FairBiNNCoupled
 from fairbench_bilevel.lagrangian_dp import LagrangianDP
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Samples
-from fairbench.api import seed as derive_seed
+from fairbench.api import Samples, derive_seed
 from fairbench.api.torch import as_batch, one_thread
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out

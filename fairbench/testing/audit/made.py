@@ -84,7 +84,7 @@ class Made:
 
     def split(self, repeat: int) -> Split:
         """Return the split of a repeat, as the process sees it."""
-        seed = seeding.seed("split", self.name, GROUP, repeat)
+        seed = seeding.derive_seed("split", self.name, GROUP, repeat)
         return split_dataset(self.dataset, group=GROUP, seed=seed, preparation=Preparation())
 
 

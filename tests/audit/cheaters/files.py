@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairbench.api import Predictions, hookimpl
-from fairbench.api import seed as derive_seed
+from fairbench.api import Predictions, derive_seed, hookimpl
 from fairbench.cells import Preparation
 from fairbench.data.preparation import split_dataset
 from fairbench.testing.audit.made import GROUP, read_rows

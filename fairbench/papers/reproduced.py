@@ -27,7 +27,7 @@ class TableOutcome:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Reproduced:
     """Everything found.
 
     Args:
@@ -45,7 +45,7 @@ class Outcome:
     measurements: Measurements
 
     @classmethod
-    def of(cls, reproduction: Reproduction, results: Results) -> Outcome:
+    def of(cls, reproduction: Reproduction, results: Results) -> Reproduced:
         """Compare, line up and judge what a run directory holds of the reproduction's cells."""
         keys = {cell.key for cell in reproduction.cells}
         records = [record for record in results.records if record.cell.key in keys]
