@@ -17,7 +17,7 @@ def _leave_current_folder() -> None:
 if __name__ == "__main__":
     _leave_current_folder()
 
-from fairbench.cli import main  # noqa: E402 - what it imports is looked for on that path
+from fairbench.cli.main import main  # noqa: E402 - what it imports is looked for on that path
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fairbench.api import Predictions, Samples, Schema
-from fairbench.cli import main
+from fairbench.cli.main import main
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def modules_after(code: str) -> set[str]:
 
 
 def test_help_imports_nothing_heavy():
-    run = "try:\n    from fairbench.cli import main; main()\nexcept SystemExit: pass"
+    run = "try:\n    from fairbench.cli.main import main; main()\nexcept SystemExit: pass"
     code = f"import sys; sys.argv = ['fairbench', '--help']\n{run}"
     loaded = modules_after(code)
     assert "click" in loaded

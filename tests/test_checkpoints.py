@@ -21,8 +21,9 @@ from fairbench.plugins.components import Outcome
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Plugin
 from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
-from fairbench.running.cell import CellRunner, gather, run_cell, run_cells
+from fairbench.running.cell import CellRunner, run_cell
 from fairbench.running.checkpoints import Checkpoint
+from fairbench.running.grid import gather, run_cells
 from fairbench.running.store import FILE_NAME, Measured, Store, Truth
 
 

@@ -15,7 +15,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from fairbench.cli import cli
+from fairbench.cli.main import cli
 from fairbench.testing.audit.verdict import Finding as Audited
 
 HERE = Path(__file__).parent

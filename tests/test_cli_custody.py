@@ -12,7 +12,8 @@ from fairbench.choices import parse_choices
 from fairbench.data.files import DataSource
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import FAILED
-from fairbench.running.cell import CellRunner, gather, run_cells
+from fairbench.running.cell import CellRunner
+from fairbench.running.grid import gather, run_cells
 from fairbench.running.resume import Plan
 from fairbench.running.store import Store
 from fairbench.running.suite import Suite, plan

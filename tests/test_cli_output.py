@@ -17,7 +17,7 @@ import click
 import pytest
 
 from fairbench.analysis import export
-from fairbench.cli import cli, main
+from fairbench.cli.main import cli, main
 from fairbench.errors import UnknownName, did_you_mean, printable
 from fairbench.system.writing import replace_file
 

@@ -14,7 +14,7 @@ from fairbench.cells import Cell, Choice
 from fairbench.errors import DataError, SuiteError
 from fairbench.plugins.registry import BUILT_IN, LOCAL
 from fairbench.records import DONE, FAILED
-from fairbench.running.cell import gather
+from fairbench.running.grid import gather
 from fairbench.running.resume import Plan, compare, others
 from fairbench.running.store import Outline
 from fairbench.version import __version__
@@ -306,7 +306,7 @@ def test_a_suite_that_another_has_overtaken_is_refused_under_the_lock(fairbench,
         return gather(*arguments)
 
     written = []
-    monkeypatch.setattr("fairbench.running.cell.gather", overtaken)
+    monkeypatch.setattr("fairbench.running.grid.gather", overtaken)
     status, out, err = fairbench(*one, "constant")
     assert (status, out) == (2, "")
     assert "r holds a run of another suite (coin, 1 cells), and 1 of its cells are not among the 1 of this one" in err

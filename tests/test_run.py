@@ -17,7 +17,8 @@ from fairbench.data.files import DataSource
 from fairbench.errors import DataError, StoreError
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, FAILED, SKIPPED
-from fairbench.running.cell import Availability, CellRunner, gather, run_cell, run_cells
+from fairbench.running.cell import CellRunner, run_cell
+from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.store import Store
 from fairbench.running.suite import Suite, plan
 
@@ -121,7 +122,7 @@ def test_a_dataset_that_cannot_be_used_stops_a_run_of_its_own_and_only_fails_bes
 
 def test_what_is_measured_of_a_dataset_stands_beside_its_own_notes(registry, monkeypatch):
     monkeypatch.setattr(
-        "fairbench.running.cell.measured_notes", lambda dataset: (f"{len(dataset.y)} rows were looked at.",)
+        "fairbench.running.grid.measured_notes", lambda dataset: (f"{len(dataset.y)} rows were looked at.",)
     )
     available = gather(cells_of(registry, "constant", datasets=(SMALL, "sklearn-diabetes")), RUNNER)
     assert [len(notes) for notes in available.notes.values()] == [1, 3]

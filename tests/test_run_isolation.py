@@ -16,7 +16,8 @@ from fairbench.data.files import DataSource
 from fairbench.errors import Unstorable
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, FAILED, Parts
-from fairbench.running.cell import CellRunner, gather, run_cell, run_cells
+from fairbench.running.cell import CellRunner, run_cell
+from fairbench.running.grid import gather, run_cells
 from fairbench.running.outcomes import LONGEST
 from fairbench.running.store import Store
 from fairbench.running.suite import Suite, plan

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from fairbench.data.files import DataSource
 from fairbench.plugins.loading import load_plugins
-from fairbench.running.cell import CellRunner, Workbench, gather, run_cells
+from fairbench.running.cell import CellRunner, Workbench
+from fairbench.running.grid import gather, run_cells
 from fairbench.running.store import Store
 from fairbench.running.suite import Suite, plan
 

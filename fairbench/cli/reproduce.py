@@ -6,6 +6,7 @@ import io
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -24,7 +25,6 @@ from fairbench.cli.options import (
     print_rows,
     say,
 )
-from fairbench.cli.running import cell_runner, exit_status, print_cells, run_plan, summary, warn_of
 from fairbench.cli.show import paper_parts
 from fairbench.system.writing import replace_file
 
@@ -69,14 +69,15 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 @plugin_option
 def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     """Run a paper's tables and figures (or some PARTs of it) again, and set published and measured side by side."""
+    from fairbench.cli.running import exit_status, print_cells, session, summary
+    from fairbench.cli.signals import sigterm_interrupts
     from fairbench.papers.grids import plan_reproduction
     from fairbench.papers.reproduced import Reproduced
-    from fairbench.plugins.loading import load_plugins
-    from fairbench.running import rundir
     from fairbench.running.resume import Plan
+    from fairbench.running.rundir import RUNS, choose_directory
 
-    registry, _ = load_plugins(plugin)
-    warn_of(registry)
+    opened = session(options, plugin)
+    registry = opened.registry
     _refuse_empty_parts(paper, registry)
     times = options["times"] or (1 if options["quick"] else None)
     reproduction = plan_reproduction(paper, registry, times=times, datasets=options["datasets"])
@@ -88,15 +89,16 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
         say(sentence)
     asked = {"name": f"reproduce {reproduction.paper.name}", "parts": paper, "repeats": reproduction.repeats}
     plan = Plan.of(asked, cells, registry, grows=True, accept=options["accept_changes"])
-    path = rundir.choose_directory(plan, options["out"] or rundir.RUNS / f"reproduce-{reproduction.paper.name}")
-    runner = cell_runner(options, plugin)
-    interrupted = run_plan(plan, path, registry, runner, options)
-    outcome = Reproduced.of(reproduction, rundir.load_results(path))
-    if not interrupted:
-        _write(outcome, runner, path, _command(paper, plugin, options), options["document"])
+    path = choose_directory(plan, options["out"] or RUNS / f"reproduce-{reproduction.paper.name}")
+    with sigterm_interrupts():
+        ended = opened.run(plan, path, sys.argv[1:])
+    outcome = Reproduced.of(reproduction, ended.results)
+    if not ended.interrupt:
+        _write(outcome, opened.runner, path, _command(paper, plugin, options), options["document"])
         _show(outcome, options["as_json"])
-    say(summary(outcome.results, path, interrupted))
-    return exit_status(outcome.results, interrupted)
+    ended = replace(ended, results=outcome.results)
+    say(summary(ended))
+    return exit_status(ended)
 
 
 def _refuse_empty_parts(text: str, registry: Registry) -> None:

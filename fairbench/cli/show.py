@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from fairbench.cli.options import complete_name, examples, json_option, plugin_option, print_rows, say
-from fairbench.cli.running import warn_of_imports
 from fairbench.notation import show_value
 from fairbench.plugins.kinds import KINDS
 from fairbench.version import compiled
@@ -138,7 +137,8 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
             say(f"\n{sentence}", err=False)
         for problem in problems:
             say(f"\nplugin {problem} is {problem.state}: {problem.problem}", err=False)
-    warn_of_imports(registry)
+    for sentence in registry.import_warnings:
+        say(f"warning: {sentence}")
     return 1 if any(not problem.unavailable for problem in problems) else 0
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ClassVar,
+    Generic,
+    Optional,
+    Protocol,
+    TypeVar,
+    Union,
+    runtime_checkable,
+)
 
 from numpy.typing import NDArray
 
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
 
 Predictor = Callable[[Inputs], Predictions]
 Arrays = Mapping[str, NDArray[Any]]
+RETURNED, RAISED, CRASHED, TIMED_OUT, OUT_OF_MEMORY = "returned", "raised", "crashed", "timed out", "out of memory"
 BETTER = ("higher", "lower", "neither")
 T = TypeVar("T")
 R = TypeVar("R")
@@ -170,15 +182,68 @@ class Resumable(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What an item may use before its executor stops it.
+
+    Args:
+        seconds: by the clock, from when the item is handed to its process; None for no limit.
+        memory: bytes of memory that its process holds; None for no limit.
+    """
+
+    seconds: Optional[float] = None
+    memory: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        """Check that both are above 0."""
+        for what, limit in (("seconds", self.seconds), ("memory", self.memory)):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"the limit of {what} is {limit}; it must be above 0")
+
+    def __bool__(self) -> bool:
+        """Return whether there is a limit."""
+        return self.seconds is not None or self.memory is not None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Ended(Generic[T, R]):
+    """How an item ended in an executor.
+
+    Args:
+        item: the item.
+        how: ``returned``; ``raised``; or what its process came to: ``crashed``, ``timed out``, ``out of memory``.
+        result: what the function returned; None if it did not.
+        error: what it raised, or an exception that says how its process ended; None if it returned.
+    """
+
+    item: T
+    how: str
+    result: Optional[R] = None
+    error: Optional[BaseException] = None
+
+
 class Executor(Protocol):
     """A frozen dataclass: where cells are run."""
 
     name: ClassVar[str]
 
     def map(
-        self, function: Callable[[T], R], items: Sequence[T]
-    ) -> Generator[tuple[T, Union[R, BaseException]], None, None]:
-        """Yield each item with what the function returned (or how its worker died), in any order."""
+        self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS
+    ) -> Generator[Ended[T, R], None, None]:
+        """Yield how each item ended, once for each, in any order.
+
+        Args:
+            function: importable by name, so that another process can call it; so is what it takes and returns.
+            items: to be handed out one by one.
+            limits: what each item may use.
+
+        Raises:
+            NotApplicable: the executor cannot keep such a limit; before anything has run.
+            KeyboardInterrupt: the user has stopped the run; what has arrived is yielded before.
+        """
         ...
 
 

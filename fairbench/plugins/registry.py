@@ -144,6 +144,15 @@ class Registry:
         """Return the plugins that cannot be used."""
         return [plugin for plugin in self.plugins if plugin.problem]
 
+    @property
+    def import_warnings(self) -> list[str]:
+        """Return a sentence for each plugin that changed a setting of the process when it was imported."""
+        return [
+            f"plugin {plugin} changed {', '.join(plugin.changed)} when it was imported; it was put back"
+            for plugin in self.plugins
+            if plugin.changed
+        ]
+
     def names(self, kind: str) -> list[str]:
         """Return the sorted names of a kind (``methods``, ``datasets`` …)."""
         return sorted(self._components[kind])

@@ -7,8 +7,7 @@ import sys
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,23 +20,23 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.alike import decides_alike
 from fairbench.data.counts import supports
 from fairbench.data.digest import dataset_digest
-from fairbench.data.files import DataSource, fetch_all
-from fairbench.data.inspection import measured_notes
+from fairbench.data.files import DataSource
 from fairbench.data.preparation import split_dataset
 from fairbench.data.rows import Dataset, Predictions, Split
 from fairbench.data.splits import KeptSplit, OwnSplit
 from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
-from fairbench.plugins.components import DatasetSpec, Executor, Resumable
+from fairbench.plugins.components import DatasetSpec, Resumable
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
 from fairbench.running.checkpoints import Checkpoint, Progress
 from fairbench.running.outcomes import checked, measure, measured, said, storable
-from fairbench.running.store import Measured, Store, Truth
+from fairbench.running.store import Measured, Truth
 from fairbench.system.isolation import process_state_kept
+from fairbench.system.threads import use_one_thread
 
-__all__ = ["Availability", "CellRunner", "Workbench", "gather", "measure", "run_cell", "run_cells"]
+__all__ = ["CellRunner", "Workbench", "measure", "run_cell", "unmeasured"]
 
 SPLITS_KEPT = 4  # cells that share a split stand side by side in a plan
 
@@ -162,13 +161,13 @@ def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] 
         with process_state_kept() as changed:
             done = _run_cell(Record(cell, DONE, versions=versions), workbench, checkpoint, clock)
     except NotApplicable as error:
-        done = _unmeasured(cell, SKIPPED, said(error), versions)
+        done = unmeasured(cell, SKIPPED, said(error), versions)
     except (Refused, Unstorable) as error:
-        done = _unmeasured(cell, FAILED, said(error), versions)
+        done = unmeasured(cell, FAILED, said(error), versions)
     except KeyboardInterrupt:
         raise
     except BaseException:  # SystemExit too: a library that calls sys.exit costs only its cell
-        done = _unmeasured(cell, FAILED, traceback.format_exc(), versions)
+        done = unmeasured(cell, FAILED, traceback.format_exc(), versions)
     seconds, cpu_seconds = clock.spent()
     remarks = (*workbench.remarks(cell.dataset), *_put_back(f"method {cell.method.name} ran", changed))
     return replace(done, record=replace(done.record, seconds=seconds, cpu_seconds=cpu_seconds, remarks=remarks))
@@ -222,7 +221,8 @@ def _refuse_writes(own: OwnSplit, what: str) -> None:
         raise Refused(f"{what}: {', '.join(written)} changed; copy what you want to change, e.g. with .copy()")
 
 
-def _unmeasured(cell: Cell, status: str, reason: str, versions: Optional[Mapping[str, str]] = None) -> Measured:
+def unmeasured(cell: Cell, status: str, reason: str, versions: Optional[Mapping[str, str]] = None) -> Measured:
+    """Return the record of a cell without values: its status (``skipped``, ``failed``) and the reason."""
     return Measured(Record(cell, status, storable(reason), versions=versions or {}), {})
 
 
@@ -275,115 +275,5 @@ class CellRunner:
 
 @lru_cache(maxsize=1)
 def _workbench(registry: Registry, source: DataSource) -> Workbench:
-    _use_one_thread()
+    use_one_thread()  # this process may be a worker
     return Workbench(registry, source)
-
-
-def _use_one_thread() -> None:
-    """Let sums be taken in the same order everywhere: one thread for each process, whatever started it.
-
-    Only libraries that are loaded by now can be limited; scikit-learn brings its own OpenMP, and scipy's BLAS with it.
-    """
-    import sklearn  # noqa: F401 - loaded so that its threads can be limited
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-
-
-@dataclass(frozen=True)
-class Availability:
-    """Which datasets of a plan can be used: digests and notes of those, and the reason for each other one."""
-
-    digests: Mapping[str, str] = field(default_factory=dict)
-    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)
-
-
-def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> Availability:
-    """Find, download and load every dataset of the cells before anything runs.
-
-    Raises:
-        DataError: not one dataset can be used and the first is at fault (damaged file, invalid table).
-    """
-    workbench = runner.workbench
-    workbench.code, workbench.data = {}, {}  # a run begins: it is with what is loaded now
-    choices = {str(cell.dataset): cell.dataset for cell in cells}
-    specs = {label: workbench.registry.build("datasets", choice) for label, choice in choices.items()}
-    fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
-    digests, notes, skipped, failed = {}, {}, {}, {}
-    for label, choice in choices.items():
-        if isinstance(fetched[label], DataError):
-            failed[label] = str(fetched[label])
-        elif isinstance(fetched[label], Exception):
-            skipped[label] = str(fetched[label])
-        else:
-            try:
-                dataset = workbench.dataset(choice)
-                digests[label], notes[label] = workbench.digest(choice), (*dataset.notes, *measured_notes(dataset))
-            except NotApplicable as error:
-                skipped[label] = str(error)
-            except DataError as error:
-                failed[label] = str(error)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # SystemExit too: a loader that exits costs only its dataset
-                failed[label] = traceback.format_exc()
-    if failed and not digests:
-        raise DataError("\n".join(reason.strip().splitlines()[-1] for reason in failed.values()))
-    return Availability(digests, notes, skipped, failed)
-
-
-def run_cells(
-    cells: Sequence[Cell],
-    available: Availability,
-    runner: CellRunner,
-    executor: Executor,
-    store: Store,
-    done: Optional[Collection[str]] = None,
-) -> Generator[Record, None, None]:
-    """Run the cells but those that are ``done`` (by key; all that the store has, by default); yield each record.
-
-    What is yielded is safely written.
-
-    Raises:
-        StoreError: a record cannot be written; what was written before stays.
-    """
-    done = store.finished() if done is None else done
-    pending = []
-    for cell in cells:
-        label = str(cell.dataset)
-        if cell.key in done:
-            _discard(runner.checkpoint(cell))  # an earlier session may have ended just before it did
-        elif label in available.skipped:
-            yield _kept(store, _unmeasured(cell, SKIPPED, available.skipped[label]))
-        elif label in available.failed:
-            yield _kept(store, _unmeasured(cell, FAILED, available.failed[label]))
-        else:
-            pending.append(cell)
-    with closing(executor.map(runner, pending)) as results:  # so that no worker outlives an error or Ctrl-C
-        for cell, result in results:
-            if isinstance(result, BaseException):  # its worker died
-                result = _unmeasured(cell, FAILED, f"{type(result).__name__}: {said(result)}")
-            elif not isinstance(result, Measured) or result.record.cell.key != cell.key:
-                result = _unmeasured(cell, FAILED, "the executor answered with something else than this cell's result")
-            record = _kept(store, result)
-            if record.status != FAILED:  # what failed is tried again, from its last finished step on
-                _discard(runner.checkpoint(cell))
-            yield record
-
-
-def _kept(store: Store, found: Measured) -> Record:
-    try:
-        store.add(found)
-    except Unstorable as error:  # then at least the reason
-        found = _unmeasured(found.record.cell, FAILED, said(error), found.record.versions)
-        store.add(found)
-    return found.record
-
-
-def _discard(checkpoint: Optional[Checkpoint]) -> None:
-    if checkpoint:
-        checkpoint.remove()

@@ -16,8 +16,8 @@ from typing import Any, Optional
 from fairbench.errors import StoreError, SuiteError
 from fairbench.plugins.registry import LOCAL, Registry
 from fairbench.records import DONE, Results
-from fairbench.running.cell import Availability
 from fairbench.running.checkpoints import FOLDER, Checkpoint
+from fairbench.running.grid import Availability
 from fairbench.running.resume import Kept, Plan, compare, others
 from fairbench.running.runfile import FORMAT, RUN_FILE, read_run, write_run
 from fairbench.running.store import FILE_NAME, Outline, Store, run_folder

@@ -17,7 +17,18 @@ from fairbench.data.rows import Dataset, Predictions, Samples, Split
 from fairbench.errors import FairbenchError, NotApplicable, Undefined
 from fairbench.papers.published import read_published
 from fairbench.papers.rerun import read_rerun
-from fairbench.plugins.components import DatasetSpec, Executor, Metric, Outcome, Paper, Report, Resumable, Scenario
+from fairbench.plugins.components import (
+    RAISED,
+    RETURNED,
+    DatasetSpec,
+    Executor,
+    Metric,
+    Outcome,
+    Paper,
+    Report,
+    Resumable,
+    Scenario,
+)
 from fairbench.plugins.parameters import check_parameters, values
 from fairbench.plugins.registry import describe
 from fairbench.records import DONE, Record, Results, Value
@@ -171,10 +182,12 @@ def _double(item: int) -> int:
 
 def executor_maps_every_item(executor: type[Executor]) -> None:
     """An executor gives every item back once, with its result or what went wrong."""
-    results = dict(executor().map(_double, list(range(6))))
-    require(sorted(results) == list(range(6)), f"items {sorted(results)} came back of 0..5")
-    require(all(results[item] == 2 * item for item in results if item != 3), f"results are {results}")
-    require(isinstance(results[3], BaseException), f"an exception in the function came back as {results[3]!r}")
+    ended = {end.item: end for end in executor().map(_double, list(range(6)))}
+    require(sorted(ended) == list(range(6)), f"items {sorted(ended)} came back of 0..5")
+    third = ended.pop(3)
+    require(third.how == RAISED and isinstance(third.error, ValueError), f"an exception came back as {third}")
+    right = all((end.how, end.result, end.error) == (RETURNED, 2 * item, None) for item, end in ended.items())
+    require(right, f"results came back as {list(ended.values())}")
 
 
 def paper_can_be_read(paper: Paper) -> None:

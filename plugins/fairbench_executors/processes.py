@@ -7,24 +7,36 @@ answer carries the number of its task and the process that gives it: a fork of a
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
-import traceback
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import Any, Callable, TypeVar
+from multiprocessing.connection import wait
+from typing import Any, Callable, ClassVar, TypeVar
 
-from fairbench.api import hookimpl, parameter
+from fairbench.api import (
+    CRASHED,
+    NO_LIMITS,
+    OUT_OF_MEMORY,
+    RAISED,
+    RETURNED,
+    TIMED_OUT,
+    Ended,
+    Executor,
+    Limits,
+    NotApplicable,
+    hookimpl,
+    parameter,
+)
+from fairbench_executors._worker import work
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,8 +44,8 @@ R = TypeVar("R")
 TRIES = 2
 GRACE = 5.0  # seconds a worker has to end before it is killed
 PAUSE = 1.0  # seconds between two looks at whether a worker is still there, should its children hold its pipe open
-PUT_OFF = (signal.SIGINT, signal.SIGTERM)
-PR_SET_PDEATHSIG = 1
+GLANCE = 0.1  # seconds between two looks at the memory of workers, where that is limited
+PUT_OFF: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 ENVIRONMENT["PYTHONSAFEPATH"] = "1"  # python -c would take a random.py of the current folder for Python's own
 
@@ -55,20 +67,28 @@ def _cpus() -> int:
 class Processes:
     """Run items in worker processes of one thread each; an item whose worker dies is tried once more."""
 
-    name = "processes"
+    name: ClassVar[str] = "processes"
     workers: int = parameter(_cpus(), "worker processes; by default one for each CPU", minimum=1)
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, R | BaseException]]:
-        """Yield each item with what the function returned or raised, in the order in which they end.
+    def map(
+        self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS
+    ) -> Generator[Ended[T, R], None, None]:
+        """Yield how each item ended, in the order in which they end.
 
         Args:
-            function: importable by name, as ``pickle`` wants it; so must be what it takes and returns.
+            function: importable by name, as ``pickle`` wants it; so must be what it takes and returns. The script that
+                began the run is not imported again.
             items: handed out one by one.
+            limits: a worker that exceeds one is killed, whatever it is doing. Seconds count from when the item is
+                handed out, the start of a new worker included; memory is what the worker holds in all.
 
         Raises:
+            NotApplicable: memory is limited where the system does not tell how much a process holds.
             KeyboardInterrupt: the user has stopped the run; results that had arrived are yielded before.
         """
-        pool = _Pool(pickle.dumps(function), self.workers, items)
+        if limits.memory is not None and not os.path.exists("/proc/self/statm"):
+            raise NotApplicable("the executor processes can limit memory on Linux only")
+        pool = _Pool(pickle.dumps(function), self.workers, items, limits)
         try:
             while pool.advance():
                 while pool.finished:
@@ -98,9 +118,10 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         # The system ends a worker with the thread that started it: only the main one stays as long as the run.
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else None
-        self.process = context.Process(target=_work, args=(theirs, function, parent), daemon=True)
+        self.process = context.Process(target=work, args=(theirs, function, parent), daemon=True)
         self.task: _Task | None = None
-        with theirs, _environment_of_a_worker():
+        self.since = 0.0  # when it was handed its task
+        with theirs, _environment_of_a_worker(), _script_hidden():
             self.process.start()
 
     def end(self) -> int | None:
@@ -116,25 +137,28 @@ class _Worker:
 
 
 class _Pool:
-    """The parent's side: waiting tasks, workers, and pairs of item and outcome that are ready to be yielded."""
+    """The parent's side: waiting tasks, workers, and how items ended, ready to be yielded."""
 
-    def __init__(self, function: bytes, size: int, items: Sequence[Any]) -> None:
-        self.function, self.size = function, size
+    def __init__(self, function: bytes, size: int, items: Sequence[Any], limits: Limits) -> None:
+        self.function, self.size, self.limits = function, size, limits
         self.waiting = deque(_Task(number, item) for number, item in enumerate(items))
         self.workers: list[_Worker] = []  # the one that has been busy longest comes first
-        self.finished: deque[tuple[Any, Any]] = deque()
+        self.finished: deque[Ended[Any, Any]] = deque()
 
     def advance(self) -> bool:
         """Hand out what can be and collect one answer; return False when everything has been yielded."""
         self._hand_out()
         busy = [worker for worker in self.workers if worker.task]
         if busy and not self.finished:
-            ready = set(wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)], PAUSE))
+            ends = [end for worker in busy for end in (worker.pipe, worker.process.sentinel)]
+            ready = set(wait(ends, self._patience(busy)))
             # One at a time: what is still in a pipe when the caller stops is as if it had not been computed.
             for worker in busy:
                 if {worker.pipe, worker.process.sentinel} & ready or worker.process.exitcode is not None:
                     self._collect(worker)
                     break
+            else:
+                self._keep_limits(busy)
             self._hand_out()  # before the caller spends time on the answer
         return bool(self.finished or self.waiting or any(worker.task for worker in self.workers))
 
@@ -165,7 +189,7 @@ class _Pool:
             try:
                 message = pickle.dumps((task.number, pickle.dumps(task.item)))
             except Exception as error:  # pickle raises almost anything
-                self.finished.append((task.item, error))
+                self.finished.append(Ended(task.item, RAISED, error=error))
                 continue
             with _interrupt_put_off():  # so that every process that was started is among those that are ended
                 if idle is None:
@@ -173,7 +197,7 @@ class _Pool:
                 else:
                     self.workers.remove(idle)
                 self.workers.append(idle)
-                idle.task = task
+                idle.task, idle.since = task, time.monotonic()
             try:
                 idle.pipe.send_bytes(message)
             except OSError:  # it died while it was idle, or while it started
@@ -192,7 +216,7 @@ class _Pool:
             task = worker.task
             if task is not None and (task.number, worker.process.pid) == (number, process):
                 worker.task = None
-                self.finished.append((task.item, _unpacked(*outcome)))
+                self.finished.append(_unpacked(task.item, *outcome))
 
     def _bury(self, worker: _Worker) -> None:
         self.workers.remove(worker)
@@ -204,18 +228,61 @@ class _Pool:
         if task.deaths < TRIES:
             self.waiting.append(task)  # behind the others: memory may be freer then
         else:
-            self.finished.append((task.item, WorkerDied(f"the worker process {_cause_of_death(code)}, {TRIES} times")))
+            error = WorkerDied(f"the worker process {_cause_of_death(code)}, {TRIES} times")
+            self.finished.append(Ended(task.item, CRASHED, error=error))
+
+    def _patience(self, busy: Sequence[_Worker]) -> float:
+        """Return for how many seconds nothing but an answer needs a look."""
+        seconds = PAUSE if self.limits.memory is None else GLANCE
+        if self.limits.seconds is None:
+            return seconds
+        first = min(worker.since for worker in busy) + self.limits.seconds
+        return max(0.0, min(seconds, first - time.monotonic()))
+
+    def _keep_limits(self, busy: Sequence[_Worker]) -> None:
+        """Kill the workers that use more than they may; their items are not tried again."""
+        for worker in busy:
+            task, (how, error) = worker.task, self._exceeded(worker)
+            if task is not None and error is not None:
+                with _interrupt_put_off():
+                    worker.process.kill()
+                    worker.task = None
+                    self.workers.remove(worker)
+                    worker.end()
+                    self.finished.append(Ended(task.item, how, error=error))
+
+    def _exceeded(self, worker: _Worker) -> tuple[str, BaseException | None]:
+        """Return which limit a worker has exceeded, if any, and that in words."""
+        seconds, memory = self.limits.seconds, self.limits.memory
+        if seconds is not None and time.monotonic() - worker.since >= seconds:
+            return TIMED_OUT, TimeoutError(f"stopped after {seconds:g} seconds, which is the limit")
+        held = 0 if memory is None else _memory_of(worker.process.pid)
+        if memory is not None and held > memory:
+            words = f"stopped when it held {held / 2**20:,.0f} MiB; the limit is {memory / 2**20:,.0f} MiB"
+            return OUT_OF_MEMORY, MemoryError(words)
+        return RETURNED, None
 
 
-def _unpacked(returned: bool, payload: bytes, text: str) -> Any:
+def _memory_of(process: int | None) -> int:
+    """Return how many bytes of memory a process holds, 0 if it has ended."""
+    try:
+        with open(f"/proc/{process}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _unpacked(item: Any, returned: bool, payload: bytes, text: str) -> Ended[Any, Any]:
     """Return what the function returned, or the exception that it raised with the worker's traceback as its cause."""
     try:
         outcome = pickle.loads(payload)  # noqa: S301 - from our own worker
     except Exception as error:  # e.g. an exception whose __init__ wants more than its message
-        return WorkerRaised(text or f"what the worker returned cannot be read: {type(error).__name__}: {error}")
-    if not returned:
-        outcome.__cause__ = WorkerRaised(text)
-    return outcome
+        words = text or f"what the worker returned cannot be read: {type(error).__name__}: {error}"
+        return Ended(item, RAISED, error=WorkerRaised(words))
+    if returned:
+        return Ended(item, RETURNED, outcome)
+    outcome.__cause__ = WorkerRaised(text)
+    return Ended(item, RAISED, error=outcome)
 
 
 def _cause_of_death(code: int | None) -> str:
@@ -274,61 +341,20 @@ def _environment_of_a_worker() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _work(pipe: Connection, function: bytes, parent: int | None) -> None:
-    """Answer items until the pipe is closed; this is what a worker runs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if parent is not None:
-        _be_killed_with(parent)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    process = os.getpid()
+@contextmanager
+def _script_hidden() -> Iterator[None]:
+    """Let a process that is started now not import the script that began the run: it would begin it once more."""
+    script = sys.modules["__main__"]
+    hidden = {name: vars(script)[name] for name in ("__file__", "__spec__") if vars(script).get(name) is not None}
+    for name in hidden:
+        setattr(script, name, None)
     try:
-        while True:
-            number, item = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our own parent
-            outcome = _answer(function, item)
-            if os.getpid() != process:  # a fork that the item made has come back
-                os._exit(1)
-            pipe.send_bytes(pickle.dumps((number, process, *outcome)))
-    except (EOFError, OSError):
-        return  # the parent wants no more
-
-
-def _be_killed_with(parent: int) -> None:
-    """Ask the system to kill this process with its parent, even while an item lets no other thread run."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before we asked
-            os._exit(1)
-
-
-def _end_with_parent() -> None:
-    """End this process, in the middle of an item if need be, when its parent is gone; where the system does not."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-@lru_cache(maxsize=1)
-def _function(pickled: bytes) -> Callable[[Any], Any]:
-    function: Callable[[Any], Any] = pickle.loads(pickled)  # noqa: S301 - from our own parent
-    return function
-
-
-def _answer(function: bytes, item: bytes) -> tuple[bool, bytes, str]:
-    """Return whether the function returned, what it returned or raised, pickled, and its traceback."""
-    try:
-        payload = pickle.dumps(_function(function)(pickle.loads(item)))  # noqa: S301 - from our own parent
-        return True, payload, ""
-    except BaseException as error:  # SystemExit too: a library that calls sys.exit costs only its item
-        text = traceback.format_exc()
-        try:
-            payload = pickle.dumps(error)
-        except Exception:
-            payload = b""  # which cannot be read, so that the traceback stands for it
-        return False, payload, text
+        yield
+    finally:
+        vars(script).update(hidden)
 
 
 @hookimpl
-def fairbench_executors() -> list[type]:
+def fairbench_executors() -> list[type[Executor]]:
     """Return the executor."""
     return [Processes]

@@ -7,11 +7,11 @@ that never ends, a thread or a child process that is left behind. Those cost a w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Callable, TypeVar
+from typing import Callable, ClassVar, TypeVar
 
-from fairbench.api import hookimpl
+from fairbench.api import NO_LIMITS, RAISED, RETURNED, Ended, Executor, Limits, NotApplicable, hookimpl
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -21,32 +21,42 @@ R = TypeVar("R")
 class Serial:
     """Run items in this process, one at a time and only as they are asked for; a crash of one ends the run."""
 
-    name = "serial"
+    name: ClassVar[str] = "serial"
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, R | BaseException]]:
-        """Yield each item with what the function returned or raised, in the order given.
+    def map(
+        self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS
+    ) -> Generator[Ended[T, R], None, None]:
+        """Yield how each item ended, in the order given.
+
+        Args:
+            function: is called with each item.
+            items: one after the other.
+            limits: there must be none.
 
         Raises:
+            NotApplicable: there is a limit, which this process cannot keep while it is busy.
             KeyboardInterrupt: the user has stopped the run; what was yielded before stands.
         """
+        if limits:
+            raise NotApplicable("the executor serial cannot stop an item of its own process; use processes for limits")
         for item in items:
-            yield item, _outcome(function, item)
+            yield _ended(function, item)
 
 
-def _outcome(function: Callable[[T], R], item: T) -> R | BaseException:
+def _ended(function: Callable[[T], R], item: T) -> Ended[T, R]:
     process = os.getpid()
     try:
-        return function(item)
+        return Ended(item, RETURNED, function(item))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: a library that calls sys.exit costs only its item
-        return error
+        return Ended(item, RAISED, error=error)
     finally:
         if os.getpid() != process:  # a fork that the item made has come back
             os._exit(1)
 
 
 @hookimpl
-def fairbench_executors() -> list[type]:
+def fairbench_executors() -> list[type[Executor]]:
     """Return the executor."""
     return [Serial]

@@ -106,3 +106,10 @@ def die_and_leave_a_child(item: str) -> str:
         Path(item, str(child)).touch()
         os._exit(3)
     return item
+
+
+def fill(mebibytes: int) -> int:
+    """Hold so much memory; for a while if it is much."""
+    held = b"x" * (mebibytes * 2**20)
+    time.sleep(60 if mebibytes > 100 else 0)
+    return len(held) // 2**20

@@ -19,6 +19,8 @@ from fairbench_executors import processes
 from fairbench_executors.processes import Processes, WorkerDied, WorkerRaised
 from fairbench_executors.serial import Serial
 
+from fairbench.api import OUT_OF_MEMORY, RETURNED, TIMED_OUT, Limits, NotApplicable
+
 PATIENCE = 30.0  # seconds for what takes far less than one unless the machine is overloaded
 
 
@@ -45,6 +47,13 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+def pairs(ended):
+    """Yield each item with what the function returned, or what went wrong."""
+    for end in ended:
+        assert (end.how == RETURNED) == (end.error is None)
+        yield end.item, end.result if end.error is None else end.error
+
+
 def is_gone_or_zombie(pid: int) -> bool:
     """Return whether a process has ended; one whose parent is dead may wait for init to collect it."""
     try:
@@ -55,18 +64,18 @@ def is_gone_or_zombie(pid: int) -> bool:
 
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=2)], ids=["serial", "processes"])
 def test_every_item_comes_back_once_with_its_result(tasks, executor):
-    results = list(executor.map(tasks.square, range(50)))
+    results = list(pairs(executor.map(tasks.square, range(50))))
     assert sorted(results) == [(item, item**2) for item in range(50)]
 
 
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=2)], ids=["serial", "processes"])
 def test_no_items_give_no_results(tasks, executor):
-    assert list(executor.map(tasks.square, [])) == []
+    assert list(pairs(executor.map(tasks.square, []))) == []
 
 
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
 def test_exceptions_are_yielded_and_the_rest_goes_on(tasks, executor):
-    results = dict(executor.map(tasks.fail, ["value", "exit", "fine"]))
+    results = dict(pairs(executor.map(tasks.fail, ["value", "exit", "fine"])))
     assert isinstance(results["value"], ValueError)
     assert str(results["value"]) == "no such luck"
     assert isinstance(results["exit"], SystemExit)
@@ -75,7 +84,7 @@ def test_exceptions_are_yielded_and_the_rest_goes_on(tasks, executor):
 
 def test_serial_runs_an_item_only_when_it_is_asked_for(tasks):
     seen = []
-    results = Serial().map(seen.append, [1, 2, 3])
+    results = pairs(Serial().map(seen.append, [1, 2, 3]))
     assert seen == []
     next(results)
     assert seen == [1]
@@ -83,11 +92,11 @@ def test_serial_runs_an_item_only_when_it_is_asked_for(tasks):
 
 def test_serial_lets_an_interrupt_through(tasks):
     with pytest.raises(KeyboardInterrupt):
-        list(Serial().map(tasks.fail, ["interrupt"]))
+        list(pairs(Serial().map(tasks.fail, ["interrupt"])))
 
 
 def test_two_workers_share_many_items(tasks):
-    results = list(Processes(workers=2).map(tasks.pid, range(300)))
+    results = list(pairs(Processes(workers=2).map(tasks.pid, range(300))))
     pids = {pid for _, pid in results}
     assert sorted(item for item, _ in results) == list(range(300))
     assert 1 <= len(pids) <= 2
@@ -96,7 +105,7 @@ def test_two_workers_share_many_items(tasks):
 
 
 def test_no_more_workers_are_started_than_there_are_items(tasks):
-    results = Processes(workers=64).map(tasks.square, [3])
+    results = pairs(Processes(workers=64).map(tasks.square, [3]))
     assert next(results) == (3, 9)
     assert len(multiprocessing.active_children()) == 1
     results.close()
@@ -106,14 +115,14 @@ def test_a_worker_uses_one_thread_and_our_environment_stays_as_it_was(tasks, mon
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
-    assert dict(Processes(workers=1).map(tasks.threads, names)) == dict.fromkeys(names, "1")
+    assert dict(pairs(Processes(workers=1).map(tasks.threads, names))) == dict.fromkeys(names, "1")
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ
 
 
 def test_an_item_whose_worker_dies_once_is_tried_again(tasks, tmp_path):
     markers = [str(tmp_path / name) for name in "abc"]
-    results = dict(Processes(workers=2).map(tasks.kill_self_once, markers))
+    results = dict(pairs(Processes(workers=2).map(tasks.kill_self_once, markers)))
     assert set(results) == set(markers)
     for result in results.values():
         first, second = result.split(" then ")
@@ -121,7 +130,7 @@ def test_an_item_whose_worker_dies_once_is_tried_again(tasks, tmp_path):
 
 
 def test_an_item_that_kills_twice_costs_only_itself(tasks):
-    results = dict(Processes(workers=2).map(tasks.kill_self, range(8)))
+    results = dict(pairs(Processes(workers=2).map(tasks.kill_self, range(8))))
     died = results.pop(3)
     assert isinstance(died, WorkerDied)
     assert isinstance(died, RuntimeError)
@@ -130,19 +139,19 @@ def test_an_item_that_kills_twice_costs_only_itself(tasks):
 
 
 def test_an_exit_status_is_named(tasks):
-    ((_, died),) = Processes(workers=1).map(tasks.exit_with_status, [7])
+    ((_, died),) = pairs(Processes(workers=1).map(tasks.exit_with_status, [7]))
     assert str(died) == "the worker process exited with status 7, 2 times"
 
 
 def test_an_exception_brings_its_worker_traceback(tasks):
-    ((_, error),) = Processes(workers=1).map(tasks.fail, ["value"])
+    ((_, error),) = pairs(Processes(workers=1).map(tasks.fail, ["value"]))
     assert isinstance(error.__cause__, WorkerRaised)
     assert "executor_tasks.py" in str(error.__cause__)
 
 
 def test_what_cannot_be_pickled_is_an_exception_of_its_item(tasks):
     items = ["unpicklable", "two", "interrupt", "fine"]
-    results = dict(Processes(workers=1).map(tasks.fail, items))
+    results = dict(pairs(Processes(workers=1).map(tasks.fail, items)))
     assert isinstance(results["unpicklable"], Exception)
     assert "lambda" in str(results["unpicklable"])  # what it was; Python 3.13 no longer says "pickle"
     assert isinstance(results["two"], WorkerRaised)
@@ -153,20 +162,20 @@ def test_what_cannot_be_pickled_is_an_exception_of_its_item(tasks):
 
 def test_an_item_that_cannot_be_sent_is_an_exception_of_its_own(tasks):
     unsendable = lambda: None  # noqa: E731 - a function without an importable name is the point
-    results = dict(Processes(workers=1).map(tasks.square, [2, unsendable, 3]))
+    results = dict(pairs(Processes(workers=1).map(tasks.square, [2, unsendable, 3])))
     assert isinstance(results.pop(unsendable), Exception)
     assert results == {2: 4, 3: 9}
 
 
 def test_large_results_and_items_pass_the_pipe(tasks):
     item = b"x" * 5_000_000  # far more than a pipe's buffer
-    ((returned, _),) = Processes(workers=1).map(tasks.pid, [item])
+    ((returned, _),) = pairs(Processes(workers=1).map(tasks.pid, [item]))
     assert returned == item
 
 
 def test_closing_early_ends_busy_workers(tasks, tmp_path):
     results = Processes(workers=2).map(tasks.quick_or_long, ["quick", str(tmp_path), str(tmp_path)])
-    assert next(results) == ("quick", "quick")
+    assert next(results).result == "quick"
     wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
     started = time.monotonic()
     results.close()
@@ -183,8 +192,8 @@ from fairbench_executors.processes import Processes
 
 if __name__ == "__main__":
     items = ["quick", {folder!r}, {folder!r}]
-    for item, result in Processes(workers=2).map(executor_tasks.quick_or_long, items):
-        print(result, flush=True)
+    for ended in Processes(workers=2).map(executor_tasks.quick_or_long, items):
+        print(ended.result, flush=True)
 """
 
 
@@ -243,7 +252,7 @@ def test_workers_end_with_their_parent_even_while_an_item_holds_the_interpreter(
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
 def test_a_fork_that_comes_back_answers_for_nobody(tasks, executor, tmp_path):
     items = [str(tmp_path), *map(str, range(5))]
-    results = dict(executor.map(tasks.fork_and_return, items))
+    results = dict(pairs(executor.map(tasks.fork_and_return, items)))
     assert set(results) == set(items)
     child, parent = map(int, results.pop(str(tmp_path)).split())
     assert child != parent
@@ -252,7 +261,7 @@ def test_a_fork_that_comes_back_answers_for_nobody(tasks, executor, tmp_path):
 
 
 def test_a_child_that_holds_a_dead_workers_pipe_does_not_hold_up_the_run(tasks, tmp_path):
-    results = dict(Processes(workers=1).map(tasks.die_and_leave_a_child, [str(tmp_path), "fine"]))
+    results = dict(pairs(Processes(workers=1).map(tasks.die_and_leave_a_child, [str(tmp_path), "fine"])))
     for path in tmp_path.iterdir():
         os.kill(int(path.name), signal.SIGKILL)
     assert str(results[str(tmp_path)]) == "the worker process exited with status 3, 2 times"
@@ -290,7 +299,7 @@ def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, 
     monkeypatch.setattr(processes, "_environment_of_a_worker", interrupted_start)
     try:
         with pytest.raises(KeyboardInterrupt):
-            list(Processes(workers=2).map(tasks.work_long, [str(tmp_path)]))
+            list(pairs(Processes(workers=2).map(tasks.work_long, [str(tmp_path)])))
     finally:
         signal.signal(number, before)
     assert multiprocessing.active_children() == []
@@ -309,10 +318,58 @@ def test_results_that_arrived_before_an_interrupt_are_yielded(tasks, monkeypatch
 
     processes_wait = processes.wait
     monkeypatch.setattr(processes, "wait", interrupted_wait)
-    results = Processes(workers=2).map(tasks.square, range(10))
+    results = pairs(Processes(workers=2).map(tasks.square, range(10)))
     seen = []
     with pytest.raises(KeyboardInterrupt):
         seen.extend(results)  # a list keeps what it got before an error
     assert len(seen) == 3  # one before the interrupt, and both answers that lay in the pipes
     assert all(result == item**2 for item, result in seen)
     assert multiprocessing.active_children() == []
+
+
+def test_an_item_that_takes_too_long_is_stopped_and_costs_only_itself(tasks, tmp_path):
+    started = time.monotonic()
+    ended = {
+        end.item: end for end in Processes(workers=1).map(tasks.quick_or_long, [str(tmp_path), "quick"], Limits(4))
+    }
+    assert ended["quick"].how == RETURNED
+    long = ended[str(tmp_path)]
+    assert (long.how, str(long.error)) == (TIMED_OUT, "stopped after 4 seconds, which is the limit")
+    assert time.monotonic() - started < PATIENCE  # the item would have taken sixty
+    assert multiprocessing.active_children() == []
+
+
+def test_an_item_that_lets_no_thread_run_is_stopped_too(tasks, tmp_path):
+    ((end),) = Processes(workers=1).map(tasks.hold_the_interpreter, [str(tmp_path)], Limits(seconds=3))
+    assert end.how == TIMED_OUT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process holds")
+def test_an_item_that_takes_too_much_memory_is_stopped(tasks):
+    ended = {end.item: end for end in Processes(workers=1).map(tasks.fill, [600, 1], Limits(memory=400 * 2**20))}
+    assert (ended[1].how, ended[1].result) == (RETURNED, 1)
+    assert ended[600].how == OUT_OF_MEMORY
+    assert str(ended[600].error).endswith("MiB; the limit is 400 MiB")
+
+
+def test_this_process_keeps_no_limits_and_says_so(tasks):
+    with pytest.raises(NotApplicable, match="use processes for limits"):
+        next(Serial().map(tasks.square, [1], Limits(seconds=1)))
+
+
+@pytest.mark.parametrize("limits", [{"seconds": 0}, {"memory": -1}, {"seconds": float("nan")}])
+def test_limits_that_make_no_sense_are_refused(limits):
+    with pytest.raises(ValueError, match="it must be above 0"):
+        Limits(**limits)
+
+
+def test_a_worker_does_not_run_the_script_that_began_the_run(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "print('begun')\n"
+        "from math import sqrt\n"
+        "from fairbench_executors.processes import Processes\n"
+        "print([end.result for end in Processes(workers=1).map(sqrt, [4])])\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("begun\n[2.0]\n", "")

@@ -28,7 +28,9 @@ from fairbench.running.cell import measure
 from fairbench.running.rundir import load_results
 from fairbench.running.store import FILE_NAME, Store, Truth
 from fairbench.running.suite import ALL
+from fairbench.system.threads import VARIABLES
 from fairbench.testing.audit.made import REPEATS, Made, make_pair
+from fairbench.testing.audit.worker import REFUSED
 
 LEVEL = 1e-6  # chance that coins alone are foreseen so well; a cheat beyond it is far beyond
 METRICS = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
@@ -36,7 +38,6 @@ RUN = Path("runs") / "audit"
 CLEAR, FOUND, UNTRIED = "clear", "found", "not tried"
 LAST = REPEATS - 1
 SHOWN = 4
-REFUSED = 2  # the status of a command that cannot begin
 RUNS, WATCHED, RECORDED = "runs", "watched", "recorded values"
 
 Stored = Mapping[tuple[int, str], tuple[Truth, Predictions]]
@@ -176,10 +177,7 @@ def _run(pair: Sequence[Made], methods: str, plugins: Sequence[str]) -> list[Pro
 def _settings(made: Made, methods: str, plugins: Sequence[str]) -> dict[str, Any]:
     neighbour = "constant" if "constant" not in _names(methods) else "always_1"  # stores the labels that are tested
     files = [os.path.abspath(file) for file in plugins]
-    command = ["run", "--methods", f"{neighbour},{methods}", "--datasets", made.name, "--metrics", ",".join(METRICS)]
-    command += ["--repeats", str(REPEATS), "--executor", "serial", "--offline", "--out", str(RUN)]
-    for file in [str(made.plugin), *files]:
-        command += ["--plugin", file]
+    suite = {"methods": [f"{neighbour},{methods}"], "datasets": [made.name], "metrics": METRICS, "repeats": REPEATS}
     places = {str(cache_dir()): "the cache", str(made.folder): "the audit's folder"}
     places |= {str(made.folder / part): name for part, name in (("data", f"${DATA_VARIABLE}"), ("work", "."))}
     if os.environ.get(DATA_VARIABLE):
@@ -188,7 +186,9 @@ def _settings(made: Made, methods: str, plugins: Sequence[str]) -> dict[str, Any
     places.pop(str(made.folder))
     report = str(made.folder / "report")
     return {
-        "command": command,
+        "suite": suite,
+        "out": str(RUN),
+        "words": ["run", "--methods", f"{neighbour},{methods}", "--datasets", made.name, "--out", str(RUN)],
         "methods": methods,
         "plugins": files,
         "data": str(made.plugin),
@@ -201,7 +201,7 @@ def _environment(made: Made) -> dict[str, str]:
     own = {DATA_VARIABLE: "data", "FAIRBENCH_CACHE": "cache", "TMPDIR": "tmp"}
     changed = {name: str(made.folder / part) for name, part in own.items()}
     kept = {name: value for name, value in os.environ.items() if name != "FAIRBENCH_PLUGINS"}
-    return {**kept, **changed, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **changed, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", **dict.fromkeys(VARIABLES, "1")}
 
 
 def _left(made: Made, status: int) -> Process:
@@ -209,7 +209,7 @@ def _left(made: Made, status: int) -> Process:
     run, report = made.folder / "work" / RUN, made.folder / "report"
     said = (made.folder / "output").read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if status == REFUSED and said:
-        raise SuiteError(said[-1].replace("fairbench: ", "", 1).replace("Error: ", "", 1))
+        raise SuiteError(said[-1].replace("fairbench: ", "", 1))
     if status not in (0, 1) or not (run / FILE_NAME).exists():
         raise ProcessDied(f"its process ended with status {status}" + (f", saying {said[-1]!r}" if said else ""))
     told = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""The process of an audit: ``fairbench run`` as it is, and a file in which stands what the methods' code did."""
+"""The process of an audit: a run as any other, and a file in which stands what the methods' code did."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+REFUSED = 2  # exit status where nothing was run
 
 
 def main() -> None:
-    """Run the command that the first argument describes, as JSON; see ``verdict``."""
+    """Run what the first argument describes, as JSON; see ``verdict``."""
     settings = json.loads(sys.argv[1])
     sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]  # nothing is imported from there
-    sys.argv = ["fairbench", *settings["command"]]
-    from fairbench import cli
+    sys.argv = ["fairbench", *settings["words"]]  # as where a user runs the methods
+    from fairbench.analysis import export  # noqa: F401 - loaded, so that what replaces its parts is seen
+    from fairbench.cells import Choice
     from fairbench.choices import parse_choices
     from fairbench.errors import FairbenchError
     from fairbench.plugins.loading import load_plugins
-    from fairbench.running import rundir  # noqa: F401 - loaded, so that what replaces their parts is seen
+    from fairbench.running.session import Session, Settings, chosen_suite
     from fairbench.testing.audit.watch import Watch, functions, replaced
 
     report = os.open(settings["report"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -44,7 +48,14 @@ def main() -> None:
             loaded = [sys.modules[plugin.name] for plugin in registry.plugins if plugin.name in sys.modules]
             watch.others += [root for root in map(_root, map(vars, loaded)) if root not in roots]
             watch.roots += roots
-        cli.main()
+        plugins = (settings["data"], *settings["plugins"])
+        session = Session(Settings(executor=Choice("serial"), offline=True, plugins=plugins))
+        suite = chosen_suite(None, settings["suite"])
+        ended = session.run(session.plan(suite), Path(settings["out"]))
+        sys.exit(0 if ended.complete else 1)
+    except FairbenchError as error:
+        print(f"fairbench: {error}", file=sys.stderr)
+        sys.exit(REFUSED)
     finally:
         for file, what in replaced(before):
             told(file, what)

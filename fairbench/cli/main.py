@@ -1,0 +1,88 @@
+"""The command line: parse, call, render. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any
+
+import click
+
+from fairbench.cli.audit import audit
+from fairbench.cli.data import data
+from fairbench.cli.options import examples, say
+from fairbench.cli.report import export, report, rescore
+from fairbench.cli.reproduce import reproduce
+from fairbench.cli.run import run
+from fairbench.cli.show import check, completion, list_components, plugins, show
+from fairbench.cli.signals import status_of
+from fairbench.errors import FairbenchError
+from fairbench.plugins.namesake import namesake_warning
+from fairbench.system.threads import ask_for_one_thread
+from fairbench.version import __version__
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's becomes one message and exit status 2, never a traceback."""
+    ask_for_one_thread()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is replaced; a file keeps its code
+            stream.reconfigure(errors="replace" if stream.isatty() else "backslashreplace")
+    if "_FAIRBENCH_COMPLETE" not in os.environ and (warning := namesake_warning()):
+        say(f"warning: {warning}")
+    try:
+        status = cli.main(prog_name="fairbench", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.ClickException as error:
+        shown = io.StringIO()
+        error.show(shown)
+        say(shown.getvalue().rstrip("\n"))
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt) as interrupt:
+        click.echo("fairbench: interrupted", err=True)
+        sys.exit(status_of(interrupt))
+    except FairbenchError as error:
+        say(f"fairbench: {error}")
+        sys.exit(2)
+
+
+class _Commands(click.Group):
+    """The commands; the reader of a pipe, such as head, may leave when it has seen enough."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command, with exit status 0 if its reader has left; click's own is 1."""
+        try:
+            status = super().invoke(context)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+            return 0
+        return status
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=examples("fairbench run --methods faalgrad,threshold --datasets all", "fairbench list methods"),
+)
+@click.version_option(__version__, message="fairbench %(version)s")
+def cli() -> None:
+    """Benchmark fairness methods: the same splits for all, real data, and every number beside its reference."""
+
+
+for _command in (
+    run,
+    report,
+    export,
+    rescore,
+    reproduce,
+    data,
+    list_components,
+    show,
+    plugins,
+    check,
+    audit,
+    completion,
+):
+    cli.add_command(_command)

@@ -1,0 +1,121 @@
+"""The commands that read a run directory: ``report``, ``export`` and ``rescore``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import click
+
+from fairbench.cli.options import GivenPath, Shown, complete_name, examples, names_option, plugin_option, say
+from fairbench.cli.reports import write_reports
+from fairbench.errors import printable
+
+if TYPE_CHECKING:
+    from fairbench.records import Results
+
+
+def say_unfinished(results: Results) -> None:
+    """Say on stderr how many cells have not been run yet, if any."""
+    if results.unfinished:
+        click.echo(results.unfinished, err=True)
+
+
+@click.command(
+    epilog=examples(
+        "fairbench report runs/table1",
+        "fairbench report runs/table1 --format latex > table1.tex",
+    )
+)
+@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+@click.option(
+    "--format",
+    "name",
+    default="terminal",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=complete_name("reports"),
+    help="A report ('fairbench list reports').",
+)
+@plugin_option
+def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
+    """Print a run's tables; the default also writes every report that is a file into the run directory."""
+    from fairbench.plugins.loading import load_plugins
+    from fairbench.running.rundir import load_results
+    from fairbench.running.store import run_folder
+    from fairbench.system.output import output_on_stderr
+
+    registry, _ = load_plugins(plugin)
+    chosen = registry.report(name)
+    run_directory = run_folder(run_directory)
+    results = load_results(run_directory)
+    with output_on_stderr():
+        made = chosen.render(results)
+    if isinstance(made, bytes) and sys.stdout.isatty():
+        raise click.UsageError(f"{name} is a picture; write it to a file: ... --format {name} > report{chosen.suffix}")
+    if not made:
+        say(f"{run_directory} has nothing for the report {name!r} to show")
+    if isinstance(made, str) and (name == "terminal" or sys.stdout.isatty()):
+        made = printable(made)
+    click.echo(made, nl=isinstance(made, str))
+    if name == "terminal":
+        write_reports(results, registry, run_directory)
+        say(f"written to {run_directory}: report.*")
+
+
+@click.command(
+    epilog=examples(
+        "fairbench export runs/table1 --format csv > values.csv",
+        "fairbench export runs/table1 --format jsonl --predictions > predictions.jsonl",
+    )
+)
+@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+@click.option(
+    "--format", "name", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Form of the rows."
+)
+@click.option("--predictions", "what", flag_value="predictions", help="The stored test predictions, with y and group.")
+@click.option("--diagnostics", "what", flag_value="diagnostics", help="Curves recorded while training.")
+@click.option(
+    "--spreadsheet", is_flag=True, help="Put an apostrophe before each text that a spreadsheet would run as a formula."
+)
+def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: bool) -> None:
+    """Print every stored value as one long row: dataset, method, parameters, repeat, point, group, metric, value."""
+    from fairbench.analysis import export as exporting
+    from fairbench.running.rundir import load_results
+
+    if spreadsheet and name != "csv":
+        raise click.UsageError("--spreadsheet is for --format csv; no spreadsheet runs what is in JSON lines")
+    results = load_results(run_directory)
+    say_unfinished(results)
+    if what == "predictions":
+        rows = exporting.prediction_rows(results, run_directory)
+    elif what == "diagnostics":
+        rows = exporting.diagnostic_rows(results)
+    else:
+        rows = results.rows()
+    exporting.write(rows, Shown(sys.stdout), name, spreadsheet)
+
+
+@click.command(
+    epilog=examples(
+        "fairbench rescore runs/table1",
+        "fairbench rescore runs/table1 --metrics accuracy,acme_gap --plugin acme_gap.py",
+    )
+)
+@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+@names_option("--metrics", "metrics", "Metrics to compute.", default="all")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV.")
+@plugin_option
+def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str, ...]) -> None:
+    """Compute metrics anew from a run's stored predictions and print them as long rows; nothing is changed."""
+    from fairbench.analysis import export as exporting
+    from fairbench.plugins.loading import load_plugins
+    from fairbench.running.rundir import load_results
+    from fairbench.system.output import output_on_stderr
+
+    registry, _ = load_plugins(plugin)
+    with output_on_stderr():
+        results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
+    say_unfinished(results)
+    exporting.write(results.rows(), Shown(sys.stdout), "jsonl" if as_json else "csv")

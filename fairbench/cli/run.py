@@ -1,0 +1,127 @@
+"""The command ``fairbench run``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import click
+
+from fairbench.cli.options import (
+    GivenPath,
+    accept_option,
+    data_dir_option,
+    examples,
+    executor_options,
+    names_option,
+    offline_option,
+    plugin_option,
+    say,
+)
+from fairbench.cli.reports import write_reports
+from fairbench.errors import printable
+
+
+def _attributes(context: click.Context, parameter: click.Parameter, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse an empty name, which would stand for each dataset's own attribute."""
+    for group in groups:
+        if not all(name.strip() for name in group.split(",")):
+            raise click.BadParameter(f"{group!r} has an empty name; leave the option out for each dataset's own")
+    return groups
+
+
+def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose or override the parts of a suite."""
+    options = [
+        names_option("--methods", "methods", "Methods, e.g. 'faalgrad[split=config1|config2],threshold', or 'all'."),
+        names_option(
+            "--datasets",
+            "datasets",
+            "Datasets, e.g. 'compas,adult[missing=category]', or 'all' (but large images and users' folders).",
+        ),
+        names_option("--scenarios", "scenarios", "Scenarios.  [default: holdout]"),
+        names_option("--metrics", "metrics", "Metrics.  [default: all]"),
+        click.option(
+            "--group",
+            multiple=True,
+            metavar="ATTRIBUTE",
+            callback=_attributes,
+            help="Sensitive attribute; 'race,sex' for combinations.  [default: each dataset's]",
+        ),
+        click.option("--repeats", type=click.IntRange(min=1), help="Number of splits.  [default: 5]"),
+        click.option(
+            "--scale",
+            multiple=True,
+            type=click.Choice(["standard", "none"]),
+            help="Scaling of numeric features.  [default: standard]",
+        ),
+        click.option(
+            "--sensitive-as-feature/--sensitive-hidden",
+            default=None,
+            help="Put the group among the features.  [default: hidden]",
+        ),
+        click.option(
+            "--stratify/--no-stratify",
+            default=None,
+            help="Keep the shares of label and group in all parts.  [default: no]",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog=examples(
+        "fairbench run --methods faalgrad,threshold --datasets all",
+        "fairbench run benchmarks/faalgrad-table1.toml --workers 2 --out runs/table1",
+    )
+    + "\n\nA run that was interrupted goes on where it stopped when the same command is given again. A directory can "
+    "grow: the same --out with one more method, dataset, metric or repeat runs only what is new."
+)
+@click.argument("suite", required=False, type=GivenPath(path_type=Path))
+@_suite_options
+@click.option(
+    "--out", type=GivenPath(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]"
+)
+@executor_options
+@accept_option
+@click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: the cells as JSON lines.")
+@data_dir_option
+@offline_option
+@plugin_option
+def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
+    """Run a grid of methods, datasets and repeats, from a SUITE file or from options, and print its tables."""
+    from fairbench.cli.running import exit_status, print_cells, session, summary
+    from fairbench.cli.signals import sigterm_interrupts
+    from fairbench.running.rundir import choose_directory
+    from fairbench.running.session import chosen_suite
+
+    chosen = chosen_suite(suite, _given(suite, options))
+    opened = session(options, plugin)
+    planned = opened.plan(chosen)
+    if options["dry_run"]:
+        opened.registry.build("executors", opened.executor(len(planned.cells)))  # refused now rather than later
+        print_cells(planned.cells, options["as_json"])
+        return 0
+    path = choose_directory(planned, options["out"])
+    with sigterm_interrupts():
+        ended = opened.run(planned, path, sys.argv[1:])
+    write_reports(ended.results, opened.registry, path)
+    click.echo(printable(str(opened.registry.report("terminal").render(ended.results))))
+    say(summary(ended))
+    return exit_status(ended)
+
+
+def _given(suite: Optional[Path], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a suite that options give."""
+    for name in ("methods", "datasets"):
+        if suite is None and options[name] is None:
+            raise click.UsageError(
+                f"Give a suite file, or both --methods and --datasets ({name} is missing). See 'fairbench run --help'."
+            )
+    listed = ("methods", "datasets", "scenarios", "metrics", "sensitive_as_feature")
+    given = {name: (options[name],) for name in listed if options[name] is not None}
+    return {**given, **{name: options[name] for name in ("group", "scale", "repeats", "stratify")}}

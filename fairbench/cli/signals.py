@@ -1,0 +1,38 @@
+"""How signals end a command, and with which exit status."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come; it ends a run as Ctrl-C does."""
+
+
+def status_of(interrupt: BaseException) -> int:
+    """Return the exit status after an interrupt, or after click's word for one."""
+    terminated = isinstance(interrupt, Terminated) or isinstance(interrupt.__cause__, Terminated)
+    return 128 + signal.SIGTERM if terminated else INTERRUPTED
+
+
+def _raise_terminated(number: int, frame: Any) -> NoReturn:
+    raise Terminated
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM interrupt the block, unless it is ignored or someone else's."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

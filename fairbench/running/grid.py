@@ -1,0 +1,125 @@
+"""The cells of a plan: their data is gathered, and an executor runs them into a store."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from fairbench.cells import Cell
+from fairbench.data.files import fetch_all
+from fairbench.data.inspection import measured_notes
+from fairbench.errors import DataError, NotApplicable, Unstorable
+from fairbench.plugins.components import NO_LIMITS, Ended, Executor, Limits
+from fairbench.records import FAILED, SKIPPED, Record
+from fairbench.running.cell import CellRunner, unmeasured
+from fairbench.running.checkpoints import Checkpoint
+from fairbench.running.outcomes import said
+from fairbench.running.store import Measured, Store
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Which datasets of a plan can be used: digests and notes of those, and the reason for each other one."""
+
+    digests: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> Availability:
+    """Find, download and load every dataset of the cells before anything runs.
+
+    Raises:
+        DataError: not one dataset can be used and the first is at fault (damaged file, invalid table).
+    """
+    workbench = runner.workbench
+    workbench.code, workbench.data = {}, {}  # a run begins: it is with what is loaded now
+    choices = {str(cell.dataset): cell.dataset for cell in cells}
+    specs = {label: workbench.registry.build("datasets", choice) for label, choice in choices.items()}
+    fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
+    digests, notes, skipped, failed = {}, {}, {}, {}
+    for label, choice in choices.items():
+        if isinstance(fetched[label], DataError):
+            failed[label] = str(fetched[label])
+        elif isinstance(fetched[label], Exception):
+            skipped[label] = str(fetched[label])
+        else:
+            try:
+                dataset = workbench.dataset(choice)
+                digests[label], notes[label] = workbench.digest(choice), (*dataset.notes, *measured_notes(dataset))
+            except NotApplicable as error:
+                skipped[label] = str(error)
+            except DataError as error:
+                failed[label] = str(error)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # SystemExit too: a loader that exits costs only its dataset
+                failed[label] = traceback.format_exc()
+    if failed and not digests:
+        raise DataError("\n".join(reason.strip().splitlines()[-1] for reason in failed.values()))
+    return Availability(digests, notes, skipped, failed)
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    available: Availability,
+    runner: CellRunner,
+    executor: Executor,
+    store: Store,
+    done: Optional[Collection[str]] = None,
+    limits: Limits = NO_LIMITS,
+) -> Generator[Record, None, None]:
+    """Run the cells but those that are ``done`` (by key; all that the store has, by default); yield each record.
+
+    What is yielded is safely written. A cell whose process ended without an answer fails, with how it ended.
+
+    Raises:
+        StoreError: a record cannot be written; what was written before stays.
+    """
+    done = store.finished() if done is None else done
+    pending = []
+    for cell in cells:
+        label = str(cell.dataset)
+        if cell.key in done:
+            _discard(runner.checkpoint(cell))  # an earlier session may have ended just before it did
+        elif label in available.skipped:
+            yield _kept(store, unmeasured(cell, SKIPPED, available.skipped[label]))
+        elif label in available.failed:
+            yield _kept(store, unmeasured(cell, FAILED, available.failed[label]))
+        else:
+            pending.append(cell)
+    with closing(executor.map(runner, pending, limits)) as results:  # so that no worker outlives an error
+        for ended in results:
+            cell, result = ended.item, _answer(ended)
+            record = _kept(store, result)
+            if record.status != FAILED:  # what failed is tried again, from its last finished step on
+                _discard(runner.checkpoint(cell))
+            yield record
+
+
+def _answer(ended: Ended[Cell, Measured]) -> Measured:
+    """Return a cell's result, or a failed record that says how it ended."""
+    cell, result = ended.item, ended.result
+    if ended.error is not None:
+        return unmeasured(cell, FAILED, f"{type(ended.error).__name__}: {said(ended.error)}")
+    if not isinstance(result, Measured) or result.record.cell.key != cell.key:
+        return unmeasured(cell, FAILED, "the executor answered with something else than this cell's result")
+    return result
+
+
+def _kept(store: Store, found: Measured) -> Record:
+    try:
+        store.add(found)
+    except Unstorable as error:  # then at least the reason
+        found = unmeasured(found.record.cell, FAILED, said(error), found.record.versions)
+        store.add(found)
+    return found.record
+
+
+def _discard(checkpoint: Optional[Checkpoint]) -> None:
+    if checkpoint:
+        checkpoint.remove()

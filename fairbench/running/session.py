@@ -1,0 +1,220 @@
+"""Run a plan and read what it gave, with plain arguments: what the command line and Python share.
+
+Nothing here knows of a terminal. Whoever wants to show how a run goes on hands over an ``Observer``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Optional
+
+from fairbench.cells import Cell, Choice
+from fairbench.data.files import DataSource
+from fairbench.errors import SuiteError
+from fairbench.plugins.components import NO_LIMITS, Executor, Limits
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import Registry
+from fairbench.records import DONE, FAILED, SKIPPED, Record, Results
+from fairbench.running import rundir
+from fairbench.running.cell import CellRunner
+from fairbench.running.checkpoints import FOLDER
+from fairbench.running.grid import gather, run_cells
+from fairbench.running.growth import measure_more
+from fairbench.running.resume import Plan
+from fairbench.running.suite import Suite, default_parameters, left_out, plan, read_suite
+from fairbench.system.isolation import process_state_kept
+from fairbench.system.threads import one_thread
+
+STATUSES = (DONE, SKIPPED, FAILED)
+
+
+class Observer:
+    """Hears how a run goes on; here it keeps still. A subclass shows what it likes."""
+
+    def say(self, sentence: str) -> None:
+        """Take in a sentence that the user must be told."""
+
+    @contextmanager
+    def downloads(self) -> Iterator[Any]:
+        """Watch downloads: yield a function of (what is fetched, bytes received, bytes in all if known), or None."""
+        yield None
+
+    @contextmanager
+    def cells(self, planned: int, finished: int) -> Iterator[Any]:
+        """Watch cells, some of them finished before: yield a function of each new ``Record``, or None."""
+        yield None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how cells run; nothing of it can change a number.
+
+    Args:
+        workers: processes of one thread each; by default as many as there are processors.
+        executor: the executor by name, which overrides ``workers``.
+        limits: what a cell may use.
+        data_dir: folder that is asked for raw data first.
+        offline: download nothing.
+        plugins: paths of local plugin files.
+        accept_changes: keep finished cells although code of the same version has changed.
+    """
+
+    workers: Optional[int] = None
+    executor: Optional[Choice] = None
+    limits: Limits = NO_LIMITS
+    data_dir: Optional[Path] = None
+    offline: bool = False
+    plugins: tuple[str, ...] = ()
+    accept_changes: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run directory holds when a session has ended.
+
+    Args:
+        results: of the whole directory, earlier sessions included.
+        path: the directory.
+        interrupt: what stopped the session early, e.g. a ``KeyboardInterrupt``; None if nothing did.
+    """
+
+    results: Results
+    path: Path
+    interrupt: Optional[BaseException] = None
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Return how many cells are done, skipped and failed, and, if any are left, ``not run``."""
+        records = self.results.records
+        found = {status: sum(record.status == status for record in records) for status in STATUSES}
+        left = self.results.planned - len(records)
+        return {**found, "not run": left} if left > 0 else found
+
+    @property
+    def complete(self) -> bool:
+        """Return whether the session came to its end, every cell is done or skipped, and one at least is done."""
+        counts = self.counts
+        return not self.interrupt and not counts[FAILED] and "not run" not in counts and counts[DONE] > 0
+
+
+class Session:
+    """The plugins and data that runs use, and the runs themselves."""
+
+    def __init__(self, settings: Optional[Settings] = None, observer: Optional[Observer] = None) -> None:
+        """Load the plugins.
+
+        Raises:
+            PluginError: a local plugin file cannot be used.
+        """
+        self.settings, self.observer = settings or Settings(), observer or Observer()
+        self.registry: Registry = load_plugins(self.settings.plugins)[0]
+        files = tuple(map(os.path.abspath, self.settings.plugins))  # the current folder may change
+        source = DataSource(self.settings.data_dir, self.settings.offline, self.settings.plugins)
+        self.runner = CellRunner(source, files)
+
+    def plan(self, suite: Suite) -> Plan:
+        """Return what a suite asks for, with the digests of all code that has a part in it.
+
+        Raises:
+            SuiteError: it asks for what there is not; ``UnknownName`` with the names that come near.
+        """
+        cells = plan(suite, self.registry)
+        for sentence in left_out(suite, self.registry):
+            self.observer.say(sentence)
+        return Plan.of(suite.to_dict(), cells, self.registry, grows=False, accept=self.settings.accept_changes)
+
+    def executor(self, cells: int) -> Choice:
+        """Return the executor that the settings name; a single worker runs in this process."""
+        if self.settings.executor is not None:
+            return self.settings.executor
+        workers = min(self.settings.workers or self.registry.get("executors", "processes")().workers, cells)
+        return Choice("processes", {"workers": workers}) if workers > 1 else Choice("serial")
+
+    def run(self, planned: Plan, path: Path, command: Sequence[str] = ()) -> Finished:
+        """Run what the directory does not hold yet, and return all that it holds then.
+
+        Ctrl-C while cells run ends the session early: what is finished is kept and returned.
+
+        Args:
+            planned: what to run.
+            path: the run directory, see ``rundir.choose_directory``.
+            command: for ``run.json``: what the user typed.
+
+        Raises:
+            DataError: a dataset is damaged, or has changed since the directory was begun.
+            StoreError: the directory cannot be written, or another run holds it; what was written before stays.
+            SuiteError: the directory holds other cells, or finished cells of other code.
+        """
+        choice = self.executor(len(planned.cells))
+        executor: Executor = self.registry.build("executors", choice)
+        with one_thread():
+            interrupt = self._run(planned, path, executor, str(choice), command)
+        return Finished(rundir.load_results(path), path, interrupt)
+
+    def _run(
+        self, planned: Plan, path: Path, executor: Executor, shown: str, command: Sequence[str]
+    ) -> Optional[KeyboardInterrupt]:
+        say = self.observer.say
+        for sentence in self.registry.import_warnings:
+            say(f"warning: {sentence}")
+        with self.observer.downloads() as progress:
+            available = gather(planned.cells, self.runner, progress)
+        for label, reason in {**available.skipped, **available.failed}.items():
+            say(f"{label} is left out: {reason.strip().splitlines()[-1]}")
+        # A worker loads code and data by itself: it must know which.
+        runner = replace(self.runner, partial=path.absolute() / FOLDER, code=planned.code, data=available.digests)
+        with rundir.writing(path, planned, available, self.registry, command, shown) as opened:
+            for sentence in opened.kept.said:
+                say(sentence)
+            kept = self._kept(planned.cells, opened, available.digests)
+            with self.observer.cells(len(planned.cells), len(kept)) as advance:
+                try:
+                    new = run_cells(
+                        planned.cells, available, runner, executor, opened.store, kept, self.settings.limits
+                    )
+                    with closing(new) as records:
+                        self._watch(records, advance)
+                except KeyboardInterrupt as interrupt:
+                    return interrupt
+        return None
+
+    def _kept(self, cells: Sequence[Cell], opened: rundir.Opened, digests: Collection[str]) -> set[str]:
+        """Return the keys of finished cells that stay, measured by the metrics that they lacked."""
+        finished = [cell for cell in cells if cell.key in opened.kept.keys]
+        with process_state_kept():  # metrics run here
+            return {cell.key for cell in measure_more(finished, opened.store, self.runner.workbench, digests)}
+
+    def _watch(self, records: Iterator[Record], advance: Any) -> None:
+        remarks: set[str] = set()
+        for record in records:
+            if advance is not None:
+                advance(record)
+            for remark in record.remarks:
+                if remark not in remarks:
+                    self.observer.say(f"warning: {remark}")
+                    remarks.add(remark)
+
+
+def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
+    """Return the suite of a file and of choices, which win over the file.
+
+    Args:
+        path: of a suite file, if there is one.
+        given: fields of ``Suite`` by name; those that are None or empty count as not given. Without a file,
+            ``methods`` and ``datasets`` are needed.
+
+    Raises:
+        SuiteError: the file cannot be read, or a field is missing or wrong.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None and value != ()}
+    if path is not None:
+        return replace(read_suite(path), **chosen)
+    missing = [name for name in ("methods", "datasets") if name not in chosen]
+    if missing:
+        raise SuiteError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; name some, or 'all'")
+    return Suite(**{"name": chosen["methods"][0], "parameters": default_parameters(), **chosen})
