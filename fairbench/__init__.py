@@ -1,19 +1,38 @@
 """fairbench: a benchmark harness that tells the truth about fairness methods.
 
-Data flows one way: suite -> cells -> ``run_cell`` -> store -> report.
+Data flows one way: suite -> cells -> ``run_cell`` -> store -> values -> report. From the ground up, each wing uses only
+those above it in this list:
 
-- ``data``, ``counts``, ``alike``, ``components``, ``hooks``: the nouns, and what a plugin may supply
-- ``projection``: the nearest scores that satisfy a fairness constraint, exactly (``api.projection`` has the layer)
-- ``api``: all that a plugin imports (``fairbench.api``, and ``fairbench.api.torch`` for torch and higher)
-- ``files``, ``adding``, ``preparation``: raw files found, verified or taken in; a dataset split, encoded without leaks
-- ``registry``, ``plugins``: names to components, and how plugins are found and kept apart
-- ``values``, ``choices``: what people type; ``annotations``, ``parameters``: what components take, checked
-- ``suite``, ``run``, ``store``, ``results``: plan a grid, run it, keep it, read it
-- ``intervals``, ``lines``: uncertainty over repeats; the coin that every method is held against
+- ``errors``, ``seeding``, ``notation``, ``texts``: messages, seeds, and how values are written down
+- ``cells``, ``choices``, ``records``: a point of the grid, what people type, and what happened at a point
+- ``system``: the process's settings, output, files and threads
+- ``data``: tables, splits and counts; raw files and where they come from
+- ``plugins``: kinds of components, hooks, parameters, the registry and how plugins are found
+- ``running``: suites, cells, sessions, run directories and the store
+- ``analysis``: values, intervals, reference lines, exports
+- ``api``: all that a plugin may import
 - ``papers``: published tables and figures run again, and set beside what is measured
-- ``testing``, ``cli``: the checks that every component passes; the command line
+- ``testing``: the checks that every component passes, and the audit of methods
+- ``cli``: the command line
+- ``python``: ``fairbench.run`` and ``fairbench.load``
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from fairbench.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from fairbench.python import Run, load, run
+
+__all__ = ["Run", "__version__", "load", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what ``fairbench.python`` offers, which is imported when it is first asked for."""
+    if name in __all__:
+        from fairbench import python
+
+        return getattr(python, name)
+    raise AttributeError(f"module 'fairbench' has no attribute {name!r}")

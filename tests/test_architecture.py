@@ -22,6 +22,7 @@ WINGS = [  # from the ground up; a module imports from its own wing and from tho
     {"papers"},
     {"testing"},
     {"cli"},
+    {"python"},
     {"__init__", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(WINGS) for name in names}

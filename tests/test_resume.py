@@ -306,7 +306,7 @@ def test_a_suite_that_another_has_overtaken_is_refused_under_the_lock(fairbench,
         return gather(*arguments)
 
     written = []
-    monkeypatch.setattr("fairbench.running.grid.gather", overtaken)
+    monkeypatch.setattr("fairbench.running.session.gather", overtaken)
     status, out, err = fairbench(*one, "constant")
     assert (status, out) == (2, "")
     assert "r holds a run of another suite (coin, 1 cells), and 1 of its cells are not among the 1 of this one" in err

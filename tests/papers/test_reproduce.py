@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import fairbench.cli.progress
+import fairbench.cli.running
 import fairbench.papers.measured
 from fairbench.analysis.intervals import NOT_COVERED, Correction
 from fairbench.running.store import FILE_NAME, Store
@@ -97,7 +97,7 @@ def test_a_reproduction_is_resumed_grows_and_ends_with_the_same_tables(reproduce
     assert status == 0
     before = finished(tmp_path / "r")
     with monkeypatch.context() as patched:
-        patched.setattr(fairbench.cli.progress, "cell_progress", lambda total, done: interrupted_after(4))
+        patched.setattr(fairbench.cli.running, "cell_progress", lambda total, done: interrupted_after(4))
         status, out, err = reproduce(parts, "--out", "r")
     assert (status, out) == (130, "")
     assert "interrupted: the same command with --out r goes on" in err

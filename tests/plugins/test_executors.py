@@ -19,7 +19,7 @@ from fairbench_executors import processes
 from fairbench_executors.processes import Processes, WorkerDied, WorkerRaised
 from fairbench_executors.serial import Serial
 
-from fairbench.api import OUT_OF_MEMORY, RETURNED, TIMED_OUT, Limits, NotApplicable
+from fairbench.api import CRASHED, NO_LIMITS, OUT_OF_MEMORY, RETURNED, TIMED_OUT, Limits, NotApplicable
 
 PATIENCE = 30.0  # seconds for what takes far less than one unless the machine is overloaded
 
@@ -139,7 +139,9 @@ def test_an_item_that_kills_twice_costs_only_itself(tasks):
 
 
 def test_an_exit_status_is_named(tasks):
-    ((_, died),) = pairs(Processes(workers=1).map(tasks.exit_with_status, [7]))
+    (end,) = Processes(workers=1).map(tasks.exit_with_status, [7])
+    assert end.how == CRASHED
+    died = end.error
     assert str(died) == "the worker process exited with status 7, 2 times"
 
 
@@ -269,7 +271,7 @@ def test_a_child_that_holds_a_dead_workers_pipe_does_not_hold_up_the_run(tasks, 
 
 
 def test_an_answer_of_another_process_or_task_is_dropped():
-    pool = processes._Pool(b"", 1, ["item"])
+    pool = processes._Pool(b"", 1, ["item"], NO_LIMITS)
     ours, theirs = multiprocessing.Pipe()
     worker = SimpleNamespace(pipe=ours, process=SimpleNamespace(pid=7), task=pool.waiting.popleft())
     for number, process in [(0, 8), (1, 7)]:
@@ -279,7 +281,7 @@ def test_an_answer_of_another_process_or_task_is_dropped():
         assert worker.task is not None
     theirs.send_bytes(pickle.dumps((0, 7, True, pickle.dumps("its own"), "")))
     pool._collect(worker)
-    assert list(pool.finished) == [("item", "its own")]
+    assert [(end.item, end.result) for end in pool.finished] == [("item", "its own")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,268 @@
+"""fairbench from Python: run a grid or read a run directory, and work with what is found in pandas.
+
+import fairbench
+
+found = fairbench.run(methods="faalgrad,threshold", datasets="compas,german", repeats=5)
+print(found.table("accuracy", "demographic_parity_difference"))
+"""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from fairbench.choices import parse_choices
+from fairbench.errors import SuiteError, UnknownName
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import Registry
+from fairbench.running.rundir import choose_directory, load_results
+from fairbench.running.session import Finished, Observer, Session, Settings, chosen_suite
+
+if TYPE_CHECKING:
+    import pandas
+
+    from fairbench.cells import Choice
+    from fairbench.records import Results
+
+Names = Union[str, Sequence[str]]
+PathText = Union[str, "PathLike[str]"]
+SHOWN = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
+ROW = ["dataset", "sensitive", "scenario", "scale", "sensitive_as_feature", "method"]
+
+
+class Run:
+    """What a run directory holds, finished or not.
+
+    Args:
+        ended: the results, the directory, and what interrupted the run, if anything did.
+        registry: the components; its reports give the numbers of ``means`` and the text of ``print(run)``.
+    """
+
+    def __init__(self, ended: Finished, registry: Registry) -> None:
+        """Take what a session has left."""
+        self._ended, self._registry = ended, registry
+
+    @property
+    def path(self) -> Path:
+        """Return the run directory."""
+        return self._ended.path
+
+    @property
+    def results(self) -> Results:
+        """Return the records with their provenance, as reports get them."""
+        return self._ended.results
+
+    @property
+    def interrupted(self) -> bool:
+        """Return whether the run was stopped early; the same call with ``out=run.path`` goes on."""
+        return self._ended.interrupt is not None
+
+    @property
+    def complete(self) -> bool:
+        """Return whether every planned cell is done or was skipped, and one at least is done."""
+        return self._ended.complete
+
+    @property
+    def summary(self) -> str:
+        """Return how many cells are done, skipped and failed, and where everything lies."""
+        counts = ", ".join(f"{count} {status}" for status, count in self._ended.counts.items())
+        planned = self.results.planned
+        return f"{planned} cell{'' if planned == 1 else 's'}: {counts}; everything is in {self.path}"
+
+    @property
+    def values(self) -> pandas.DataFrame:
+        """Return every stored value, one row for each, with the columns of ``fairbench export``."""
+        from fairbench.analysis.values import frame
+
+        return frame(self.results)
+
+    @property
+    def means(self) -> pandas.DataFrame:
+        """Return mean and standard deviation over repeats, one row for each method and metric: the report ``csv``.
+
+        ``undefined`` and ``partial`` count the repeats that a mean leaves out, and ``constant`` marks methods that
+        decide alike for everybody in most repeats, whose gaps between groups say nothing.
+        """
+        import pandas
+
+        text = str(self._registry.report("csv").render(self.results))
+        return pandas.read_csv(io.StringIO(text), keep_default_na=False, na_values={"mean": "", "std": ""})
+
+    def table(self, *metrics: str) -> pandas.DataFrame:
+        """Return means ± standard deviations as text, a row for each method and a column for each metric.
+
+        A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, and ‡ a method
+        that decides alike for everybody.
+
+        Args:
+            metrics: their names, in order; by default accuracy and the differences of demographic parity and equalized
+                odds.
+
+        Raises:
+            UnknownName: the run has no such metric.
+        """
+        found = self.means
+        known = list(dict.fromkeys(found["metric"]))
+        for name in metrics:
+            if name not in known:
+                raise UnknownName("metric", name, known, f" in {self.path}")
+        wanted = list(metrics) or [name for name in SHOWN if name in known] or known
+        found["shown"] = [_shown(row) for row in found.to_dict("records")]
+        found["method"] = [_label(row) for row in found.to_dict("records")]
+        rows = [name for name in ROW if name in ("dataset", "method") or found[name].nunique() > 1]
+        table = found.pivot_table("shown", rows, "metric", aggfunc="first", sort=False)
+        return table.reindex(columns=wanted)
+
+    def __str__(self) -> str:
+        """Return the tables as the command line prints them."""
+        return str(self._registry.report("terminal").render(self.results))
+
+    def __repr__(self) -> str:
+        """Return ``Run(runs/x: 10 cells: 10 done, 0 skipped, 0 failed)``."""
+        return f"Run({self.path}: {self.summary.partition(';')[0]})"
+
+    def _repr_html_(self) -> str:
+        """Return the table and what must be said about its data, for a notebook; everything is escaped."""
+        notes = self.results.run.get("notes", {})
+        said = [f"{dataset}: {sentence}" for dataset, sentences in notes.items() for sentence in sentences]
+        skipped = dict.fromkeys(
+            f"{record.cell.dataset}, {record.cell.method}: {record.reason.strip().splitlines()[-1]}"
+            for record in self.results.records
+            if record.reason.strip()
+        )
+        lines = [self.summary, "mean ± standard deviation over repeats", *said, *skipped]
+        listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        table = self.table().to_html(na_rep="", escape=True) if len(self.means) else ""
+        return f"{table}<ul>{listed}</ul>"
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    parameters = f"[{row['parameters']}]" if row["parameters"] else ""
+    return f"{row['method']}{parameters}{' ‡' if str(row['constant']).lower() == 'true' else ''}"
+
+
+def _shown(row: Mapping[str, Any]) -> str:
+    mark = "†" if row["undefined"] or row["partial"] else ""
+    if row["mean"] != row["mean"]:
+        return f"-{mark}"
+    spread = "" if row["std"] != row["std"] else f" ±{row['std']:.3f}"
+    return f"{row['mean']:.3f}{spread}{mark}"
+
+
+def run(
+    suite: Optional[PathText] = None,
+    *,
+    methods: Optional[Names] = None,
+    datasets: Optional[Names] = None,
+    scenarios: Optional[Names] = None,
+    metrics: Optional[Names] = None,
+    group: Optional[Names] = None,
+    repeats: Optional[int] = None,
+    scale: Optional[Names] = None,
+    sensitive_as_feature: Optional[bool] = None,
+    stratify: Optional[bool] = None,
+    out: Optional[PathText] = None,
+    workers: Optional[int] = None,
+    executor: Optional[str] = None,
+    data_dir: Optional[PathText] = None,
+    offline: bool = False,
+    plugins: Sequence[PathText] = (),
+    accept_changes: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """Run a grid of methods, datasets and repeats, as ``fairbench run`` does, and return what it gave.
+
+    Ctrl-C (or a notebook's stop) ends the run early: what is finished is kept and returned.
+
+    Args:
+        suite: path of a suite file; what else is given wins over it. Without one, methods and datasets are needed.
+        methods: as on the command line, ``"faalgrad[split=config1|config2],threshold"``, or a list of such texts.
+        datasets: likewise, ``"compas,adult"`` or ``"all"``.
+        scenarios: likewise; by default ``holdout``.
+        metrics: likewise; by default all.
+        group: sensitive attributes, ``"race,sex"`` for combinations; by default each dataset's own.
+        repeats: number of splits; by default 5.
+        scale: ``standard`` or ``none``, or both.
+        sensitive_as_feature: whether the group is among the features; by default it is not.
+        stratify: whether all parts keep the shares of label and group; by default they do not.
+        out: run directory; by default a dated one below ``runs``. A finished one is read, an unfinished one goes on.
+        workers: processes; by default one for each processor. With 1 everything runs in this process.
+        executor: where cells run, e.g. ``"processes[workers=2]"``; overrides ``workers``.
+        data_dir: folder that is asked for raw data files first.
+        offline: download nothing.
+        plugins: paths of local plugin files.
+        accept_changes: keep finished cells although code of the same version has changed.
+        quiet: say and show nothing while it runs.
+
+    Raises:
+        SuiteError: a name, parameter or combination is wrong (``UnknownName`` with names that come near).
+        DataError: a data file is damaged, or no dataset can be used.
+        StoreError: the directory cannot be written, holds another run, or another run is writing to it.
+        PluginError: a plugin file cannot be used.
+    """
+    given = {
+        "methods": _listed(methods),
+        "datasets": _listed(datasets),
+        "scenarios": _listed(scenarios),
+        "metrics": _listed(metrics),
+        "group": _alternatives(group),
+        "scale": _alternatives(scale),
+        "repeats": repeats,
+        "sensitive_as_feature": None if sensitive_as_feature is None else (sensitive_as_feature,),
+        "stratify": stratify,
+    }
+    chosen = chosen_suite(None if suite is None else Path(suite), given)
+    settings = Settings(
+        workers=workers,
+        executor=_executor(executor),
+        data_dir=None if data_dir is None else Path(data_dir),
+        offline=offline,
+        plugins=tuple(str(Path(file)) for file in plugins),
+        accept_changes=accept_changes,
+    )
+    session = Session(settings, _observer(quiet))
+    planned = session.plan(chosen)
+    path = choose_directory(planned, None if out is None else Path(out))
+    return Run(session.run(planned, path), session.registry)
+
+
+def load(path: PathText, *, plugins: Sequence[PathText] = ()) -> Run:
+    """Return what a run directory holds, finished or not; nothing is run and nothing is written.
+
+    Args:
+        path: of the directory.
+        plugins: paths of local plugin files, for reports of their own.
+
+    Raises:
+        StoreError: it is no run directory, or it is damaged.
+    """
+    registry, _ = load_plugins(tuple(str(Path(file)) for file in plugins))
+    return Run(Finished(load_results(Path(path)), Path(path)), registry)
+
+
+def _listed(names: Optional[Names]) -> Optional[tuple[str, ...]]:
+    """Return a list of choices as a suite holds it."""
+    return None if names is None else (names,) if isinstance(names, str) else (",".join(names),)
+
+
+def _alternatives(names: Optional[Names]) -> Optional[tuple[str, ...]]:
+    return None if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+def _executor(text: Optional[str]) -> Optional[Choice]:
+    choices = [] if text is None else parse_choices(text)
+    if len(choices) > 1:
+        raise SuiteError(f"executor names {len(choices)} executors; name one")
+    return choices[0] if choices else None
+
+
+def _observer(quiet: bool) -> Observer:
+    if quiet:
+        return Observer()
+    from fairbench.cli.running import Terminal
+
+    return Terminal()
