@@ -23,7 +23,7 @@ from fairbench.records import DONE, FAILED, SKIPPED, Record, Results
 from fairbench.running import rundir
 from fairbench.running.cell import CellRunner
 from fairbench.running.checkpoints import FOLDER
-from fairbench.running.grid import gather, run_cells
+from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
 from fairbench.running.resume import Plan
 from fairbench.running.suite import Suite, default_parameters, left_out, plan, read_suite
@@ -71,6 +71,11 @@ class Settings:
     offline: bool = False
     plugins: tuple[str, ...] = ()
     accept_changes: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the number of workers."""
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            raise SuiteError(f"workers is {self.workers!r}; it must be a whole number, at least 1")
 
 
 @dataclass(frozen=True)
@@ -169,19 +174,26 @@ class Session:
         # A worker loads code and data by itself: it must know which.
         runner = replace(self.runner, partial=path.absolute() / FOLDER, code=planned.code, data=available.digests)
         with rundir.writing(path, planned, available, self.registry, command, shown) as opened:
-            for sentence in opened.kept.said:
-                say(sentence)
-            kept = self._kept(planned.cells, opened, available.digests)
-            with self.observer.cells(len(planned.cells), len(kept)) as advance:
-                try:
-                    new = run_cells(
-                        planned.cells, available, runner, executor, opened.store, kept, self.settings.limits
-                    )
-                    with closing(new) as records:
-                        self._watch(records, advance)
-                except KeyboardInterrupt as interrupt:
-                    return interrupt
+            try:
+                self._run_cells(planned.cells, available, runner, executor, opened)
+            except KeyboardInterrupt as interrupt:
+                return interrupt
         return None
+
+    def _run_cells(
+        self,
+        cells: Sequence[Cell],
+        available: Availability,
+        runner: CellRunner,
+        executor: Executor,
+        opened: rundir.Opened,
+    ) -> None:
+        for sentence in opened.kept.said:
+            self.observer.say(sentence)
+        kept = self._kept(cells, opened, available.digests)
+        new = run_cells(cells, available, runner, executor, opened.store, kept, self.settings.limits)
+        with self.observer.cells(len(cells), len(kept)) as advance, closing(new) as records:
+            self._watch(records, advance)
 
     def _kept(self, cells: Sequence[Cell], opened: rundir.Opened, digests: Collection[str]) -> set[str]:
         """Return the keys of finished cells that stay, measured by the metrics that they lacked."""

@@ -1,0 +1,191 @@
+"""``fairbench.run`` and ``fairbench.load``: as a script, as a notebook without a terminal, interrupted, and misused."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas
+import pytest
+from filelock import FileLock
+
+import fairbench
+from fairbench.errors import FairbenchError, StoreError, UnknownName
+from fairbench.python import Run
+from fairbench.running.session import Session
+
+SMALL = {"datasets": "synthetic[rows=300]", "repeats": 2, "workers": 1}
+ACCURACY, DP = "accuracy", "demographic_parity_difference"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAIRBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def found(folder):
+    return fairbench.run(methods="constant,threshold", out="r", metrics=[ACCURACY, DP], quiet=True, **SMALL)
+
+
+def test_a_run_has_its_values_means_and_tables(found, folder):
+    assert isinstance(found, Run)
+    assert (found.complete, found.interrupted, found.path) == (True, False, Path("r"))
+    assert found.summary == "4 cells: 4 done, 0 skipped, 0 failed; everything is in r"
+    values = found.values
+    assert isinstance(values, pandas.DataFrame)
+    chosen = values[(values.metric == ACCURACY) & values.chosen & (values.group == "")]
+    means = found.means.set_index(["method", "metric"])
+    for method in ("constant", "threshold"):
+        here = chosen[chosen.method == method].value
+        assert len(here) == 2
+        assert means.loc[(method, ACCURACY), "mean"] == pytest.approx(here.mean())
+        assert means.loc[(method, ACCURACY), "std"] == pytest.approx(here.std())
+    table = found.table(ACCURACY, DP)
+    assert list(table.columns) == [ACCURACY, DP]
+    text = f"{means.loc[('threshold', ACCURACY), 'mean']:.3f} ±{means.loc[('threshold', ACCURACY), 'std']:.3f}"
+    (row,) = [label for label in table.index if "threshold" in label]
+    assert table.loc[row, ACCURACY] == text
+    assert any("constant ‡" in label for label in table.index)
+    assert "threshold" in str(found)
+    assert repr(found) == "Run(r: 4 cells: 4 done, 0 skipped, 0 failed)"
+
+
+def test_what_a_run_left_can_be_loaded_and_goes_on_with_more(found, folder):
+    again = fairbench.load("r")
+    pandas.testing.assert_frame_equal(again.values, found.values)
+    more = fairbench.run(methods=["constant", "threshold", "mlp"], out="r", metrics=ACCURACY, quiet=True, **SMALL)
+    assert more.summary.startswith("6 cells: 6 done")
+    assert set(more.values.method) == {"constant", "threshold", "mlp"}
+
+
+def test_a_notebook_gets_escaped_html(found):
+    html = found._repr_html_()
+    assert html.startswith("<table")
+    assert "threshold" in html
+    name = "<script>alert(1)</script>"
+    object.__setattr__(found.results, "run", {"notes": {name: ["x & y"]}})
+    html = found._repr_html_()
+    assert name not in html
+    assert "&lt;script&gt;" in html
+    assert "x &amp; y" in html
+
+
+def test_a_metric_that_the_run_lacks_is_named(found):
+    with pytest.raises(UnknownName, match="'accuracyy'; did you mean 'accuracy'"):
+        found.table("accuracyy")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"methods": "thresold"}, "did you mean 'threshold'"),
+        ({"methods": "threshold", "metrics": "acuracy"}, "did you mean 'accuracy'"),
+        ({"methods": "threshold", "datasets": None}, "datasets is missing"),
+        ({"datasets": None}, "methods and datasets are missing"),
+        ({"methods": "threshold", "repeats": 0}, "repeats is 0"),
+        ({"methods": "threshold", "repeats": "3"}, "repeats is '3'"),
+        ({"methods": ["threshold", 3]}, "methods"),
+        ({"methods": 7}, "methods"),
+        ({"methods": "threshold", "group": ""}, "empty name"),
+        ({"methods": "threshold", "scale": "log"}, "scale is 'log'"),
+        ({"methods": "threshold", "executor": "serial,processes"}, "2 executors"),
+        ({"suite": "none.toml"}, "none.toml"),
+        ({"methods": "threshold", "workers": 0}, "workers"),
+    ],
+)
+def test_bad_input_is_refused_in_words_before_anything_runs(folder, given, message):
+    with pytest.raises(FairbenchError, match=message):
+        fairbench.run(**{**SMALL, "quiet": True, "out": "r", **given})
+    assert not (folder / "r").exists()
+
+
+def test_a_place_that_is_no_run_directory_is_refused(folder):
+    with pytest.raises(StoreError, match="nowhere"):
+        fairbench.load("nowhere")
+
+
+def test_two_runs_at_once_on_one_directory(folder):
+    Path("r").mkdir()
+    with FileLock("r/.lock"), pytest.raises(StoreError, match="another run is writing to r"):
+        fairbench.run(methods="constant", out="r", quiet=True, **SMALL)
+    assert fairbench.run(methods="constant", out="r", quiet=True, **SMALL).complete
+
+
+def test_an_interrupted_run_keeps_what_is_finished_and_returns_it(folder, monkeypatch):
+    def watch(self, records, advance):
+        next(iter(records))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "_watch", watch)
+        found = fairbench.run(methods="constant,threshold", out="r", quiet=True, **SMALL)
+    assert found.interrupted
+    assert not found.complete
+    assert found.summary.startswith("4 cells: 1 done, 0 skipped, 0 failed, 3 not run")
+    assert len(set(found.values.cell)) == 1
+    again = fairbench.run(methods="constant,threshold", out="r", quiet=True, **SMALL)
+    assert again.complete
+
+
+def test_a_script_without_a_guard_runs_in_workers_and_leaves_threads_alone(folder):
+    Path("main.py").write_text(
+        "import torch\n"
+        "import fairbench\n"
+        "print('once')\n"
+        "torch.set_num_threads(2)\n"
+        "found = fairbench.run(methods='constant,threshold', datasets='synthetic[rows=300]', repeats=2, workers=2)\n"
+        "print(found.complete, torch.get_num_threads())\n"
+        "print(found.table('accuracy').shape)\n"
+    )
+    done = subprocess.run([sys.executable, "main.py"], capture_output=True, text=True, check=True)
+    assert done.stdout == "once\nTrue 2\n(2, 1)\n"
+
+
+def test_ctrl_c_in_a_script_returns_the_run(folder):
+    Path("main.py").write_text(
+        "import fairbench\n"
+        "found = fairbench.run(methods='mlp[epochs=2000]', datasets='synthetic[rows=20000]', out='r', workers=1)\n"
+        "print(found.interrupted, found.summary)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "main.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        while not Path("r/results.sqlite").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(1)  # seconds; the fit takes minutes
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert out == "True 5 cells: 0 done, 0 skipped, 0 failed, 5 not run; everything is in r\n"
+
+
+def test_a_read_only_place_is_refused(folder):
+    Path("file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        fairbench.run(methods="constant", out="file/r", quiet=True, **SMALL)
+
+
+def test_no_dataset_that_can_be_used(folder):
+    Path("adult.data").write_text("not these bytes")
+    found = fairbench.run(
+        methods="constant", datasets="adult", data_dir=".", offline=True, out="r", quiet=True, repeats=1, workers=1
+    )
+    assert not found.complete
+    assert "adult.data" in found._repr_html_()
+
+
+def test_importing_fairbench_is_light():
+    code = "import sys, fairbench; print(sorted(set(sys.modules) & {'torch', 'numpy', 'pandas', 'click', 'rich'}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    with pytest.raises(AttributeError, match="has no attribute 'runn'"):
+        _ = fairbench.runn
