@@ -21,6 +21,7 @@ from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.running.rundir import choose_directory, load_results
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_suite
+from fairbench.texts import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -70,8 +71,7 @@ class Run:
     def summary(self) -> str:
         """Return how many cells are done, skipped and failed, and where everything lies."""
         counts = ", ".join(f"{count} {status}" for status, count in self._ended.counts.items())
-        planned = self.results.planned
-        return f"{planned} cell{'' if planned == 1 else 's'}: {counts}; everything is in {self.path}"
+        return f"{counted(self.results.planned, 'cell')}: {counts}; everything is in {self.path}"
 
     @property
     def values(self) -> pandas.DataFrame:

@@ -59,7 +59,7 @@ def test_files_that_it_has_overwritten_are_counted(site):
     (ours / "RECORD").write_text("\n".join([*lines, "fairbench_harness-0.1.0.dist-info/RECORD,,"]))
     (site / "fairbench").mkdir()
     (site / "fairbench/__init__.py").write_text("theirs")
-    (site / "fairbench/running/cell.py").write_text("run.py")
+    (site / "fairbench/run.py").write_text("run.py")
     assert (
         "which has overwritten fairbench/__init__.py and 1 more of fairbench-harness; both bring" in namesake_warning()
     )

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 import fairbench
-from fairbench.errors import FairbenchError, StoreError, UnknownName
+from fairbench.errors import DataError, FairbenchError, StoreError, UnknownName
 from fairbench.python import Run
 from fairbench.running.session import Session
 
@@ -174,13 +174,16 @@ def test_a_read_only_place_is_refused(folder):
         fairbench.run(methods="constant", out="file/r", quiet=True, **SMALL)
 
 
-def test_no_dataset_that_can_be_used(folder):
-    Path("adult.data").write_text("not these bytes")
-    found = fairbench.run(
-        methods="constant", datasets="adult", data_dir=".", offline=True, out="r", quiet=True, repeats=1, workers=1
-    )
+def test_no_dataset_that_can_be_used(folder, monkeypatch):
+    monkeypatch.delenv("FAIRBENCH_DATA", raising=False)
+    given = {"methods": "constant", "datasets": "adult", "offline": True, "quiet": True, "repeats": 1, "workers": 1}
+    found = fairbench.run(**given, out="r")
     assert not found.complete
-    assert "adult.data" in found._repr_html_()
+    assert "adult, constant: adult/adult.data: not found" in found._repr_html_()
+    Path("adult").mkdir()
+    Path("adult/adult.data").write_text("not these bytes")
+    with pytest.raises(DataError, match=r"adult\.data"):
+        fairbench.run(**given, data_dir=".", out="q")
 
 
 def test_importing_fairbench_is_light():

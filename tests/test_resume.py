@@ -309,5 +309,5 @@ def test_a_suite_that_another_has_overtaken_is_refused_under_the_lock(fairbench,
     monkeypatch.setattr("fairbench.running.session.gather", overtaken)
     status, out, err = fairbench(*one, "constant")
     assert (status, out) == (2, "")
-    assert "r holds a run of another suite (coin, 1 cells), and 1 of its cells are not among the 1 of this one" in err
+    assert "r holds a run of another suite (coin, 1 cell), and 1 of its cells is not among the 1 of this one" in err
     assert [(tmp_path / "r/run.json").read_bytes()] == written

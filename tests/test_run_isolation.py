@@ -14,6 +14,7 @@ from fairbench.choices import parse_choices
 from fairbench.data.alike import decides_alike
 from fairbench.data.files import DataSource
 from fairbench.errors import Unstorable
+from fairbench.plugins.components import RETURNED, Ended
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, FAILED, Parts
 from fairbench.running.cell import CellRunner, run_cell
@@ -196,9 +197,9 @@ def test_a_record_that_the_store_refuses_becomes_a_failed_one(registry, tmp_path
 class Swaps:
     """An executor that answers every cell with the result of the first."""
 
-    def map(self, function, items):
+    def map(self, function, items, limits):
         result = function(items[0])
-        yield from ((item, result) for item in items)
+        yield from (Ended(item, RETURNED, result) for item in items)
 
 
 def test_the_result_of_another_cell_is_not_taken_for_a_cells_own(registry, tmp_path):

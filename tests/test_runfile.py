@@ -120,7 +120,7 @@ def test_what_is_no_run_json_is_refused_by_every_command(fairbench, tmp_path, co
     [
         (("sessions", 0, "versions", "torch"), 5, f"sessions[0].versions.'torch' {MISSING} 5)"),
         (("sessions",), [], "sessions is empty"),
-        (("planned",), 7, "planned is 7 but 1 cells are named"),
+        (("planned",), 7, "planned is 7 but it names 1 cell"),
         (("format",), 3, "a later one made it"),
         (
             ("labels", "accuracy"),

@@ -17,6 +17,7 @@ from fairbench.errors import SuiteError
 from fairbench.notation import show_params
 from fairbench.plugins.registry import Registry
 from fairbench.running.session import Finished, Observer, Session, Settings
+from fairbench.texts import counted
 
 
 def warn_of(registry: Registry) -> None:
@@ -25,11 +26,6 @@ def warn_of(registry: Registry) -> None:
         say(f"warning: {sentence}")
     for problem in registry.problems:
         say(f"warning: plugin {problem} is {problem.state}: {problem.problem}")
-
-
-def cells_in_words(count: int) -> str:
-    """Return ``1 cell`` or ``3 cells``."""
-    return f"{count} cell{'' if count == 1 else 's'}"
 
 
 def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
@@ -44,7 +40,7 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
         if cell.scenario.name != "holdout":
             shown.append(str(cell.scenario))
         say("  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *shown]), err=False)
-    click.echo(cells_in_words(len(cells)), err=True)
+    click.echo(counted(len(cells), "cell"), err=True)
 
 
 class Terminal(Observer):
@@ -104,7 +100,7 @@ def summary(ended: Finished) -> str:
     reasons = f"; 'fairbench export {ended.path}' has the tracebacks (column reason)" if failed else ""
     goes_on = f"; interrupted: the same command with --out {ended.path} goes on" if ended.interrupt else ""
     planned = ended.results.planned
-    return f"{cells_in_words(planned)}: {parts}; everything is in {ended.path}{reasons}{goes_on}"
+    return f"{counted(planned, 'cell')}: {parts}; everything is in {ended.path}{reasons}{goes_on}"
 
 
 def exit_status(ended: Finished) -> int:

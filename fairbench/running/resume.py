@@ -24,6 +24,7 @@ from fairbench.plugins.kinds import component_label
 from fairbench.plugins.registry import BUILT_IN, LOCAL, SHORT, Registry
 from fairbench.records import DONE
 from fairbench.running.store import Outline
+from fairbench.texts import counted
 from fairbench.version import __version__
 
 CORE = "fairbench"  # the name of its own code among components and sources
@@ -255,9 +256,10 @@ def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
     if not left or (plan.grows and earlier["suite"]["name"] == plan.name):
         return
     command = shlex.join(["fairbench", *earlier["sessions"][-1].get("command", [])])
+    suite, verb = f"{earlier['suite']['name']}, {counted(len(theirs), 'cell')}", "is" if len(left) == 1 else "are"
     raise SuiteError(
-        f"{path} holds a run of another suite ({earlier['suite']['name']}, {len(theirs)} cells), and {len(left)} of "
-        f"its cells are not among the {len(plan.cells)} of this one; a run can grow: name what it has as well "
+        f"{path} holds a run of another suite ({suite}), and {len(left)} of its cells {verb} not among the "
+        f"{len(plan.cells)} of this one; a run can grow: name what it has as well "
         f"(its last command was: {command}), or choose another --out"
     )
 
@@ -308,4 +310,4 @@ def _check_data(
 
 
 def _count(cells: int) -> str:
-    return f"{cells} finished cell{'' if cells == 1 else 's'}"
+    return counted(cells, "finished cell")

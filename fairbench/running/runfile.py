@@ -10,6 +10,7 @@ from typing import Any
 
 from fairbench.errors import StoreError
 from fairbench.plugins.components import BETTER
+from fairbench.texts import counted
 
 RUN_FILE = "run.json"
 FORMAT = 2  # format 1 says less of the code, so that its runs can be read but not continued
@@ -119,7 +120,7 @@ def _contradiction(run: Mapping[str, Any]) -> str:
     if not 1 <= run.get("format", 1) <= FORMAT:
         return f"its format is {_short(run['format'])}, and this fairbench reads up to {FORMAT}: a later one made it"
     if run["planned"] != len(run["cells"]) or len(set(run["cells"])) < len(run["cells"]):
-        return f"planned is {_short(run['planned'])} but {len(set(run['cells']))} cells are named"
+        return f"planned is {_short(run['planned'])} but it names {counted(len(set(run['cells'])), 'cell')}"
     if not 0 <= run["suite"].get("repeats", 0) <= 10**9:
         return f"suite.repeats is {_short(run['suite']['repeats'])}"
     if not run["sessions"]:

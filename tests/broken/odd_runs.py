@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fairbench.api import Dataset, hookimpl
+from fairbench.api import RETURNED, Dataset, Ended, hookimpl
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Forgetful:
 
     name = "forgetful"
 
-    def map(self, function, items):
-        yield from ((item, function(item)) for item in items[1:])
+    def map(self, function, items, limits):
+        yield from (Ended(item, RETURNED, function(item)) for item in items[1:])
 
 
 @dataclass(frozen=True)

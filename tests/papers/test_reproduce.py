@@ -174,7 +174,7 @@ def test_a_directory_of_something_else_is_refused(reproduce, fairbench):
     fairbench("run", "--methods", "coin", *SYNTHETIC, "--repeats", "1", "--workers", "1", "--out", "r")
     status, _, err = reproduce("tiny:two", "--out", "r")
     assert status == 2
-    assert "r holds a run of another suite (coin, 1 cells), and 1 of its cells are not among the" in err
+    assert "r holds a run of another suite (coin, 1 cell), and 1 of its cells is not among the" in err
 
 
 @pytest.mark.parametrize(
