@@ -1,0 +1,64 @@
+"""What reports and papers' tests need to read a run: values, intervals and the coin.
+
+``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
+``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
+valid, and ``corrected_t`` makes them. ``constant_accuracy`` and ``against_coin`` hold a method against trivial ones.
+"""
+
+from fairbench.analysis.intervals import (
+    NO_INTERVAL,
+    CorrectedT,
+    Correction,
+    corrected_t,
+    overlap_correction,
+)
+from fairbench.analysis.lines import (
+    AboveCoin,
+    against_coin,
+    coin_accuracy,
+    constant_accuracy,
+)
+from fairbench.analysis.values import (
+    Estimate,
+    Measured,
+    alike_count,
+    by_method,
+    chosen_points,
+    estimate,
+    finished,
+    frame,
+    grouped,
+    identity,
+    planned_repeats,
+    rows,
+    sections,
+    series,
+    supports,
+)
+
+__all__ = [
+    "NO_INTERVAL",
+    "AboveCoin",
+    "CorrectedT",
+    "Correction",
+    "Estimate",
+    "Measured",
+    "against_coin",
+    "alike_count",
+    "by_method",
+    "chosen_points",
+    "coin_accuracy",
+    "constant_accuracy",
+    "corrected_t",
+    "estimate",
+    "finished",
+    "frame",
+    "grouped",
+    "identity",
+    "overlap_correction",
+    "planned_repeats",
+    "rows",
+    "sections",
+    "series",
+    "supports",
+]
