@@ -26,9 +26,9 @@ from typing import Optional
 
 import numpy as np
 
+from fairbench.analysis.drawing import SETTINGS, STYLES, require_matplotlib
 from fairbench.analysis.values import Measured, alike_count, chosen_points, finished
 from fairbench.errors import StoreError
-from fairbench.papers.plots import SETTINGS, STYLES, require_matplotlib
 from fairbench.papers.published import read_published
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import Record, Results

@@ -3,8 +3,10 @@
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
 valid, and ``corrected_t`` makes them. ``constant_accuracy`` and ``against_coin`` hold a method against trivial ones.
+Pictures share ``SETTINGS`` and ``STYLES`` (colour and marker), and ask for matplotlib by ``require_matplotlib``.
 """
 
+from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
     CorrectedT,
@@ -37,7 +39,12 @@ from fairbench.analysis.values import (
 )
 
 __all__ = [
+    "BLACK",
+    "BLUE",
+    "DOTS_PER_INCH",
     "NO_INTERVAL",
+    "SETTINGS",
+    "STYLES",
     "AboveCoin",
     "CorrectedT",
     "Correction",
@@ -57,6 +64,7 @@ __all__ = [
     "identity",
     "overlap_correction",
     "planned_repeats",
+    "require_matplotlib",
     "rows",
     "sections",
     "series",

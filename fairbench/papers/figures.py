@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fairbench.analysis.drawing import require_matplotlib
 from fairbench.analysis.values import Estimate
 from fairbench.cells import Choice
 from fairbench.errors import FairbenchError, NotApplicable
@@ -16,7 +17,7 @@ from fairbench.papers.drawn import Drawn, Picture
 from fairbench.papers.explain import BACKGROUND, Explanation, explain, require_shap
 from fairbench.papers.grids import Grid
 from fairbench.papers.measured import brief, constants
-from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off, require_matplotlib
+from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off
 from fairbench.papers.published import Number
 from fairbench.papers.reproduced import Reproduced
 from fairbench.papers.rerun import EXPLANATION, Figure, Series

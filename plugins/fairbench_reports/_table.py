@@ -64,8 +64,8 @@ class MethodRow:
         method: its name.
         parameters: all of them, as the command line reads them.
         repeats: "5", or "3/5" if some are missing.
-        done: how many repeats are finished.
         alike: in how many of them it decides alike for everybody.
+        records: its finished repeats.
         entries: one for each of the section's columns.
         groups: by name of the group, one for each of the section's columns by group.
     """
@@ -74,7 +74,7 @@ class MethodRow:
     method: str
     parameters: str
     repeats: str
-    done: int
+    records: tuple[Record, ...]
     alike: int
     entries: tuple[Entry, ...]
     groups: Mapping[str, tuple[Entry, ...]]
@@ -82,7 +82,7 @@ class MethodRow:
     @property
     def constant(self) -> bool:
         """Return whether it decides alike for everybody in more than half of its repeats."""
-        return 2 * self.alike > self.done
+        return 2 * self.alike > len(self.records)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,11 @@ class Section:
         return [*left_out(estimates), *self._small_groups()]
 
     def _sometimes_alike(self) -> list[str]:
-        told = [f"{row.label} in {row.alike} of {row.done} repeats" for row in self.rows if 0 < row.alike < row.done]
+        told = [
+            f"{row.label} in {row.alike} of {len(row.records)} repeats"
+            for row in self.rows
+            if 0 < row.alike < len(row.records)
+        ]
         return [f"decides alike for everybody: {', '.join(told)}"] if told else []
 
     def _small_groups(self) -> list[str]:
@@ -271,7 +275,7 @@ def _row(
         method=method.name,
         parameters=str(method)[len(method.name) + 1 : -1],  # what str() shows within the brackets
         repeats=str(repeats) if len(done) == repeats else f"{len(done)}/{repeats}",
-        done=len(done),
+        records=tuple(done),
         alike=alike_count(done),
         entries=tuple(_entry(measured, column) for column in columns),
         groups={
