@@ -54,9 +54,8 @@ Rates = Mapping[str, Sequence[float]]
 def rates_of(record: Record, point: str) -> Rates:
     """Return selection, true positive and false positive rate by group at an operating point, NaN where undefined."""
     measured = Measured(record)
-    groups = dict.fromkeys(value.group for value in record.values if value.group)
     names = ("selection_rate", "true_positive_rate", "false_positive_rate")
-    found = {name: [measured.whole(name, group, point=point) for group in groups] for name in names}
+    found = {name: [measured.whole(name, group, point=point) for group in measured.groups] for name in names}
     return {name: [np.nan if rate is None else rate for rate in rates] for name, rates in found.items()}
 
 

@@ -64,6 +64,11 @@ class Value(NamedTuple):
         """Return the value if it is taken over all groups of the dataset, else None."""
         return None if self.reason else self.value
 
+    @property
+    def lacking(self) -> str:
+        """Return without which groups of the dataset the value is taken, in words; nothing if it is whole or None."""
+        return "" if self.value is None else self.reason
+
 
 @dataclass(frozen=True)
 class Record:

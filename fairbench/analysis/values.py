@@ -56,6 +56,11 @@ class Measured:
         """Return the operating points, in the order in which they are stored."""
         return list(dict.fromkeys(value.point for value in self.record.values))
 
+    @property
+    def groups(self) -> list[str]:
+        """Return the groups that have values, in the order in which they are stored."""
+        return list(dict.fromkeys(value.group for value in self.record.values if value.group))
+
     def value(
         self, metric: str, group: str = "", *, step: Optional[int] = None, point: Optional[str] = None
     ) -> Optional[Value]:
@@ -137,10 +142,10 @@ def estimate(values: Sequence[Optional[Value]]) -> Estimate:
     """Return the estimate from the values of all finished repeats, None where one was not measured."""
     missing = [value.reason if value else NOT_MEASURED for value in values if value is None or value.value is None]
     whole = [value.whole for value in values if value is not None and value.whole is not None]
-    partial = [value for value in values if value is not None and value.value is not None and value.reason]
-    fewer = not whole and len({value.reason for value in partial}) == 1
+    partial = [value for value in values if value is not None and value.lacking]
+    fewer = not whole and len({value.lacking for value in partial}) == 1
     used = Estimate.of([value.value for value in partial if value.value is not None] if fewer else whole)
-    lacking = _first([value.reason for value in partial])
+    lacking = _first([value.lacking for value in partial])
     return Estimate(used.mean, used.sd, used.n, len(missing), _first(missing), len(partial), lacking, fewer)
 
 

@@ -76,7 +76,7 @@ class Line:
     @property
     def groups(self) -> list[str]:
         """Return the groups, in the order of their names."""
-        return sorted({value.group for record in self.records for value in record.values if value.group})
+        return sorted({group for run in self._runs for group in run.groups})
 
     def end_states(self) -> dict[str, int]:
         """Return how many repeats end in each state, in the order of the groups.

@@ -215,8 +215,7 @@ def _section(records: Sequence[Record], results: Results, tell: Mapping[str, set
     columns = [column for column in _columns(overall, results) if column.better != "neither" or column.metric in named]
     group_columns = _columns(by_group, results)
     rows_of_groups = supports(records)
-    groups = list(dict.fromkeys([*rows_of_groups, *(value.group for record in records for value in record.values)]))
-    groups = [group for group in groups if group]
+    groups = list(dict.fromkeys([*rows_of_groups, *(group for record in records for group in Measured(record).groups)]))
     methods = by_method(records)
     telling = telling_parameters([records[0].cell.method for records in methods])
     rows = [
