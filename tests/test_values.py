@@ -128,7 +128,7 @@ def test_a_series_has_whole_values_alone_by_repeat():
     assert series(records, "gap", "a") == {4: 0.7}
     assert series(records, "gap", step=0, point="other") == {0: 0.4}
     assert series(records, "gap", step=1) == {0: 0.5}
-    assert [one.cell.repeat for one in finished(records)] == [4, 1, 2, 0]
+    assert finished([*records, record(status=SKIPPED)]) == records[:4]
 
 
 def test_an_estimate_is_over_whole_values_and_counts_what_it_leaves_out():
@@ -159,7 +159,7 @@ def test_supports_are_those_of_the_splits_which_methods_share():
     both = [
         record(repeat=repeat, method=method, supports=sizes[repeat]) for method in ("mlp", "tree") for repeat in (1, 0)
     ]
-    silent = record(repeat=2)
+    silent = record(repeat=1, method="skipped")
     assert supports([*both, silent]) == {"a": (30, 28), "b": (2, 4)}
     assert supports([silent]) == {}
 
@@ -217,9 +217,11 @@ def test_rows_and_frame_have_every_value_and_a_row_for_each_cell_without_one():
     assert table[table.chosen & (table.group == "")]["value"].tolist() == [0.25]
 
 
-def test_a_run_without_cells_is_a_frame_with_all_columns():
-    table = frame(Results([], {}, 0, {}))
-    assert (len(table), tuple(table.columns)) == (0, COLUMNS)
+def test_a_run_without_values_is_a_frame_with_all_columns():
+    for records in ([], [record(status=FAILED)]):
+        table = frame(Results(records, {}, len(records), {}))
+        assert (len(table), tuple(table.columns)) == (len(records), COLUMNS)
+        assert (str(table["step"].dtype), str(table["value"].dtype)) == ("Int64", "float64")
 
 
 NUMBERS = some.one_of(some.none(), some.floats(0, 1))

@@ -55,8 +55,8 @@ def write_labels(axes: Any, labels: Sequence[Label], renderer: Any, size: float 
         size: of the letters, in points.
     """
     pixel = axes.figure.dpi / 72  # of a point
-    spots = [tuple(axes.transData.transform((label.x, label.y))) for label in labels]
-    taken = [Box.around(*spot, 2 * DOT * pixel, 2 * DOT * pixel) for spot in spots]
+    spots = [(float(x), float(y)) for x, y in (axes.transData.transform((label.x, label.y)) for label in labels)]
+    taken = [Box.around(x, y, 2 * DOT * pixel, 2 * DOT * pixel) for x, y in spots]
     frame, left_out = Box(*axes.bbox.extents), 0
     for label, spot in sorted(zip(labels, spots), key=lambda pair: pair[1]):
         if not label.text:

@@ -178,7 +178,8 @@ def _draw(shown: Sequence[Panel], what: str) -> bytes:
     foot = INCH["line"] * (-(-entries // int(width / ENTRY)) + len(notes) + 1)
     height = INCH["title"] + (INCH["row"] + above) * rows + foot
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    canvas: Any = FigureCanvasAgg(figure)
+    renderer = canvas.get_renderer()
     room = width / columns
     for index, (panel, title) in enumerate(zip(shown, titles)):
         row, column = divmod(index, columns)
