@@ -73,6 +73,9 @@ def test_variants_are_told_apart_by_the_parameters_in_which_they_differ():
         ("fairbinn (eta)", "5.0"),
         ("mlp", ""),
     ]
+    choices = [Choice("tree"), *(Choice("mlp", {"epochs": epochs}) for epochs in (9, 3))]
+    (plain,) = panels(results(*(done(choice, accuracy=0.7, **{DP: 0.1}) for choice in choices)))
+    assert (plain.baseline.method, plain.baseline.text) == ("mlp", "9")  # the first in the order of the plan
 
 
 def test_a_dot_is_over_the_repeats_in_which_both_quantities_are_whole():
@@ -81,6 +84,7 @@ def test_a_dot_is_over_the_repeats_in_which_both_quantities_are_whole():
         done("mlp", 0, accuracy=0.8, **{DP: 0.3}),
         done("mlp", 1, accuracy=0.2, **{DP: "undefined"}),
         done("mlp", 2, accuracy=0.1, lacking=lacking, **{DP: 0.9}),
+        done("mlp", 3, accuracy="undefined", **{DP: 0.9}),
         done("tree", 0, accuracy=0.8),
     )
     (panel,) = panels(found)
@@ -113,8 +117,8 @@ def test_a_run_without_both_quantities_has_nothing_to_draw():
 
 def test_the_same_results_give_the_same_picture_of_a_size_that_can_be_read():
     methods = [(f"m{number}", 0.6 + number / 100, number / 40) for number in range(14)]
-    made = render(run(("mlp", 0.8, 0.3), *methods, ("a$b_c^", 0.7, 0.2)))
-    assert made == render(run(("mlp", 0.8, 0.3), *methods, ("a$b_c^", 0.7, 0.2)))
+    made = render(run(("mlp", 0.8, 0.3), *methods, ("a$b_c^$", 0.7, 0.2)))
+    assert made == render(run(("mlp", 0.8, 0.3), *methods, ("a$b_c^$", 0.7, 0.2)))
     with Image.open(io.BytesIO(made)) as picture:
         assert (picture.format, picture.width > 900, picture.height > 600) == ("PNG", True, True)
 
