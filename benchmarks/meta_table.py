@@ -20,18 +20,18 @@ is training over tasks within one dataset, neither transfer to new tasks nor lea
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 
+from fairbench.analysis.drawing import SETTINGS, STYLES, require_matplotlib
+from fairbench.analysis.values import Measured, alike_count, chosen_points, finished
 from fairbench.errors import StoreError
-from fairbench.papers.plots import SETTINGS, STYLES, require_matplotlib
 from fairbench.papers.published import read_published
 from fairbench.plugins.loading import load_plugins
-from fairbench.records import DONE, Record, Results
+from fairbench.records import Record, Results
 from fairbench.running.rundir import load_results
 
 HEADS = (
@@ -53,12 +53,10 @@ Rates = Mapping[str, Sequence[float]]
 
 def rates_of(record: Record, point: str) -> Rates:
     """Return selection, true positive and false positive rate by group at an operating point, NaN where undefined."""
+    measured = Measured(record)
     names = ("selection_rate", "true_positive_rate", "false_positive_rate")
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for value in record.values:
-        if value.metric in found and value.group and value.point == point:
-            found[value.metric].append(np.nan if value.value is None else value.value)
-    return found
+    found = {name: [measured.whole(name, group, point=point) for group in measured.groups] for name in names}
+    return {name: [np.nan if rate is None else rate for rate in rates] for name, rates in found.items()}
 
 
 def ratio(rates: Sequence[float]) -> float:
@@ -74,14 +72,14 @@ def ratios(rates: Rates, favoured: int) -> tuple[float, float]:
 
 
 def accuracy_of(record: Record, point: str) -> float:
-    """Return the accuracy over all rows at an operating point."""
-    (found,) = (v.value for v in record.values if v.metric == "accuracy" and not v.group and v.point == point)
-    return float(found)
+    """Return the accuracy over all rows at an operating point, NaN if it was not measured."""
+    found = Measured(record).whole("accuracy", point=point)
+    return np.nan if found is None else found
 
 
 def by_row(results: Results) -> dict[str, dict[str, list[Record]]]:
     """Return the finished records by dataset and method; those of tuned methods alone if there are any."""
-    done = [record for record in results.records if record.status == DONE]
+    done = finished(results.records)
     tuned = list(filter(is_tuned, done))
     found: dict[str, dict[str, list[Record]]] = {}
     for (dataset, label), record in labelled(tuned or done):
@@ -115,13 +113,13 @@ def mean(values: Sequence[float]) -> str:
 
 def row(method: str, records: Sequence[Record]) -> str:
     """Return a method's line."""
-    ((chosen, times),) = Counter(record.chosen for record in records).most_common(1)
+    chosen, times = chosen_points(records)[0]
     tasks = {len(record.diagnostics["task_sizes"]) for record in records if "task_sizes" in record.diagnostics}
     supports = [np.mean(sizes) for record in records if (sizes := record.diagnostics.get("support_sizes"))]
     rates = [rates_of(record, record.chosen) for record in records]
     towards = {favoured: np.array([ratios(rate, favoured) for rate in rates]) for favoured in (1, 0)}
     groups = np.mean([rate["selection_rate"] for rate in rates], axis=0)
-    alike = sum(record.decides_alike for record in records)
+    alike = alike_count(records)
     cells = [
         method,
         f"{chosen or 'as it is'} ({times}/{len(records)})",
@@ -163,7 +161,7 @@ def draw(results: Results, path: Path) -> None:
         figure = Figure(figsize=(4.6 * len(found), 4.6), layout="constrained")
         panels = figure.subplots(1, len(found), squeeze=False)[0]
         for axes, (dataset, rows) in zip(panels, found.items()):
-            several = (name for name, records in rows.items() if len({v.point for v in records[0].values}) > 1)
+            several = (name for name, records in rows.items() if len(Measured(records[0]).points) > 1)
             for number, method in enumerate(several):
                 _scatter(axes, method, rows[method], *STYLES[number % len(STYLES)])
             axes.set_title(dataset, loc="left")
@@ -179,7 +177,7 @@ def _scatter(axes: object, method: str, records: Sequence[Record], colour: str, 
         dots = [
             (ratios(rates_of(record, point), 1)[0], accuracy_of(record, point))
             for record in records
-            for point in dict.fromkeys(value.point for value in record.values)
+            for point in Measured(record).points
             if (point == record.chosen) == selected
         ]
         fill: Optional[str] = colour if selected else "none"

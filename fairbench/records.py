@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
 from fairbench.cells import Cell
-from fairbench.notation import show_params
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
@@ -65,6 +64,11 @@ class Value(NamedTuple):
         """Return the value if it is taken over all groups of the dataset, else None."""
         return None if self.reason else self.value
 
+    @property
+    def lacking(self) -> str:
+        """Return without which groups of the dataset the value is taken, in words; nothing if it is whole or None."""
+        return "" if self.value is None else self.reason
+
 
 @dataclass(frozen=True)
 class Record:
@@ -101,11 +105,6 @@ class Record:
     remarks: tuple[str, ...] = ()
     supports: tuple[tuple[str, int], ...] = ()
 
-    @property
-    def decides_alike(self) -> bool:
-        """Return whether the chosen operating point decides alike for everybody at the last step."""
-        return (max((value.step for value in self.values), default=0), self.chosen) in self.alike
-
 
 @dataclass(frozen=True)
 class Results:
@@ -128,34 +127,3 @@ class Results:
         """Return how many cells have not been run yet, in words; nothing if all have."""
         left = self.planned - len(self.records)
         return f"{left} of {self.planned} cell{'' if self.planned == 1 else 's'} not run yet" if left > 0 else ""
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield every stored value as one flat row; a skipped or failed cell yields one row without a value."""
-        for record in self.records:
-            cell = record.cell
-            shared = {
-                "scenario": str(cell.scenario),
-                "dataset": str(cell.dataset),
-                "sensitive": cell.group,
-                "scale": cell.preparation.scale,
-                "sensitive_as_feature": cell.preparation.sensitive_as_feature,
-                "stratify": cell.preparation.stratify,
-                "method": cell.method.name,
-                "parameters": show_params(cell.method.params),
-                "repeat": cell.repeat,
-            }
-            ending = {"status": record.status, "seconds": record.seconds, "cell": cell.key}
-            empty = {"step": None, "point": "", "chosen": False, "group": "", "metric": "", "value": None}
-            if not record.values:
-                yield {**shared, **empty, "reason": record.reason, **ending}
-            for step, point, group, metric, value, reason in record.values:
-                measured = {"step": step, "point": point, "chosen": point == record.chosen}
-                yield {
-                    **shared,
-                    **measured,
-                    "group": group,
-                    "metric": metric,
-                    "value": value,
-                    "reason": reason,
-                    **ending,
-                }

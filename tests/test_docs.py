@@ -117,7 +117,7 @@ def test_links_lead_somewhere(document):
             assert (document.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("script", ["stream_table", "meta_table", "tradeoff_plot", "feedback_cost"])
+@pytest.mark.parametrize("script", ["stream_table", "meta_table", "fair_layers", "feedback_cost"])
 def test_a_script_refuses_what_is_no_run_or_suite_in_one_message(tmp_path, script):
     command = [sys.executable, str(ROOT / "benchmarks" / f"{script}.py"), "nosuch"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -15,8 +15,10 @@ from fairbench.analysis.lines import (
     OPEN,
     AboveCoin,
     above_coin,
+    against_coin,
     best_constant,
     coin_accuracy,
+    constant_accuracy,
     published_above_coin,
 )
 from fairbench.data.rows import Predictions, Samples, Schema
@@ -194,3 +196,22 @@ def test_published_rows_lie_where_a_calculation_by_hand_puts_them(dataset, gap):
             assert found.reading == NO_INTERVAL
         else:
             assert 100 * (found.high - found.value) == pytest.approx(width, abs=0.1)
+
+
+def test_the_better_constant_is_told_by_repeat_from_a_method_that_shows_either():
+    # the shares of ones are .45, .4 and .45: predicting 0 is better on average, and right in 1 - share
+    accuracy, selected = {2: 0.55, 0: 0.55, 1: 0.4, 7: 0.9}, {0: 0.0, 1: 1.0, 2: 0.0, 8: 1.0}
+    found = constant_accuracy(accuracy, selected)
+    assert list(found) == [0, 1, 2]
+    assert found == pytest.approx({0: 0.55, 1: 0.6, 2: 0.55})
+    assert constant_accuracy({0: 0.7}, {0: 1.0}) == {0: 0.7}
+    assert constant_accuracy({0: 0.7}, {1: 1.0}) == {}
+
+
+def test_a_method_is_held_against_the_coin_over_the_repeats_that_all_parts_have():
+    parts = [{0: 0.8, 1: 0.7, 2: 0.9}, {2: 0.1, 1: 0.2, 0: 0.1}, {0: 0.85, 2: 0.85, 1: 0.8, 5: 0}, {0: 0.3, 2: 0.2}]
+    constant = {2: 0.6, 0: 0.5, 9: 0.1}
+    found = against_coin(*parts, constant, RATIO)
+    assert found == above_coin([0.8, 0.9], [0.1, 0.1], [0.85, 0.85], [0.3, 0.2], [0.5, 0.6], RATIO)
+    assert against_coin(*parts, {1: 0.6}, RATIO) is None
+    assert against_coin(*parts, constant, None) == AboveCoin(pytest.approx(found.value), None, None, 2)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fairbench.analysis.export import rescored
+from fairbench.analysis.values import Measured
 from fairbench.data.files import DataSource
 from fairbench.data.rows import Predictions
 from fairbench.plugins.components import Fitted, Outcome
@@ -116,6 +117,6 @@ def test_a_record_says_its_parts_its_groups_and_what_decides_alike(registry):
     assert [name for name, _ in record.supports] == ["protected", "unprotected"]
     assert sum(rows for _, rows in record.supports) == 45
     assert record.alike == ((0, "a"), (0, "b"), (1, "a"), (1, "b"))
-    assert record.decides_alike
-    assert not dataclasses.replace(record, chosen="c").decides_alike
-    assert not dataclasses.replace(record, alike=record.alike[:2]).decides_alike  # at the first step alone
+    assert Measured(record).decides_alike()
+    assert not Measured(dataclasses.replace(record, chosen="c")).decides_alike()
+    assert not Measured(dataclasses.replace(record, alike=record.alike[:2])).decides_alike()  # at the first step alone

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from fairbench.analysis.export import prediction_rows, rescored
+from fairbench.analysis.values import rows
 from fairbench.errors import StoreError, SuiteError
 from fairbench.plugins.loading import load_plugins
 from fairbench.running.resume import Plan
@@ -77,7 +78,7 @@ def test_whatever_stands_in_it_is_refused_or_can_be_shown(run, tmp_path):
                 choose_directory(wanted, tmp_path / "r")
             for report in reports:
                 report.render(results)
-            assert len([*results.rows(), *prediction_rows(results, tmp_path / "r")]) != 1
+            assert len([*rows(results), *prediction_rows(results, tmp_path / "r")]) != 1
             rescored(results, tmp_path / "r", registry, "accuracy")
     assert refused > 100
 

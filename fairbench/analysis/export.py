@@ -1,4 +1,4 @@
-"""Stored results as long rows: values, predictions, diagnostics; and values computed anew from predictions."""
+"""Long rows written down, those of predictions and diagnostics, and values computed anew from predictions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from fairbench.analysis.values import LongRow, cell_row
+from fairbench.cells import Cell
 from fairbench.data.rows import Predictions, Samples
 from fairbench.errors import Undefined
 from fairbench.plugins.components import Metric
@@ -18,8 +20,6 @@ from fairbench.records import DONE, Results
 from fairbench.running.cell import measure
 from fairbench.running.store import FILE_NAME, Store, run_folder
 from fairbench.running.suite import metric_names
-
-Row = dict[str, Any]
 
 
 class Writable(Protocol):
@@ -30,7 +30,7 @@ class Writable(Protocol):
         ...
 
 
-def write(rows: Iterable[Row], file: Writable, form: str, spreadsheet: bool = False) -> None:
+def write(rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool = False) -> None:
     """Write rows as ``csv`` (None is an empty field) or ``jsonl``; ``spreadsheet`` keeps texts from being formulas."""
     if form == "jsonl":
         for row in rows:
@@ -45,25 +45,26 @@ def write(rows: Iterable[Row], file: Writable, form: str, spreadsheet: bool = Fa
     writer.writerows(chain([first], rows))
 
 
-def _without_formulas(row: Row) -> Row:
+def _without_formulas(row: LongRow) -> LongRow:
     """Return the row with an apostrophe before each text that a spreadsheet would run; numbers stay."""
     runs = ("=", "+", "-", "@", "\t", "\r", "\n")
     return {k: f"'{cell}" if isinstance(cell, str) and cell.startswith(runs) else cell for k, cell in row.items()}
 
 
-def _identity(row: Row) -> Row:
+def _identity(cell: Cell) -> LongRow:
+    row = {**cell_row(cell), "cell": cell.key}
     shared = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "cell")
     return {name: row[name] for name in shared}
 
 
-def prediction_rows(results: Results, run: Path) -> Iterator[Row]:
+def prediction_rows(results: Results, run: Path) -> Iterator[LongRow]:
     """Yield one row for each stored test prediction: row of the dataset, y, group, y_pred, y_score and decision.
 
     ``row`` is None where the samples are none of the dataset's rows, or an older fairbench did not keep it.
     """
     with Store(run_folder(run) / FILE_NAME) as store:
         for record in results.records:
-            identity = _identity(next(replace(results, records=[record]).rows()))
+            identity = _identity(record.cell)
             for (step, point), (truth, predictions) in store.predictions(record.cell.key).items():
                 nothing = [None] * len(truth.y)
                 columns = zip(
@@ -89,10 +90,10 @@ def prediction_rows(results: Results, run: Path) -> Iterator[Row]:
                     }
 
 
-def diagnostic_rows(results: Results) -> Iterator[Row]:
+def diagnostic_rows(results: Results) -> Iterator[LongRow]:
     """Yield one row for each recorded training diagnostic and epoch."""
     for record in results.records:
-        identity = _identity(next(replace(results, records=[record]).rows()))
+        identity = _identity(record.cell)
         for name, curve in record.diagnostics.items():
             for epoch, value in enumerate(curve):
                 yield {**identity, "diagnostic": name, "epoch": epoch, "value": value}

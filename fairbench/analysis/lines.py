@@ -10,7 +10,7 @@ line is drawn for them here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -45,6 +45,18 @@ def best_constant(share_of_ones: Sequence[float]) -> Floats:
     """
     ones = np.asarray(share_of_ones, dtype=np.float64)
     return ones if ones.mean() >= 0.5 else 1 - ones
+
+
+def constant_accuracy(accuracy: Mapping[int, float], selected: Mapping[int, float]) -> dict[int, float]:
+    """Return by repeat the accuracy of the better of the two constant predictions; nothing without a repeat.
+
+    Args:
+        accuracy: by repeat, of a method that predicts one of the two constants in each; those of both add up to 1.
+        selected: its selection rate by repeat, which says which of the two it was.
+    """
+    repeats = sorted(accuracy.keys() & selected.keys())
+    ones = [accuracy[repeat] if selected[repeat] == 1 else 1 - accuracy[repeat] for repeat in repeats]
+    return dict(zip(repeats, best_constant(ones).tolist())) if repeats else {}
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,21 @@ def above_coin(
     linear = np.array(gradient) @ z  # (J,)
     width = half_width(float(linear.std(ddof=1)), n, ratio, level)
     return AboveCoin(value, value - width, value + width, n)
+
+
+def against_coin(
+    accuracy: Mapping[int, float],
+    gap: Mapping[int, float],
+    baseline_accuracy: Mapping[int, float],
+    baseline_gap: Mapping[int, float],
+    constant: Mapping[int, float],
+    ratio: Optional[float],
+) -> Optional[AboveCoin]:
+    """Return ``above_coin`` over the repeats that all five quantities, each given by repeat, have; None without one."""
+    parts = (accuracy, gap, baseline_accuracy, baseline_gap, constant)
+    repeats = sorted(set(accuracy).intersection(*parts))
+    columns = [[part[repeat] for repeat in repeats] for part in parts]
+    return above_coin(columns[0], columns[1], columns[2], columns[3], columns[4], ratio) if repeats else None
 
 
 def published_above_coin(

@@ -1,5 +1,7 @@
 """All that a plugin may import; ``fairbench.api.torch`` holds what needs torch and higher.
 
+Reports and tests of papers read a run by ``fairbench.api.analysis``.
+
 ``API_VERSION`` rises when working plugins must change.
 """
 

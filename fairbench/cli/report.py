@@ -82,6 +82,7 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
 def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: bool) -> None:
     """Print every stored value as one long row: dataset, method, parameters, repeat, point, group, metric, value."""
     from fairbench.analysis import export as exporting
+    from fairbench.analysis import values
     from fairbench.running.rundir import load_results
 
     if spreadsheet and name != "csv":
@@ -93,7 +94,7 @@ def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: boo
     elif what == "diagnostics":
         rows = exporting.diagnostic_rows(results)
     else:
-        rows = results.rows()
+        rows = values.rows(results)
     exporting.write(rows, Shown(sys.stdout), name, spreadsheet)
 
 
@@ -110,6 +111,7 @@ def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: boo
 def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     """Compute metrics anew from a run's stored predictions and print them as long rows; nothing is changed."""
     from fairbench.analysis import export as exporting
+    from fairbench.analysis import values
     from fairbench.plugins.loading import load_plugins
     from fairbench.running.rundir import load_results
     from fairbench.system.output import output_on_stderr
@@ -118,4 +120,4 @@ def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str,
     with output_on_stderr():
         results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
     say_unfinished(results)
-    exporting.write(results.rows(), Shown(sys.stdout), "jsonl" if as_json else "csv")
+    exporting.write(values.rows(results), Shown(sys.stdout), "jsonl" if as_json else "csv")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT, corrected_t
+from fairbench.analysis.values import finished
 from fairbench.cells import Choice
 from fairbench.errors import Undefined
 from fairbench.papers.columns import Column
@@ -14,7 +15,7 @@ from fairbench.papers.grids import Grid, Key
 from fairbench.papers.measured import Measurements
 from fairbench.papers.published import LOWER, Claim, Pair
 from fairbench.plugins.components import Evidence
-from fairbench.records import DONE, Record
+from fairbench.records import Record
 
 HELD, CONTRARY, OPEN, MISSING = "held", "did not hold", "not told apart", "not run"
 PARTLY = "held in part"
@@ -22,7 +23,7 @@ Test = Callable[[Sequence[Record]], Evidence]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Contrast:
     """One comparison of a claim on one dataset.
 
     Args:
@@ -69,12 +70,12 @@ class Judgement:
 
     claim: Claim
     protocol: str
-    findings: tuple[Finding, ...]
+    contrasts: tuple[Contrast, ...]
     trials: tuple[Trial, ...] = ()
 
     def count(self, outcome: str) -> int:
         """Return how many comparisons ended so."""
-        return sum(finding.outcome == outcome for finding in self.findings)
+        return sum(contrast.outcome == outcome for contrast in self.contrasts)
 
     @property
     def outcome(self) -> str:
@@ -83,7 +84,7 @@ class Judgement:
         ``held`` if all held, ``held in part`` if some did, ``did not hold`` if none did and the interval of at least
         one lies on the other side, else ``not told apart``.
         """
-        run = len(self.findings) - self.count(MISSING)
+        run = len(self.contrasts) - self.count(MISSING)
         held = self.count(HELD)
         if not run:
             return MISSING
@@ -110,7 +111,7 @@ def judge_claim(claim: Claim, grid: Grid, measurements: Measurements, tests: Map
     if claim.test:
         trials = tuple(_try(tests[claim.test], grid, dataset, measurements) for dataset in grid.datasets)
         return Judgement(claim, grid.protocol.name, (), trials)
-    findings = []
+    contrasts = []
     for dataset in grid.datasets:
         for pair in claim.pairs:
             if pair.datasets and dataset not in pair.datasets:
@@ -122,20 +123,20 @@ def judge_claim(claim: Claim, grid: Grid, measurements: Measurements, tests: Map
             if keys[0] is None or keys[1] is None:
                 continue
             for column in claim.columns:
-                findings.append(_finding(claim, grid, dataset, pair, (keys[0], keys[1]), column, measurements))
-    return Judgement(claim, grid.protocol.name, tuple(findings))
+                contrasts.append(_contrast(claim, grid, dataset, pair, (keys[0], keys[1]), column, measurements))
+    return Judgement(claim, grid.protocol.name, tuple(contrasts))
 
 
 def _try(test: Test, grid: Grid, dataset: str, measurements: Measurements) -> Trial:
     cells = (cell for (name, *_), row in grid.cells.items() if name == dataset for cell in row)
     found = [measurements.records[cell.key] for cell in cells if cell.key in measurements.records]
     try:
-        return Trial(dataset, test([record for record in found if record.status == DONE]))
+        return Trial(dataset, test(finished(found)))
     except Undefined as reason:
         return Trial(dataset, None, str(reason))
 
 
-def _finding(
+def _contrast(
     claim: Claim,
     grid: Grid,
     dataset: str,
@@ -143,12 +144,12 @@ def _finding(
     keys: tuple[Key, Key],
     column: Column,
     measurements: Measurements,
-) -> Finding:
+) -> Contrast:
     first, second = (measurements.series(grid, key, column) for key in keys)
     differences = [first[repeat] - second[repeat] for repeat in sorted(first.keys() & second.keys())]
     ratio = measurements.correction(grid, dataset).ratio
     measured = corrected_t(differences, ratio) if differences else None
-    return Finding(
+    return Contrast(
         dataset,
         (_label(pair.method, pair.scenario), _label(pair.against, pair.against_scenario)),
         column,

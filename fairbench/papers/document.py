@@ -9,7 +9,7 @@ from typing import Any
 
 from fairbench.data.alike import NEARLY
 from fairbench.papers import summaries, words
-from fairbench.papers.claims import Finding, Judgement
+from fairbench.papers.claims import Contrast, Judgement
 from fairbench.papers.columns import Column
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
@@ -260,7 +260,7 @@ def _comparisons(outcome: Reproduced) -> list[str]:
             continue
         called = outcome.reproduction.published.called
         headings = ["dataset", "row", "against", "metric", called, *(judgement.protocol for judgement in judged)]
-        table = words.table(headings, _findings(judged), left=4) if judged[0].findings else ["Not run.", ""]
+        table = words.table(headings, _contrasts(judged), left=4) if judged[0].contrasts else ["Not run.", ""]
         lines += [f"**{words.escape(judged[0].claim.text)}**", "", *table]
     return lines
 
@@ -279,18 +279,18 @@ def _trials(judgements: Sequence[Judgement]) -> Iterator[str]:
                 yield from words.table(headings, (list(map(words.escape, row.values())) for row in rows))
 
 
-def _findings(judgements: Sequence[Judgement]) -> Iterator[list[str]]:
-    """Yield a line for each comparison, from the finding under each protocol."""
-    for findings in zip(*(judgement.findings for judgement in judgements)):
-        first = findings[0]
+def _contrasts(judgements: Sequence[Judgement]) -> Iterator[list[str]]:
+    """Yield a line for each comparison, from the contrast under each protocol."""
+    for contrasts in zip(*(judgement.contrasts for judgement in judgements)):
+        first = contrasts[0]
         said = words.NOTHING if first.published is None else words.number(first.published, signed=True)
         names = map(words.escape, (first.dataset, *first.labels, first.column.heading))
-        yield [*names, said, *map(_found, findings)]
+        yield [*names, said, *map(_found, contrasts)]
 
 
-def _found(finding: Finding) -> str:
-    alike = f" ({finding.alike[0]}/{finding.alike[1]} alike)" if finding.mostly_alike else ""
-    return f"{words.interval(finding.measured)} {finding.outcome}{alike}"
+def _found(contrast: Contrast) -> str:
+    alike = f" ({contrast.alike[0]}/{contrast.alike[1]} alike)" if contrast.mostly_alike else ""
+    return f"{words.interval(contrast.measured)} {contrast.outcome}{alike}"
 
 
 def _notes(outcome: Reproduced) -> list[str]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fairbench.analysis.drawing import require_matplotlib
+from fairbench.analysis.values import Estimate
 from fairbench.cells import Choice
 from fairbench.errors import FairbenchError, NotApplicable
 from fairbench.papers import words
@@ -14,8 +16,8 @@ from fairbench.papers.columns import ACCURACY, Column
 from fairbench.papers.drawn import Drawn, Picture
 from fairbench.papers.explain import BACKGROUND, Explanation, explain, require_shap
 from fairbench.papers.grids import Grid
-from fairbench.papers.measured import Estimate, brief, constants
-from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off, require_matplotlib
+from fairbench.papers.measured import brief, constants
+from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off
 from fairbench.papers.published import Number
 from fairbench.papers.reproduced import Reproduced
 from fairbench.papers.rerun import EXPLANATION, Figure, Series
@@ -87,9 +89,7 @@ def _panel(outcome: Reproduced, grids: Sequence[Grid], dataset: str, figure: Fig
     first, measurements = here[0], outcome.measurements
     assert first.baseline is not None  # noqa: S101 - a trade-off is refused where there is no coin
     baseline = first.row(dataset, first.baseline)
-    size, accuracy = (
-        Estimate.of(list(measurements.series(first, baseline, column).values())) for column in (gap, ACCURACY)
-    )
+    size, accuracy = (Estimate.of(measurements.series(first, baseline, column).values()) for column in (gap, ACCURACY))
     constant = constants(measurements, first, dataset)
     if size.mean is None or accuracy.mean is None or not constant:
         return None
@@ -120,7 +120,7 @@ def _dot(
         key = grid.find(dataset, method)
         if key is not None:
             size, accuracy = (
-                Estimate.of(list(outcome.measurements.series(grid, key, column).values())) for column in (gap, ACCURACY)
+                Estimate.of(outcome.measurements.series(grid, key, column).values()) for column in (gap, ACCURACY)
             )
             if size.mean is not None and accuracy.mean is not None:
                 return Dot(size.mean, accuracy.mean, size.sd, accuracy.sd, text)

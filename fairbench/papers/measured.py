@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from fairbench.analysis.intervals import Correction, overlap_correction
-from fairbench.analysis.lines import AboveCoin, above_coin, best_constant, published_above_coin
+from fairbench.analysis.lines import AboveCoin, against_coin, constant_accuracy, published_above_coin
+from fairbench.analysis.values import Estimate, Measured, alike_count, chosen_points, finished
 from fairbench.papers.columns import ACCURACY, DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column
 from fairbench.papers.grids import CONSTANT, Grid, Key
-from fairbench.papers.published import Number, Row
+from fairbench.papers.published import Number, PublishedRow
 from fairbench.records import DONE, Record
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
 SELECTED = Column("selection_rate")
-Place = tuple[str, str, Optional[int]]  # metric, group, step
 WITHIN, HIGHER, LOWER = "within", "higher", "lower"
 ROUNDING = 1e-9  # of the difference of two decimal fractions in binary
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Values over repeats: mean and sample standard deviation (None with fewer than one, two), and how many."""
-
-    mean: Optional[float]
-    sd: Optional[float]
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Estimate:
-        """Return the estimate from the values there are."""
-        mean = statistics.fmean(values) if values else None
-        return cls(mean, statistics.stdev(values) if len(values) > 1 else None, len(values))
 
 
 @dataclass(frozen=True)
@@ -124,29 +108,24 @@ class Measurements:
     def __init__(self, records: Sequence[Record]) -> None:
         """Take the records of a run directory."""
         self.records = {record.cell.key: record for record in records}
-        self._values: dict[str, Mapping[Place, float]] = {}
-
-    def values(self, key: str) -> Mapping[Place, float]:
-        """Return a cell's values at its chosen operating point, by metric, group and step (None: the last).
-
-        What is undefined, or taken over fewer groups than the dataset has, is left out.
-        """
-        if key not in self._values:
-            record = self.records.get(key)
-            self._values[key] = {} if record is None or record.status != DONE else _chosen(record, record.chosen)
-        return self._values[key]
+        self._measured = {record.cell.key: Measured(record) for record in finished(records)}
 
     def value(self, key: str, column: Column) -> Optional[float]:
-        """Return what a column measures of a cell; None where that is undefined, not recorded or not run."""
+        """Return what a column measures of a cell at its chosen operating point.
+
+        None where that is undefined, taken over fewer groups than the dataset has, not recorded or not run.
+        """
+        measured = self._measured.get(key)
+        if measured is None:
+            return None
         if column.kind in (METRIC, VALUE):
-            return self.values(key).get(_place(column))
-        record = self.records.get(key)
-        curve = () if record is None or record.status != DONE else record.diagnostics.get(column.metric, ())
-        if record is None or not curve:
+            return measured.whole(column.metric, column.group, step=column.step)
+        curve = measured.record.diagnostics.get(column.metric, ())
+        if not curve:
             return None
         if column.kind in (NUMBER_OF, MEAN_OF):
             return len(curve) if column.kind == NUMBER_OF else statistics.fmean(curve)
-        return curve[-1] if column.kind == DIAGNOSTIC else record.cpu_seconds / len(curve)
+        return curve[-1] if column.kind == DIAGNOSTIC else measured.record.cpu_seconds / len(curve)
 
     def series(self, grid: Grid, row: Key, column: Column) -> dict[int, float]:
         """Return a row's defined values by repeat."""
@@ -160,23 +139,20 @@ class Measurements:
     def points(self, grid: Grid, row: Key, column: Column) -> dict[str, Estimate]:
         """Return for each operating point of a row the estimate over its repeats, in the order of the points' names."""
         found: dict[str, list[float]] = {}
-        for cell in grid.cells[row]:
-            record = self.records.get(cell.key)
-            if record is not None and record.status == DONE:
-                for point in dict.fromkeys(value.point for value in record.values):
-                    value = _chosen(record, point).get(_place(column))
-                    if value is not None:
-                        found.setdefault(point, []).append(value)
+        for measured in (self._measured[cell.key] for cell in grid.cells[row] if cell.key in self._measured):
+            for point in measured.points:
+                value = measured.whole(column.metric, column.group, step=column.step, point=point)
+                if value is not None:
+                    found.setdefault(point, []).append(value)
         return {point: Estimate.of(found[point]) for point in sorted(found)}
 
     def finished(self, grid: Grid, row: Key) -> list[Record]:
         """Return the records of a row's cells that are done."""
-        records = (self.records.get(cell.key) for cell in grid.cells[row])
-        return [record for record in records if record is not None and record.status == DONE]
+        return [self._measured[cell.key].record for cell in grid.cells[row] if cell.key in self._measured]
 
     def alike(self, grid: Grid, row: Key) -> int:
         """Return in how many repeats a row decides alike for everybody."""
-        return sum(record.decides_alike for record in self.finished(grid, row))
+        return alike_count(self.finished(grid, row))
 
     def correction(self, grid: Grid, dataset: str) -> Correction:
         """Return what intervals on a dataset take for the overlap of the splits, which all its rows share."""
@@ -185,8 +161,7 @@ class Measurements:
 
     def chosen(self, grid: Grid, row: Key) -> tuple[tuple[str, int], ...]:
         """Return which operating points stood for a row, in how many repeats, the most frequent first."""
-        points = Counter(record.chosen for record in self.finished(grid, row))
-        return tuple(points.most_common())
+        return tuple(chosen_points(self.finished(grid, row)))
 
     def reason(self, grid: Grid, row: Key) -> str:
         """Return why a row has no values: the first reason of its cells, or that they were not run."""
@@ -202,55 +177,31 @@ def brief(record: Record) -> str:
     return (record.reason.strip().splitlines() or ["no reason was kept"])[-1]
 
 
-def _place(column: Column) -> Place:
-    return column.metric, column.group, column.step
-
-
-def _chosen(record: Record, point: str) -> dict[Place, float]:
-    last = max((value.step for value in record.values), default=0)
-    return {
-        (value.metric, value.group, step): value.whole
-        for value in record.values
-        if value.point == point and value.whole is not None
-        for step in ((value.step, None) if value.step == last else (value.step,))
-    }
-
-
 def constants(measurements: Measurements, grid: Grid, dataset: str) -> dict[int, float]:
-    """Return by repeat the accuracy of the better of the two constant predictions.
-
-    The method ``constant`` shows one of the two in each repeat; the accuracies of both add up to 1.
-    """
+    """Return by repeat the accuracy of the better of the two constant predictions."""
     row = grid.row(dataset, CONSTANT)
     accuracy = measurements.series(grid, row, ACCURACY)
     selected = measurements.series(grid, row, SELECTED)
-    repeats = sorted(accuracy.keys() & selected.keys())
-    ones = [accuracy[repeat] if selected[repeat] == 1 else 1 - accuracy[repeat] for repeat in repeats]
-    return dict(zip(repeats, best_constant(ones).tolist())) if repeats else {}
+    return constant_accuracy(accuracy, selected)
 
 
 def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column) -> Optional[AboveCoin]:
     """Return how far a row lies above the coin of the baseline, over the repeats that both and the constant have."""
     assert grid.baseline is not None  # noqa: S101 - asked only where there is a coin
     baseline = grid.row(row[0], grid.baseline)
-    parts = [
+    return against_coin(
         measurements.series(grid, row, ACCURACY),
         measurements.series(grid, row, gap),
         measurements.series(grid, baseline, ACCURACY),
         measurements.series(grid, baseline, gap),
         constants(measurements, grid, row[0]),
-    ]
-    repeats = sorted(set(parts[0]).intersection(*parts[1:]))
-    if not repeats:
-        return None
-    accuracy, size, base_accuracy, base_gap, constant = ([part[repeat] for repeat in repeats] for part in parts)
-    ratio = measurements.correction(grid, row[0]).ratio
-    return above_coin(accuracy, size, base_accuracy, base_gap, constant, ratio)
+        measurements.correction(grid, row[0]).ratio,
+    )
 
 
 def _published_coin(
-    line: Optional[Row],
-    baseline: Optional[Row],
+    line: Optional[PublishedRow],
+    baseline: Optional[PublishedRow],
     columns: Sequence[Column],
     gap: Column,
     constant: Optional[float],
@@ -317,7 +268,7 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str) -> list[
                 len(grid.cells[key]),
                 comparisons,
                 coins,
-                Estimate.of(list(selected.values())),
+                Estimate.of(selected.values()),
                 measurements.alike(grid, key),
                 beside,
                 measurements.chosen(grid, key),
@@ -328,8 +279,8 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str) -> list[
 
 
 def _compare(values: Mapping[int, float], column: Column, published: Optional[Number], runs: int) -> Comparison:
-    few = Estimate.of([value for repeat, value in values.items() if repeat < runs])
-    every = Estimate.of(list(values.values()))
+    few = Estimate.of(value for repeat, value in values.items() if repeat < runs)
+    every = Estimate.of(values.values())
     if published is None or published.mean is None or every.mean is None or not column.judged:
         return Comparison(column, published, few, every, None, "", False)
     word, own = verdict(published, every.mean, few.sd)

@@ -1,7 +1,4 @@
-"""The drawing itself: PNG and SVG in one colour-blind-safe palette; needs matplotlib, the extra ``plots``.
-
-The colours are those of Okabe and Ito (2008), Color universal design; shape and line style tell everything apart too.
-"""
+"""The drawing of a reproduction's figures, as PNG and SVG; shape and line style tell apart what colour does."""
 
 from __future__ import annotations
 
@@ -13,43 +10,21 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fairbench.errors import NotApplicable
+from fairbench.analysis.drawing import (
+    BLACK,
+    BLUE,
+    DOTS_PER_INCH,
+    GREY,
+    LIGHT,
+    SETTINGS,
+    STYLES,
+    VERMILLION,
+    require_matplotlib,
+)
 from fairbench.papers.explain import Explanation
 
-BLACK, BLUE, VERMILLION, GREEN, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, SKY = "#E69F00", "#56B4E9"
-GREY, LIGHT = "#777777", "#DDDDDD"
-STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"), (ORANGE, "v"), (SKY, "P"))  # of the series; then again
 BESIDE = ((6, 4), (-6, 4), (6, -9))  # points, where each series' texts stand; more of them begin again
 NARROWEST = 7.0  # inches, so that the legend has its place below a single panel
-DOTS_PER_INCH = 150
-SETTINGS = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": LIGHT,
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.hashsalt": "fairbench",  # so that the same numbers give the same file
-}
-
-
-def require_matplotlib() -> Any:
-    """Return the module matplotlib.
-
-    Raises:
-        NotApplicable: it is not installed.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise NotApplicable(
-            "figures need the package 'matplotlib': install the extra plots (pip install 'fairbench-harness[plots]')"
-        ) from error
-    return matplotlib
 
 
 @dataclass(frozen=True)

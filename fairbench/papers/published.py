@@ -82,7 +82,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedRow:
     """A line of a published table; ``numbers`` go with the table's columns.
 
     ``scenario`` gives as many parameters as tell it from the others that the table's suites run; None if there is one.
@@ -106,7 +106,7 @@ class Table:
     name: str
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PublishedRow, ...]
     notes: tuple[str, ...]
     runs: int
     beside: tuple[Column, ...] = ()
@@ -237,7 +237,7 @@ def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
     return [replace(column, step=step, heading=f"{column.heading}, step {step}") for step in steps] or [column]
 
 
-def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: Names) -> Row:
+def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: Names) -> PublishedRow:
     described = " ".join(str(node.table[key]) for key in ("dataset", "method", "scenario") if key in node.table)
     node = Node(node.table, f"{node.where} ({described})")
     node.only(["dataset", "method", "scenario", "label", "uncertain", *columns])
@@ -255,7 +255,7 @@ def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherw
         for value in _values(node, name, steps)
     )
     label, scenario = node.get("label", str, str(method)), names.scenario(node)
-    return Row(dataset, method, label, numbers, node.where, scenario)
+    return PublishedRow(dataset, method, label, numbers, node.where, scenario)
 
 
 def _values(node: Node, name: str, steps: Sequence[int]) -> list[Any]:

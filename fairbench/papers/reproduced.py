@@ -116,7 +116,7 @@ class Reproduced:
 
 def _lacking(record: Record) -> str:
     """Return without which groups some values are taken, if any are."""
-    return next((value.reason for value in record.values if value.value is not None and value.reason), "")
+    return next((value.lacking for value in record.values if value.lacking), "")
 
 
 def _names(names: Iterator[str]) -> str:

@@ -40,10 +40,10 @@ def _judged(judgement: Judgement) -> str:
         named = len(judgement.trials) > 1
         told = (f"{trial.dataset}: {trial.verdict}" if named else trial.verdict for trial in judgement.trials)
         return "; ".join(told)
-    run = len(judgement.findings) - judgement.count(MISSING)
+    run = len(judgement.contrasts) - judgement.count(MISSING)
     if not run:
         return MISSING
-    alike = sum(finding.mostly_alike for finding in judgement.findings if finding.outcome == HELD)
+    alike = sum(contrast.mostly_alike for contrast in judgement.contrasts if contrast.outcome == HELD)
     held = f"held, {alike} of them by deciding alike for everybody" if alike else "held"
     counts = [
         f"{judgement.count(outcome)} {word}"

@@ -7,7 +7,8 @@ from typing import Optional
 
 from fairbench.analysis.intervals import CorrectedT
 from fairbench.analysis.lines import ABOVE, BELOW, AboveCoin
-from fairbench.papers.measured import Comparison, Estimate, MeasuredRow
+from fairbench.analysis.values import Estimate
+from fairbench.papers.measured import Comparison, MeasuredRow
 from fairbench.papers.published import Number
 from fairbench.texts import escape_markdown
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Callable
+from typing import Any
 
 from fairbench.api import Cell, Choice, Record, Results, side_of_rates
+from fairbench.api.analysis import Estimate, Measured, grouped, identity
 
 REPARATION = "reparation"
 WORDS = {
@@ -54,32 +53,30 @@ class Line:
 
     def values(self, metric: str, step: int, group: str = "") -> list[float]:
         """Return the defined values of a metric at a generation, one for each repeat that has one."""
-        found = (run.get((step, group, metric)) for run in self._runs)
+        found = (run.whole(metric, group, step=step) for run in self._runs)
         return [value for value in found if value is not None]
 
     def run(self, repeat: int, metric: str, group: str = "") -> list[float | None]:
         """Return one repeat's values, one for each generation."""
-        return [self._runs[repeat].get((step, group, metric)) for step in self.steps]
+        return [self._runs[repeat].whole(metric, group, step=step) for step in self.steps]
 
     def mean(self, metric: str, step: int) -> float | None:
         """Return the mean over the repeats, None without a value."""
-        found = self.values(metric, step)
-        return statistics.fmean(found) if found else None
+        return Estimate.of(self.values(metric, step)).mean
 
     def spread(self, metric: str, step: int) -> float:
         """Return the sample standard deviation over the repeats, 0 with fewer than two values."""
-        found = self.values(metric, step)
-        return statistics.stdev(found) if len(found) > 1 else 0.0
+        return Estimate.of(self.values(metric, step)).sd or 0.0
 
     def collapsed(self, step: int) -> int:
         """Return how many repeats have a constant or a group-only classifier at a generation."""
-        constant = sum((step, record.chosen) in record.alike for record in self.records)
+        constant = sum(run.decides_alike(step) for run in self._runs)
         return constant + round(sum(self.values(GROUP_ONLY, step)))
 
     @property
     def groups(self) -> list[str]:
         """Return the groups, in the order of their names."""
-        return sorted({value.group for record in self.records for value in record.values if value.group})
+        return sorted({group for run in self._runs for group in run.groups})
 
     def end_states(self) -> dict[str, int]:
         """Return how many repeats end in each state, in the order of the groups.
@@ -95,20 +92,13 @@ class Line:
         return counts
 
     @cached_property
-    def _runs(self) -> list[dict[tuple[int, str, str], float | None]]:
-        return [
-            {
-                (value.step, value.group, value.metric): value.whole
-                for value in record.values
-                if value.point == record.chosen
-            }
-            for record in self.records
-        ]
+    def _runs(self) -> list[Measured]:
+        return [Measured(record) for record in self.records]
 
 
-def _side(run: Mapping[tuple[int, str, str], float | None], step: int, group: str) -> int | None:
+def _side(run: Measured, step: int, group: str) -> int | None:
     """Return 1 if nearly all of a group are selected, 0 if nearly nobody is, None between or where it is not known."""
-    rates = [run.get((step, group, metric)) for metric in ("true_positive_rate", "false_positive_rate")]
+    rates = [run.whole(metric, group, step=step) for metric in ("true_positive_rate", "false_positive_rate")]
     return side_of_rates([rate for rate in rates if rate is not None])
 
 
@@ -146,7 +136,7 @@ def strips(results: Results) -> list[Strip]:
     """Return the finished loops of a run, in the order of its plan; none if it holds no scenario with generations."""
     done = [record for record in results.records if record.values and "generations" in record.cell.scenario.params]
     found = []
-    for records in _grouped(done, _place):
+    for records in grouped(done, _place):
         lines = _lines(records)
         methods = list(dict.fromkeys(line.method for line in lines))
         apart = len({(line.reparation, line.variant) for line in lines}) > 1
@@ -158,17 +148,17 @@ def strips(results: Results) -> list[Strip]:
 
 
 def _place(cell: Cell) -> Hashable:
-    return _plain(cell.dataset), cell.group, cell.preparation, cell.scenario.name
+    return identity(cell.dataset), cell.group, cell.preparation, cell.scenario.name
 
 
 def _lines(records: Sequence[Record]) -> list[Line]:
-    by_name = _grouped(records, lambda cell: cell.method.name)
+    by_name = grouped(records, lambda cell: cell.method.name)
     usual_of_method = {
         several[0].cell.method.name: _usual(r.cell.method.params for r in several) for several in by_name
     }
     usual = _usual(record.cell.scenario.params for record in records)
     lines = []
-    for several in _grouped(records, lambda cell: (_plain(cell.method), _plain(cell.scenario))):
+    for several in grouped(records, lambda cell: (identity(cell.method), identity(cell.scenario))):
         method, scenario = several[0].cell.method, several[0].cell.scenario
         of_method = _unusual(method.params, usual_of_method[method.name])
         of_scenario = {name: value for name, value in _unusual(scenario.params, usual).items() if name != REPARATION}
@@ -193,14 +183,3 @@ def _usual(several: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
 def _unusual(params: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that tell a line from its siblings."""
     return {name: value for name, value in params.items() if value != usual[name]}
-
-
-def _grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
-    groups: dict[Hashable, list[Record]] = {}
-    for record in records:
-        groups.setdefault(key(record.cell), []).append(record)
-    return list(groups.values())
-
-
-def _plain(choice: Choice) -> str:
-    return json.dumps([choice.name, dict(choice.params)], sort_keys=True)

@@ -6,7 +6,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairbench.api import NotApplicable, Report, Results, hookimpl
+from fairbench.api import Report, Results, hookimpl
+from fairbench.api.analysis import require_matplotlib
 
 from ._histories import Strip, strips
 
@@ -50,11 +51,8 @@ def render(results: Results, form: str = "png") -> bytes:
     shown = strips(results)
     if not shown:
         return b""
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise NotApplicable("the report 'curves' needs matplotlib: pip install 'fairbench-harness[plots]'") from error
+    matplotlib = require_matplotlib()
+    from matplotlib.figure import Figure
 
     heights = [INCH["title"] + INCH["strip"] + INCH["legend"] * _legend_rows(strip) for strip in shown]
     figure = Figure(figsize=(INCH["panel"] * len(PANELS), sum(heights) + INCH["foot"]), dpi=DPI)
@@ -66,7 +64,7 @@ def render(results: Results, form: str = "png") -> bytes:
         top -= height
     figure.text(0.008, 0.12 / total, _foot(shown), fontsize=7.5, color="#444444", va="bottom")
     picture = io.BytesIO()
-    with rc_context({"svg.hashsalt": "fairbench"}):
+    with matplotlib.rc_context({"svg.hashsalt": "fairbench"}):
         figure.savefig(picture, format=form, metadata=UNDATED[form])
     return picture.getvalue()
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fairbench.api import Evidence, Record, Undefined
+from fairbench.api.analysis import Measured, series
 from fairbench_papers._fairbinn_claim import (
     LEVEL,
     TARGETS,
@@ -44,24 +45,24 @@ def lower_loss(records: Sequence[Record]) -> Evidence:
     Raises:
         Undefined: one of these is missing, or a method was run in several variants.
     """
-    series = _series(records)
-    constant = [_values(record)["accuracy"] for record in records if record.cell.method.name == "constant"]
+    runs = _series(records)
+    constant = series((record for record in records if record.cell.method.name == "constant"), "accuracy")
     if not constant:
         raise Undefined("no constant prediction was run")
-    floor = float(np.mean(constant))
-    verdicts, differences = _compare(series)
+    floor = float(np.mean(list(constant.values())))
+    verdicts, differences = _compare(runs)
     told = {
-        loss: ", ".join(f"{verdicts[loss, name]} {form} ({name})" for name, form in BILEVEL.items() if name in series)
+        loss: ", ".join(f"{verdicts[loss, name]} {form} ({name})" for name, form in BILEVEL.items() if name in runs)
         for loss in LOSSES
     }
     return Evidence(
         "; ".join(f"{loss} loss: {text}" for loss, text in told.items()),
         [*_reading(floor), _rates(records)],
         {
-            "Means over repeats": _losses(series),
+            "Means over repeats": _losses(runs),
             f"Cross-entropy minus that of {BASELINE}": differences,
-            f"Minus {BASELINE} at each eta": _by_eta(series),
-            "Fronts of accuracy and the gap of decisions, and time": _fronts(series, floor),
+            f"Minus {BASELINE} at each eta": _by_eta(runs),
+            "Fronts of accuracy and the gap of decisions, and time": _fronts(runs, floor),
         },
     )
 
@@ -125,29 +126,34 @@ def _series(records: Sequence[Record]) -> dict[str, list[Run]]:
     return series
 
 
-def _values(record: Record) -> dict[str, float]:
-    """Return the metrics over all rows at the operating point that stands for the method."""
-    return {value.metric: value.value for value in record.values if not value.group and value.point == record.chosen}
-
-
 def _run(record: Record) -> Run:
-    values, curves = _values(record), record.diagnostics
+    measured, curves = Measured(record), record.diagnostics
     bce, penalty = curves["final_training_bce"][0], curves["final_training_penalty"][0]
-    if None in (values["log_loss"], bce, penalty):
+    loss = measured.whole("log_loss")
+    if loss is None or bce is None or penalty is None:
         raise Undefined(f"a loss of {record.cell.method} is not finite")
     return Run(
         eta=record.cell.method.params["eta"][0],
         repeat=record.cell.repeat,
         training_bce=bce,
         training_penalty=penalty,
-        test_bce=values["log_loss"],
-        score_gap=values["mean_score_difference"],
-        gap=values["demographic_parity_difference"],
-        accuracy=values["accuracy"],
-        trivial=record.decides_alike,
+        test_bce=loss,
+        score_gap=_number(measured, "mean_score_difference"),
+        gap=_number(measured, "demographic_parity_difference"),
+        accuracy=_number(measured, "accuracy"),
+        trivial=measured.decides_alike(),
         validation=(curves["validation_accuracy"][-1], curves["validation_gap"][-1]),
         epoch_seconds=record.cpu_seconds / len(curves["training_bce"]),
     )
+
+
+def _number(measured: Measured, metric: str) -> float:
+    """Return a metric over all rows and all groups at the operating point that stands for the method."""
+    value = measured.whole(metric)
+    if value is None:
+        cell = measured.record.cell
+        raise Undefined(f"repeat {cell.repeat + 1} of {cell.method} has no {metric} over all groups")
+    return value
 
 
 def _losses(series: Mapping[str, Sequence[Run]]) -> Rows:

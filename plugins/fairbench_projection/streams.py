@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairbench.api import Record, Report, Results, escape_markdown, hookimpl
+from fairbench.api.analysis import Measured, finished
 
 AFTER = (100, 1000)  # batches
 SETTINGS = ("batches", "epsilon", "eta")  # of the stream
@@ -34,7 +35,7 @@ LEGEND = (
 )
 
 
-class Row(NamedTuple):
+class StreamRow(NamedTuple):
     """The repeats of one batch size and correction."""
 
     size: str
@@ -51,21 +52,21 @@ class Row(NamedTuple):
         return float(np.mean([curve[min(batches, len(curve)) - 1] for curve in curves]))
 
 
-def blocks(results: Results) -> dict[str, list[Row]]:
+def blocks(results: Results) -> dict[str, list[StreamRow]]:
     """Return the rows of each dataset and method whose streams are done, in the order of the plan.
 
     A method is shown with its parameters where the run has it with several.
     """
-    done = [record for record in results.records if record.status == "done" and record.cell.scenario.name == "stream"]
+    done = [record for record in finished(results.records) if record.cell.scenario.name == "stream"]
     variants = Counter(method.name for method in {str(r.cell.method): r.cell.method for r in done}.values())
-    found: dict[str, dict[tuple[str, str], Row]] = {}
+    found: dict[str, dict[tuple[str, str], StreamRow]] = {}
     for record in done:
         cell, params = record.cell, record.cell.scenario.params
         method = cell.method.name if variants[cell.method.name] == 1 else str(cell.method)
         key = (f"{'1..' if params['uneven'] else ''}{params['batch_size']}", params["correction"])
         settings = ", ".join(f"{name} {params[name]:g}" for name in SETTINGS)
         rows = found.setdefault(f"{cell.dataset} by {cell.group}, {method} ({settings})", {})
-        rows.setdefault(key, Row(*key, [])).records.append(record)
+        rows.setdefault(key, StreamRow(*key, [])).records.append(record)
     return {title: list(rows.values()) for title, rows in found.items()}
 
 
@@ -80,7 +81,7 @@ def render(results: Results) -> str:
     return "\n".join(parts)
 
 
-def _table(rows: Sequence[Row]) -> Iterator[str]:
+def _table(rows: Sequence[StreamRow]) -> Iterator[str]:
     heads = [f"{COLUMNS['stream_average_gap']} {batches}" for batches in AFTER] + list(COLUMNS.values())
     yield f"| rows | correction | {' | '.join(heads)} |"
     yield f"| ---: | --- |{' ---: |' * len(heads)}"
@@ -91,11 +92,11 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _value(record: Record, name: str) -> float:
-    values = {v.metric: v.value for v in record.values if not v.group and v.point == record.chosen}
-    value = values.get(name)
+    measured = Measured(record)
+    value = measured.whole(name)
     if value is None:
         return float("nan")
-    return value / (values["stream_batches"] or 1.0) if name in SHARES else value
+    return value / (measured.whole("stream_batches") or 1.0) if name in SHARES else value
 
 
 @hookimpl

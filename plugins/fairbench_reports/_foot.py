@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import Cell, Results
-from fairbench_reports._estimates import PARTIAL, UNDEFINED, clean
-from fairbench_reports._table import ALIKE, Section, planned_repeats, shared_parameters
+from fairbench.api.analysis import planned_repeats
+from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
+from fairbench_reports._table import ALIKE, Section, shared_parameters
 
 NAMES_SHOWN = 6
 DAY = len("2025-01-31")
@@ -59,11 +60,11 @@ def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]
         return ["there are no results yet"]
     repeats = planned_repeats(results)
     lines = [spread(repeats)]
-    if best and any(estimate.best for row in rows for estimate in row.estimates):
+    if best and any(entry.best for row in rows for entry in row.entries):
         lines.append(f"{best} marks the best mean of its column, ties as shown; ↑ higher is better, ↓ lower is better")
-    if any(estimate.undefined for row in rows for estimate in row.estimates):
+    if any(entry.estimate.undefined for row in rows for entry in row.entries):
         lines.append(f"{UNDEFINED} undefined in some repeats; the mean is over the others")
-    if any(estimate.partial for row in rows for estimate in row.estimates):
+    if any(entry.estimate.partial for row in rows for entry in row.entries):
         lines.append(
             f"{PARTIAL} the test parts of some repeats lack a group, and values over the others are left out of the "
             "mean; if all repeats lack it, the mean is over those values"

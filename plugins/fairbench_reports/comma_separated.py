@@ -6,6 +6,7 @@ import csv
 import io
 
 from fairbench.api import Report, Results, hookimpl
+from fairbench_reports._entries import clean
 from fairbench_reports._table import sections
 
 FIELDS = (
@@ -63,17 +64,18 @@ def render(results: Results) -> str:
                 "alike": row.alike,
                 "constant": _truth(row.constant),
             }
-            for column, estimate in zip(section.columns, row.estimates):
+            for column, entry in zip(section.columns, row.entries):
+                estimate = entry.estimate
                 what = {
                     "metric": column.metric,
                     "mean": estimate.mean,
-                    "std": estimate.std,
+                    "std": estimate.sd,
                     "n": estimate.n,
                     "undefined": estimate.undefined,
-                    "reason": estimate.reason,
+                    "reason": clean(estimate.reason),
                     "partial": estimate.partial,
-                    "lacking": estimate.lacking,
-                    "best": _truth(estimate.best),
+                    "lacking": clean(estimate.lacking),
+                    "best": _truth(entry.best),
                 }
                 writer.writerow({**where, **who, **what})
     return text.getvalue()

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fairbench.api import Report, Results, hookimpl
-from fairbench_reports._estimates import PARTIAL, UNDEFINED, Estimate
+from fairbench.api.analysis import planned_repeats
+from fairbench_reports._entries import PARTIAL, UNDEFINED, Entry
 from fairbench_reports._foot import foot, spread
-from fairbench_reports._table import ALIKE, Column, Row, Section, number, planned_repeats, sections
+from fairbench_reports._table import ALIKE, MethodRow, MetricColumn, Section, number, sections
 
 PAGE, COLUMN = 100, 48  # characters of a small font that fit the width
 CELL = 13  # characters of a number with its standard deviation
@@ -111,7 +112,7 @@ def _blocks(section: Section, width: int) -> Iterator[str]:
         yield r"    \toprule"
         yield _row(["method", "repeats", *map(_heading, section.columns[start:stop])])
         yield r"    \midrule"
-        yield from (_row([*_who(row), *map(_estimate, row.estimates[start:stop])]) for row in section.rows)
+        yield from (_row([*_who(row), *map(_entry, row.entries[start:stop])]) for row in section.rows)
         yield r"    \bottomrule"
         yield r"  \end{tabular}"
 
@@ -120,21 +121,22 @@ def _row(cells: Iterable[str]) -> str:
     return f"    {' & '.join(cells)} \\\\"
 
 
-def _heading(column: Column) -> str:
+def _heading(column: MetricColumn) -> str:
     return escape(f"{column.heading} {column.arrow}".strip())
 
 
-def _who(row: Row) -> list[str]:
+def _who(row: MethodRow) -> list[str]:
     return [escape(f"{row.label} {ALIKE}" if row.constant else row.label), row.repeats]
 
 
-def _estimate(estimate: Estimate) -> str:
+def _entry(entry: Entry) -> str:
     """Return a number with its standard deviation in small print; only the mean is bold, as maths would ignore it."""
+    estimate = entry.estimate
     mean = number(estimate.mean) if estimate.mean is not None else "--"
-    text = f"\\textbf{{{mean}}}" if estimate.best else mean
-    if estimate.std is not None:
-        text += f"{{\\scriptsize\\,$\\pm$\\,{number(estimate.std)}}}"
-    return text + (f"\\textsuperscript{{{escape(estimate.mark)}}}" if estimate.mark else "")
+    text = f"\\textbf{{{mean}}}" if entry.best else mean
+    if estimate.sd is not None:
+        text += f"{{\\scriptsize\\,$\\pm$\\,{number(estimate.sd)}}}"
+    return text + (f"\\textsuperscript{{{escape(entry.mark)}}}" if entry.mark else "")
 
 
 @hookimpl

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fairbench.api import Report, Results, escape_markdown, hookimpl
-from fairbench_reports._estimates import Estimate
+from fairbench_reports._entries import Entry
 from fairbench_reports._foot import foot
-from fairbench_reports._table import ALIKE, Column, Row, Section, number, sections
+from fairbench_reports._table import ALIKE, MethodRow, MetricColumn, Section, number, sections
 
 
 def render(results: Results) -> str:
@@ -32,20 +32,20 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _heading(column: Column) -> str:
+def _heading(column: MetricColumn) -> str:
     return f"{escape_markdown(column.heading)} {column.arrow}".strip()
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: MethodRow) -> list[str]:
     label = escape_markdown(row.label) + (f" {ALIKE}" if row.constant else "")
-    return [label, row.repeats, *map(_estimate, row.estimates)]
+    return [label, row.repeats, *map(_entry, row.entries)]
 
 
-def _estimate(estimate: Estimate) -> str:
-    text = number(estimate.mean)
-    if estimate.std is not None:
-        text += f" ± {number(estimate.std)}"
-    return (f"**{text}**" if estimate.best else text) + estimate.mark
+def _entry(entry: Entry) -> str:
+    text = number(entry.estimate.mean)
+    if entry.estimate.sd is not None:
+        text += f" ± {number(entry.estimate.sd)}"
+    return (f"**{text}**" if entry.best else text) + entry.mark
 
 
 def _list(sentences: Iterable[str]) -> list[str]:

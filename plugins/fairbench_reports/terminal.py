@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fairbench.api import Report, Results, hookimpl
-from fairbench_reports._estimates import Estimate, clean
+from fairbench.api.analysis import planned_repeats
+from fairbench_reports._entries import Entry, clean
 from fairbench_reports._foot import foot, missing, spread
-from fairbench_reports._table import ALIKE, Column, Row, Section, number, planned_repeats, sections
+from fairbench_reports._table import ALIKE, MethodRow, MetricColumn, Section, number, sections
 
 WIDTH, NARROWEST = 100, 40
 LABEL_WIDTH = 24  # a method's label may be folded to this before the columns are spread over several tables
@@ -116,7 +117,7 @@ def _table(gap: int, texts: Sequence[str], numbers: Sequence[str], label_width: 
 def _main_table(section: Section, block: range, *, beside: bool, label_width: int | None = None) -> Table:
     headings = (_heading(section.columns[index], beside) for index in block)
     table = _table(2 if beside else 1, ["method"], ["done", *headings], label_width)
-    texts = {index: _texts([row.estimates[index] for row in section.rows], beside) for index in block}
+    texts = {index: _texts([row.entries[index] for row in section.rows], beside) for index in block}
     for position, row in enumerate(section.rows):
         numbers = (Text(texts[index][position]) for index in block)
         table.add_row(Text(_label(row)), Text(row.repeats), *numbers)
@@ -127,10 +128,10 @@ def _group_table(section: Section) -> Table:
     rows = ["rows"] if section.supports else []
     table = _table(2, ["method", "group"], [*rows, *(column.heading for column in section.group_columns)])
     for row in section.rows:
-        for index, (group, estimates) in enumerate(row.groups.items()):
+        for index, (group, entries) in enumerate(row.groups.items()):
             numbers = (
-                Text(number(estimate.mean, 0 if column.metric == "n" else 3) + f"{estimate.mark:<1}")
-                for column, estimate in zip(section.group_columns, estimates)
+                Text(number(entry.estimate.mean, 0 if column.metric == "n" else 3) + f"{entry.mark:<1}")
+                for column, entry in zip(section.group_columns, entries)
             )
             support = [Text(_support(section, group))] if rows else []
             table.add_row(Text("" if index else _label(row)), Text(clean(group)), *support, *numbers)
@@ -143,7 +144,7 @@ def _support(section: Section, group: str) -> str:
     return "-".join(str(count) for count in sorted({min(counts), max(counts)})) if counts else "-"
 
 
-def _heading(column: Column, beside: bool) -> str:
+def _heading(column: MetricColumn, beside: bool) -> str:
     if beside:
         return f"{column.heading} {column.arrow}".strip()
     words = column.heading.split()
@@ -151,23 +152,23 @@ def _heading(column: Column, beside: bool) -> str:
     return "\n".join(words) + (" " if short else "\n") + column.arrow
 
 
-def _label(row: Row) -> str:
+def _label(row: MethodRow) -> str:
     return row.label.replace(",", ", ") + (f" {ALIKE}" if row.constant else "")  # so that it folds at a parameter
 
 
-def _texts(estimates: Sequence[Estimate], beside: bool) -> list[str]:
+def _texts(entries: Sequence[Entry], beside: bool) -> list[str]:
     """Return a column's cells; the marks have a place of their own, so that the decimal points stay aligned."""
-    marks = [(BEST if estimate.best else "") + estimate.mark for estimate in estimates]
+    marks = [(BEST if entry.best else "") + entry.mark for entry in entries]
     place = max(map(len, marks))
     texts = []
-    for estimate, mark in zip(estimates, marks):
-        mean = number(estimate.mean)
-        if estimate.std is None:
+    for entry, mark in zip(entries, marks):
+        mean, sd = number(entry.estimate.mean), entry.estimate.sd
+        if sd is None:
             texts.append(f"{mean}{mark:<{place}}")
         elif beside:
-            texts.append(f"{mean} ± {number(estimate.std)}{mark:<{place}}")
+            texts.append(f"{mean} ± {number(sd)}{mark:<{place}}")
         else:
-            texts.append(f"{mean}{mark:<{place}}\n±{number(estimate.std)}{'':<{place}}")
+            texts.append(f"{mean}{mark:<{place}}\n±{number(sd)}{'':<{place}}")
     return texts
 
 

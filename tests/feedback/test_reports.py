@@ -218,7 +218,7 @@ def test_an_undefined_generation_leaves_a_gap_and_no_error():
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
     for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(NotApplicable, match=r"'curves' needs matplotlib: pip install 'fairbench-harness\[plots\]'"):
+    with pytest.raises(NotApplicable, match=r"figures need the package 'matplotlib': .*'fairbench-harness\[plots\]'"):
         curves.render(results(record()))
     assert curves.render(results()) == b""  # a run without loops does not miss it
 

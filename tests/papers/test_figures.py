@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairbench.analysis.drawing import STYLES
 from fairbench.api import Dataset, Predictions, Samples, Schema
 from fairbench.papers import explain, figures
 from fairbench.papers.explain import Explanation
-from fairbench.papers.plots import STYLES, Dot, Panel, draw_explanations, draw_trade_off
+from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off
 
 matplotlib = pytest.importorskip("matplotlib", reason="figures need the extra plots")
 needs_shap = pytest.mark.skipif(importlib.util.find_spec("shap") is None, reason="SHAP values need the extra explain")

@@ -123,11 +123,11 @@ def test_each_row_is_compared_at_each_of_its_steps(outcome):
 
 def test_a_claim_compares_two_scenarios_at_a_step(outcome):
     (judgement,) = outcome.judgements
-    (finding,) = judgement.findings
+    (contrast,) = judgement.contrasts
     assert judgement.outcome == HELD
-    assert finding.published == pytest.approx(0.2)
-    assert finding.measured.mean == pytest.approx(0.0895)
-    assert finding.labels == ("logistic, seq_class[reparation=classifier]", "logistic, seq_class[reparation=none]")
+    assert contrast.published == pytest.approx(0.2)
+    assert contrast.measured.mean == pytest.approx(0.0895)
+    assert contrast.labels == ("logistic, seq_class[reparation=classifier]", "logistic, seq_class[reparation=none]")
 
 
 def test_recomputed_numbers_are_never_called_published(outcome):

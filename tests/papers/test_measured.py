@@ -10,7 +10,7 @@ import pytest
 from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT, corrected_t
 from fairbench.analysis.lines import BELOW, OPEN
 from fairbench.papers import summaries, words
-from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Finding, Judgement, judge
+from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Contrast, Judgement, judge
 from fairbench.papers.claims import OPEN as UNDECIDED
 from fairbench.papers.columns import CPU_SECONDS_PER, DIAGNOSTIC, MEAN_OF, NUMBER_OF, Column
 from fairbench.papers.document import render
@@ -79,8 +79,10 @@ def test_a_comparison_is_judged_by_the_side_of_its_interval(low, high, expected,
     ],
 )
 def test_a_claim_is_judged_by_all_its_comparisons(outcomes, word):
-    findings = tuple(Finding("d", ("a", "b"), Column("accuracy"), None, None, outcome, (0, 5)) for outcome in outcomes)
-    assert Judgement(None, "raw", findings).outcome == word
+    contrasts = tuple(
+        Contrast("d", ("a", "b"), Column("accuracy"), None, None, outcome, (0, 5)) for outcome in outcomes
+    )
+    assert Judgement(None, "raw", contrasts).outcome == word
 
 
 PARTS = Parts(60, 20, 30)
@@ -171,7 +173,7 @@ def test_a_column_that_is_not_judged_is_shown_without_verdict_and_not_counted(ou
 
 def test_a_claim_is_the_paired_difference(outcome):
     judgement = next(found for found in outcome.judgements if (found.claim.name, found.protocol) == ("longer", "raw"))
-    measured = {finding.dataset: finding for finding in judgement.findings}
+    measured = {contrast.dataset: contrast for contrast in judgement.contrasts}
     found = measured[DATASET]
     assert found.measured.mean == pytest.approx(-0.085)
     assert found.measured.n == 4
@@ -233,7 +235,7 @@ def with_parts(outcome, parts):
 def test_intervals_have_the_ratio_of_the_records_own_splits(outcome):
     wider, differences = with_parts(outcome, Parts(60, 20, 120)), [-0.10, -0.09, -0.08, -0.07]
     for found, ratio in ((outcome, 30 / 60), (wider, 120 / 60)):
-        measured = found.judgements[0].findings[0].measured
+        measured = found.judgements[0].contrasts[0].measured
         assert (measured.low, measured.high) == pytest.approx(
             (corrected_t(differences, ratio).low, corrected_t(differences, ratio).high)
         )
@@ -253,7 +255,7 @@ def test_intervals_have_the_ratio_of_the_records_own_splits(outcome):
 def test_without_a_valid_interval_there_is_no_verdict_and_the_words_say_why(outcome, parts, reason):
     found = with_parts(outcome, parts)
     judgement = next(one for one in found.judgements if (one.claim.name, one.protocol) == ("longer", "raw"))
-    assert judgement.findings[0].outcome == judgement.outcome == NO_INTERVAL
+    assert judgement.contrasts[0].outcome == judgement.outcome == NO_INTERVAL
     assert summaries.claims(found)[1][0][1] == "no valid interval (of 1: 1 with no valid interval)"
     coin = found.tables[0].rows[DATASET]["raw"][2].coins[0].measured
     assert (coin.low, coin.reading) == (None, NO_INTERVAL)

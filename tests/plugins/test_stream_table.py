@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fairbench_projection.streams import render
 
-from fairbench.api import Results
+from fairbench.api import Results, analysis
 from fairbench.api.projection import Box, solve_parity
 from fairbench.running.rundir import load_results
 from fairbench.running.store import FILE_NAME, Store
@@ -41,7 +41,9 @@ def test_the_table_shows_means_over_repeats(fairbench, tmp_path):
     assert float(priced["price"]) > 0
     assert float(pool["largest"]) <= 0.05 + 5e-5  # shown with four digits
     assert (float(pool["above"]), float(pool["infeasible"]), float(none["change"])) == (0, 0, 0)
-    values = {name: [v for v in results.rows() if v["metric"] == name] for name in ("stream_one_group_batches",)}
+    values = {
+        name: [v for v in analysis.rows(results) if v["metric"] == name] for name in ("stream_one_group_batches",)
+    }
     alone = [row["value"] / 30 for row in values["stream_one_group_batches"] if "correction=none" in row["scenario"]]
     assert float(none["one group"]) == pytest.approx(np.mean(alone), abs=5e-5)
     assert lines[-2].startswith("- rows 4: ")

@@ -1,13 +1,13 @@
-"""Fair layers beside each other: accuracy against the gap of decisions, drawn and put into words from a finished run.
+"""Fair layers beside each other, put into words from a finished run.
 
     fairbench run benchmarks/pareto-fair-layers.toml --out runs/pareto-fair-layers
-    python benchmarks/tradeoff_plot.py runs/pareto-fair-layers
+    python benchmarks/fair_layers.py runs/pareto-fair-layers
+    fairbench report runs/pareto-fair-layers --format tradeoff > tradeoff.png    # the picture
 
-``tradeoff.png`` and ``tradeoff.svg`` are written into the run directory; Markdown is printed. For each dataset: a table
-of means over repeats, with accuracy above the coin (a blind mixture of the plain network and a constant), and what the
-numbers say about each paper's claim. A difference counts as one if its 95% interval over repeats (Nadeau and Bengio's
-correction for overlapping splits) leaves 0 out; where no interval is valid, none counts. Nothing is chosen on the test
-part: every configuration is shown.
+Markdown is printed. For each dataset: a table of means over repeats, with accuracy above the coin (a blind mixture of
+the plain network and a constant), and what the numbers say about each paper's claim. A difference counts as one if its
+95% interval over repeats (Nadeau and Bengio's correction for overlapping splits) leaves 0 out; where no interval is
+valid, none counts. Nothing is chosen on the test part: every configuration is shown.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Optional
 import numpy as np
 
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, corrected_t, overlap_correction
-from fairbench.analysis.lines import AboveCoin, above_coin, best_constant
+from fairbench.analysis.lines import AboveCoin, against_coin, constant_accuracy
+from fairbench.analysis.values import finished, series
 from fairbench.cells import Choice
 from fairbench.errors import StoreError
-from fairbench.papers.plots import Dot, Panel, draw_trade_off
-from fairbench.records import DONE, Record, Results
+from fairbench.records import Record, Results
 from fairbench.running.rundir import load_results
 
-CONSTANT, BASELINE, CURVE = "constant", "mlp", "threshold"
+CONSTANT, BASELINE = "constant", "mlp"
 LAGRANGIAN, BILEVEL = "lagrangian_dp", ("fairbinn", "fairbinn_coupled")
 LAYER, POSTHOC = "parity_projection", "parity_projection_posthoc"
 SWEEPS = {**dict.fromkeys((*BILEVEL, LAGRANGIAN), "eta"), LAYER: "epsilon", POSTHOC: "epsilon"}
@@ -40,11 +40,11 @@ GRID = 21  # gaps at which two curves are compared
 
 
 @dataclass(frozen=True)
-class Row:
-    """A configuration: its records by repeat."""
+class Configuration:
+    """A method with its parameters, and its records, one for each repeat."""
 
     method: Choice
-    records: Mapping[int, Record]
+    records: Sequence[Record]
 
     @property
     def value(self) -> Optional[float]:
@@ -58,31 +58,18 @@ class Row:
         name = self.method.name
         return f"{name}, {SWEEPS[name]} {self.value:g}" if name in SWEEPS else name
 
-    def measured(self, metric: str, point: Optional[str] = None) -> dict[int, float]:
+    def series(self, metric: str, point: Optional[str] = None) -> dict[int, float]:
         """Return a metric by repeat, of all groups of the dataset together, at an operating point or the chosen one."""
-        return {
-            repeat: value.whole
-            for repeat, record in self.records.items()
-            for value in record.values
-            if value.metric == metric and not value.group and value.whole is not None
-            if value.point == (record.chosen if point is None else point)
-        }
+        return series(self.records, metric, point=point)
 
     def mean(self, metric: str) -> float:
         """Return a metric's mean over repeats; NaN without any."""
-        values = list(self.measured(metric).values())
+        values = list(self.series(metric).values())
         return float(np.mean(values)) if values else float("nan")
-
-    def dot(self) -> Dot:
-        """Return its point of the plot."""
-        gaps, accuracies = (list(self.measured(metric).values()) for metric in (DECISIONS, ACCURACY))
-        spreads = [float(np.std(values, ddof=1)) if len(values) > 1 else None for values in (gaps, accuracies)]
-        text = "" if self.value is None else f"{self.value:g}"
-        return Dot(float(np.mean(gaps)), float(np.mean(accuracies)), *spreads, text)
 
     def last(self, curve: str) -> float:
         """Return the mean over repeats of a diagnostic curve's last value; NaN without any."""
-        values = [record.diagnostics[curve][-1] for record in self.records.values() if record.diagnostics.get(curve)]
+        values = [record.diagnostics[curve][-1] for record in self.records if record.diagnostics.get(curve)]
         return float(np.mean(values)) if values else float("nan")
 
 
@@ -91,30 +78,27 @@ class Block:
     """A dataset's configurations, in the order of the plan, and the accuracy of the better constant by repeat."""
 
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[Configuration]
     constant: Mapping[int, float]
 
     @property
-    def baseline(self) -> Row:
+    def baseline(self) -> Configuration:
         """Return the plain network."""
-        return self.series(BASELINE)[0]
+        return self.sweep(BASELINE)[0]
 
     @property
     def correction(self) -> Correction:
         """Return what intervals take for the overlap of the splits, which all configurations share."""
-        return overlap_correction(record for row in self.rows for record in row.records.values())
+        return overlap_correction(record for row in self.rows for record in row.records)
 
-    def series(self, name: str) -> list[Row]:
+    def sweep(self, name: str) -> list[Configuration]:
         """Return a method's configurations by rising parameter."""
         return sorted((row for row in self.rows if row.method.name == name), key=lambda row: row.value or 0.0)
 
-    def above_coin(self, row: Row) -> Optional[AboveCoin]:
+    def above_coin(self, row: Configuration) -> Optional[AboveCoin]:
         """Return how far a configuration lies above the coin at its own gap of decisions."""
-        base = self.baseline
-        parts = [row.measured(ACCURACY), row.measured(DECISIONS), base.measured(ACCURACY), base.measured(DECISIONS)]
-        repeats = sorted(set(self.constant).intersection(*parts))
-        columns = [[part[repeat] for repeat in repeats] for part in (*parts, self.constant)]
-        return above_coin(*columns, self.correction.ratio) if repeats else None
+        quantities = [one.series(metric) for one in (row, self.baseline) for metric in (ACCURACY, DECISIONS)]
+        return against_coin(*quantities, self.constant, self.correction.ratio)
 
 
 def read_blocks(results: Results) -> list[Block]:
@@ -123,32 +107,20 @@ def read_blocks(results: Results) -> list[Block]:
     Raises:
         SystemExit: a dataset lacks the constant or the plain network.
     """
-    found: dict[str, dict[str, tuple[Choice, dict[int, Record]]]] = {}
-    for record in results.records:
+    found: dict[str, dict[str, list[Record]]] = {}
+    for record in finished(results.records):
         cell = record.cell
-        if record.status == DONE and cell.scenario.name == "holdout":
-            title = f"{cell.dataset} by {cell.group}"
-            rows = found.setdefault(title, {})
-            rows.setdefault(str(cell.method), (cell.method, {}))[1][cell.repeat] = record
+        if cell.scenario.name == "holdout":
+            found.setdefault(f"{cell.dataset} by {cell.group}", {}).setdefault(str(cell.method), []).append(record)
     blocks = []
     for title, rows in found.items():
-        here = [Row(method, records) for method, records in rows.values()]
+        here = [Configuration(records[0].cell.method, records) for records in rows.values()]
         missing = {CONSTANT, BASELINE} - {row.method.name for row in here}
         if missing:
             raise SystemExit(f"{title} was run without {' and '.join(sorted(missing))}, which the coin is made of")
-        blocks.append(Block(title, here, _constant(next(row for row in here if row.method.name == CONSTANT))))
+        constant = next(row for row in here if row.method.name == CONSTANT)
+        blocks.append(Block(title, here, constant_accuracy(constant.series(ACCURACY), constant.series(SELECTED))))
     return blocks
-
-
-def _constant(row: Row) -> dict[int, float]:
-    """Return by repeat the accuracy of the better of the two constants, of which the method shows one in each."""
-    accuracy, selected = row.measured(ACCURACY), row.measured(SELECTED)
-    repeats = sorted(accuracy.keys() & selected.keys())
-    ones = [accuracy[repeat] if selected[repeat] == 1 else 1 - accuracy[repeat] for repeat in repeats]
-    return dict(zip(repeats, best_constant(ones).tolist()))
-
-
-# --- In words ---
 
 
 def describe(block: Block) -> Iterator[str]:
@@ -187,7 +159,9 @@ def compared(mine: Mapping[int, float], theirs: Mapping[int, float], what: str, 
     return f"{what}: {found.mean:+.4f}{spread}, above 0 in {above} of {len(repeats)} repeats: {reading}"
 
 
-def at_equal_gaps(mine: Sequence[Row], theirs: Sequence[Row], metric: str) -> tuple[dict[int, float], dict[int, float]]:
+def at_equal_gaps(
+    mine: Sequence[Configuration], theirs: Sequence[Configuration], metric: str
+) -> tuple[dict[int, float], dict[int, float]]:
     """Return by repeat what two methods reach on average over the gaps of decisions that both span.
 
     Each is interpolated between its configurations in order of their gaps; a repeat without a common span is left out.
@@ -204,9 +178,9 @@ def at_equal_gaps(mine: Sequence[Row], theirs: Sequence[Row], metric: str) -> tu
     return reached
 
 
-def _by_repeat(rows: Sequence[Row], metric: str) -> dict[int, np.ndarray]:
+def _by_repeat(rows: Sequence[Configuration], metric: str) -> dict[int, np.ndarray]:
     """Return for each repeat that all rows have gaps and values (2, n), by rising gap."""
-    gaps, values = ([row.measured(name) for row in rows] for name in (DECISIONS, metric))
+    gaps, values = ([row.series(name) for row in rows] for name in (DECISIONS, metric))
     repeats = set.intersection(*(set(gap) & set(value) for gap, value in zip(gaps, values))) if rows else set()
     return {
         repeat: np.array(sorted((gap[repeat], value[repeat]) for gap, value in zip(gaps, values))).T
@@ -217,9 +191,9 @@ def _by_repeat(rows: Sequence[Row], metric: str) -> dict[int, np.ndarray]:
 def bilevel_claim(block: Block) -> Iterator[str]:
     """Yield what the run says about FairBiNN against its Lagrangian baseline."""
     yield "**FairBiNN** is to be at least as good as the Lagrangian baseline."
-    theirs = block.series(LAGRANGIAN)
+    theirs = block.sweep(LAGRANGIAN)
     for name in BILEVEL:
-        mine = block.series(name)
+        mine = block.sweep(name)
         if not mine or not theirs:
             continue
         for metric, words in ((ACCURACY, "accuracy"), (LOSS, "log loss")):
@@ -247,25 +221,25 @@ def layer_claim(block: Block) -> Iterator[str]:
     yield "| " + " | ".join((*heads, "one group", "infeasible")) + " |"
     yield "|---" * (len(heads) + 2) + "|"
     for name in (LAYER, POSTHOC):
-        for row in block.series(name):
+        for row in block.sweep(name):
             yield f"| {row.label} | " + " | ".join(_held(row)) + " |"
     yield ""
-    for mine in block.series(LAYER):
-        for theirs in (row for row in block.series(POSTHOC) if row.value == mine.value):
+    for mine in block.sweep(LAYER):
+        for theirs in (row for row in block.sweep(POSTHOC) if row.value == mine.value):
             for metric, words in ((LOSS, "log loss"), (ACCURACY, "accuracy")):
                 what = f"{words} of training through the layer minus projecting afterwards"
-                both = (mine.measured(metric), theirs.measured(metric))
+                both = (mine.series(metric), theirs.series(metric))
                 yield f"- epsilon {mine.value:g}, {compared(*both, what, block.correction.ratio)}"
 
 
-def _held(row: Row) -> Iterator[str]:
+def _held(row: Configuration) -> Iterator[str]:
     """Yield which gaps a configuration held within epsilon, and what its layer did."""
     epsilon = row.value or 0.0
     for point in (BATCH, None):
-        gaps = list(row.measured(SCORES, point).values())
+        gaps = list(row.series(SCORES, point).values())
         held = sum(gap <= epsilon + SLACK for gap in gaps)
         yield f"{held} of {len(gaps)} ({max(gaps):.4f})" if gaps else "-"
-    gaps = list(row.measured(DECISIONS).values())
+    gaps = list(row.series(DECISIONS).values())
     yield f"{sum(gap <= epsilon + SLACK for gap in gaps)} of {len(gaps)} ({np.mean(gaps):.4f})" if gaps else "-"
     yield f"{row.last('frozen_distortion'):.5f}"
     yield f"{row.last('frozen_clipped_share'):.4f}"
@@ -275,7 +249,7 @@ def _held(row: Row) -> Iterator[str]:
 
 def coin_summary(block: Block) -> str:
     """Return how many configurations of the swept methods lie above and below the coin."""
-    found = [block.above_coin(row) for name in SWEEPS for row in block.series(name)]
+    found = [block.above_coin(row) for name in SWEEPS for row in block.sweep(name)]
     readings = [coin.reading for coin in found if coin is not None]
     counts = ", ".join(f"{readings.count(reading)} {reading}" for reading in dict.fromkeys(readings))
     reason = block.correction.reason
@@ -299,33 +273,10 @@ def report(blocks: Sequence[Block]) -> str:
     return "\n\n".join(parts)
 
 
-# --- The picture ---
-
-
-def panel(block: Block) -> Panel:
-    """Return a dataset's curves; that of the thresholds has all their operating points."""
-    series = [[row.dot() for row in block.series(name)] for name in SWEEPS]
-    constant = float(np.mean(list(block.constant.values())))
-    return Panel(block.title, constant, block.baseline.dot(), _points(block), series, [[] for _ in SWEEPS])
-
-
-def _points(block: Block) -> list[Dot]:
-    """Return means over repeats of the thresholds' operating points, in the order in which they are stored."""
-    rows = block.series(CURVE)
-    points = dict.fromkeys(value.point for row in rows for record in row.records.values() for value in record.values)
-    dots = []
-    for point in points:
-        gaps, accuracies = (rows[0].measured(metric, point) for metric in (DECISIONS, ACCURACY))
-        if gaps and accuracies:
-            means = [float(np.mean(list(values.values()))) for values in (gaps, accuracies)]
-            dots.append(Dot(*means, text=point.rpartition("=")[2]))
-    return dots
-
-
 def main() -> None:
-    """Draw and print the run directory that is named."""
+    """Print what the run directory that is named says."""
     parser = argparse.ArgumentParser(
-        description="Draw a run of benchmarks/pareto-fair-layers.toml; print what it says."
+        description="Say what a run of benchmarks/pareto-fair-layers.toml shows about the papers' claims."
     )
     parser.add_argument("run", type=Path, help="the directory of a finished run")
     path = parser.parse_args().run
@@ -333,12 +284,7 @@ def main() -> None:
         results = load_results(path)
     except StoreError as error:
         parser.exit(2, f"{error}\n")
-    blocks = read_blocks(results)
-    panels, labels = [panel(block) for block in blocks], [f"{name} over {swept}" for name, swept in SWEEPS.items()]
-    title = "Accuracy against the gap of decisions: fair layers"
-    draw_trade_off(panels, labels, CURVE, "demographic parity difference", title, path / "tradeoff")
-    print(report(blocks))
-    print(f"\nDrawn: {path / 'tradeoff.png'} and tradeoff.svg")
+    print(report(read_blocks(results)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,281 @@
+"""A run as long rows, and the one place that knows which stored value is meant.
+
+A finished cell has a value for each step, operating point, group and metric. What stands for a method is the chosen
+operating point at the last step, over all rows of the test part. A value that is taken over fewer groups than the
+dataset has (``Value.whole`` is None) is another quantity, and never averaged with the others.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from fairbench.cells import Cell, Choice, canonical
+from fairbench.notation import show_params
+from fairbench.records import DONE, Record, Results, Value, no_rows
+
+if TYPE_CHECKING:
+    import pandas
+
+LongRow = dict[str, Any]
+NOT_MEASURED = "not measured; the run's command with one more metric adds it, from stored predictions"
+CELL = (
+    "scenario",
+    "dataset",
+    "sensitive",
+    "scale",
+    "sensitive_as_feature",
+    "stratify",
+    "method",
+    "parameters",
+    "repeat",
+)
+MEASURED = ("step", "point", "chosen", "group", "metric", "value", "reason")
+COLUMNS = (*CELL, *MEASURED, "status", "seconds", "cell")
+
+
+class Measured:
+    """The values of one record, each found by what it measures; nothing is found in a cell that is not done."""
+
+    def __init__(self, record: Record) -> None:
+        """Take the record."""
+        self.record = record
+        self._points: dict[str, dict[tuple[str, str, int], Value]] = {}
+
+    @cached_property
+    def last_step(self) -> int:
+        """Return the last step (generation), 0 without values."""
+        return max((value.step for value in self.record.values), default=0)
+
+    @property
+    def points(self) -> list[str]:
+        """Return the operating points, in the order in which they are stored."""
+        return list(dict.fromkeys(value.point for value in self.record.values))
+
+    @property
+    def groups(self) -> list[str]:
+        """Return the groups that have values, in the order in which they are stored."""
+        return list(dict.fromkeys(value.group for value in self.record.values if value.group))
+
+    def value(
+        self, metric: str, group: str = "", *, step: Optional[int] = None, point: Optional[str] = None
+    ) -> Optional[Value]:
+        """Return a value; None if it was not measured.
+
+        Where other groups have values and this one has none, it has no row in the test part: its value is undefined.
+
+        Args:
+            metric: name of a metric, or of a value that the scenario measures.
+            group: within which it is taken; empty for all rows.
+            step: None for the record's last.
+            point: None for the operating point that stands for the method.
+        """
+        at = self.last_step if step is None else step
+        name = self.record.chosen if point is None else point
+        here = self._at(name)
+        found = here.get((metric, group, at))
+        if found is None and group and self._is_empty(here, group, at):
+            return Value(at, name, group, metric, None, no_rows([group]))
+        return found
+
+    def whole(
+        self, metric: str, group: str = "", *, step: Optional[int] = None, point: Optional[str] = None
+    ) -> Optional[float]:
+        """Return the number that ``value`` finds; None where there is none, or it is over fewer groups."""
+        found = self.value(metric, group, step=step, point=point)
+        return None if found is None else found.whole
+
+    def decides_alike(self, step: Optional[int] = None) -> bool:
+        """Return whether the chosen operating point decides alike for everybody at a step (None: the last)."""
+        return (self.last_step if step is None else step, self.record.chosen) in self.record.alike
+
+    def _at(self, point: str) -> Mapping[tuple[str, str, int], Value]:
+        if point not in self._points:
+            here = (value for value in self.record.values if value.point == point)
+            self._points[point] = {(value.metric, value.group, value.step): value for value in here}
+        return self._points[point]
+
+    @staticmethod
+    def _is_empty(here: Mapping[tuple[str, str, int], Value], group: str, step: int) -> bool:
+        groups = {name for _, name, at in here if name and at == step}
+        return bool(groups) and group not in groups
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A quantity over repeats: mean and sample standard deviation of ``n`` values.
+
+    Args:
+        mean: None without a value.
+        sd: None with fewer than two values.
+        n: how many values the mean is over.
+        undefined: how many repeats have no value.
+        reason: why the first of these has none.
+        partial: how many repeats have a value over fewer groups than the dataset has; they are never averaged with the
+            others, and alone only if they lack the same groups.
+        lacking: without which groups the first of these is taken.
+        fewer: whether the mean is over such values, there being no others.
+    """
+
+    mean: Optional[float]
+    sd: Optional[float]
+    n: int
+    undefined: int = 0
+    reason: str = ""
+    partial: int = 0
+    lacking: str = ""
+    fewer: bool = False
+
+    @classmethod
+    def of(cls, numbers: Iterable[float]) -> Estimate:
+        """Return the estimate from the numbers there are."""
+        known = list(numbers)
+        mean = statistics.fmean(known) if known else None
+        return cls(mean, statistics.stdev(known) if len(known) > 1 else None, len(known))
+
+
+def estimate(values: Sequence[Optional[Value]]) -> Estimate:
+    """Return the estimate from the values of all finished repeats, None where one was not measured."""
+    missing = [value.reason if value else NOT_MEASURED for value in values if value is None or value.value is None]
+    whole = [value.whole for value in values if value is not None and value.whole is not None]
+    partial = [value for value in values if value is not None and value.lacking]
+    fewer = not whole and len({value.lacking for value in partial}) == 1
+    used = Estimate.of([value.value for value in partial if value.value is not None] if fewer else whole)
+    lacking = _first([value.lacking for value in partial])
+    return Estimate(used.mean, used.sd, used.n, len(missing), _first(missing), len(partial), lacking, fewer)
+
+
+def _first(reasons: Sequence[str]) -> str:
+    if not reasons:
+        return ""
+    return reasons[0] + (" (and the like)" if len(set(reasons)) > 1 else "")
+
+
+def series(
+    records: Iterable[Record],
+    metric: str,
+    group: str = "",
+    *,
+    step: Optional[int] = None,
+    point: Optional[str] = None,
+) -> dict[int, float]:
+    """Return a metric by repeat, without the repeats in which it is missing, undefined or over fewer groups.
+
+    Args:
+        records: of one method, one for each repeat.
+        metric: see ``Measured.value``, as all others.
+        group: empty for all rows.
+        step: None for each record's last.
+        point: None for the operating point that stands for the method in each repeat.
+    """
+    found = ((r.cell.repeat, Measured(r).whole(metric, group, step=step, point=point)) for r in records)
+    return {repeat: number for repeat, number in found if number is not None}
+
+
+def finished(records: Iterable[Record]) -> list[Record]:
+    """Return the records of cells that are done."""
+    return [record for record in records if record.status == DONE]
+
+
+def alike_count(records: Iterable[Record]) -> int:
+    """Return in how many repeats a method decides alike for everybody at the last step."""
+    return sum(Measured(record).decides_alike() for record in records)
+
+
+def chosen_points(records: Iterable[Record]) -> list[tuple[str, int]]:
+    """Return which operating points stand for a method, in how many repeats, the most frequent first."""
+    return Counter(record.chosen for record in records).most_common()
+
+
+def supports(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
+    """Return for each group its rows in the test part of every repeat, which all methods share.
+
+    A repeat has one number, by rising repeat; one that does not say how many rows its groups have is left out.
+    """
+    by_repeat = {record.cell.repeat: record.supports for record in records if record.supports}
+    found: dict[str, list[int]] = {}
+    for repeat in sorted(by_repeat):
+        for group, rows in by_repeat[repeat]:
+            found.setdefault(group, []).append(rows)
+    return {group: tuple(rows) for group, rows in found.items()}
+
+
+def planned_repeats(results: Results) -> int:
+    """Return how many repeats the suite asks for, or how many there are if it does not say."""
+    suite = results.run.get("suite", {})
+    asked = suite.get("repeats", 0) if isinstance(suite, Mapping) else 0
+    return max(asked, len({record.cell.repeat for record in results.records}))
+
+
+def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
+    """Return the records with equal keys together, in the order of the plan."""
+    groups: dict[Hashable, list[Record]] = {}
+    for record in records:
+        groups.setdefault(key(record.cell), []).append(record)
+    return list(groups.values())
+
+
+def identity(choice: Choice) -> str:
+    """Return a text that is the same for two choices if they have the same name and parameters."""
+    return canonical([choice.name, dict(choice.params)])
+
+
+def sections(records: Iterable[Record]) -> list[list[Record]]:
+    """Return the records that may be compared together: of one scenario, dataset, attribute and preparation."""
+    return grouped(
+        records, lambda cell: (identity(cell.scenario), identity(cell.dataset), cell.group, cell.preparation)
+    )
+
+
+def by_method(records: Iterable[Record]) -> list[list[Record]]:
+    """Return the records of each method with its parameters, its repeats together."""
+    return grouped(records, lambda cell: identity(cell.method))
+
+
+def cell_row(cell: Cell) -> LongRow:
+    """Return what tells a cell from others, as the first columns of its rows."""
+    preparation = cell.preparation
+    return {
+        "scenario": str(cell.scenario),
+        "dataset": str(cell.dataset),
+        "sensitive": cell.group,
+        "scale": preparation.scale,
+        "sensitive_as_feature": preparation.sensitive_as_feature,
+        "stratify": preparation.stratify,
+        "method": cell.method.name,
+        "parameters": show_params(cell.method.params),
+        "repeat": cell.repeat,
+    }
+
+
+def rows(results: Results) -> Iterator[LongRow]:
+    """Yield every stored value as one flat row of ``COLUMNS``; a skipped or failed cell yields one without a value.
+
+    ``chosen`` says whether the row's operating point stands for the method; ``value`` is None where it is undefined,
+    and ``reason`` then says why, or without which groups the value is taken.
+    """
+    for record in results.records:
+        cell = cell_row(record.cell)
+        ending = {"status": record.status, "seconds": record.seconds, "cell": record.cell.key}
+        if not record.values:
+            nothing = (None, "", False, "", "", None, record.reason)
+            yield {**cell, **dict(zip(MEASURED, nothing)), **ending}
+        for step, point, group, metric, value, reason in record.values:
+            measured = (step, point, point == record.chosen, group, metric, value, reason)
+            yield {**cell, **dict(zip(MEASURED, measured)), **ending}
+
+
+def frame(results: Results) -> pandas.DataFrame:
+    """Return every stored value as a row of a pandas frame, with the columns of ``fairbench export``.
+
+    The method's own numbers are ``frame[frame.chosen & (frame.group == "")]``. A missing value is NaN; ``step`` is a
+    nullable whole number, as a cell that is not done has none.
+    """
+    import pandas
+
+    made = pandas.DataFrame(rows(results), columns=list(COLUMNS))
+    return made.astype({"step": "Int64", "value": "float64"})

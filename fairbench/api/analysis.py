@@ -1,0 +1,72 @@
+"""What reports and papers' tests need to read a run: values, intervals and the coin.
+
+``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
+``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
+valid, and ``corrected_t`` makes them. ``constant_accuracy`` and ``against_coin`` hold a method against trivial ones.
+Pictures share ``SETTINGS`` and ``STYLES`` (colour and marker), and ask for matplotlib by ``require_matplotlib``.
+"""
+
+from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
+from fairbench.analysis.intervals import (
+    NO_INTERVAL,
+    CorrectedT,
+    Correction,
+    corrected_t,
+    overlap_correction,
+)
+from fairbench.analysis.lines import (
+    AboveCoin,
+    against_coin,
+    coin_accuracy,
+    constant_accuracy,
+)
+from fairbench.analysis.values import (
+    Estimate,
+    Measured,
+    alike_count,
+    by_method,
+    chosen_points,
+    estimate,
+    finished,
+    frame,
+    grouped,
+    identity,
+    planned_repeats,
+    rows,
+    sections,
+    series,
+    supports,
+)
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "DOTS_PER_INCH",
+    "NO_INTERVAL",
+    "SETTINGS",
+    "STYLES",
+    "AboveCoin",
+    "CorrectedT",
+    "Correction",
+    "Estimate",
+    "Measured",
+    "against_coin",
+    "alike_count",
+    "by_method",
+    "chosen_points",
+    "coin_accuracy",
+    "constant_accuracy",
+    "corrected_t",
+    "estimate",
+    "finished",
+    "frame",
+    "grouped",
+    "identity",
+    "overlap_correction",
+    "planned_repeats",
+    "require_matplotlib",
+    "rows",
+    "sections",
+    "series",
+    "supports",
+]

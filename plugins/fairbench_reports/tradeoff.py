@@ -1,0 +1,269 @@
+"""Accuracy against the demographic parity difference of any run, as a picture: a panel for each dataset."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fairbench.api import Record, Report, Results, hookimpl
+from fairbench.api.analysis import (
+    BLACK,
+    BLUE,
+    DOTS_PER_INCH,
+    SETTINGS,
+    STYLES,
+    Estimate,
+    Measured,
+    constant_accuracy,
+    planned_repeats,
+    require_matplotlib,
+    series,
+)
+from fairbench_reports._entries import clean
+from fairbench_reports._foot import spread
+from fairbench_reports._labels import Label, write_labels
+from fairbench_reports._table import MethodRow, Section, only, sections, telling_parameters
+
+ACCURACY, GAP, SELECTED = "accuracy", "demographic_parity_difference", "selection_rate"
+CONSTANT = "constant"
+PLAIN = ("mlp", "cnn", "logistic", "tree")  # the first of these that took part is what the coin mixes with a constant
+COLOURS = (*(colour for colour, _ in STYLES), BLUE)
+MARKS = "o^svPD*<>ph"  # a colour comes with another one when the colours begin again
+INCH = {"panel": 4.8, "row": 3.4, "left": 0.62, "bottom": 0.55, "right": 0.18, "top": 0.3, "line": 0.19, "title": 0.35}
+ENTRY = 2.7  # inches of an entry of the legend
+LETTERS = 60  # of a title above a panel
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A method with its parameters, over repeats.
+
+    Args:
+        method: its name.
+        label: what the legend calls it: the name, and the parameters in which its variants differ.
+        text: the values of these parameters.
+        gap: of decisions, between groups.
+        accuracy: over the same repeats.
+        trivial: whether it decides alike for everybody in more than half of its repeats.
+        curve: (gap, accuracy) of each operating point, in the order in which they are stored.
+    """
+
+    method: str
+    label: str
+    text: str
+    gap: Estimate
+    accuracy: Estimate
+    trivial: bool
+    curve: Sequence[tuple[float, float]]
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Return the means of gap and accuracy."""
+        return self.gap.mean or 0.0, self.accuracy.mean or 0.0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is drawn for a section: its dots, and the accuracy of the better constant if the run has it."""
+
+    title: str
+    dots: Sequence[Dot]
+    constant: float | None
+
+    @property
+    def baseline(self) -> Dot | None:
+        """Return the plain model, if one took part."""
+        return next((dot for name in PLAIN for dot in self.dots if dot.method == name), None)
+
+
+def panels(results: Results) -> list[Panel]:
+    """Return what there is to draw: the sections in which a method has both an accuracy and a gap."""
+    shown = sections(results)
+    telling: dict[str, set[str]] = {}
+    for section in shown:  # of each by itself, as defaults may differ between datasets
+        here = telling_parameters(row.records[0].cell.method for row in section.rows if row.records)
+        telling = {**telling, **{name: names | telling.get(name, set()) for name, names in here.items()}}
+    titles, found = _titles(shown), []
+    for section, title in zip(shown, titles):
+        rows = [row for row in section.rows if row.records]
+        dots = [dot for row in rows if row.method != CONSTANT for dot in _dots(row, telling[row.method])]
+        constants = [_constant(row.records) for row in rows if row.method == CONSTANT]
+        if dots:
+            found.append(Panel(title, dots, next((level for level in constants if level is not None), None)))
+    return found
+
+
+def _titles(shown: Sequence[Section]) -> list[str]:
+    """Return for each section the dataset, the attribute, and what tells its setting from the others'."""
+    scenarios = [section.cell.scenario for section in shown]
+    telling = telling_parameters(scenarios)
+    labels = [f"scenario {only(scenario, telling[scenario.name])}" for scenario in scenarios]
+    settings = [(label, *section.setting.split("; ")[1:]) for label, section in zip(labels, shown)]
+    shared = set(settings[0]).intersection(*settings) if settings else set()
+    return [
+        clean("; ".join([section.title, *(part for part in setting if part not in shared)]))
+        for section, setting in zip(shown, settings)
+    ]
+
+
+def _constant(records: Sequence[Record]) -> float | None:
+    accuracy = constant_accuracy(series(records, ACCURACY), series(records, SELECTED))
+    return Estimate.of(accuracy.values()).mean
+
+
+def _dots(row: MethodRow, telling: set[str]) -> Iterator[Dot]:
+    """Yield the method's dot, if it has one: over the repeats in which both quantities are defined."""
+    gap, accuracy = _both(row.records)
+    if gap.n:
+        method = row.records[0].cell.method
+        values = (
+            str(only(method, {name}))[len(method.name) + 1 : -1].partition("=")[2].strip("()")
+            for name in sorted(telling)
+        )
+        text = clean(", ".join(filter(None, values)))
+        label = clean(f"{row.method} ({', '.join(sorted(telling))})" if telling else row.method)
+        yield Dot(row.method, label, text, gap, accuracy, row.constant, list(_curve(row.records, gap.n)))
+
+
+def _both(records: Sequence[Record], point: str | None = None) -> tuple[Estimate, Estimate]:
+    gap, accuracy = (series(records, metric, point=point) for metric in (GAP, ACCURACY))
+    repeats = sorted(gap.keys() & accuracy.keys())
+    return Estimate.of(gap[repeat] for repeat in repeats), Estimate.of(accuracy[repeat] for repeat in repeats)
+
+
+def _curve(records: Sequence[Record], repeats: int) -> Iterator[tuple[float, float]]:
+    """Yield the means of each operating point, if there are several; of those alone that as many repeats have."""
+    points = dict.fromkeys(point for record in records for point in Measured(record).points)
+    for point in points if len(points) > 1 else ():
+        gap, accuracy = _both(records, point)
+        if gap.n == repeats and gap.mean is not None and accuracy.mean is not None:
+            yield gap.mean, accuracy.mean
+
+
+def render(results: Results) -> bytes:
+    """Return a PNG picture of accuracy against the demographic parity difference, nothing where none has both.
+
+    A mark is the mean over repeats at the operating point that stands for the method; its bars are one standard
+    deviation to either side, and hollow ones decide alike for everybody. All operating points make a faint curve. The
+    dashed line is a coin that mixes the plain model with the better constant prediction, where the run has both: what
+    lies below it is worth less than tossing it. The same results give the same bytes.
+
+    Raises:
+        NotApplicable: matplotlib is not installed.
+    """
+    shown = panels(results)
+    if not shown:
+        return b""
+    matplotlib = require_matplotlib()
+    with matplotlib.rc_context({**SETTINGS, "text.parse_math": False}):
+        return _draw(shown, spread(planned_repeats(results)))
+
+
+def _draw(shown: Sequence[Panel], what: str) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    titles = [textwrap.wrap(panel.title, LETTERS, max_lines=3, placeholder=" …") for panel in shown]
+    above = INCH["top"] + INCH["line"] * (max(map(len, titles)) - 1)
+    columns = min(2, len(shown))
+    rows = -(-len(shown) // columns)
+    labels = dict.fromkeys(dot.label for panel in shown for dot in panel.dots)
+    styles = {label: (COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]) for i, label in enumerate(labels)}
+    width = INCH["panel"] * max(columns, 1.4)
+    entries = len(labels) + 2
+    notes = _notes(shown, what, int(15 * width))
+    foot = INCH["line"] * (-(-entries // int(width / ENTRY)) + len(notes) + 1)
+    height = INCH["title"] + (INCH["row"] + above) * rows + foot
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+    canvas: Any = FigureCanvasAgg(figure)
+    renderer = canvas.get_renderer()
+    room = width / columns
+    for index, (panel, title) in enumerate(zip(shown, titles)):
+        row, column = divmod(index, columns)
+        left = column * room + INCH["left"]
+        bottom = height - INCH["title"] - (row + 1) * (INCH["row"] + above) + INCH["bottom"]
+        size = room - INCH["left"] - INCH["right"], INCH["row"] - INCH["bottom"]
+        axes = figure.add_axes((left / width, bottom / height, size[0] / width, size[1] / height))
+        hidden = _draw_panel(axes, panel, styles, renderer)
+        room_for = f"\n(no room for {hidden} of the texts beside marks)" if hidden else ""
+        axes.set_title("\n".join(title) + room_for, loc="left", fontsize=9)
+    figure.suptitle("Accuracy against the demographic parity difference", fontsize=11, y=1 - 0.1 / height, va="top")
+    _legend(figure, shown, styles, (foot - INCH["line"] * 0.4) / height, int(width / ENTRY))
+    figure.text(0.1 / width, 0.08 / height, "\n".join(notes), fontsize=7.5, color="#444444", va="bottom")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()
+
+
+def _draw_panel(axes: Any, panel: Panel, styles: Mapping[str, tuple[str, str]], renderer: Any) -> int:
+    """Draw a panel; return for how many texts there was no room."""
+    for dot in panel.dots:
+        colour, mark = styles[dot.label]
+        face = "white" if dot.trivial else colour
+        bars = {"xerr": dot.gap.sd or 0, "yerr": dot.accuracy.sd or 0, "ecolor": (colour, 0.3)}
+        axes.errorbar(*dot.place, **bars, fmt=mark, color=colour, markerfacecolor=face, markersize=6, zorder=3)
+    base = panel.baseline
+    if panel.constant is not None:
+        axes.plot([0], [panel.constant], "X", color=BLACK, markersize=7, zorder=4, clip_on=False)
+    if panel.constant is not None and base is not None:
+        gap, accuracy = base.place
+        axes.plot([0, gap], [panel.constant, max(panel.constant, accuracy)], "--", color=BLACK, linewidth=1, zorder=2)
+    # The curves are drawn within the limits of the rest: they run on to gaps that nobody would choose.
+    left, right = axes.get_xlim()
+    axes.set_xlim(max(left, -0.06 * right), right + 0.04 * (right - left))  # no gap is below 0, whatever a bar suggests
+    axes.set_ylim(axes.get_ylim())
+    for dot in panel.dots:
+        if dot.curve:
+            axes.plot(*zip(*dot.curve), "-", marker=".", color=styles[dot.label][0], alpha=0.3, linewidth=1, zorder=1)
+    axes.set_xlabel("demographic parity difference (fraction; 0 is parity)", fontsize=8)
+    axes.set_ylabel("accuracy (fraction)", fontsize=8)
+    axes.tick_params(labelsize=7.5)
+    labels = [Label(*dot.place, dot.text, styles[dot.label][0]) for dot in panel.dots]
+    constant = [] if panel.constant is None else [Label(0.0, panel.constant, "", BLACK)]
+    return write_labels(axes, [*labels, *constant], renderer)
+
+
+def _legend(
+    figure: Any,
+    shown: Sequence[Panel],
+    styles: Mapping[str, tuple[str, str]],
+    top: float,
+    columns: int,
+) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour, marker=mark, linestyle="", label=label) for label, (colour, mark) in styles.items()
+    ]
+    constants = [panel for panel in shown if panel.constant is not None]
+    if constants:
+        handles.append(Line2D([], [], color=BLACK, marker="X", linestyle="", label="the better constant prediction"))
+    bases = dict.fromkeys(panel.baseline.method for panel in constants if panel.baseline is not None)
+    if bases:
+        label = f"coin of {' or '.join(bases)} and a constant"
+        handles.append(Line2D([], [], color=BLACK, linestyle="--", linewidth=1, label=label))
+    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=max(columns, 1), fontsize=8)
+
+
+def _notes(shown: Sequence[Panel], what: str, width: int) -> list[str]:
+    """Return the sentences at the foot of the picture, folded to so many letters."""
+    dots = [dot for panel in shown for dot in panel.dots]
+    parts = [what]
+    if any(dot.text for dot in dots):
+        parts.append("beside marks: the values of the parameters that the legend names")
+    if any(dot.curve for dot in dots):
+        parts.append("faint: all operating points, of which the mark is the chosen one")
+    if any(dot.trivial for dot in dots):
+        parts.append("hollow: decides alike for everybody in more than half of its repeats")
+    if any(panel.constant is not None and panel.baseline is not None for panel in shown):
+        parts.append("what lies below the dashed line is worth less than tossing that coin")
+    return textwrap.wrap("; ".join(parts), width)
+
+
+@hookimpl
+def fairbench_reports() -> list[Report]:
+    """Return the picture."""
+    return [Report("tradeoff", "", render)]
