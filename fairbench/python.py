@@ -96,7 +96,7 @@ class Run:
         """Return means ± standard deviations as text, a row for each method and a column for each metric.
 
         A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, and ‡ a method
-        that decides alike for everybody.
+        that decides alike for everybody. Methods that the run has with several parameters are shown with theirs.
 
         Args:
             metrics: their names, in order; by default accuracy and the differences of demographic parity and equalized
@@ -112,7 +112,8 @@ class Run:
                 raise UnknownName("metric", name, known, f" in {self.path}")
         wanted = list(metrics) or [name for name in SHOWN if name in known] or known
         found["shown"] = [_shown(row) for row in found.to_dict("records")]
-        found["method"] = [_label(row) for row in found.to_dict("records")]
+        several = found.groupby("method")["parameters"].nunique() > 1
+        found["method"] = [_label(row, several[row["method"]]) for row in found.to_dict("records")]
         rows = [name for name in ROW if name in ("dataset", "method") or found[name].nunique() > 1]
         table = found.pivot_table("shown", rows, "metric", aggfunc="first", sort=False)
         return table.reindex(columns=wanted)
@@ -140,8 +141,8 @@ class Run:
         return f"{table}<ul>{listed}</ul>"
 
 
-def _label(row: Mapping[str, Any]) -> str:
-    parameters = f"[{row['parameters']}]" if row["parameters"] else ""
+def _label(row: Mapping[str, Any], with_parameters: bool) -> str:
+    parameters = f"[{row['parameters']}]" if with_parameters else ""
     return f"{row['method']}{parameters}{' ‡' if str(row['constant']).lower() == 'true' else ''}"
 
 

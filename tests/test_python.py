@@ -49,9 +49,9 @@ def test_a_run_has_its_values_means_and_tables(found, folder):
     table = found.table(ACCURACY, DP)
     assert list(table.columns) == [ACCURACY, DP]
     text = f"{means.loc[('threshold', ACCURACY), 'mean']:.3f} ±{means.loc[('threshold', ACCURACY), 'std']:.3f}"
-    (row,) = [label for label in table.index if "threshold" in label]
-    assert table.loc[row, ACCURACY] == text
-    assert any("constant ‡" in label for label in table.index)
+    dataset = values.dataset[0]
+    assert list(table.index) == [(dataset, "constant ‡"), (dataset, "threshold")]
+    assert table.loc[(dataset, "threshold"), ACCURACY] == text
     assert "threshold" in str(found)
     assert repr(found) == "Run(r: 4 cells: 4 done, 0 skipped, 0 failed)"
 
