@@ -1,4 +1,4 @@
-"""Text for Markdown files, whatever names, reasons and notes hold."""
+"""Texts from anywhere (names, reasons, notes, tracebacks) made fit for one place: a Markdown file, one line."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ def escape_markdown(text: str) -> str:
     """Return the text on one line, with what Markdown or HTML would read as more than text made harmless."""
     flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return re.sub(r"([\\`*_|\[\]~#$])", r"\\\1", html.escape(flat, quote=False))
+
+
+def last_line(text: str) -> str:
+    """Return the last line that is not blank: of a traceback the error and its message; of nothing, nothing."""
+    return ([line.strip() for line in text.splitlines() if line.strip()] or [""])[-1]

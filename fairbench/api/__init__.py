@@ -39,7 +39,7 @@ from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
 from fairbench.records import Parts, Record, Results, Value, compares_groups, no_rows
 from fairbench.seeding import derive_seed
-from fairbench.texts import escape_markdown
+from fairbench.texts import escape_markdown, last_line
 
 API_VERSION = 1
 
@@ -88,6 +88,7 @@ __all__ = [
     "group_rates",
     "hookimpl",
     "images_only",
+    "last_line",
     "no_rows",
     "parameter",
     "derive_seed",

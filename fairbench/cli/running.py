@@ -84,7 +84,7 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
         if cell.scenario.name != "holdout":
             shown.append(str(cell.scenario))
         say("  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *shown]), err=False)
-    click.echo(f"{len(cells)} cells", err=True)
+    click.echo(f"{len(cells)} cell{'' if len(cells) == 1 else 's'}", err=True)
 
 
 def chosen_executor(registry: Registry, options: dict[str, Any], cells: int) -> Choice:
@@ -129,6 +129,7 @@ def _run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, op
     from fairbench.running.checkpoints import FOLDER
     from fairbench.running.growth import measure_more
     from fairbench.system.isolation import process_state_kept
+    from fairbench.texts import last_line
 
     warn_of_imports(registry)
     chosen = chosen_executor(registry, options, len(plan.cells))
@@ -136,7 +137,7 @@ def _run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, op
     with download_progress() as progress:
         available = gather(plan.cells, runner, progress)
     for label, reason in {**available.skipped, **available.failed}.items():
-        say(f"{label} is left out: {reason.strip().splitlines()[-1]}")
+        say(f"{label} is left out: {last_line(reason)}")
     # A worker loads code and data by itself: it must know which.
     runner = replace(runner, partial=path.absolute() / FOLDER, code=plan.code, data=available.digests)
     remarks: set[str] = set()
@@ -147,7 +148,8 @@ def _run_plan(plan: Plan, path: Path, registry: Registry, runner: CellRunner, op
         with process_state_kept():  # metrics run here
             kept = {cell.key for cell in measure_more(finished, opened.store, runner.workbench, available.digests)}
         if kept:
-            click.echo(f"{len(kept)} of {len(plan.cells)} cells were finished before", err=True)
+            cells, verb = "cell" if len(plan.cells) == 1 else "cells", "was" if len(kept) == 1 else "were"
+            click.echo(f"{len(kept)} of {len(plan.cells)} {cells} {verb} finished before", err=True)
         with cell_progress(len(plan.cells), len(kept)) as advance:
             try:
                 with closing(run_cells(plan.cells, available, runner, executor, opened.store, kept)) as records:
@@ -171,7 +173,8 @@ def summary(results: Results, path: Path, interrupted: int) -> str:
     parts = ", ".join(f"{count} {status}" for status, count in counts.items() if count > 0 or status != "not run")
     reasons = f"; 'fairbench export {path}' has the tracebacks (column reason)" if counts["failed"] else ""
     ending = f"; interrupted: the same command with --out {path} goes on" if interrupted else ""
-    return f"{results.planned} cells: {parts}; everything is in {path}{reasons}{ending}"
+    cells = f"{results.planned} cell{'' if results.planned == 1 else 's'}"
+    return f"{cells}: {parts}; everything is in {path}{reasons}{ending}"
 
 
 def say_unfinished(results: Results) -> None:

@@ -39,10 +39,12 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     registry, _ = load_plugins(plugin)
     if not plugin:
         remember_names({kind: registry.names(kind) for kind in KINDS})
-    rows = [
-        {"name": name, "what": describe(registry.get(kind, name)), "plugin": registry.origin(kind, name).name}
-        for name in registry.names(kind)
-    ]
+    rows = []
+    for name in registry.names(kind):
+        required = registry.required(kind, name)
+        needs = f" (needs {', '.join(required)})" if required else ""
+        what = describe(registry.get(kind, name)) + needs
+        rows.append({"name": name, "what": what, "plugin": registry.origin(kind, name).name})
     print_rows(rows, as_json)
 
 

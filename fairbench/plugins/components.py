@@ -84,14 +84,23 @@ class Method(Protocol):
 class DatasetSpec(Protocol):
     """A frozen dataclass of loader parameters.
 
-    ``files`` is empty for a dataset that needs none; ``sensitive_features`` names the columns of the loaded dataset's
-    table of that name, the default group first. One that takes hours, or a folder that only the user
-    knows, may say ``only_by_name = True``: then ``all`` leaves it out.
+    ``files`` and ``sensitive_features`` are read from the dataset as it is built with its parameters, before anything
+    runs: plain attributes of the class where they are always the same, properties or fields where they depend on a
+    parameter, say on a table that the user names. They may raise ``DataError``. One that takes hours, or a folder that
+    only the user knows, may say ``only_by_name = True``: then ``all`` leaves it out.
     """
 
     name: ClassVar[str]
-    files: ClassVar[tuple[DataFile, ...]]
-    sensitive_features: ClassVar[tuple[str, ...]]
+
+    @property
+    def files(self) -> Sequence[DataFile]:
+        """The raw files that are found or downloaded, and verified, before ``load``; empty if it needs none."""
+        ...
+
+    @property
+    def sensitive_features(self) -> Sequence[str]:
+        """The columns of the loaded dataset's table of that name, the default group first."""
+        ...
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
         """Read the verified files, given by their ``DataFile.path``, into a table."""

@@ -256,7 +256,7 @@ def _check_component(kind: str, hook: str, component: Any) -> None:
                 f"{hook} returned {label}, which is not a dataclass; decorate the class with @dataclass(frozen=True)"
             )
         for needed in _CLASS_NEEDS[kind]:
-            if not hasattr(component, needed):
+            if not hasattr(component, needed) and needed not in component.__dataclass_fields__:
                 raise PluginError(f"{hook} returned {label}, which has no {needed!r}")
     name = getattr(component, "name", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -27,7 +27,7 @@ from fairbench.data.preparation import split_dataset
 from fairbench.data.rows import Dataset, Predictions, Split
 from fairbench.data.splits import KeptSplit, OwnSplit
 from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
-from fairbench.plugins.components import DatasetSpec, Executor, Resumable
+from fairbench.plugins.components import Executor, Resumable
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
@@ -36,6 +36,7 @@ from fairbench.running.checkpoints import Checkpoint, Progress
 from fairbench.running.outcomes import checked, measure, measured, said, storable
 from fairbench.running.store import Measured, Store, Truth
 from fairbench.system.isolation import process_state_kept
+from fairbench.texts import last_line
 
 __all__ = ["Availability", "CellRunner", "Workbench", "gather", "measure", "run_cell", "run_cells"]
 
@@ -70,8 +71,8 @@ class Workbench:
         """
         label = str(choice)
         if label not in self._datasets:
-            spec: DatasetSpec = self.registry.build("datasets", choice)
-            paths = {file.path: self.source.find(file, choice.name) for file in spec.files}
+            spec = self.registry.dataset(choice)
+            paths = {file.path: self.source.find(file, label) for file in spec.files}
             with process_state_kept() as changed:
                 _seed_global_generators(seeding.derive_seed("load", label))
                 loaded = spec.load(paths)
@@ -311,7 +312,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
     workbench = runner.workbench
     workbench.code, workbench.data = {}, {}  # a run begins: it is with what is loaded now
     choices = {str(cell.dataset): cell.dataset for cell in cells}
-    specs = {label: workbench.registry.build("datasets", choice) for label, choice in choices.items()}
+    specs = {label: workbench.registry.dataset(choice) for label, choice in choices.items()}
     fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
     digests, notes, skipped, failed = {}, {}, {}, {}
     for label, choice in choices.items():
@@ -332,7 +333,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
             except BaseException:  # SystemExit too: a loader that exits costs only its dataset
                 failed[label] = traceback.format_exc()
     if failed and not digests:
-        raise DataError("\n".join(reason.strip().splitlines()[-1] for reason in failed.values()))
+        raise DataError("\n".join(map(last_line, failed.values())))
     return Availability(digests, notes, skipped, failed)
 
 

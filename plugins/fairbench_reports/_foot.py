@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from fairbench.api import Cell, Results
+from fairbench.api import Cell, Results, last_line
 from fairbench_reports._estimates import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, planned_repeats, shared_parameters
 
@@ -30,7 +30,11 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
 def missing(results: Results) -> list[str]:
     """Return a sentence for each reason why cells have no values."""
     skipped = ((record.reason, record.cell) for record in results.records if record.status == "skipped")
-    failed = ((_last_line(record.reason), record.cell) for record in results.records if record.status == "failed")
+    failed = (
+        (last_line(record.reason) or "no traceback was kept", record.cell)
+        for record in results.records
+        if record.status == "failed"
+    )
     lines = [*_grouped(skipped, " skipped"), *_grouped(failed, " failed")]
     if results.unfinished:
         lines.append(results.unfinished)
@@ -105,11 +109,6 @@ def _few(names: Iterable[str]) -> str:
     distinct = list(dict.fromkeys(names))
     more = len(distinct) - NAMES_SHOWN
     return ", ".join(distinct) if more < 1 else f"{', '.join(distinct[:NAMES_SHOWN])} and {more} more"
-
-
-def _last_line(traceback: str) -> str:
-    lines = [line for line in traceback.splitlines() if line.strip()]
-    return lines[-1] if lines else "no traceback was kept"
 
 
 def _notes(results: Results) -> list[str]:
