@@ -113,7 +113,9 @@ class Results:
 
     Args:
         records: one for each finished, skipped or failed cell.
-        run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``).
+        run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``). ``references``
+            are the points that datasets know without a run (name, values by metric, note), by the dataset's label;
+            ``reference_methods`` are the names of the methods that others are read against.
         planned: how many cells the suite has.
         labels: heading of each metric, and which direction is better, by name: ``{"accuracy": ("acc.", "higher")}``.
     """

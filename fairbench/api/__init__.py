@@ -1,6 +1,7 @@
 """All that a plugin may import; ``fairbench.api.torch`` holds what needs torch and higher.
 
-``API_VERSION`` rises when working plugins must change.
+``API_VERSION`` rises when working plugins must change. A plugin may say which it was made for by ``FAIRBENCH_API = 1``
+in its module or its package; one made for a newer fairbench is then left out with advice instead of failing somehow.
 """
 
 from fairbench.cells import Cell, Choice
@@ -30,9 +31,12 @@ from fairbench.plugins.components import (
     Outcome,
     Paper,
     Predictor,
+    Reference,
+    Referenced,
     Report,
     Resumable,
     Scenario,
+    Tunable,
     parameter,
 )
 from fairbench.plugins.hooks import hookimpl
@@ -40,8 +44,7 @@ from fairbench.plugins.parameters import build_choice
 from fairbench.records import Parts, Record, Results, Value, compares_groups, no_rows
 from fairbench.seeding import derive_seed
 from fairbench.texts import escape_markdown, last_line
-
-API_VERSION = 1
+from fairbench.version import API_VERSION
 
 __all__ = [
     "API_VERSION",
@@ -69,6 +72,8 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Record",
+    "Reference",
+    "Referenced",
     "Report",
     "Resumable",
     "Results",
@@ -77,6 +82,7 @@ __all__ = [
     "Schema",
     "Split",
     "SuiteError",
+    "Tunable",
     "Undefined",
     "Value",
     "Wheel",

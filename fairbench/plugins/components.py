@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union, runtime_checkable
 
 from numpy.typing import NDArray
@@ -72,13 +74,29 @@ class Fitted:
 
 
 class Method(Protocol):
-    """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns."""
+    """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns.
+
+    One that nobody would deploy, but that others are read against (a constant, a coin), may say ``is_reference = True``
+    in its class: a run keeps the names of such methods (``Results.run["reference_methods"]``), so that reports can set
+    their rows or lines apart. One with a ``grid`` is ``Tunable``.
+    """
 
     name: ClassVar[str]
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
         """Learn from train, choose on validation; all randomness comes from seed."""
         ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """What a method declares as well if it names the configurations that a scenario such as ``tuned`` may try.
+
+    ``grid`` stands in the class and gives each configuration as the parameters that it changes: ``({"depth": 3},
+    {"depth": 5})``. Names and values are checked when the plugin is loaded; no configuration may stand there twice.
+    """
+
+    grid: ClassVar[Sequence[Mapping[str, Any]]]
 
 
 class DatasetSpec(Protocol):
@@ -104,6 +122,38 @@ class DatasetSpec(Protocol):
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
         """Read the verified files, given by their ``DataFile.path``, into a table."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A point that a dataset knows without any run: what the best possible classifier reaches, say.
+
+    Args:
+        name: what reaches it, as a sentence's subject: ``the Bayes-optimal classifier that sees x and the group``.
+        values: by the name of the metric, as fractions like the metrics' own; finite.
+        note: how the values are to be read; a few words, or nothing.
+    """
+
+    name: str
+    values: Mapping[str, float]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that it can be kept and shown."""
+        if not self.name.strip() or not self.values:
+            raise ValueError(f"reference {self.name!r} with values {self.values!r}: give a name and at least one value")
+        for metric, value in self.values.items():
+            if not isinstance(metric, str) or not isinstance(value, Real) or not math.isfinite(value):
+                raise ValueError(f"reference {self.name!r}: {metric!r} is {value!r}; it must be a finite number")
+
+
+@runtime_checkable
+class Referenced(Protocol):
+    """What a dataset offers as well if it knows reference points; a run keeps them, and tables show them."""
+
+    def references(self) -> Sequence[Reference]:
+        """Return the points; called once for each run, after the dataset has been loaded."""
         ...
 
 

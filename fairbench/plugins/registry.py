@@ -126,6 +126,8 @@ class Registry:
         try:
             if isinstance(component, type):
                 parameters.check_component(component)
+            if kind == "methods":
+                parameters.check_grid(component)
             if kind == "datasets" and _is_declared(component, "sensitive_features"):
                 _check_attributes(component.sensitive_features)
         except PluginError as error:

@@ -34,6 +34,7 @@ from fairbench.plugins.registry import Registry
 from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
 from fairbench.running.checkpoints import Checkpoint, Progress
 from fairbench.running.outcomes import checked, measure, measured, said, storable
+from fairbench.running.references import known_references
 from fairbench.running.store import Measured, Store, Truth
 from fairbench.system.isolation import process_state_kept
 from fairbench.texts import last_line
@@ -295,12 +296,13 @@ def _use_one_thread() -> None:
 
 @dataclass(frozen=True)
 class Availability:
-    """Which datasets of a plan can be used: digests and notes of those, and the reason for each other one."""
+    """Which datasets of a plan can be used: digests, notes and references of those, and the reason for each other."""
 
     digests: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> Availability:
@@ -314,7 +316,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
     choices = {str(cell.dataset): cell.dataset for cell in cells}
     specs = {label: workbench.registry.dataset(choice) for label, choice in choices.items()}
     fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
-    digests, notes, skipped, failed = {}, {}, {}, {}
+    digests, notes, skipped, failed, references = {}, {}, {}, {}, {}
     for label, choice in choices.items():
         if isinstance(fetched[label], DataError):
             failed[label] = str(fetched[label])
@@ -323,6 +325,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
         else:
             try:
                 dataset = workbench.dataset(choice)
+                references[label] = known_references(specs[label], label)
                 digests[label], notes[label] = workbench.digest(choice), (*dataset.notes, *measured_notes(dataset))
             except NotApplicable as error:
                 skipped[label] = str(error)
@@ -334,7 +337,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
                 failed[label] = traceback.format_exc()
     if failed and not digests:
         raise DataError("\n".join(map(last_line, failed.values())))
-    return Availability(digests, notes, skipped, failed)
+    return Availability(digests, notes, skipped, failed, references)
 
 
 def run_cells(

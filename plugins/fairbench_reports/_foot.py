@@ -23,7 +23,7 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
         best: how this report marks the best of a column, e.g. ``bold``; empty if it does not.
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
-    said = [*missing(results), *_remarks(results), *_notes(results)]
+    said = [*missing(results), *_remarks(results), *_notes(results), *_references(results)]
     return [*reading, *said, *_accepted(results), *_produced(results)]
 
 
@@ -114,6 +114,22 @@ def _few(names: Iterable[str]) -> str:
 def _notes(results: Results) -> list[str]:
     notes = results.run.get("notes", {})
     return [_shown(f"{dataset}: {sentence}") for dataset, sentences in notes.items() for sentence in sentences]
+
+
+def _references(results: Results) -> list[str]:
+    """Return a sentence for each point that a dataset knows without a run, with those metrics that the run has."""
+    sentences = []
+    for dataset, points in results.run.get("references", {}).items():
+        for point in points:
+            values = [
+                f"{results.labels[metric][0]} {value:.3f}"
+                for metric, value in point["values"].items()
+                if metric in results.labels
+            ]
+            note = f" ({point['note']})" if point["note"] else ""
+            if values:
+                sentences.append(_shown(f"{dataset}: {point['name']} has {', '.join(values)}{note}"))
+    return sentences
 
 
 def _accepted(results: Results) -> list[str]:
