@@ -16,7 +16,7 @@ OVERLAPS = (POOL, FRESH, UNKNOWN)
 
 @dataclass(frozen=True)
 class Parts:
-    """How many rows each part of a cell's split has, and how the splits of the repeats overlap.
+    """How many rows each part of a cell's split has (train, validation, test), and how the repeats' splits overlap.
 
     ``overlap`` is ``pool`` where every repeat parts the same rows anew (Nadeau and Bengio's correction applies),
     ``fresh`` where no two repeats share a row, and ``unknown`` where neither holds: no interval is then known.
@@ -48,9 +48,15 @@ def no_rows(groups: Sequence[str]) -> str:
 
 
 class Value(NamedTuple):
-    """One measured number; ``group`` is empty for all rows together.
+    """One measured number.
 
-    ``reason`` says why ``value`` is None, or without which groups of the dataset it is taken.
+    Args:
+        step: of the scenario, a generation say; 0 where there is one only.
+        point: the operating point; empty for a method's only one.
+        group: within which it is taken; empty for all rows together.
+        metric: its name.
+        value: a finite number, or None where it is undefined.
+        reason: why ``value`` is None, or without which groups of the dataset it is taken; else empty.
     """
 
     step: int

@@ -13,5 +13,5 @@ def escape_markdown(text: str) -> str:
 
 
 def last_line(text: str) -> str:
-    """Return the last line that is not blank: of a traceback the error and its message; of nothing, nothing."""
+    """Return a text's last line that is not blank: of a traceback the error and its message; of nothing, nothing."""
     return ([line.strip() for line in text.splitlines() if line.strip()] or [""])[-1]

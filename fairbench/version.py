@@ -2,7 +2,9 @@
 
 __version__ = "0.1.0"
 
-API_VERSION = 1  # of fairbench.api; rises when working plugins must change
+API_VERSION = 1
+"""The version of ``fairbench.api``; it rises when working plugins must change."""
+
 OLDEST_API = 1  # the oldest whose plugins still work
 
 

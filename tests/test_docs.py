@@ -58,7 +58,7 @@ def test_what_readme_says_is_enough_of_the_plugins_is_enough_for_a_run(folder, m
     monkeypatch.setenv("FAIRBENCH_PLUGINS", setting.partition("=")[2])
     done = run(*shlex.split(command)[1:], "--repeats", "1", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "1 cells: 1 done" in done.stderr
+    assert "1 cell: 1 done" in done.stderr
 
 
 @pytest.mark.parametrize(

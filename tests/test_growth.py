@@ -200,4 +200,4 @@ def test_a_new_metric_that_ends_the_process_ends_no_run(fairbench, tmp_path):
     executor = ["--executor", "processes[workers=1]", "--plugin", "more.py"]
     done = subprocess.run([*tried, *executor], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "1 cells: 0 done, 0 skipped, 1 failed" in done.stderr
+    assert "1 cell: 0 done, 0 skipped, 1 failed" in done.stderr

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from fairbench.records import Record, Results
 
 Predictor = Callable[[Inputs], Predictions]
+"""What a fit learns: X and group of any rows -> predictions of the same rows; the labels are out of reach."""
+
 Arrays = Mapping[str, NDArray[Any]]
+"""Numpy arrays by name, as a scenario keeps its state between steps."""
+
 BETTER = ("higher", "lower", "neither")
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,7 +41,7 @@ def parameter(
     """Declare a hyper-parameter of a component: a dataclass field that says what it means and which values it takes.
 
     Args:
-        default: the default value.
+        default: the default value; ``dataclasses.MISSING`` for none, so that every choice must give one.
         help: one line, shown by ``fairbench show``.
         source: where the default comes from, e.g. a paper's section.
         choices: the only values allowed.
@@ -69,7 +73,7 @@ class Fitted:
 
     @classmethod
     def of(cls, fitted: Union[Predictor, Fitted]) -> Fitted:
-        """Return what ``fit`` returned as a Fitted: a plain predictor is its only operating point, named ``""``."""
+        """Return what ``fit`` returned as a Fitted: a plain predictor, ``fitted``, is its only point, named ``""``."""
         return fitted if isinstance(fitted, Fitted) else cls({"": fitted}, "")
 
 
@@ -84,7 +88,11 @@ class Method(Protocol):
     name: ClassVar[str]
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
-        """Learn from train, choose on validation; all randomness comes from seed."""
+        """Return what was learned from train and chosen on validation; all randomness comes from seed.
+
+        Raises:
+            NotApplicable: the method cannot serve such data; the cell is skipped with the reason.
+        """
         ...
 
 
@@ -121,7 +129,12 @@ class DatasetSpec(Protocol):
         ...
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
-        """Read the verified files, given by their ``DataFile.path``, into a table."""
+        """Return the table (or images) read from the verified files, given by their ``DataFile.path``.
+
+        Raises:
+            NotApplicable: it cannot be had here, e.g. without a folder that only the user can name.
+            DataError: what was read is not what it must be.
+        """
         ...
 
 
@@ -214,7 +227,13 @@ class Scenario(Protocol):
     name: ClassVar[str]
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
-        """Yield an outcome for each step; ``seed(purpose)`` gives this cell's seed for a purpose."""
+        """Yield an outcome for each step of fitting the method to the split.
+
+        Args:
+            split: the same for every method.
+            method: ready to fit, as often as the scenario likes.
+            seed: purpose -> this cell's seed for it, e.g. ``seed("fit")``.
+        """
         ...
 
 
@@ -225,7 +244,10 @@ class Resumable(Protocol):
     def resume(
         self, split: Split, method: Method, seed: Callable[[str], int], step: int, state: Arrays
     ) -> Iterable[Outcome]:
-        """Yield the outcomes that ``run`` yields after ``step``, to the last bit; ``state`` is that step's."""
+        """Yield the outcomes that ``run`` yields after ``step``, to the last bit; ``state`` is that step's.
+
+        The arguments split, method and seed are those of ``run``.
+        """
         ...
 
 
@@ -237,7 +259,7 @@ class Executor(Protocol):
     def map(
         self, function: Callable[[T], R], items: Sequence[T]
     ) -> Generator[tuple[T, Union[R, BaseException]], None, None]:
-        """Yield each item with what the function returned (or how its worker died), in any order."""
+        """Yield each of the items with what the function returned (or how its worker died), in any order."""
         ...
 
 
