@@ -45,7 +45,8 @@ def said_of_value(module, name):
     body = tree(module)
     for node, after in zip(body, body[1:]):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if name in [getattr(target, "id", None) for target in targets]:
+        several = [part for target in targets for part in getattr(target, "elts", [target])]
+        if name in [getattr(target, "id", None) for target in several]:
             text = after.value if isinstance(after, ast.Expr) else None
             return text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else ""
     for node in body:
