@@ -23,7 +23,12 @@ def canonical(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """A component's name with its parameters: ``faalgrad[inner_steps=10,split=config1]``."""
+    """A component's name with its parameters: ``faalgrad[inner_steps=10,split=config1]``.
+
+    Args:
+        name: of the component.
+        params: plain values by the parameter's name; those that are left out have their defaults.
+    """
 
     name: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -55,7 +60,7 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Cell:
-    """One fit: scenario, dataset, group, preparation, method and repeat.
+    """One fit: scenario, dataset, group, preparation, method and repeat, with the names of its metrics.
 
     Method and scenario spell out every parameter, so that a key stands for the same computation whatever the defaults;
     the dataset gives those that differ from its defaults (a run keeps the digest of what was loaded).
@@ -98,7 +103,7 @@ class Cell:
 
     @classmethod
     def from_json(cls, text: str) -> Cell:
-        """Read what ``to_json`` wrote."""
+        """Return the cell whose text ``to_json`` wrote."""
         fields = json.loads(text)
         for name in ("dataset", "method", "scenario"):
             fields[name] = Choice(**fields[name])

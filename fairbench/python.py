@@ -21,7 +21,7 @@ from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.running.rundir import choose_directory, load_results
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_suite
-from fairbench.texts import counted
+from fairbench.texts import counted, last_line
 
 if TYPE_CHECKING:
     import pandas
@@ -131,7 +131,7 @@ class Run:
         notes = self.results.run.get("notes", {})
         said = [f"{dataset}: {sentence}" for dataset, sentences in notes.items() for sentence in sentences]
         skipped = dict.fromkeys(
-            f"{record.cell.dataset}, {record.cell.method}: {record.reason.strip().splitlines()[-1]}"
+            f"{record.cell.dataset}, {record.cell.method}: {last_line(record.reason)}"
             for record in self.results.records
             if record.reason.strip()
         )

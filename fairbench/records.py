@@ -15,7 +15,7 @@ OVERLAPS = (POOL, FRESH, UNKNOWN)
 
 @dataclass(frozen=True)
 class Parts:
-    """How many rows each part of a cell's split has, and how the splits of the repeats overlap.
+    """How many rows each part of a cell's split has (train, validation, test), and how the repeats' splits overlap.
 
     ``overlap`` is ``pool`` where every repeat parts the same rows anew (Nadeau and Bengio's correction applies),
     ``fresh`` where no two repeats share a row, and ``unknown`` where neither holds: no interval is then known.
@@ -47,9 +47,15 @@ def no_rows(groups: Sequence[str]) -> str:
 
 
 class Value(NamedTuple):
-    """One measured number; ``group`` is empty for all rows together.
+    """One measured number.
 
-    ``reason`` says why ``value`` is None, or without which groups of the dataset it is taken.
+    Args:
+        step: of the scenario, a generation say; 0 where there is one only.
+        point: the operating point; empty for a method's only one.
+        group: within which it is taken; empty for all rows together.
+        metric: its name.
+        value: a finite number, or None where it is undefined.
+        reason: why ``value`` is None, or without which groups of the dataset it is taken; else empty.
     """
 
     step: int
@@ -112,7 +118,9 @@ class Results:
 
     Args:
         records: one for each finished, skipped or failed cell.
-        run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``).
+        run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``). ``references``
+            are the points that datasets know without a run (name, values by metric, note), by the dataset's label;
+            ``reference_methods`` are the names of the methods that others are read against.
         planned: how many cells the suite has.
         labels: heading of each metric, and which direction is better, by name: ``{"accuracy": ("acc.", "higher")}``.
     """

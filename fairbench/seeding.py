@@ -10,7 +10,7 @@ Part = Union[str, int]
 
 
 def derive_seed(*parts: Part) -> int:
-    """Return a seed in [0, 2**32) from the names given, the same on every machine and in every run.
+    """Return a seed in [0, 2**32) from its parts, names or numbers, the same on every machine and in every run.
 
     >>> derive_seed("split", "compas", "race", 0) == derive_seed("split", "compas", "race", 0)
     True

@@ -1,4 +1,4 @@
-"""Text for Markdown files, whatever names, reasons and notes hold."""
+"""Texts from anywhere (names, reasons, notes, tracebacks) made fit for one place: a Markdown file, one line."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def escape_markdown(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 cell`` or ``3 cells``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def last_line(text: str) -> str:
+    """Return a text's last line that is not blank: of a traceback the error and its message; of nothing, nothing."""
+    return ([line.strip() for line in text.splitlines() if line.strip()] or [""])[-1]

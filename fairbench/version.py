@@ -1,6 +1,11 @@
-"""The version of fairbench, by itself so that a build can read it without importing anything."""
+"""The versions of fairbench and of its plugin API, by themselves: a build reads them without importing anything."""
 
 __version__ = "0.1.0"
+
+API_VERSION = 1
+"""The version of ``fairbench.api``; it rises when working plugins must change."""
+
+OLDEST_API = 1  # the oldest whose plugins still work
 
 
 def compiled() -> bool:

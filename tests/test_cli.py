@@ -16,7 +16,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from fairbench.cli.main import cli
-from fairbench.testing.audit.verdict import Finding as Audited
+from fairbench.testing.audit.verdict import AuditFinding as Audited
 
 HERE = Path(__file__).parent
 MISBEHAVING = HERE / "broken" / "misbehaving.py"

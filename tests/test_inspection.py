@@ -75,6 +75,23 @@ def test_a_feature_that_gives_a_group_away_is_named_unless_it_is_declared():
     assert measured_notes(dataset(X=features, sensitive_features=sex)) == ()
 
 
+def test_a_category_with_nearly_a_value_for_each_row_is_said_to_identify():
+    features = pd.DataFrame({"x": np.arange(N) / 7, "case": [f"case {row}" for row in range(N)]})
+    (note,) = measured_notes(dataset(X=features.astype({"case": "category"})))
+    assert note == (
+        "The feature case is a category with 1,000 values in 1,000 rows, as an identifier has: most test rows have one "
+        "that the training part lacks; leave the column out of X."
+    )
+
+
+@pytest.mark.parametrize(("rows", "distinct", "said"), [(1000, 901, True), (1000, 900, False), (50, 50, False)])
+def test_a_category_of_fewer_values_is_none(rows, distinct, said):
+    features = pd.DataFrame({"x": np.arange(rows) / 7, "case": pd.Categorical(np.arange(rows) % distinct)})
+    sex = pd.DataFrame({"sex": np.where(np.arange(rows) % 3 == 0, "female", "male")})
+    notes = measured_notes(dataset(X=features, y=np.arange(rows) % 2, sensitive_features=sex))
+    assert any("identifier" in note for note in notes) is said
+
+
 def anew(seed):
     return np.split(np.random.default_rng(seed).permutation(N), [700, 850])
 

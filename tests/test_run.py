@@ -92,8 +92,8 @@ def test_an_undefined_metric_is_null_with_its_reason(registry):
 
 
 def test_an_unknown_attribute_skips_the_cell(registry):
-    (cell,) = cells_of(registry, "constant", group=("income",))
-    record = run_cell(cell, RUNNER.workbench).record
+    (cell,) = cells_of(registry, "constant")
+    record = run_cell(replace(cell, group="income"), RUNNER.workbench).record
     assert (record.status, record.reason) == (
         SKIPPED,
         "synthetic has no sensitive attribute 'income'; it has: group",

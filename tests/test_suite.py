@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairbench.cells import Cell
+from fairbench.cells import Cell, Choice
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.running.suite import Suite, parse_suite, plan, plan_digest, read_suite, tune
@@ -139,3 +139,27 @@ def test_seeds_do_not_depend_on_the_method(registry):
     constant, mlp = plan(Suite("x", ("synthetic",), ("constant", "mlp"), repeats=1), registry)
     assert constant.seed("split") == mlp.seed("split")
     assert constant.seed("split") != constant.seed("fit")
+
+
+def grouped(registry, *groups, datasets=("adult", "compas")):
+    """Return the groups of the cells that a suite plans, by dataset."""
+    suite = Suite("x", datasets, ("constant",), group=groups, repeats=1)
+    return [(cell.dataset.name, cell.group) for cell in plan(suite, registry)]
+
+
+def test_an_attribute_that_one_of_the_datasets_has_is_planned_for_all(registry):
+    assert registry.dataset(Choice("german")).sensitive_features == ("sex", "age")
+    assert grouped(registry, "race", datasets=("adult", "german")) == [("adult", "race"), ("german", "race")]
+
+
+@pytest.mark.parametrize("group", ["sexe", "race,sexe"])
+def test_an_attribute_that_no_chosen_dataset_has_is_refused_before_anything_runs(registry, group):
+    with pytest.raises(
+        UnknownName, match=r"no sensitive attribute .* is named 'sexe'; did you mean 'sex'\? \(there are"
+    ):
+        grouped(registry, "", group)
+
+
+def test_an_attribute_that_is_named_twice_is_refused(registry):
+    with pytest.raises(SuiteError, match="group 'sex, sex' names 'sex' twice; name each attribute"):
+        grouped(registry, "sex, sex")

@@ -2,7 +2,8 @@
 
 Reports and tests of papers read a run by ``fairbench.api.analysis``.
 
-``API_VERSION`` rises when working plugins must change.
+``API_VERSION`` rises when working plugins must change. A plugin may say which it was made for by ``FAIRBENCH_API = 1``
+in its module or its package; one made for a newer fairbench is then left out with advice instead of failing somehow.
 """
 
 from fairbench.cells import Cell, Choice
@@ -40,18 +41,20 @@ from fairbench.plugins.components import (
     Outcome,
     Paper,
     Predictor,
+    Reference,
+    Referenced,
     Report,
     Resumable,
     Scenario,
+    Tunable,
     parameter,
 )
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
 from fairbench.records import Parts, Record, Results, Value, compares_groups, no_rows
 from fairbench.seeding import derive_seed
-from fairbench.texts import escape_markdown
-
-API_VERSION = 1
+from fairbench.texts import escape_markdown, last_line
+from fairbench.version import API_VERSION
 
 __all__ = [
     "API_VERSION",
@@ -87,6 +90,8 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Record",
+    "Reference",
+    "Referenced",
     "Report",
     "Resumable",
     "Results",
@@ -95,6 +100,7 @@ __all__ = [
     "Schema",
     "Split",
     "SuiteError",
+    "Tunable",
     "Undefined",
     "Value",
     "Wheel",
@@ -106,6 +112,7 @@ __all__ = [
     "group_rates",
     "hookimpl",
     "images_only",
+    "last_line",
     "no_rows",
     "parameter",
     "derive_seed",

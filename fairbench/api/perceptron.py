@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+"""The layers that may stand between those of ``mlp``, by the name that its ``activation`` takes."""
+
 MANY_ROWS, FEW_UNITS = 1024, 16  # where a product by columns begins to pay
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from torch's CPU generator as seeded here; afterwards its state is as found."""
+    """Draw from torch's CPU generator as this seed begins it; afterwards its state is as found."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' generators as well
         yield

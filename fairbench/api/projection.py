@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 CONSTRAINTS = ("mean_prediction", "mean_residual", "equalized_odds")
+"""What ``project`` can hold even between groups."""
 
 
 def project_parity(

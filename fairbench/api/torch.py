@@ -81,7 +81,10 @@ def one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples as tensors: X (n, d) and y (n, 1) of one float type, group (n,) int64 codes, protected (n,) bool."""
+    """Samples as tensors: X (n, d) and y (n, 1) of one float type, group (n,) int64 codes, protected (n,) bool.
+
+    ``n_groups`` counts the groups of the dataset, also those without a row here.
+    """
 
     X: Tensor
     y: Tensor
@@ -100,7 +103,7 @@ class Batch:
 
 
 def as_batch(samples: Samples, dtype: torch.dtype = torch.float32) -> Batch:
-    """Return a copy of the samples as tensors; writing to it cannot reach the samples."""
+    """Return a copy of the samples as tensors, X and y of this dtype; writing to it cannot reach the samples."""
     return Batch(
         X=torch.tensor(samples.X, dtype=dtype),
         y=torch.tensor(samples.y, dtype=dtype).reshape(-1, 1),

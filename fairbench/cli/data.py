@@ -112,7 +112,8 @@ def add(name: str, source: Path, into: Path | None, plugin: tuple[str, ...]) -> 
     from fairbench.data.adding import add_files
     from fairbench.data.files import cache_dir
 
-    for path in add_files(_files((name,), plugin)[name], source, into or cache_dir()):
+    files = [file for files in _files((name,), plugin).values() for file in files]
+    for path in add_files(files, source, into or cache_dir()):
         _print_line(name, path)
 
 
@@ -147,22 +148,37 @@ def _print_line(*texts: object) -> None:
 def _files(names: Sequence[str], plugin: tuple[str, ...], only_by_name: bool = True) -> dict[str, tuple[DataFile, ...]]:
     """Return the files of the datasets named, or of all (``only_by_name``: of those too that want to be named).
 
+    Of all, those that cannot be built without parameters are left out, and stderr says so.
+
     Raises:
-        UnknownName: there is no such dataset.
+        UnknownName: there is no such dataset, or no such parameter.
+        SuiteError: a parameter is missing or does not fit.
     """
+    from fairbench.cells import Choice
+    from fairbench.choices import parse_choices
     from fairbench.plugins.loading import load_plugins
 
     registry, problems = load_plugins(plugin)
-    for problem in problems if not names else ():
+    if names:
+        choices = [choice for name in names for choice in parse_choices(name)]
+        files = {str(choice): tuple(registry.dataset(choice).files) for choice in choices}
+        for choice in choices:
+            if not files[str(choice)]:
+                advice = f"'fairbench show dataset {choice.name}' says what it is made of"
+                click.echo(one_line(f"{choice} has no raw files that are fetched or added; {advice}"), err=True)
+        return files
+    for problem in problems:
         click.echo(one_line(f"plugin {problem} cannot be used: {problem.problem}"), err=True)
-    specs = {name: registry.get("datasets", name) for name in names or registry.names("datasets")}
-    for name in names:
-        if not specs[name].files:
-            advice = f"'fairbench show dataset {name}' says what it is made of"
-            click.echo(f"{name} has no raw files that are fetched or added; {advice}", err=True)
-    if not names and not only_by_name:
-        specs = {name: spec for name, spec in specs.items() if not getattr(spec, "only_by_name", False)}
-    return {name: tuple(spec.files) for name, spec in specs.items()}
+    files = {}
+    for name in registry.names("datasets"):
+        if getattr(registry.get("datasets", name), "only_by_name", False) and not only_by_name:
+            continue
+        lacks = registry.lacks("datasets", name)
+        if lacks:
+            click.echo(one_line(f"{name} is left out: {lacks}"), err=True)
+        else:
+            files[name] = tuple(registry.dataset(Choice(name)).files)
+    return files
 
 
 def _rows(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from fairbench.cli.options import complete_name, examples, json_option, plugin_option, print_rows, say
-from fairbench.notation import show_value
+from fairbench.notation import plain, show_params, show_value
 from fairbench.plugins.kinds import KINDS
 from fairbench.version import compiled
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fairbench.plugins.components import Paper
 
 _SINGULAR = {kind.singular: plural for plural, kind in KINDS.items()}
+_SHOWN = {"metric": ("better", "range", "reference"), "paper": ("reference",), "method": ("is_reference", "grid")}
 
 
 @click.command(
@@ -38,10 +40,12 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     registry, _ = load_plugins(plugin)
     if not plugin:
         remember_names({kind: registry.names(kind) for kind in KINDS})
-    rows = [
-        {"name": name, "what": describe(registry.get(kind, name)), "plugin": registry.origin(kind, name).name}
-        for name in registry.names(kind)
-    ]
+    rows = []
+    for name in registry.names(kind):
+        required = registry.required(kind, name)
+        needs = f" (needs {', '.join(required)})" if required else ""
+        what = describe(registry.get(kind, name)) + needs
+        rows.append({"name": name, "what": what, "plugin": registry.origin(kind, name).name})
     print_rows(rows, as_json)
 
 
@@ -66,7 +70,9 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     origin = registry.origin(_SINGULAR[kind], name)
     rows = describe_parameters(component)
     text = describe(component) if kind == "paper" else docstring(component)
-    extra = {key: getattr(component, key) for key in ("better", "range", "reference") if hasattr(component, key)}
+    extra = {key: getattr(component, key) for key in _SHOWN.get(kind, ()) if hasattr(component, key)}
+    if "grid" in extra:
+        extra["grid"] = plain(extra["grid"])
     parts = paper_parts(component) if kind == "paper" else []
     if as_json:
         shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}
@@ -74,9 +80,14 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
         return
     say(f"{name} ({kind}, from {origin})\n\n{text}\n", err=False)
     for key, value in extra.items():
-        say(f"{key}: {value}", err=False)
+        say(f"{key}: {_configurations(value) if key == 'grid' else value}", err=False)
     if rows or parts:
         print_rows(parts or [_readable(row) for row in rows], as_json=False)
+
+
+def _configurations(grid: Sequence[Mapping[str, object]]) -> str:
+    """Return the configurations of a grid on one line, as the command line would take them."""
+    return " | ".join(show_params(entry) or "as it is" for entry in grid)
 
 
 def paper_parts(paper: Paper) -> list[dict[str, str]]:

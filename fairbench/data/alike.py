@@ -9,7 +9,9 @@ import numpy as np
 
 from fairbench.data.rows import Integers, Predictions
 
-NEARLY = 0.05  # of the people, and of the chance of being selected
+NEARLY = 0.05
+"""What is passed over when predictions are said to decide alike: a share of people, and of the chance of selection."""
+
 _ROUNDING = 1e-9
 
 
@@ -32,7 +34,12 @@ def decides_alike(y: Integers, predictions: Predictions) -> bool:
 
 
 def common_chance(y: Integers, predictions: Predictions) -> Optional[float]:
-    """Return the median chance of being selected if the predictions decide alike for everybody, else None."""
+    """Return the median chance of being selected if the predictions decide alike for everybody, else None.
+
+    Args:
+        y: (n,) labels in {0, 1}, which count equally.
+        predictions: of the same rows.
+    """
     decision = predictions.decision
     counts = np.bincount(y, minlength=2)
     if not len(decision):

@@ -31,7 +31,7 @@ class GroupRates:
 
 
 def group_rates(samples: Samples, predictions: Predictions) -> GroupRates:
-    """Return every group's counts and rates, in the order of ``samples.group_names``."""
+    """Return every group's counts and rates by predictions of the samples, in the order of ``samples.group_names``."""
     groups = len(samples.group_names)
     cell = samples.group * 2 + samples.y
     rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(float)  # [group, y]

@@ -36,7 +36,9 @@ USUAL = 10_000_000  # bytes; of a file whose size is not pinned
 TICK = 0.1
 
 T = TypeVar("T")
-Progress = Callable[[str, int, Optional[int]], None]  # what is fetched, bytes received, bytes in all where known
+DownloadProgress = Callable[
+    [str, int, Optional[int]], None
+]  # what is fetched, bytes received, bytes in all where known
 Source = tuple[str, Callable[[Path], None]]  # what people call it; what brings the file to a path
 
 
@@ -51,7 +53,7 @@ class _CacheError(Exception):
 class Network:
     """Downloads, with what was learned about hosts on the way; shared by the threads of one ``fetch_all``."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: DownloadProgress | None) -> None:
         """Begin with nothing learned; ``progress`` is called from several threads."""
         self.progress = progress
         self.stopped = threading.Event()
@@ -254,7 +256,7 @@ class Network:
                 self._undo.remove(undo_it)
 
     def _receive(
-        self, file: DataFile, target: Path, fill: Callable[[_Sink], None], progress: Progress | None = None
+        self, file: DataFile, target: Path, fill: Callable[[_Sink], None], progress: DownloadProgress | None = None
     ) -> None:
         """Let ``fill`` write to a temporary file, and put that in its place if the digest is right."""
         for stale in target.parent.glob(f"{glob.escape(target.name)}.*.part"):  # who holds the lock is alone here
@@ -275,7 +277,9 @@ class Network:
 class _Sink:
     """What a download is written to: counts, hashes, reports and limits the bytes."""
 
-    def __init__(self, stream: IO[bytes], file: DataFile, stopped: threading.Event, progress: Progress | None) -> None:
+    def __init__(
+        self, stream: IO[bytes], file: DataFile, stopped: threading.Event, progress: DownloadProgress | None
+    ) -> None:
         self.stream, self.file, self.stopped, self.progress = stream, file, stopped, progress
         self.digest = hashlib.sha256()
         self.size = 0

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from fairbench.data.checksums import digests, one_line, origin, place_in, put_aside, sha256
-from fairbench.data.downloads import Network, Progress
+from fairbench.data.downloads import DownloadProgress, Network
 from fairbench.errors import DataError, NotApplicable
+from fairbench.system.cache import cache_directory
 
 if TYPE_CHECKING:
     from fairbench.data.sources import DataFile
@@ -43,12 +44,7 @@ class Copy(NamedTuple):
 
 def cache_dir() -> Path:
     """Return the folder that downloads are kept in; it need not exist."""
-    root = os.environ.get("FAIRBENCH_CACHE")
-    if not root:
-        import platformdirs
-
-        root = platformdirs.user_cache_dir("fairbench")
-    return Path(root) / "data"
+    return cache_directory() / "data"
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ class DataSource:
             raise NotApplicable(self._absent(file, dataset, reasons))
         return path
 
-    def fetch(self, file: DataFile, progress: Progress | None = None, dataset: str = "NAME") -> Path:
+    def fetch(self, file: DataFile, progress: DownloadProgress | None = None, dataset: str = "NAME") -> Path:
         """Return where a sound copy lies, after a download into the cache where there was none.
 
         Raises:
@@ -149,12 +145,12 @@ class DataSource:
 
 
 def fetch_all(
-    files_by_dataset: Mapping[str, Sequence[DataFile]], source: DataSource, progress: Progress | None = None
+    files_by_dataset: Mapping[str, Sequence[DataFile]], source: DataSource, progress: DownloadProgress | None = None
 ) -> dict[str, Fetched]:
     """Find or download the files of many datasets side by side; a host that does not answer is asked once.
 
     Args:
-        files_by_dataset: the files of each dataset, by the dataset's name, with or without ``[parameters]``.
+        files_by_dataset: the files of each dataset, by the dataset's name, with its ``[parameters]`` where it has any.
         source: where to look, and whether to download.
         progress: called from several threads as bytes arrive.
 
@@ -175,10 +171,7 @@ def fetch_all(
             except queue.Empty:
                 return
             try:
-                dataset = name.partition("[")[0]
-                outcomes.put(
-                    (name, {file.path: source._fetch(file, dataset, network) for file in files_by_dataset[name]})
-                )
+                outcomes.put((name, {file.path: source._fetch(file, name, network) for file in files_by_dataset[name]}))
             except BaseException as error:  # a reason, or what is raised below
                 outcomes.put((name, error))
 

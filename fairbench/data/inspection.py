@@ -12,18 +12,19 @@ from fairbench.data.rows import Dataset
 from fairbench.errors import DataError, NotApplicable
 from fairbench.records import FRESH, POOL
 
+IDENTIFIES, ENOUGH = 0.9, 50  # distinct values, as a share of the rows and as a number, above which a category is one
 REPEATED = 0.01  # share of test rows that equal a training row; a smaller one is passed over
 
 
 def measured_notes(dataset: Dataset) -> tuple[str, ...]:
-    """Return sentences on rows that repeat and on features that give a group away; empty if there is nothing to say.
+    """Return sentences on rows that repeat, features that give a group away and identifiers; empty if all is well.
 
     Raises:
         DataError: the dataset's own partition is none, or its repeats overlap otherwise than ``overlap`` says.
     """
     if dataset.partition is not None:
         _check_overlap(dataset)
-    return (*_repeated_rows(dataset), *_telling_features(dataset))
+    return (*_repeated_rows(dataset), *_telling_features(dataset), *_identifiers(dataset))
 
 
 def _check_overlap(dataset: Dataset) -> None:
@@ -90,4 +91,23 @@ def _telling_features(dataset: Dataset) -> list[str]:
                     f"The feature {column} gives {attribute} away in every row, and no sensitive_columns name it: it "
                     f"stays among the features when {attribute} is the group."
                 )
+    return notes
+
+
+def _identifiers(dataset: Dataset) -> list[str]:
+    """Name the categories that differ from row to row, as names of people and numbers of cases do.
+
+    Texts that do are refused earlier; a column that is called a category is not.
+    """
+    table: Any = dataset.X
+    if isinstance(table, np.ndarray):
+        return []
+    notes = []
+    for column in table.columns:
+        distinct = table[column].nunique() if table[column].dtype.name == "category" else 0
+        if distinct > max(ENOUGH, IDENTIFIES * len(table)):
+            notes.append(
+                f"The feature {column} is a category with {distinct:,} values in {len(table):,} rows, as an identifier "
+                "has: most test rows have one that the training part lacks; leave the column out of X."
+            )
     return notes

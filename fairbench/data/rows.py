@@ -130,7 +130,7 @@ class Dataset:
         set_field(self, "overlap", overlap)
 
     def key_arrays(self, without: Collection[str] = ()) -> Keys:
-        """Return the task keys but those named, each (n,): numbers as they are, all else as strings."""
+        """Return the task keys, ``without`` those named there, each (n,): numbers as they are, all else as strings."""
         if self.keys is None:
             return {}
         types = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
@@ -243,10 +243,16 @@ class Inputs(_Rows):
 
 @dataclass(frozen=True, eq=False)
 class Samples(_Rows):
-    """What a method learns from: the fields of ``Inputs``, and their labels y (n,) in {0, 1}.
+    """What a method learns from: the fields of ``Inputs``, and their labels.
 
-    ``rows`` (n,) gives each row's position in the dataset, so that stored predictions can be joined back to people;
-    only the test part of a split has it.
+    Args:
+        X: (n, d) features, encoded and scaled.
+        group: (n,) codes, which ``schema.group_names`` names.
+        schema: what the columns and the groups are.
+        y: (n,) labels in {0, 1}.
+        keys: by name, (n,) values that say which task or cluster a row belongs to; they are no features.
+        rows: (n,) each row's position in the dataset, so that stored predictions can be joined back to people; only
+            the test part of a split has it.
     """
 
     X: Floats
@@ -279,7 +285,7 @@ class Samples(_Rows):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Three disjoint parts of one dataset, encoded by what the training part alone shows."""
+    """Three disjoint parts of one dataset: train, validation and test, encoded by what train alone shows."""
 
     train: Samples
     validation: Samples
@@ -295,7 +301,7 @@ class Episode:
 
 
 def tables_only(schema: Schema, who: str) -> None:
-    """Refuse images on behalf of ``who``, e.g. ``method columns``.
+    """Refuse images, by their schema, on behalf of ``who``, e.g. ``method columns``.
 
     Raises:
         NotApplicable: the rows are images.
@@ -306,7 +312,7 @@ def tables_only(schema: Schema, who: str) -> None:
 
 
 def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
-    """Return (channels, height, width); refuse a table on behalf of ``who``, e.g. ``method cnn``.
+    """Return the schema's (channels, height, width); refuse a table on behalf of ``who``, e.g. ``method cnn``.
 
     Raises:
         NotApplicable: the rows are those of a table.
@@ -362,13 +368,26 @@ class Predictions:
 
     @classmethod
     def from_score(cls, y_score: Any, threshold: Any = 0.5) -> Predictions:
-        """Select the rows whose score (n,) reaches the threshold, a number or an array (n,)."""
+        """Select the rows whose ``y_score`` (n,), in [0, 1], reaches the threshold, a number or an array (n,).
+
+        Raises:
+            DataError: a score is outside [0, 1] or NaN.
+        """
         y_score = _fractions(y_score, "y_score", len(y_score))
         return cls(np.asarray(y_score >= threshold, dtype=np.int64), y_score)
 
     @classmethod
     def from_decision(cls, decision: Any, *, seed: int, y_score: Any = None) -> Predictions:
-        """Draw y_pred from the chance of selection (n,), with a generator of its own."""
+        """Draw ``y_pred`` by chance, as a randomised method does.
+
+        Args:
+            decision: (n,) in [0, 1], each row's chance of being selected.
+            seed: of the draw, which has a generator of its own.
+            y_score: (n,) in [0, 1], or None if the method has no score.
+
+        Raises:
+            DataError: a chance or a score is outside [0, 1] or NaN.
+        """
         decision = _fractions(decision, "decision", len(decision))
         drawn = np.random.default_rng(seed).random(len(decision)) < decision
         return cls(drawn.astype(np.int64), y_score, decision)

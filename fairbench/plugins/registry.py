@@ -11,10 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from fairbench.cells import Cell, Choice
-from fairbench.errors import FairbenchError, PluginError, UnknownName
+from fairbench.data.sources import DataFile
+from fairbench.errors import DataError, FairbenchError, NotApplicable, PluginError, UnknownName
 from fairbench.plugins import parameters
 from fairbench.plugins.code_digest import digest_of, package_code
-from fairbench.plugins.components import Method, Metric, Paper, Report, Scenario
+from fairbench.plugins.components import DatasetSpec, Method, Metric, Paper, Report, Scenario
 from fairbench.plugins.kinds import KINDS, component_label
 from fairbench.system.output import output_on_stderr
 from fairbench.version import __version__
@@ -125,7 +126,9 @@ class Registry:
         try:
             if isinstance(component, type):
                 parameters.check_component(component)
-            if kind == "datasets":
+            if kind == "methods":
+                parameters.check_grid(component)
+            if kind == "datasets" and _is_declared(component, "sensitive_features"):
                 _check_attributes(component.sensitive_features)
         except PluginError as error:
             problem = f"{component_label(kind, component.name)}: {error}"
@@ -216,12 +219,44 @@ class Registry:
         return Choice(choice.name, {name: value for name, value in params.items() if value != defaults[name]})
 
     def lacks(self, kind: str, name: str) -> str:
-        """Return why a component cannot be built without parameters; nothing if it can."""
+        """Return why a component cannot be built without parameters, or a dataset not be described; nothing if it can.
+
+        Raises:
+            UnknownName: no component has the name.
+        """
+        component = self.get(kind, name)
         try:
             self.complete(kind, Choice(name))
+            if kind == "datasets" and isinstance(component, type):
+                self.dataset(Choice(name))
         except FairbenchError as error:
             return str(error)
         return ""
+
+    def required(self, kind: str, name: str) -> list[str]:
+        """Return the parameters of a component that have no default."""
+        component = self.get(kind, name)
+        known = parameters.parameters_of(component) if isinstance(component, type) else {}
+        return [parameter for parameter, declared in known.items() if declared.required]
+
+    def dataset(self, choice: Choice) -> DatasetSpec:
+        """Return a dataset ready to load; what it says of its files and sensitive features has been read and checked.
+
+        Raises:
+            UnknownName, SuiteError: as for ``build``.
+            DataError: it cannot say what they are, e.g. because a file that a parameter names is missing.
+            PluginError: what it says is not what it must be.
+        """
+        spec, where = self.build("datasets", choice), component_label("datasets", str(choice))
+        with output_on_stderr():
+            files = _read_attribute(spec, "files", where)
+            names = _read_attribute(spec, "sensitive_features", where)
+        try:
+            _check_attributes(names)
+            _check_files(files)
+        except PluginError as error:
+            raise PluginError(f"{where}: {error}") from error
+        return typing.cast(DatasetSpec, spec)
 
     def method(self, choice: Choice) -> Method:
         """Return a method ready to fit."""
@@ -242,6 +277,37 @@ class Registry:
     def paper(self, name: str) -> Paper:
         """Return a paper."""
         return typing.cast(Paper, self.get("papers", name))
+
+
+def _is_declared(component: type, name: str) -> bool:
+    """Return whether a class says itself what every one of its instances has: by no field, property or the like."""
+    return name not in parameters.parameters_of(component) and not hasattr(getattr(component, name, None), "__get__")
+
+
+def _read_attribute(spec: Any, name: str, where: str) -> Any:
+    """Return what a dataset that was built says of itself, whatever a stranger's property does.
+
+    Raises:
+        DataError: it cannot say.
+    """
+    try:
+        return getattr(spec, name)
+    except NotApplicable as error:
+        raise DataError(f"{where} cannot say what its {name} are: {error}") from error
+    except FairbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DataError(f"{where} cannot say what its {name} are: {type(error).__name__}: {error}") from error
+
+
+def _check_files(files: Any) -> None:
+    """Refuse what is no list of raw files.
+
+    Raises:
+        PluginError: it is not.
+    """
+    if not isinstance(files, (tuple, list)) or not all(isinstance(file, DataFile) for file in files):
+        raise PluginError(f"files is {files!r}; it must be a tuple of DataFile, empty if no raw file is needed")
 
 
 def _check_attributes(names: Any) -> None:

@@ -25,7 +25,7 @@ from fairbench.data.preparation import split_dataset
 from fairbench.data.rows import Dataset, Predictions, Split
 from fairbench.data.splits import KeptSplit, OwnSplit
 from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
-from fairbench.plugins.components import DatasetSpec, Resumable
+from fairbench.plugins.components import Resumable
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
@@ -69,8 +69,8 @@ class Workbench:
         """
         label = str(choice)
         if label not in self._datasets:
-            spec: DatasetSpec = self.registry.build("datasets", choice)
-            paths = {file.path: self.source.find(file, choice.name) for file in spec.files}
+            spec = self.registry.dataset(choice)
+            paths = {file.path: self.source.find(file, label) for file in spec.files}
             with process_state_kept() as changed:
                 _seed_global_generators(seeding.derive_seed("load", label))
                 loaded = spec.load(paths)

@@ -17,17 +17,20 @@ from fairbench.records import FAILED, SKIPPED, Record
 from fairbench.running.cell import CellRunner, unmeasured
 from fairbench.running.checkpoints import Checkpoint
 from fairbench.running.outcomes import said
+from fairbench.running.references import known_references
 from fairbench.running.store import Measured, Store
+from fairbench.texts import last_line
 
 
 @dataclass(frozen=True)
 class Availability:
-    """Which datasets of a plan can be used: digests and notes of those, and the reason for each other one."""
+    """Which datasets of a plan can be used: digests, notes and references of those; reasons for the others."""
 
     digests: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> Availability:
@@ -39,9 +42,9 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
     workbench = runner.workbench
     workbench.code, workbench.data = {}, {}  # a run begins: it is with what is loaded now
     choices = {str(cell.dataset): cell.dataset for cell in cells}
-    specs = {label: workbench.registry.build("datasets", choice) for label, choice in choices.items()}
+    specs = {label: workbench.registry.dataset(choice) for label, choice in choices.items()}
     fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
-    digests, notes, skipped, failed = {}, {}, {}, {}
+    digests, notes, skipped, failed, references = {}, {}, {}, {}, {}
     for label, choice in choices.items():
         if isinstance(fetched[label], DataError):
             failed[label] = str(fetched[label])
@@ -50,6 +53,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
         else:
             try:
                 dataset = workbench.dataset(choice)
+                references[label] = known_references(specs[label], label)
                 digests[label], notes[label] = workbench.digest(choice), (*dataset.notes, *measured_notes(dataset))
             except NotApplicable as error:
                 skipped[label] = str(error)
@@ -60,8 +64,8 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
             except BaseException:  # SystemExit too: a loader that exits costs only its dataset
                 failed[label] = traceback.format_exc()
     if failed and not digests:
-        raise DataError("\n".join(reason.strip().splitlines()[-1] for reason in failed.values()))
-    return Availability(digests, notes, skipped, failed)
+        raise DataError("\n".join(map(last_line, failed.values())))
+    return Availability(digests, notes, skipped, failed, references)
 
 
 def run_cells(

@@ -18,6 +18,7 @@ from fairbench.plugins.registry import LOCAL, Registry
 from fairbench.records import DONE, Results
 from fairbench.running.checkpoints import FOLDER, Checkpoint
 from fairbench.running.grid import Availability
+from fairbench.running.references import reference_methods
 from fairbench.running.resume import Kept, Plan, compare, others
 from fairbench.running.runfile import FORMAT, RUN_FILE, read_run, write_run
 from fairbench.running.store import FILE_NAME, Outline, Store, run_folder
@@ -212,6 +213,13 @@ def _opened(
             **earlier.get("notes", {}),
             **{label: list(map(str, notes)) for label, notes in available.notes.items()},
         },
+        "references": {
+            **earlier.get("references", {}),
+            **{label: points for label, points in available.references.items() if points},
+        },
+        "reference_methods": reference_methods(
+            registry, [*earlier.get("reference_methods", []), *(cell.method.name for cell in plan.cells)]
+        ),
         "components": components,
         "sources": {name: source for name, source in sources.items() if name in components.values()},
         "accepted": [*earlier.get("accepted", []), *kept.accepted],

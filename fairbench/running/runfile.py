@@ -40,6 +40,8 @@ _RUN = {
     "planned": int,
     "datasets?": {...: str},
     "notes?": {...: [str]},
+    "references?": {...: [{"name": str, "values": {...: float}, "note": str}]},
+    "reference_methods?": [str],
     "components?": {...: str},
     "sources?": {...: _SOURCE},
     "accepted?": [_ACCEPTED],

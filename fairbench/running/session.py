@@ -29,6 +29,7 @@ from fairbench.running.resume import Plan
 from fairbench.running.suite import Suite, default_parameters, left_out, plan, read_suite
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
+from fairbench.texts import last_line
 
 STATUSES = (DONE, SKIPPED, FAILED)
 
@@ -170,7 +171,7 @@ class Session:
         with self.observer.downloads() as progress:
             available = gather(planned.cells, self.runner, progress)
         for label, reason in {**available.skipped, **available.failed}.items():
-            say(f"{label} is left out: {reason.strip().splitlines()[-1]}")
+            say(f"{label} is left out: {last_line(reason)}")
         # A worker loads code and data by itself: it must know which.
         runner = replace(self.runner, partial=path.absolute() / FOLDER, code=planned.code, data=available.digests)
         with rundir.writing(path, planned, available, self.registry, command, shown) as opened:

@@ -220,6 +220,8 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     scenarios = [registry.complete("scenarios", choice) for choice in _choices(suite.scenarios, "scenarios", registry)]
     metrics = metric_names(suite.metrics, registry)
     attributes, preparations = list(map(_attributes, suite.group)), _preparations(suite)
+    declared = {str(dataset): list(registry.dataset(dataset).sensitive_features) for dataset in datasets}
+    _check_known(attributes, declared)
     grid: list[Sequence[object]] = [datasets, methods, scenarios, attributes, preparations]
     count = math.prod(map(len, grid)) * suite.repeats
     if count > MOST_CELLS:
@@ -229,7 +231,7 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     cells = []
     for dataset in datasets:
         tuned = [registry.complete("methods", tune(suite.parameters, dataset.name, method)) for method in methods]
-        groups = [group or registry.get("datasets", dataset.name).sensitive_features[0] for group in attributes]
+        groups = [group or declared[str(dataset)][0] for group in attributes]
         for group in groups:
             for preparation in preparations:
                 for scenario in scenarios:
@@ -277,7 +279,27 @@ def _attributes(group: str) -> str:
     names = [name.strip() for name in group.split(",")]
     if len(names) > 1 and not all(names):
         raise SuiteError(f"group {group!r} has an empty name; write e.g. 'race,sex' for combinations")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SuiteError(f"group {group!r} names {twice!r} twice; name each attribute of a combination once")
     return ",".join(names)
+
+
+def _check_known(groups: Sequence[str], declared: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a sensitive attribute that no chosen dataset has; where some have it, the others' cells are skipped.
+
+    Args:
+        groups: attributes, or combinations of them with commas between; an empty one is each dataset's first.
+        declared: the attributes of each chosen dataset.
+
+    Raises:
+        UnknownName: none of the datasets has it.
+    """
+    known = {name for names in declared.values() for name in names}
+    for name in (name for group in groups if group for name in group.split(",")):
+        if name not in known:
+            hint = f" (there {'is' if len(known) == 1 else 'are'} {', '.join(sorted(known))})"
+            raise UnknownName("sensitive attribute of the chosen datasets", name, known, hint)
 
 
 def plan_digest(cells: Sequence[Cell]) -> str:

@@ -41,8 +41,9 @@ from fairbench.testing.methods import (
     method_takes_three_groups,
 )
 from fairbench.testing.rules import Nonconforming, require
+from fairbench.texts import last_line
 
-__all__ = ["CHECKS", "Finding", "Nonconforming", "check_plugin", "paper_can_be_read", "require"]
+__all__ = ["CHECKS", "Checked", "Nonconforming", "check_plugin", "paper_can_be_read", "require"]
 
 CHECKS: Mapping[str, Sequence[Callable[[Any], Any]]] = {
     "datasets": (parameters_survive_json, dataset_files_are_pinned, embedded_dataset_loads_alike),
@@ -62,8 +63,8 @@ CHECKS: Mapping[str, Sequence[Callable[[Any], Any]]] = {
 }
 
 
-class Finding(NamedTuple):
-    """The result of one check of one component: ``passed`` or ``failed``, with what was wrong."""
+class Checked(NamedTuple):
+    """The result of one check of one component: ``passed``, ``failed`` or ``not run``, with what was wrong or why."""
 
     component: str
     check: str
@@ -71,7 +72,7 @@ class Finding(NamedTuple):
     detail: str
 
 
-def check_plugin(registry: Registry, name: str) -> list[Finding]:
+def check_plugin(registry: Registry, name: str) -> list[Checked]:
     """Run every check on the components of a plugin, named by its module, its package or its file.
 
     Raises:
@@ -82,28 +83,34 @@ def check_plugin(registry: Registry, name: str) -> list[Finding]:
         raise UnknownName(
             "plugin", name, [plugin.name for plugin in registry.plugins], " ('fairbench plugins' shows all)"
         )
-    findings = [Finding(plugin.name, "loads", "failed", plugin.problem) for plugin in plugins if plugin.problem]
+    findings = [Checked(plugin.name, "loads", "failed", plugin.problem) for plugin in plugins if plugin.problem]
     for plugin in plugins:
         for kind in KINDS:
             for component in plugin.components.get(kind, ()):
+                required = registry.required(kind, component)
+                if required:  # nobody here knows a value
+                    why = f"it cannot be built without {' and '.join(required)}; check it with values in its own tests"
+                    findings.append(Checked(component, "all", "not run", why))
+                    continue
                 for check in CHECKS[kind]:
                     findings.append(_checked(component, check, registry.get(kind, component)))
-    methods = [method for plugin in plugins for method in plugin.components.get("methods", ())]
+    named = [method for plugin in plugins for method in plugin.components.get("methods", ())]
+    methods = [method for method in named if not registry.required("methods", method)]
     if methods:
         files = list(dict.fromkeys(plugin.name for plugin in registry.plugins if plugin.distribution == LOCAL))
         results = {CLEAR: "passed", FOUND: "failed", UNTRIED: "passed"}
         for method, tried, result, detail in shortened(audit(",".join(methods), files)):
-            findings.append(Finding(method, f"audit: {tried}", results[result], detail))
+            findings.append(Checked(method, f"audit: {tried}", results[result], detail))
     return findings
 
 
-def _checked(name: str, check: Callable[[Any], Any], component: Any) -> Finding:
+def _checked(name: str, check: Callable[[Any], Any], component: Any) -> Checked:
     """Run a check, from which the process comes back as it was."""
     try:
         with process_state_kept():
             note = check(component)
     except Nonconforming as error:
-        return Finding(name, check.__name__, "failed", str(error))
+        return Checked(name, check.__name__, "failed", str(error))
     except Exception:
-        return Finding(name, check.__name__, "failed", traceback.format_exc().strip().splitlines()[-1])
-    return Finding(name, check.__name__, "passed", note or "")
+        return Checked(name, check.__name__, "failed", last_line(traceback.format_exc()))
+    return Checked(name, check.__name__, "passed", note or "")

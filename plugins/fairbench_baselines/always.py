@@ -21,6 +21,7 @@ class AlwaysZero:
     """Select nobody."""
 
     name = "always_0"
+    is_reference = True
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the predictor of 0; nothing is read."""
@@ -32,6 +33,7 @@ class AlwaysOne:
     """Select everybody."""
 
     name = "always_1"
+    is_reference = True
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the predictor of 1; nothing is read."""

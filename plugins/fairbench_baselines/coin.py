@@ -17,6 +17,7 @@ class Coin:
     """
 
     name = "coin"
+    is_reference = True
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the predictor; nothing is read."""

@@ -17,6 +17,7 @@ class Constant:
     """
 
     name = "constant"
+    is_reference = True
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return a predictor whose score is the training part's share of y = 1 (selected if at least one half)."""

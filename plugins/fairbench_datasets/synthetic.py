@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from fairbench.api import Dataset, hookimpl, parameter
+from fairbench.api import Dataset, Reference, hookimpl, parameter
 from fairbench_datasets._synthetic_model import PRESETS, Distribution
 
 if TYPE_CHECKING:
@@ -79,6 +79,28 @@ class Synthetic:
         from fairbench_datasets._synthetic_truth import Truth
 
         return Truth(self.distribution())
+
+    def references(self) -> list[Reference]:
+        """Return the most accurate classifiers, without and with equal selection rates, with their exact rates."""
+        truth, note = self.truth(), "exact values under its distribution"
+        parity = truth.optimum("demographic_parity", 0.0)
+        best = {
+            "the Bayes-optimal classifier that sees x and the group": truth.aware,
+            "the Bayes-optimal classifier that sees x and z": truth.blind,
+            "the most accurate classifier with equal selection rates that sees x and the group": parity,
+        }
+        return [
+            Reference(
+                name,
+                {
+                    "accuracy": rates.accuracy,
+                    "demographic_parity_difference": rates.demographic_parity_difference,
+                    "equalized_odds_difference": rates.equalized_odds_difference,
+                },
+                note,
+            )
+            for name, rates in best.items()
+        ]
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
         """Draw the rows; no file is read.

@@ -144,19 +144,3 @@ def _pool(source: Source, n: int, quota: NDArray[np.int64]) -> _Pool:
     within = place < quota[stratum]
     counts = np.bincount(stratum, minlength=len(quota))
     return _Pool(X, y, counts, np.flatnonzero(within), np.flatnonzero(~within))
-
-
-def expected_shares(pool: Sequence[float], ideal: Sequence[float], budget: float) -> NDArray[np.float64]:
-    """Return the strata's expected shares (K,) of a batch with random refill, exact as the batch grows.
-
-    A stratum with share p of the generator's samples keeps m = min(ideal, (1 + b/B) p) of the batch; what all of them
-    leave open, d = 1 - sum(m), is refilled in the shares of the pool: m + d p.
-
-    Args:
-        pool: (K,) shares of the strata among the generator's samples.
-        ideal: (K,) shares that the quotas aim at.
-        budget: b/B, rows drawn beyond the batch as a share of it.
-    """
-    p = np.asarray(pool, dtype=np.float64)
-    kept = np.minimum(ideal, (1 + budget) * p)
-    return np.asarray(kept + (1 - kept.sum()) * p)

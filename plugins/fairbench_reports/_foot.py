@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from fairbench.api import Cell, Results
+from fairbench.api import Cell, Results, last_line
 from fairbench.api.analysis import planned_repeats
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
@@ -24,14 +24,18 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
         best: how this report marks the best of a column, e.g. ``bold``; empty if it does not.
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
-    said = [*missing(results), *_remarks(results), *_notes(results)]
+    said = [*missing(results), *_remarks(results), *_notes(results), *_references(results)]
     return [*reading, *said, *_accepted(results), *_produced(results)]
 
 
 def missing(results: Results) -> list[str]:
     """Return a sentence for each reason why cells have no values."""
     skipped = ((record.reason, record.cell) for record in results.records if record.status == "skipped")
-    failed = ((_last_line(record.reason), record.cell) for record in results.records if record.status == "failed")
+    failed = (
+        (last_line(record.reason) or "no traceback was kept", record.cell)
+        for record in results.records
+        if record.status == "failed"
+    )
     lines = [*_grouped(skipped, " skipped"), *_grouped(failed, " failed")]
     if results.unfinished:
         lines.append(results.unfinished)
@@ -108,14 +112,25 @@ def _few(names: Iterable[str]) -> str:
     return ", ".join(distinct) if more < 1 else f"{', '.join(distinct[:NAMES_SHOWN])} and {more} more"
 
 
-def _last_line(traceback: str) -> str:
-    lines = [line for line in traceback.splitlines() if line.strip()]
-    return lines[-1] if lines else "no traceback was kept"
-
-
 def _notes(results: Results) -> list[str]:
     notes = results.run.get("notes", {})
     return [_shown(f"{dataset}: {sentence}") for dataset, sentences in notes.items() for sentence in sentences]
+
+
+def _references(results: Results) -> list[str]:
+    """Return a sentence for each point that a dataset knows without a run, with those metrics that the run has."""
+    sentences = []
+    for dataset, points in results.run.get("references", {}).items():
+        for point in points:
+            values = [
+                f"{results.labels[metric][0]} {value:.3f}"
+                for metric, value in point["values"].items()
+                if metric in results.labels
+            ]
+            note = f" ({point['note']})" if point["note"] else ""
+            if values:
+                sentences.append(_shown(f"{dataset}: {point['name']} has {', '.join(values)}{note}"))
+    return sentences
 
 
 def _accepted(results: Results) -> list[str]:

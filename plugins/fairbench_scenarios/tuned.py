@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from fairbench.api import (
     Predictor,
     Samples,
     Split,
+    Tunable,
     group_rates,
     hookimpl,
     parameter,
@@ -27,7 +28,7 @@ from fairbench.api import (
 class Tuned:
     """Fit each configuration of the grid that a method declares, and let validation choose.
 
-    A method declares ``grid``, a sequence of mappings from parameters to values; one without is fitted as it is.
+    A method declares ``grid`` (see ``fairbench.api.Tunable``); one without is fitted as it is.
     Chosen is the configuration with the best validation accuracy among those whose demographic parity ratio on
     validation reaches ``least_ratio``; if none does, the one with the highest ratio. All configurations become
     operating points, so that the ones that were not chosen can be seen on the test part too; a point is named after the
@@ -78,7 +79,7 @@ class Tuned:
 
 def configurations_of(method: Method) -> dict[str, Method]:
     """Return the method as each entry of its grid changes it, by a label such as ``gamma=1,inner_lr=0.4``."""
-    grid: Sequence[Mapping[str, Any]] = getattr(method, "grid", ({},))
+    grid = method.grid if isinstance(method, Tunable) else ({},)
     return {",".join(f"{name}={value}" for name, value in entry.items()): replace(method, **entry) for entry in grid}
 
 

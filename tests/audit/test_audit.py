@@ -11,7 +11,7 @@ import pytest
 from fairbench.errors import FairbenchError
 from fairbench.testing.audit import verdict
 from fairbench.testing.audit.made import make_pair
-from fairbench.testing.audit.verdict import CLEAR, FOUND, UNTRIED, Finding, audit, shortened
+from fairbench.testing.audit.verdict import CLEAR, FOUND, UNTRIED, AuditFinding, audit, shortened
 
 CHEATERS = Path(__file__).parent / "cheaters"
 REPLACING = ("praised", "corrected")  # what measures everybody, so that they are tried alone
@@ -134,7 +134,7 @@ def test_only_the_labels_of_the_last_test_rows_differ(tmp_path):
 
 
 def test_parameters_are_shown_where_a_method_stands_there_twice():
-    once, twice = Finding("a[x=1]", "t", CLEAR, ""), [Finding(f"b[x={x}]", "t", UNTRIED, "") for x in (1, 2)]
+    once, twice = AuditFinding("a[x=1]", "t", CLEAR, ""), [AuditFinding(f"b[x={x}]", "t", UNTRIED, "") for x in (1, 2)]
     assert [finding.method for finding in shortened([once, *twice])] == ["a", "b[x=1]", "b[x=2]"]
 
 
@@ -161,8 +161,8 @@ def scripted(monkeypatch, outcomes):
 
 
 def test_methods_are_run_alone_where_one_may_be_blamed_for_another(monkeypatch):
-    blamed = [Finding(name, "watched", FOUND, "opens it") for name in ("a", "b")]
-    clear = Finding("c", "watched", CLEAR, "")
+    blamed = [AuditFinding(name, "watched", FOUND, "opens it") for name in ("a", "b")]
+    clear = AuditFinding("c", "watched", CLEAR, "")
     alone = {"a": blamed[0], "b": blamed[1]._replace(result=CLEAR)}
     outcomes = {("a,b,c", False): [*blamed, clear], **{(name, False): [finding] for name, finding in alone.items()}}
     runs = scripted(monkeypatch, outcomes)
@@ -171,20 +171,20 @@ def test_methods_are_run_alone_where_one_may_be_blamed_for_another(monkeypatch):
 
 
 def test_a_method_that_only_fails_is_not_run_again(monkeypatch):
-    findings = [Finding("a", "runs", FOUND, "ValueError"), Finding("b", "watched", CLEAR, "")]
+    findings = [AuditFinding("a", "runs", FOUND, "ValueError"), AuditFinding("b", "watched", CLEAR, "")]
     runs = scripted(monkeypatch, {("a,b", False): findings})
     assert audit("a,b") == findings
     assert len(runs) == 1
 
 
 def test_who_refuses_tables_is_asked_about_images(monkeypatch):
-    refused = [Finding("a", "runs", UNTRIED, "works on images"), Finding("a", "watched", CLEAR, "")]
-    other, seen = Finding("b", "watched", CLEAR, ""), Finding("a", "watched", CLEAR, "images")
+    refused = [AuditFinding("a", "runs", UNTRIED, "works on images"), AuditFinding("a", "watched", CLEAR, "")]
+    other, seen = AuditFinding("b", "watched", CLEAR, ""), AuditFinding("a", "watched", CLEAR, "images")
     scripted(monkeypatch, {("a,b", False): [*refused, other], ("a", True): [seen]})
     assert audit("a,b") == [other, seen]
 
 
 def test_a_method_that_ends_the_process_is_found_and_harms_no_other(monkeypatch):
-    died, fine = verdict.ProcessDied("its process ended with status -9"), Finding("b", "watched", CLEAR, "")
+    died, fine = verdict.ProcessDied("its process ended with status -9"), AuditFinding("b", "watched", CLEAR, "")
     scripted(monkeypatch, {("a,b", False): died, ("a", False): died, ("b", False): [fine]})
-    assert audit("a,b") == [Finding("a", "runs", FOUND, "its process ended with status -9"), fine]
+    assert audit("a,b") == [AuditFinding("a", "runs", FOUND, "its process ended with status -9"), fine]

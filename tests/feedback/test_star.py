@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from fairbench_feedback._measures import divergence
-from fairbench_feedback._star import Source, expected_shares, star, strata, uniform
+from fairbench_feedback._star import Source, star, strata, uniform
 
 UNIFORM = uniform(4)
 
@@ -121,6 +121,22 @@ def test_what_cannot_be_drawn_is_refused(size, budget, ideal, message):
         run(Script(shares=[0.25] * 4), size, budget, ideal)
     with pytest.raises(ValueError, match="refill is 'none'"):
         run(Script(shares=[0.25] * 4), 8, 2, refill="none")
+
+
+def expected_shares(pool, ideal, budget):
+    """Return the strata's expected shares (K,) of a batch with random refill, exact as the batch grows.
+
+    A stratum with share p of the generator's samples keeps m = min(ideal, (1 + b/B) p) of the batch; what all of them
+    leave open, d = 1 - sum(m), is refilled in the shares of the pool: m + d p.
+
+    Args:
+        pool: (K,) shares of the strata among the generator's samples.
+        ideal: (K,) shares that the quotas aim at.
+        budget: b/B, rows drawn beyond the batch as a share of it.
+    """
+    p = np.asarray(pool)
+    kept = np.minimum(ideal, (1 + budget) * p)
+    return kept + (1 - kept.sum()) * p
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_a_wrong_rerun_file_is_refused(spoiled, registry, old, new, message):
         ("two.toml", '"constant", ', "", r"two.toml: no row for constant on synthetic\[rows=300\]; add it"),
         ("two.toml", '"mlp[epochs=3]", ', "", r"two.toml: no row for mlp\[epochs=3\] on synthetic"),
         ("two.toml", '"threshold"', '"treshold"', r"paper tiny, two.toml: no method is named 'treshold'"),
-        ("two.toml", "methods", "group = ['group', 'group,group']\nmethods", r"planned in several variants"),
+        ("two.toml", "methods", "sensitive_as_feature = [true, false]\nmethods", r"planned in several variants"),
         (
             "published.toml",
             'method = "mlp[epochs=4]", label = "long", accuracy = 0.7',

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fairbench.cells import Choice
 from fairbench.choices import parse_choices
 from fairbench.data.files import DATA_VARIABLE, cache_dir
 from fairbench.data.rows import Predictions, Samples
@@ -31,6 +32,7 @@ from fairbench.running.suite import ALL
 from fairbench.system.threads import VARIABLES
 from fairbench.testing.audit.made import REPEATS, Made, make_pair
 from fairbench.testing.audit.worker import REFUSED
+from fairbench.texts import last_line
 
 LEVEL = 1e-6  # chance that coins alone are foreseen so well; a cheat beyond it is far beyond
 METRICS = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
@@ -47,7 +49,7 @@ class ProcessDied(Exception):
     """A process of the audit has ended before its time."""
 
 
-class Finding(NamedTuple):
+class AuditFinding(NamedTuple):
     """What was tried with a method and what came of it: ``clear``, ``found`` or ``not tried``, with the details."""
 
     method: str
@@ -81,7 +83,7 @@ class Process:
         return [self.made.split(repeat).test for repeat in range(REPEATS)]
 
 
-def audit(methods: str, plugins: Sequence[str] = ()) -> list[Finding]:
+def audit(methods: str, plugins: Sequence[str] = ()) -> list[AuditFinding]:
     """Return what is found of each method.
 
     Methods are run side by side. Where one has looked around, replaced something or ended the process, what is found of
@@ -101,7 +103,7 @@ def audit(methods: str, plugins: Sequence[str] = ()) -> list[Finding]:
     except ProcessDied as error:
         choices = [str(choice) for choice in parse_choices(methods)]
         if len(choices) == 1:
-            return [Finding(choices[0], RUNS, FOUND, str(error))]
+            return [AuditFinding(choices[0], RUNS, FOUND, str(error))]
         return [finding for choice in choices for finding in audit(choice, plugins)]
     for_images = {finding.method for finding in findings if finding.result == UNTRIED}
     if for_images:  # whoever refuses tables is asked about images; if that is refused too, this says why
@@ -115,7 +117,7 @@ def audit(methods: str, plugins: Sequence[str] = ()) -> list[Finding]:
     return findings
 
 
-def _together(methods: str, plugins: Sequence[str], *, images: bool) -> list[Finding]:
+def _together(methods: str, plugins: Sequence[str], *, images: bool) -> list[AuditFinding]:
     with tempfile.TemporaryDirectory(prefix="fairbench-") as folder:
         pair = make_pair(Path(os.path.realpath(folder)), _decoys(), images=images)
         one, two = _run(pair, methods, plugins)
@@ -132,7 +134,8 @@ def _names(methods: str) -> set[str]:
 def _decoys() -> list[str]:
     """Return the names of the files that real datasets have."""
     registry, _ = load_plugins((), ("fairbench_datasets",))
-    return [file.path for name in registry.names("datasets") for file in registry.get("datasets", name).files]
+    usable = [Choice(name) for name in registry.names("datasets") if not registry.lacks("datasets", name)]
+    return [file.path for choice in usable for file in registry.dataset(choice).files]
 
 
 def _metrics() -> list[Metric]:
@@ -207,25 +210,27 @@ def _environment(made: Made) -> dict[str, str]:
 def _left(made: Made, status: int) -> Process:
     """Return what a process has left, or raise what it said if it did not even begin."""
     run, report = made.folder / "work" / RUN, made.folder / "report"
-    said = (made.folder / "output").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    if status == REFUSED and said:
-        raise SuiteError(said[-1].replace("fairbench: ", "", 1))
+    said = (made.folder / "output").read_text(encoding="utf-8", errors="replace")
+    if status == REFUSED and last_line(said):
+        raise SuiteError(last_line(said).replace("fairbench: ", "", 1))
     if status not in (0, 1) or not (run / FILE_NAME).exists():
-        raise ProcessDied(f"its process ended with status {status}" + (f", saying {said[-1]!r}" if said else ""))
+        raise ProcessDied(
+            f"its process ended with status {status}" + (f", saying {last_line(said)!r}" if last_line(said) else "")
+        )
     told = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
     return Process(made, load_results(run).records, told)
 
 
-def _judged(label: str, methods: str, one: Process, two: Process, metrics: Sequence[Metric]) -> Iterator[Finding]:
+def _judged(label: str, methods: str, one: Process, two: Process, metrics: Sequence[Metric]) -> Iterator[AuditFinding]:
     """Yield what is found of one method."""
     own = [[record for record in process.records if str(record.cell.method) == label] for process in (one, two)]
     name = own[0][0].cell.method.name
     failed = next((record for record in own[0] + own[1] if record.status == FAILED), None)
     skipped = next((record for record in own[0] + own[1] if record.status == SKIPPED), None)
     if failed:
-        yield Finding(label, RUNS, FOUND, failed.reason.strip().splitlines()[-1])
+        yield AuditFinding(label, RUNS, FOUND, last_line(failed.reason))
     if skipped and not failed:
-        yield Finding(label, RUNS, UNTRIED, skipped.reason)
+        yield AuditFinding(label, RUNS, UNTRIED, skipped.reason)
     elif not failed:
         yield _redrawn(label, one, two, own)
         yield _foreseen(label, (one, two), own)
@@ -236,7 +241,7 @@ def _judged(label: str, methods: str, one: Process, two: Process, metrics: Seque
     yield _finding(label, RECORDED, wrong, "those of the predictions and of the labels as they were made")
 
 
-def shortened(findings: Sequence[Finding]) -> list[Finding]:
+def shortened(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
     """Return the findings without the parameters of methods that stand there only once."""
     variants = Counter(label.partition("[")[0] for label in {finding.method for finding in findings})
     names = {finding.method: finding.method.partition("[")[0] for finding in findings}
@@ -246,22 +251,22 @@ def shortened(findings: Sequence[Finding]) -> list[Finding]:
     ]
 
 
-def _finding(label: str, tried: str, wrong: Sequence[str], clear: str) -> Finding:
+def _finding(label: str, tried: str, wrong: Sequence[str], clear: str) -> AuditFinding:
     first, more = list(dict.fromkeys(wrong))[:SHOWN], len(set(wrong)) - SHOWN
     detail = "; ".join([*first, f"and {more} more"] if more > 0 else first)
-    return Finding(label, tried, FOUND if wrong else CLEAR, detail or clear)
+    return AuditFinding(label, tried, FOUND if wrong else CLEAR, detail or clear)
 
 
-def _redrawn(label: str, one: Process, two: Process, own: Sequence[Sequence[Record]]) -> Finding:
+def _redrawn(label: str, one: Process, two: Process, own: Sequence[Sequence[Record]]) -> AuditFinding:
     """Return whether the last predictions are the same whatever the labels of their rows."""
     stored = [process.stored[records[LAST].cell.key] for process, records in zip((one, two), own)]
     labels = [process.tested[LAST].y for process in (one, two)]
     n, differ = len(labels[0]), int((labels[0] != labels[1]).sum())
     tried = f"{differ} of {n} test labels redrawn"
     if _bytes(stored[0]) == _bytes(stored[1]):
-        return Finding(label, tried, CLEAR, "the same predictions")
+        return AuditFinding(label, tried, CLEAR, "the same predictions")
     right = " and ".join(str(_right(process, records[LAST])) for process, records in zip((one, two), own))
-    return Finding(
+    return AuditFinding(
         label,
         tried,
         FOUND,
@@ -283,13 +288,13 @@ def _right(process: Process, record: Record) -> int:
     return int((predictions[-1].y_pred == process.tested[record.cell.repeat].y).sum())
 
 
-def _foreseen(label: str, processes: Sequence[Process], own: Sequence[Sequence[Record]]) -> Finding:
+def _foreseen(label: str, processes: Sequence[Process], own: Sequence[Sequence[Record]]) -> AuditFinding:
     """Return whether a repeat's labels, which are coin tosses, were foreseen better than chance allows."""
     hits = [_right(process, record) for process, records in zip(processes, own) for record in records]
     n = len(processes[0].tested[0])
     tail = sum(math.comb(n, k) for k in range(max(hits), n + 1)) / 2**n
     result = FOUND if tail < LEVEL else CLEAR
-    return Finding(label, "coin tosses foreseen", result, f"{', '.join(map(str, hits))} of {n} (30 by chance)")
+    return AuditFinding(label, "coin tosses foreseen", result, f"{', '.join(map(str, hits))} of {n} (30 by chance)")
 
 
 def _wrongly_recorded(process: Process, names: Collection[str], metrics: Sequence[Metric]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Callable, Optional
 
-Report = Callable[[str, str], None]
+Tell = Callable[[str, str], None]
 """The file of the code, and what it did."""
 
 READS = {
@@ -60,9 +60,9 @@ class Watch:
         others: files and folders of other plugins, which may lie under a root.
     """
 
-    def __init__(self, report: Report, places: Mapping[str, str], others: Sequence[str] = ()) -> None:
+    def __init__(self, report: Tell, places: Mapping[str, str], others: Sequence[str] = ()) -> None:
         """Begin with no root: nobody's code is watched yet."""
-        self.report, self.roots, self.others = report, [], [_CORE, *others]  # type: tuple[Report, list[str], list[str]]
+        self.report, self.roots, self.others = report, [], [_CORE, *others]  # type: tuple[Tell, list[str], list[str]]
         self.places = {os.path.realpath(place): name for place, name in places.items()}
         self._busy, self._seen = _Busy(), set()  # type: tuple[_Busy, set[tuple[str, str]]]
 

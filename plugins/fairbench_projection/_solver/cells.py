@@ -39,7 +39,7 @@ class Infeasible(ValueError):
 
 @dataclass(frozen=True)
 class Box:
-    """The interval that every output stays in; a side may be infinite."""
+    """The interval from ``lower`` to ``upper`` that every output stays in; a side may be infinite."""
 
     lower: float = -math.inf
     upper: float = math.inf
@@ -65,7 +65,7 @@ class Box:
         return max([abs(bound) for bound in (self.lower, self.upper) if math.isfinite(bound)], default=0.0)
 
     def clip(self, value: Array) -> Array:
-        """Return the nearest values within the box, in an array of their own."""
+        """Return what is nearest to each value within the box, in an array of its own."""
         return value.copy() if self.endless else value.clip(self.lower, self.upper)
 
     @cached_property
@@ -85,7 +85,7 @@ class Box:
         )
 
     def inside(self, value: Array) -> NDArray[np.bool_]:
-        """Return a mask of the values that are free to move."""
+        """Return a mask that says of each value whether it is free to move."""
         lower, upper = self.interior
         free: NDArray[np.bool_] = value > lower
         free &= value < upper

@@ -51,7 +51,7 @@ class Contrasts:
         return int(self.weight.shape[1]) if self.code is None else len(self.code)
 
     def at(self, offset: Any) -> Contrasts:
-        """Return the same contrasts with other targets (K,)."""
+        """Return the same contrasts with other targets: their ``offset`` (K,)."""
         return replace(self, offset=offset)
 
     @classmethod
