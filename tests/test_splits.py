@@ -7,7 +7,8 @@ import ctypes
 import numpy as np
 import pytest
 
-from fairbench.data.rows import Samples, Schema, Split, splits
+from fairbench.data import splits
+from fairbench.data.rows import Samples, Schema, Split
 from fairbench.data.splits import ALIGNMENT, KeptSplit
 
 PARTS = {"train": 40, "validation": 9, "test": 11}
