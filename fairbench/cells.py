@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -14,11 +14,12 @@ from fairbench.errors import SuiteError
 from fairbench.notation import show_params
 
 SCALES = ("standard", "none")
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def canonical(value: Any) -> str:
     """Return the one JSON text of a plain value: sorted keys, no blanks, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,15 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """Return the cell's hash, which the store resumes by; metrics are not part of it (they can be rescored)."""
-        fields = asdict(self)
-        del fields["metrics"]
-        return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
+        plain = self._plain()
+        del plain["metrics"]
+        return hashlib.sha256(canonical(plain).encode()).hexdigest()[:32]
 
     @cached_property
     def split_key(self) -> str:
         """Return the hash of all that determines the split, which every method shares."""
-        fields = [asdict(self.dataset), self.group, self.repeat, asdict(self.preparation)]
-        return hashlib.sha256(canonical(fields).encode()).hexdigest()[:32]
+        plain = [vars(self.dataset), self.group, self.repeat, vars(self.preparation)]
+        return hashlib.sha256(canonical(plain).encode()).hexdigest()[:32]
 
     @property
     def components(self) -> list[tuple[str, str]]:
@@ -99,14 +100,20 @@ class Cell:
 
     def to_json(self) -> str:
         """Return the cell as one line of JSON."""
-        return canonical(asdict(self))
+        return canonical(self._plain())
+
+    def _plain(self) -> dict[str, Any]:
+        """Return the fields as plain data; unlike ``dataclasses.asdict`` without copies, which each cell would pay."""
+        parts = (Choice, Preparation)
+        values = {known.name: getattr(self, known.name) for known in fields(self)}
+        return {name: vars(value) if isinstance(value, parts) else value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, text: str) -> Cell:
         """Return the cell whose text ``to_json`` wrote."""
-        fields = json.loads(text)
+        read = json.loads(text)
         for name in ("dataset", "method", "scenario"):
-            fields[name] = Choice(**fields[name])
-        fields["preparation"] = Preparation(**fields["preparation"])
-        fields["metrics"] = tuple(fields["metrics"])
-        return cls(**fields)
+            read[name] = Choice(**read[name])
+        read["preparation"] = Preparation(**read["preparation"])
+        read["metrics"] = tuple(read["metrics"])
+        return cls(**read)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -61,3 +62,8 @@ def test_split_key_is_the_same_for_every_method_and_scenario(what):
 def test_a_cell_comes_back_from_json_whole():
     assert Cell.from_json(CELL.to_json()) == CELL
     assert Cell.from_json(CELL.to_json()).metrics == ("accuracy",)
+
+
+def test_a_cells_text_holds_every_field_of_it_and_of_its_parts():
+    assert json.loads(CELL.to_json()) == json.loads(json.dumps(asdict(CELL)))
+    assert Cell.from_json(CELL.to_json()) == CELL

@@ -68,6 +68,7 @@ def bench(tmp_path):
     runner = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
     registry, _ = load_plugins()
     if "counting" not in registry.names("scenarios"):
+        registry._frozen = False  # a plugin file could not be watched as this is
         registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
     return runner
 

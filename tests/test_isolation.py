@@ -117,6 +117,19 @@ def test_everything_at_once_and_a_raise_too_are_put_back():
     assert changed == []
 
 
+def test_what_compiled_libraries_keep_among_the_builtins_is_left_alone(monkeypatch):
+    monkeypatch.setattr(builtins, "__pybind11_old", 1, raising=False)
+    monkeypatch.setattr(builtins, "__pybind11_new", 1, raising=False)
+    del builtins.__pybind11_new
+    with process_state_kept() as changed:
+        builtins.__pybind11_old = builtins.__pybind11_new = builtins.more = 2
+    assert changed == ["a built-in function"]
+    assert (builtins.__pybind11_old, builtins.__pybind11_new, hasattr(builtins, "more")) == (2, 2, False)
+    with process_state_kept() as changed:
+        builtins.__pybind11_old = 3
+    assert changed == []
+
+
 def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -14,6 +14,7 @@ import pytest
 from fairbench.cells import Choice
 from fairbench.errors import PluginError, UnknownName
 from fairbench.plugins.loading import BUILT_IN, entry_points, load_plugins
+from fairbench.plugins.registry import Plugin
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "broken"
@@ -170,3 +171,11 @@ def test_no_import_of_ours_changes_the_process():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_nothing_is_taken_in_once_all_plugins_are_loaded():
+    registry, _ = load_plugins()
+    for late in (lambda plugin: registry.add(plugin, {}), registry.refuse):
+        with pytest.raises(PluginError, match=r"acme \(tests 1\) comes too late"):
+            late(Plugin("acme", "tests", "1"))
+    assert "acme" not in [plugin.name for plugin in registry.plugins]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fairbench.cells import Preparation
-from fairbench.data.preparation import encode, split_dataset
+from fairbench.data.preparation import _group_codes, encode, split_dataset
 from fairbench.data.rows import Dataset
 from fairbench.errors import DataError, NotApplicable, SuiteError
 
@@ -248,3 +248,33 @@ def test_a_partition_that_is_none_is_refused(parts, message):
     data = dataset(partition=lambda seed: parts)
     with pytest.raises(DataError, match=message):
         split(data)
+
+
+def codes_row_by_row(data, attributes):
+    """Return the codes, names and protected code that a walk over the rows gives."""
+    labels = [tuple(row) for row in data.sensitive_features[attributes].itertuples(index=False)]
+    groups = sorted(set(labels))
+    protected = tuple(data.protected_group[attribute] for attribute in attributes)
+    return [groups.index(label) for label in labels], tuple(map(", ".join, groups)), groups.index(protected)
+
+
+WORDS = st.sampled_from(["a", "b", "é", "a, b", "b, é", "B2"])
+
+
+@given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=2, max_size=30), data=st.data())
+@settings(deadline=None)
+def test_group_codes_are_those_of_a_walk_over_the_rows(rows, data):
+    table = pd.DataFrame(rows, columns=["one", "two", "three"], index=range(5, len(rows) + 5))
+    assume(all(table[attribute].nunique() > 1 for attribute in table))
+    protected = table.iloc[data.draw(st.integers(0, len(rows) - 1))].to_dict()
+    y = np.arange(len(rows)) % 2
+    made = Dataset("made", pd.DataFrame({"x": y}, index=table.index), y, table, protected)
+    attributes = data.draw(st.lists(st.sampled_from(list(table)), min_size=1, max_size=4))
+    expected = codes_row_by_row(made, attributes)
+    if len(set(expected[1])) < len(expected[1]):
+        with pytest.raises(NotApplicable, match="would both be the group"):
+            _group_codes(made, attributes)
+    else:
+        codes, names, code = _group_codes(made, attributes)
+        assert (codes.tolist(), names, code) == expected
+        assert codes.dtype == np.int64

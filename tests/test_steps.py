@@ -49,6 +49,7 @@ def runner(tmp_path):
     runner = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
     registry = runner.workbench.registry
     if Curves.name not in registry.names("scenarios"):
+        registry._frozen = False  # a plugin file could not be watched as this is
         registry.add(Plugin("test", "local file", ""), {"scenarios": [Curves]})
     return runner
 

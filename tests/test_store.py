@@ -175,6 +175,16 @@ def test_equal_test_parts_are_stored_once(store):
     assert store._connection.execute("SELECT count(*) FROM truths").fetchone() == (1,)
 
 
+def test_a_test_part_is_written_after_a_cell_that_could_not_be(store):
+    store._connection.execute("CREATE TRIGGER full BEFORE INSERT ON cells BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(StoreError):
+        store.add(measured())
+    store._connection.execute("DROP TRIGGER full")
+    for repeat in range(2):
+        store.add(measured(repeat))
+        assert store.predictions(cell(repeat).key)
+
+
 def test_only_done_cells_are_finished(store):
     for repeat, status in enumerate([DONE, SKIPPED, FAILED]):
         store.add(measured(repeat, status))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +82,8 @@ def _group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.in
         if attribute not in table.columns:
             known = ", ".join(table.columns)
             raise NotApplicable(f"{dataset.name} has no sensitive attribute {attribute!r}; it has: {known}")
-    labels = [tuple(row) for row in table[attributes].itertuples(index=False)]
-    groups = sorted(set(labels))
+    codes, labels = _combinations([table[attribute] for attribute in attributes])
+    groups = sorted(labels)
     protected = tuple(dataset.protected_group[attribute] for attribute in attributes)
     if protected not in groups:
         raise NotApplicable(f"{dataset.name}: no row belongs to the protected combination {', '.join(protected)}")
@@ -94,8 +95,19 @@ def _group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.in
                 f"{','.join(attributes)!r}; rename a group that holds a comma"
             )
     position = {label: code for code, label in enumerate(groups)}
-    codes = np.fromiter((position[label] for label in labels), dtype=np.int64, count=len(labels))
-    return codes, names, position[protected]
+    return np.array([position[label] for label in labels], dtype=np.int64)[codes], names, position[protected]
+
+
+def _combinations(columns: Sequence[pd.Series]) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
+    """Return a code for each row, and for each code the row's texts in these columns."""
+    codes: NDArray[np.int64] = np.zeros(len(columns[0]), np.int64)
+    labels: list[tuple[str, ...]] = [()]
+    for column in columns:
+        further, texts = column.factorize()
+        kinds, codes = np.unique(codes * len(texts) + further, return_inverse=True)
+        pairs = [divmod(kind, len(texts)) for kind in kinds.tolist()]
+        labels = [(*labels[before], texts[last]) for before, last in pairs]
+    return codes, labels
 
 
 def part_rows(dataset: Dataset, seed: int, strata: Any = None) -> list[NDArray[np.intp]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Keys = Mapping[str, NDArray[Any]]
+Checked = TypeVar("Checked")
 ROUNDING = 1e-9  # how far a score may lie outside [0, 1]: sums of many terms in float64
 FLOAT32_ROUNDING = 1e-6  # the same for scores that come as float32
 
@@ -36,6 +37,13 @@ def _copied(array: Any, dtype: Any) -> NDArray[Any]:
     copy = np.array(array, dtype=dtype)
     copy.flags.writeable = False
     return copy
+
+
+def unchecked(kind: type[Checked], **fields: Any) -> Checked:
+    """Return an instance of fields, read-only arrays among them, that were checked when they were part of another."""
+    made = object.__new__(kind)
+    made.__dict__.update(fields)
+    return made
 
 
 def _check_labels(y: NDArray[Any], where: str) -> None:
@@ -279,8 +287,10 @@ class Samples(_Rows):
 
     def select(self, rows: NDArray[Any]) -> Samples:
         """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
-        places = None if self.rows is None else self.rows[rows]
-        return Samples(self.X[rows], self.group[rows], self.schema, self.y[rows], self._selected_keys(rows), places)
+        fields = {name: _frozen(getattr(self, name)[rows]) for name in ("X", "group", "y")}
+        places = None if self.rows is None else _frozen(self.rows[rows])
+        keys = {name: _frozen(values) for name, values in self._selected_keys(rows).items()}
+        return unchecked(Samples, schema=self.schema, keys=keys, rows=places, **fields)
 
 
 @dataclass(frozen=True, eq=False)
@@ -394,5 +404,6 @@ class Predictions:
 
     def select(self, rows: NDArray[Any]) -> Predictions:
         """Return the predictions of the rows that a mask or an array of positions picks."""
-        y_score = None if self.y_score is None else self.y_score[rows]
-        return Predictions(self.y_pred[rows], y_score, self.decision[rows])
+        y_score = None if self.y_score is None else _frozen(self.y_score[rows])
+        y_pred, decision = _frozen(self.y_pred[rows]), _frozen(self.decision[rows])
+        return unchecked(Predictions, y_pred=y_pred, y_score=y_score, decision=decision)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.data.rows import Samples, Schema, Split
+from fairbench.data.rows import Samples, Schema, Split, unchecked
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 ALIGNMENT = 64  # bytes; the same whatever lay in memory before
@@ -48,18 +48,21 @@ class OwnSplit:
 
     split: Split
     kept: KeptSplit
+    memory: Bytes
     arrays: tuple[NDArray[Any], ...]
     schema: Schema
 
     def changed(self) -> list[str]:
         """Return what is no longer as it was, e.g. ``y of the training part``."""
         compare = _libc().memcmp
+        untouched = not compare(self.memory.ctypes.data, self.kept.address, len(self.memory))  # all arrays at once
         found = []
         parts = {part: getattr(self.split, part) for part in PARTS}
         inside = {(part, name): array for part in PARTS for name, array in _arrays(parts[part])}
         for place, array in zip(self.kept.places, self.arrays):
             same = inside.pop((place.part, place.name), None) is array
-            if not same or compare(array.ctypes.data, self.kept.address + place.start, place.size):
+            sound = untouched or not compare(array.ctypes.data, self.kept.address + place.start, place.size)
+            if not (same and sound):
                 found.append(f"{place.name} of the {PARTS[place.part]} part")
         found += [f"{name} of the {PARTS[part]} part" for part, name in inside]  # a key that was not there
         if any(samples.schema is not self.schema for samples in parts.values()) or self.schema != self.kept.schema:
@@ -103,7 +106,8 @@ class KeptSplit:
                 known[place.name] = array
             else:
                 known["keys"][place.name[len("key ") :]] = array
-        return OwnSplit(Split(**{part: _unchecked(values) for part, values in fields.items()}), self, arrays, schema)
+        split = Split(**{part: unchecked(Samples, **values) for part, values in fields.items()})
+        return OwnSplit(split, self, memory, arrays, schema)
 
     def _copied(self) -> Bytes:
         room = np.empty(self._size + ALIGNMENT, np.uint8)
@@ -121,13 +125,6 @@ def _arrays(samples: Samples) -> Iterator[tuple[str, NDArray[Any]]]:
         yield "rows", samples.rows
     for name, values in samples.keys.items():
         yield f"key {name}", values
-
-
-def _unchecked(fields: dict[str, Any]) -> Samples:
-    """Return samples of arrays that were checked when the split was made."""
-    made = object.__new__(Samples)
-    made.__dict__.update(fields)
-    return made
 
 
 def _nameless(size: int) -> int:

@@ -119,6 +119,7 @@ def _load(files: tuple[tuple[str, bytes], ...], only: tuple[str, ...]) -> Regist
         _register(registry, Plugin(file, LOCAL, ""), source)
         if any(not problem.components for problem in registry.problems[refused:]):  # else some may be used
             raise PluginError(f"plugin {file}: {registry.problems[-1].problem}")
+    registry.freeze()
     return registry
 
 

@@ -90,17 +90,21 @@ class Registry:
         """Start empty; ``plugins.load_plugins`` fills it (``restricted``: with some of the installed plugins only)."""
         self.restricted = restricted
         self.plugins: list[Plugin] = []
+        self.problems: list[Plugin] = []  # those of them that cannot be used
         self.advice: list[str] = []  # sentences for the user about plugins that work
         self._components: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         self._origins: dict[tuple[str, str], Plugin] = {}
         self._refused: dict[tuple[str, str], Plugin] = {}
+        self._versions: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        self._frozen = False
 
     def add(self, plugin: Plugin, components: Mapping[str, Sequence[Any]]) -> None:
         """Take in a plugin with its components; one whose parameters cannot be checked is refused by itself.
 
         Raises:
-            PluginError: a name is taken; nothing of the plugin is taken in.
+            PluginError: a name is taken, or the registry is frozen; nothing of the plugin is taken in.
         """
+        self._refuse_if_frozen(plugin)
         for kind, members in components.items():
             seen = set()
             for component in members:
@@ -119,7 +123,7 @@ class Registry:
             for component in members:
                 self._components[kind][component.name] = component
                 self._origins[kind, component.name] = plugin
-        self.plugins.append(plugin)
+        self._take_in(plugin)
 
     def _sound(self, plugin: Plugin, kind: str, component: Any) -> bool:
         """Return whether a component's parameters can be checked; if not, remember why."""
@@ -134,18 +138,27 @@ class Registry:
             problem = f"{component_label(kind, component.name)}: {error}"
             only = {kind: (component.name,)}
             self._refused[kind, component.name] = dataclasses.replace(plugin, components=only, problem=problem)
-            self.plugins.append(self._refused[kind, component.name])
+            self._take_in(self._refused[kind, component.name])
             return False
         return True
 
     def refuse(self, plugin: Plugin) -> None:
         """Remember a plugin that cannot be used, with its problem."""
-        self.plugins.append(plugin)
+        self._refuse_if_frozen(plugin)
+        self._take_in(plugin)
 
-    @property
-    def problems(self) -> list[Plugin]:
-        """Return the plugins that cannot be used."""
-        return [plugin for plugin in self.plugins if plugin.problem]
+    def freeze(self) -> None:
+        """Take in nothing more: what a run has planned by its registry stays what it is."""
+        self._frozen = True
+
+    def _refuse_if_frozen(self, plugin: Plugin) -> None:
+        if self._frozen:
+            raise PluginError(f"plugin {plugin} comes too late: all plugins are loaded; name its file with --plugin")
+
+    def _take_in(self, plugin: Plugin) -> None:
+        self.plugins.append(plugin)
+        if plugin.problem:
+            self.problems.append(plugin)
 
     @property
     def import_warnings(self) -> list[str]:
@@ -188,12 +201,16 @@ class Registry:
 
     def versions(self, cell: Cell) -> dict[str, str]:
         """Return the version of each distribution, and of each local file's component, with a part in the numbers."""
+        parts = tuple(cell.components)
+        if parts in self._versions:
+            return dict(self._versions[parts])
         found = {BUILT_IN: __version__}
-        for kind, name in cell.components:
+        for kind, name in parts:
             origin = self.origin(kind, name)
             key = component_label(kind, name) if origin.distribution == LOCAL else origin.distribution
             found[key] = origin.code_version
-        return found
+        self._versions[parts] = found
+        return dict(found)
 
     def build(self, kind: str, choice: Choice) -> Any:
         """Return the component's class built with the choice's parameters.

@@ -177,29 +177,32 @@ def measure(
             parts.append((name, samples.select(rows), predictions.select(rows)))
         else:
             lacking.append(name)
-    before, values = _contents(parts), []
+    shared = [what for _, part, made in parts for what in _shared(part, made)]
+    before, values = _contents(shared), []
     for metric in metrics:
         for group, part, made in parts if metric.by_group else parts[:1]:
             values.append(_value(metric, part, made, step, point, group))
-        for what, content in _contents(parts).items():
-            if content != before[what]:
-                raise Unstorable(
-                    f"a metric wrote to the {what[1]} that it measured: {metric.name} changed {what[2]}; "
-                    "copy what you want to change, e.g. with .copy()"
-                )
+        after = _contents(shared)
+        if after != before:
+            kind, _, name = next(what for what, one, other in zip(shared, before, after) if one != other)
+            raise Unstorable(
+                f"a metric wrote to the {kind} that it measured: {metric.name} changed {name}; "
+                "copy what you want to change, e.g. with .copy()"
+            )
     return [_without(value, lacking) for value in values] if lacking else values
 
 
-def _contents(parts: Sequence[tuple[str, Samples, Predictions]]) -> dict[tuple[str, str, str], bytes]:
-    """Return the bytes of what metrics share of each part, but its features."""
-    found = {}
-    for group, samples, predictions in parts:
-        kinds = {"samples": (samples, ("y", "group")), "predictions": (predictions, ("y_pred", "y_score", "decision"))}
-        for kind, (owner, names) in kinds.items():
-            for name in names:
-                array = getattr(owner, name)
-                found[group, kind, name] = b"" if array is None else array.tobytes()
-    return found
+def _shared(samples: Samples, predictions: Predictions) -> list[tuple[str, Any, str]]:
+    """Return what metrics share of a part, but its features: kind, owner and name of each array."""
+    return [
+        *(("samples", samples, name) for name in ("y", "group")),
+        *(("predictions", predictions, name) for name in ("y_pred", "y_score", "decision")),
+    ]
+
+
+def _contents(shared: Sequence[tuple[str, Any, str]]) -> list[Optional[bytes]]:
+    arrays = [getattr(owner, name) for _, owner, name in shared]
+    return [array if array is None else array.tobytes() for array in arrays]
 
 
 def _without(value: Value, lacking: Sequence[str]) -> Value:

@@ -7,7 +7,7 @@ import json
 import math
 import operator
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
@@ -213,11 +213,11 @@ class Rows(NamedTuple):
     cell: CellRow
     values: list[tuple[Any, ...]]  # without the cell's key
     predictions: list[PredictionRow]
-    truths: list[TruthRow]
+    truths: list[TruthRow]  # those that the store lacks
 
 
-def rows_of(measured: Measured) -> Rows:
-    """Return the rows of a cell.
+def rows_of(measured: Measured, stored: Collection[str] = ()) -> Rows:
+    """Return the rows of a cell, without those of test parts that are ``stored`` already (by key).
 
     Raises:
         Unstorable: something in them cannot be stored, or could not be told from something else when read again.
@@ -235,7 +235,8 @@ def rows_of(measured: Measured) -> Rows:
             predictions.append(_prediction_row(record.cell.key, _whole(step), _name(point, "point"), truth.key, made))
         predictions.sort(key=lambda row: (row.step, row.point))
         listed = [(row.step, row.point, row.digest) for row in predictions]
-        return Rows(_cell_row(record, values, listed), values, predictions, [*map(_truth_row, truths.values())])
+        lacking = [_truth_row(truth) for key, truth in truths.items() if key not in stored]
+        return Rows(_cell_row(record, values, listed), values, predictions, lacking)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Unstorable(f"the record cannot be stored: {type(error).__name__}: {error}") from error
 
@@ -319,4 +320,5 @@ def _name(text: Any, what: str, *, escaped: bool = False) -> str:
 
 def _text(text: Any) -> str:
     """Return a text for people; what is no valid Unicode (a lone surrogate) is shown as an escape."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
+    shown = str(text)
+    return shown if shown.isascii() else shown.encode("utf-8", "backslashreplace").decode()

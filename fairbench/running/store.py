@@ -96,6 +96,7 @@ class Store:
             StoreError: the file is missing, cannot be written, is damaged, or comes from another version.
         """
         self.path = path
+        self._test_parts: set[str] = set()  # of the cell that was written last: the next one often has the same
         self._truth = lru_cache(maxsize=8)(self._read_truth)  # cells that share a test part stand side by side
         if not create and not path.is_file():
             raise StoreError(f"{path} does not exist; 'fairbench run' makes run directories, each with a {FILE_NAME}")
@@ -178,7 +179,7 @@ class Store:
             Unstorable: something in this record cannot be stored; the store is as it was, and sound.
             StoreError: the disk is full or the directory read-only; what was written before stays.
         """
-        rows = rows_of(measured)
+        rows = rows_of(measured, self._test_parts)
         with _explained(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -188,12 +189,13 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+        self._test_parts = {row.truth for row in rows.predictions}
 
     def _write(self, rows: Rows) -> None:
         key, execute = rows.cell.key, self._connection.execute
         before = execute("SELECT digest FROM cells WHERE key = ?", (key,)).fetchall()
         count, total = self._total()
-        for table in ("cells", '"values"', "predictions"):
+        for table in ("cells", '"values"', "predictions") if before else ():
             execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608 - the names stand one line above
         self._insert("INTO cells", [rows.cell])
         self._insert('INTO "values"', [(key, *value) for value in rows.values])
