@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -210,8 +210,8 @@ def run(
         "datasets": _listed(datasets),
         "scenarios": _listed(scenarios),
         "metrics": _listed(metrics),
-        "group": _alternatives(group),
-        "scale": _alternatives(scale),
+        "group": _listed(group),
+        "scale": _listed(scale),
         "repeats": repeats,
         "sensitive_as_feature": None if sensitive_as_feature is None else (sensitive_as_feature,),
         "stratify": stratify,
@@ -246,12 +246,9 @@ def load(path: PathText, *, plugins: Sequence[PathText] = ()) -> Run:
 
 
 def _listed(names: Optional[Names]) -> Optional[tuple[str, ...]]:
-    """Return a list of choices as a suite holds it."""
-    return None if names is None else (names,) if isinstance(names, str) else (",".join(names),)
-
-
-def _alternatives(names: Optional[Names]) -> Optional[tuple[str, ...]]:
-    return None if names is None else (names,) if isinstance(names, str) else tuple(names)
+    """Return one text or several as a suite holds them, which checks what they are."""
+    several = isinstance(names, Iterable) and not isinstance(names, str)
+    return None if names is None else tuple(names) if several else (names,)  # type: ignore[return-value] # see above
 
 
 def _executor(text: Optional[str]) -> Optional[Choice]:

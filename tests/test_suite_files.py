@@ -82,7 +82,7 @@ def test_an_empty_list_is_refused_by_name(key):
         (MINIMAL + "name = 2024-01-01", "name is the date or time 2024-01-01; write it in quotes"),
         (MINIMAL + "[parameters.any.mlp]\nlr = [1, nan]", "parameters.any.mlp.lr is nan; it must be a finite number"),
         (MINIMAL + "[parameters.any.mlp]\nlr = 10:00:00", "parameters.any.mlp.lr is the date or time 10:00:00"),
-        (MINIMAL + 'group = " "', "group has an empty name; leave group out for each dataset's own"),
+        (MINIMAL + 'group = " "', "group ' ' has an empty name; leave it out for each dataset's own"),
     ],
     ids=range(11),
 )

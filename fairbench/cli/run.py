@@ -23,14 +23,6 @@ from fairbench.cli.reports import write_reports
 from fairbench.errors import printable
 
 
-def _attributes(context: click.Context, parameter: click.Parameter, groups: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse an empty name, which would stand for each dataset's own attribute."""
-    for group in groups:
-        if not all(name.strip() for name in group.split(",")):
-            raise click.BadParameter(f"{group!r} has an empty name; leave the option out for each dataset's own")
-    return groups
-
-
 def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose or override the parts of a suite."""
     options = [
@@ -46,7 +38,6 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--group",
             multiple=True,
             metavar="ATTRIBUTE",
-            callback=_attributes,
             help="Sensitive attribute; 'race,sex' for combinations.  [default: each dataset's]",
         ),
         click.option("--repeats", type=click.IntRange(min=1), help="Number of splits.  [default: 5]"),

@@ -26,7 +26,7 @@ from fairbench.running.checkpoints import FOLDER
 from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
 from fairbench.running.resume import Plan
-from fairbench.running.suite import Suite, default_parameters, left_out, plan, read_suite
+from fairbench.running.suite import Suite, check_group_names, default_parameters, left_out, plan, read_suite
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
 from fairbench.texts import last_line
@@ -225,6 +225,7 @@ def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
         SuiteError: the file cannot be read, or a field is missing or wrong.
     """
     chosen = {name: value for name, value in given.items() if value is not None and value != ()}
+    check_group_names(chosen.get("group", ()))
     if path is not None:
         return replace(read_suite(path), **chosen)
     missing = [name for name in ("methods", "datasets") if name not in chosen]

@@ -65,12 +65,17 @@ class Suite:
 
     def __post_init__(self) -> None:
         """Check what does not need the registry."""
-        if self.repeats < 1:
-            raise SuiteError(f"suite {self.name}: repeats is {self.repeats}; at least 1 is needed")
-        for what in _TUPLES:
+        for what, kind in _PLAIN.items():
+            _checked(getattr(self, what), kind, f"suite {self.name}: {what}")
+        for what, kind in _TUPLES.items():
+            for item in getattr(self, what):
+                _checked(item, kind, f"suite {self.name}: {what}")
             if not getattr(self, what):
                 advice = "or 'all'" if what in ("datasets", "methods") else "or leave it out for the default"
                 raise SuiteError(f"suite {self.name}: {what} is empty; name at least one, {advice}")
+
+        if self.repeats < 1:
+            raise SuiteError(f"suite {self.name}: repeats is {self.repeats}; at least 1 is needed")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suite as plain data, as ``run.json`` keeps it."""
@@ -137,14 +142,28 @@ def parse_suite(text: str, where: str, name: str) -> Suite:
         if key in table:
             items = table[key] if isinstance(table[key], list) else [table[key]]
             fields[key] = tuple(_checked(item, kind, f"suite {where}: {key}") for item in items)
-    if not all(map(str.strip, fields.get("group", ()))):
-        raise SuiteError(f"suite {where}: group has an empty name; leave group out for each dataset's own")
+    check_group_names(fields.get("group", ()), f"suite {where}: ")
     parameters = checked_parameters(table.get("parameters", {}), where)
     if "extends" in table:
         if table["extends"] != "default":
             raise SuiteError(f"suite {where}: extends is {table['extends']!r}; only 'default' can be extended")
         parameters = merge_parameters(default_parameters(), parameters)
     return Suite(**fields, parameters=parameters)
+
+
+def check_group_names(groups: Sequence[str], where: str = "") -> None:
+    """Refuse an empty name, which would stand for each dataset's own attribute.
+
+    Args:
+        groups: attributes, or combinations of them with commas between.
+        where: begins the message.
+
+    Raises:
+        SuiteError: a name is empty.
+    """
+    for group in groups:
+        if not all(name.strip() for name in str(group).split(",")):
+            raise SuiteError(f"{where}group {group!r} has an empty name; leave it out for each dataset's own")
 
 
 def _check_plain(value: Any, where: str, depth: int = 0) -> None:
