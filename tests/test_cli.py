@@ -149,7 +149,10 @@ def test_options_win_over_the_suite_file(fairbench, tmp_path):
         (["--methods", "mlp", "--datasets", "synthetic", "--metrics", ""], "'--metrics': '' has an empty name"),
         (["--methods", "mlp", "--datasets", "synthetic", "--scenarios", "holdout,"], "'--scenarios': 'holdout,' has"),
         (["--methods", "mlp", "--datasets", "synthetic", "--executor", ""], "'--executor': '' has an empty name"),
-        (["--methods", "mlp", "--datasets", "synthetic", "--group", ""], "group '' has an empty name; leave it out for each dataset's own"),
+        (
+            ["--methods", "mlp", "--datasets", "synthetic", "--group", ""],
+            "group '' has an empty name; leave it out for each dataset's own",
+        ),
         (["--methods", "mlp", "--datasets", "synthetic", "--group", "race,"], "group 'race,' has an empty name"),
         (["--methods", "mlp", "--datasets", "synthetic", "--plugin", "."], "it is a folder; name a Python file in it"),
         (["--methods", "mlp"], "Give a suite file, or both --methods and --datasets (datasets is missing)"),

@@ -10,10 +10,13 @@ from typing import Any
 from fairbench.errors import NotApplicable
 
 BLACK, BLUE, VERMILLION, GREEN, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+"""Colours by name, as matplotlib takes them."""
 ORANGE, SKY = "#E69F00", "#56B4E9"
 GREY, LIGHT = "#777777", "#DDDDDD"
 STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"), (ORANGE, "v"), (SKY, "P"))  # of the series; then again
+"""Colour and marker of the series of a picture, by turns."""
 DOTS_PER_INCH = 150
+"""Of pictures that are written as PNG."""
 SETTINGS = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -26,6 +29,7 @@ SETTINGS = {
     "legend.frameon": False,
     "svg.hashsalt": "fairbench",  # so that the same numbers give the same file
 }
+"""Settings of matplotlib, for ``matplotlib.rc_context``."""
 
 
 def require_matplotlib() -> Any:

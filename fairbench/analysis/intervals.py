@@ -18,6 +18,8 @@ from fairbench.records import FRESH, POOL, Parts, Record
 
 LEVEL = 0.95
 NO_INTERVAL = "no valid interval"
+"""The reading where no interval over repeats is valid."""
+
 NOT_KNOWN = "the store does not say how large the parts of the splits are"
 NOT_COVERED = "the splits of the repeats overlap in a way that no correction covers"
 
@@ -60,7 +62,7 @@ def _ratio(parts: Parts) -> float:
 
 @dataclass(frozen=True)
 class CorrectedT:
-    """A mean over J repeats with its interval, and the test of mean 0.
+    """A mean over J repeats (``n``) with its interval, and the test of mean 0.
 
     ``low``, ``high``, ``t`` and ``p`` are None for a single repeat and where no interval is valid; ``t`` and ``p`` also
     where all J values are 0.

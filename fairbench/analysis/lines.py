@@ -26,8 +26,8 @@ ROUNDING = 1e-9  # the baseline itself lies on its coin, but for the last bits
 def coin_accuracy(gap: float, baseline_accuracy: float, baseline_gap: float, constant_accuracy: float) -> float:
     """Return the accuracy T(g) of the best mixture of baseline and constant whose difference between groups is ``gap``.
 
-    All arguments are fractions. Beyond the baseline's own gap the baseline alone is the best; a baseline no better than
-    the constant makes the line flat.
+    All arguments are fractions. Beyond the baseline's own gap (``baseline_gap``) the baseline alone is the best; one
+    whose ``baseline_accuracy`` is no better than ``constant_accuracy`` makes the line flat.
     """
     gain = max(baseline_accuracy - constant_accuracy, 0.0)
     share = 1.0 if gap >= baseline_gap else gap / baseline_gap
@@ -61,7 +61,10 @@ def constant_accuracy(accuracy: Mapping[int, float], selected: Mapping[int, floa
 
 @dataclass(frozen=True)
 class AboveCoin:
-    """Accuracy above the coin at the method's own gap, V, as a fraction, with its interval if there is one."""
+    """Accuracy above the coin at the method's own gap, V, as a fraction, with its interval if there is one.
+
+    ``value`` is V over ``n`` repeats; ``low`` and ``high`` are None where no interval is valid.
+    """
 
     value: float
     low: Optional[float]
@@ -118,7 +121,11 @@ def against_coin(
     constant: Mapping[int, float],
     ratio: Optional[float],
 ) -> Optional[AboveCoin]:
-    """Return ``above_coin`` over the repeats that all five quantities, each given by repeat, have; None without one."""
+    """Return ``above_coin`` over the repeats that all quantities have; None without one.
+
+    ``accuracy`` and ``gap`` are the method's by repeat, ``baseline_accuracy`` and ``baseline_gap`` the baseline's, and
+    ``constant`` is the better constant's accuracy; ``ratio`` is that of the splits, None where no interval is valid.
+    """
     parts = (accuracy, gap, baseline_accuracy, baseline_gap, constant)
     repeats = sorted(set(accuracy).intersection(*parts))
     columns = [[part[repeat] for repeat in repeats] for part in parts]

@@ -85,7 +85,10 @@ class Measured:
     def whole(
         self, metric: str, group: str = "", *, step: Optional[int] = None, point: Optional[str] = None
     ) -> Optional[float]:
-        """Return the number that ``value`` finds; None where there is none, or it is over fewer groups."""
+        """Return the number that ``value`` finds for ``metric``, ``group``, ``step`` and ``point``.
+
+        None where there is none, or it is over fewer groups than the dataset has.
+        """
         found = self.value(metric, group, step=step, point=point)
         return None if found is None else found.whole
 
@@ -182,19 +185,19 @@ def finished(records: Iterable[Record]) -> list[Record]:
 
 
 def alike_count(records: Iterable[Record]) -> int:
-    """Return in how many repeats a method decides alike for everybody at the last step."""
+    """Return in how many of a method's ``records`` it decides alike for everybody at the last step."""
     return sum(Measured(record).decides_alike() for record in records)
 
 
 def chosen_points(records: Iterable[Record]) -> list[tuple[str, int]]:
-    """Return which operating points stand for a method, in how many repeats, the most frequent first."""
+    """Return which operating points stand for a method in its ``records``, and in how many, the most frequent first."""
     return Counter(record.chosen for record in records).most_common()
 
 
 def supports(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
     """Return for each group its rows in the test part of every repeat, which all methods share.
 
-    A repeat has one number, by rising repeat; one that does not say how many rows its groups have is left out.
+    A repeat has one number, by rising repeat; ``records`` that do not say how many rows their groups have are left out.
     """
     by_repeat = {record.cell.repeat: record.supports for record in records if record.supports}
     found: dict[str, list[int]] = {}
@@ -205,14 +208,14 @@ def supports(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
 
 
 def planned_repeats(results: Results) -> int:
-    """Return how many repeats the suite asks for, or how many there are if it does not say."""
+    """Return how many repeats the suite of ``results`` asks for, or how many there are if it does not say."""
     suite = results.run.get("suite", {})
     asked = suite.get("repeats", 0) if isinstance(suite, Mapping) else 0
     return max(asked, len({record.cell.repeat for record in results.records}))
 
 
 def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
-    """Return the records with equal keys together, in the order of the plan."""
+    """Return the records together whose cells have an equal ``key``, in the order of the plan."""
     groups: dict[Hashable, list[Record]] = {}
     for record in records:
         groups.setdefault(key(record.cell), []).append(record)
@@ -220,7 +223,7 @@ def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[
 
 
 def identity(choice: Choice) -> str:
-    """Return a text that is the same for two choices if they have the same name and parameters."""
+    """Return a text that is the same for another ``choice`` if that has the same name and parameters."""
     return canonical([choice.name, dict(choice.params)])
 
 
@@ -253,7 +256,7 @@ def cell_row(cell: Cell) -> LongRow:
 
 
 def rows(results: Results) -> Iterator[LongRow]:
-    """Yield every stored value as one flat row of ``COLUMNS``; a skipped or failed cell yields one without a value.
+    """Yield every stored value of ``results`` as one flat row; a skipped or failed cell yields one without a value.
 
     ``chosen`` says whether the row's operating point stands for the method; ``value`` is None where it is undefined,
     and ``reason`` then says why, or without which groups the value is taken.
@@ -270,7 +273,7 @@ def rows(results: Results) -> Iterator[LongRow]:
 
 
 def frame(results: Results) -> pandas.DataFrame:
-    """Return every stored value as a row of a pandas frame, with the columns of ``fairbench export``.
+    """Return every stored value of ``results`` as a row of a pandas frame, with the columns of ``fairbench export``.
 
     The method's own numbers are ``frame[frame.chosen & (frame.group == "")]``. A missing value is NaN; ``step`` is a
     nullable whole number, as a cell that is not done has none.

@@ -231,4 +231,4 @@ def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
     missing = [name for name in ("methods", "datasets") if name not in chosen]
     if missing:
         raise SuiteError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; name some, or 'all'")
-    return Suite(**{"name": chosen["methods"][0], "parameters": default_parameters(), **chosen})
+    return Suite(**{"name": str(chosen["methods"][0]), "parameters": default_parameters(), **chosen})
