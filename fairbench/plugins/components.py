@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, Protocol, TypeVar, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, TypeVar, Union, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -74,7 +74,10 @@ class Fitted:
 class Method(Protocol):
     """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Return what users call it by."""
+        ...
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
         """Learn from train, choose on validation; all randomness comes from seed."""
@@ -84,14 +87,24 @@ class Method(Protocol):
 class DatasetSpec(Protocol):
     """A frozen dataclass of loader parameters.
 
-    ``files`` is empty for a dataset that needs none; ``sensitive_features`` names the columns of the loaded dataset's
-    table of that name, the default group first. One that takes hours, or a folder that only the user
-    knows, may say ``only_by_name = True``: then ``all`` leaves it out.
+    One that takes hours, or a folder that only the user knows, may say ``only_by_name = True``: then ``all`` leaves it
+    out.
     """
 
-    name: ClassVar[str]
-    files: ClassVar[tuple[DataFile, ...]]
-    sensitive_features: ClassVar[tuple[str, ...]]
+    @property
+    def name(self) -> str:
+        """Return what users call it by."""
+        ...
+
+    @property
+    def files(self) -> tuple[DataFile, ...]:
+        """Return the raw files; none for a dataset that needs none."""
+        ...
+
+    @property
+    def sensitive_features(self) -> tuple[str, ...]:
+        """Return the columns of the loaded dataset's table of that name, the default group first."""
+        ...
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
         """Read the verified files, given by their ``DataFile.path``, into a table."""
@@ -152,7 +165,10 @@ class Outcome:
 class Scenario(Protocol):
     """A frozen dataclass: what a cell does between the split and the values."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Return what users call it by."""
+        ...
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
         """Yield an outcome for each step; ``seed(purpose)`` gives this cell's seed for a purpose."""
@@ -173,7 +189,10 @@ class Resumable(Protocol):
 class Executor(Protocol):
     """A frozen dataclass: where cells are run."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Return what users call it by."""
+        ...
 
     def map(
         self, function: Callable[[T], R], items: Sequence[T]

@@ -125,7 +125,7 @@ def _series(records: Sequence[Record]) -> dict[str, list[Run]]:
     return series
 
 
-def _values(record: Record) -> dict[str, float]:
+def _values(record: Record) -> dict[str, Any]:
     """Return the metrics over all rows at the operating point that stands for the method."""
     return {value.metric: value.value for value in record.values if not value.group and value.point == record.chosen}
 

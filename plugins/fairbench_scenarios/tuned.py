@@ -16,6 +16,7 @@ from fairbench.api import (
     Predictions,
     Predictor,
     Samples,
+    Scenario,
     Split,
     group_rates,
     hookimpl,
@@ -79,7 +80,8 @@ class Tuned:
 def configurations_of(method: Method) -> dict[str, Method]:
     """Return the method as each entry of its grid changes it, by a label such as ``gamma=1,inner_lr=0.4``."""
     grid: Sequence[Mapping[str, Any]] = getattr(method, "grid", ({},))
-    return {",".join(f"{name}={value}" for name, value in entry.items()): replace(method, **entry) for entry in grid}
+    fields: Any = method  # a frozen dataclass, which a protocol cannot say
+    return {",".join(f"{name}={value}" for name, value in entry.items()): replace(fields, **entry) for entry in grid}
 
 
 def _judge(validation: Samples, predictions: Predictions) -> tuple[float, float]:
@@ -91,6 +93,6 @@ def _judge(validation: Samples, predictions: Predictions) -> tuple[float, float]
 
 
 @hookimpl
-def fairbench_scenarios() -> list[type]:
+def fairbench_scenarios() -> list[type[Scenario]]:
     """Offer the scenario."""
     return [Tuned]
