@@ -76,7 +76,7 @@ class Method(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what users call it by."""
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
         ...
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
@@ -87,23 +87,25 @@ class Method(Protocol):
 class DatasetSpec(Protocol):
     """A frozen dataclass of loader parameters.
 
-    One that takes hours, or a folder that only the user knows, may say ``only_by_name = True``: then ``all`` leaves it
-    out.
+    ``files`` and ``sensitive_features`` are read from the dataset as it is built with its parameters, before anything
+    runs: plain attributes of the class where they are always the same, properties or fields where they depend on a
+    parameter, say on a table that the user names. They may raise ``DataError``. One that takes hours, or a folder that
+    only the user knows, may say ``only_by_name = True``: then ``all`` leaves it out.
     """
 
     @property
     def name(self) -> str:
-        """Return what users call it by."""
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
         ...
 
     @property
-    def files(self) -> tuple[DataFile, ...]:
-        """Return the raw files; none for a dataset that needs none."""
+    def files(self) -> Sequence[DataFile]:
+        """The raw files that are found or downloaded, and verified, before ``load``; empty if it needs none."""
         ...
 
     @property
-    def sensitive_features(self) -> tuple[str, ...]:
-        """Return the columns of the loaded dataset's table of that name, the default group first."""
+    def sensitive_features(self) -> Sequence[str]:
+        """The columns of the loaded dataset's table of that name, the default group first."""
         ...
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
@@ -167,7 +169,7 @@ class Scenario(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what users call it by."""
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
         ...
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
@@ -191,7 +193,7 @@ class Executor(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what users call it by."""
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
         ...
 
     def map(

@@ -35,9 +35,9 @@ def parameters_survive_json(component: type) -> None:
     require(bool((inspect.getdoc(component) or "").strip()), "the class has no docstring")
 
 
-def dataset_files_are_pinned(spec: type[DatasetSpec]) -> None:
+def dataset_files_are_pinned(dataset: type[DatasetSpec]) -> None:
     """Every raw file has a full digest, and is served over http or https or says how a user gets it."""
-    for file in spec().files:
+    for file in dataset().files:
         digests = [file.sha256, *([file.archive.sha256] if file.archive else [])]
         require(all(len(digest) == 64 for digest in digests), f"{file.path}: a sha256 has 64 hexadecimal digits")
         urls = [*file.urls, *([file.archive.url] if file.archive else [])]
@@ -48,19 +48,19 @@ def dataset_files_are_pinned(spec: type[DatasetSpec]) -> None:
         require(bool(urls) != bool(file.obtain), f"{file.path}: give urls or an archive, or else obtain: how to get it")
 
 
-def embedded_dataset_loads_alike(spec: type[DatasetSpec]) -> None:
+def embedded_dataset_loads_alike(dataset: type[DatasetSpec]) -> None:
     """A dataset without files loads, twice the same, with the attributes it declares, or says what it needs."""
-    built = spec()
-    if built.files:
+    spec = dataset()
+    if spec.files:
         return
     try:
-        first, second = built.load({}), spec().load({})
+        first, second = spec.load({}), dataset().load({})
     except NotApplicable as reason:  # it wants, say, a folder that only the user can name
         require(bool(str(reason)), "NotApplicable was raised without a reason")
         return
     require(isinstance(first, Dataset), f"load returned {type(first).__name__}, not a Dataset")
     require(dataset_digest(first) == dataset_digest(second), "two loads differ; take all randomness from a parameter")
-    declared, seen = tuple(built.sensitive_features), tuple(first.sensitive_features.columns)
+    declared, seen = tuple(spec.sensitive_features), tuple(first.sensitive_features.columns)
     require(declared == seen, f"sensitive_features declares {declared} but the table has {seen}")
 
 

@@ -29,7 +29,7 @@ class Annotator(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what users call it by."""
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
         ...
 
     def fit(self, X: Rows, codes: Rows, n_classes: int, image_shape: tuple[int, ...], *, seed: int) -> Probabilities:

@@ -28,7 +28,7 @@ class Generator(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what users call it by."""
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
         ...
 
     def fit(self, X: Rows, image_shape: tuple[int, ...], *, seed: int) -> FittedGenerator:

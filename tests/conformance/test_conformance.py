@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from fairbench.plugins.kinds import KINDS
 
+from fairbench.plugins.kinds import KINDS
 from fairbench.plugins.loading import load_plugins
 from fairbench.testing import CHECKS
 from fairbench.testing.components import parameters_survive_json
