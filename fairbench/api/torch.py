@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, TypeVar
 
 import numpy as np
 import torch
@@ -66,6 +66,8 @@ Model = Callable[[Tensor], Tensor]
 
 Loss = Callable[[Model], Tensor]
 """A model -> a scalar on data that the loss already holds."""
+
+Trained = TypeVar("Trained", bound=nn.Module)
 
 
 @contextmanager
@@ -222,7 +224,7 @@ class Adapted:
 
 def unroll(
     model: nn.Module,
-    loss: Loss,
+    loss: Callable[[nn.Module], Tensor],
     *,
     steps: int,
     lr: float,
@@ -266,9 +268,9 @@ def unroll(
 
 
 def train_model(
-    model: nn.Module,
+    model: Trained,
     step: Callable[[int], Mapping[str, float]],
-    validation_loss: Loss,
+    validation_loss: Callable[[Trained], Tensor],
     *,
     epochs: int,
     patience: int | None,

@@ -23,11 +23,18 @@ from rich.progress import (
 from fairbench.records import FAILED, Record
 
 
+def _console() -> Console:
+    """Return stderr, silent where nobody is watching: rich before 14.3 ends a disabled bar with an empty line too."""
+    console = Console(stderr=True)
+    console.quiet = not console.is_terminal
+    return console
+
+
 @contextmanager
 def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None]]:
     """Show cells done, failed and the time left; yields a function to be called with each record."""
     failed = 0
-    console = Console(stderr=True)
+    console = _console()
     with Progress(
         TextColumn("cells"),
         BarColumn(),
@@ -38,7 +45,7 @@ def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None
         TimeRemainingColumn(),
         TextColumn("{task.fields[last]}"),
         console=console,
-        disable=not console.is_terminal,
+        disable=console.quiet,
         transient=True,
     ) as progress:
         task = progress.add_task("cells", total=total, completed=finished, failed=0, last="")
@@ -59,21 +66,21 @@ def download_progress() -> Iterator[Callable[[str, int, Optional[int]], None]]:
     Yields a function for (what is fetched, bytes received, bytes in all if known).
     """
     tasks: dict[str, TaskID] = {}
-    console = Console(stderr=True)
+    console = _console()
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=console.quiet,
         transient=True,
     ) as progress:
 
         def received(path: str, size: int, total: Optional[int]) -> None:
             if path not in tasks:
                 tasks[path] = progress.add_task(path, total=total)
-                if not console.is_terminal:
+                if console.quiet:
                     print(f"fetching {path}", file=sys.stderr)
             progress.update(tasks[path], completed=size)
 

@@ -99,7 +99,10 @@ class Method(Protocol):
     their rows or lines apart. One with a ``grid`` is ``Tunable``.
     """
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
+        ...
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
         """Return what was learned from train and chosen on validation; all randomness comes from seed.
@@ -130,7 +133,10 @@ class DatasetSpec(Protocol):
     only the user knows, may say ``only_by_name = True``: then ``all`` leaves it out.
     """
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
+        ...
 
     @property
     def files(self) -> Sequence[DataFile]:
@@ -238,7 +244,10 @@ class Outcome:
 class Scenario(Protocol):
     """A frozen dataclass: what a cell does between the split and the values."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
+        ...
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterable[Outcome]:
         """Yield an outcome for each step of fitting the method to the split.
@@ -312,7 +321,10 @@ class Ended(Generic[T, R]):
 class Executor(Protocol):
     """A frozen dataclass: where cells are run."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
+        ...
 
     def map(
         self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS

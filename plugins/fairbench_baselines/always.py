@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Inputs, Predictions, Predictor, Samples, hookimpl
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl
 
 
 def _always(label: int) -> Predictor:
@@ -41,6 +41,6 @@ class AlwaysOne:
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return both constants."""
     return [AlwaysZero, AlwaysOne]

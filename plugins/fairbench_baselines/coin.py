@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Inputs, Predictions, Predictor, Samples, derive_seed, hookimpl
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, derive_seed, hookimpl
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,6 @@ class Coin:
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the coin."""
     return [Coin]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Inputs, Predictions, Predictor, Samples, hookimpl
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,6 @@ class Constant:
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the constant."""
     return [Constant]

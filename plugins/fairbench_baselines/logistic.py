@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Inputs, NotApplicable, Predictions, Predictor, Samples, hookimpl, parameter
+from fairbench.api import Inputs, Method, NotApplicable, Predictions, Predictor, Samples, hookimpl, parameter
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,6 @@ class Logistic:
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [Logistic]

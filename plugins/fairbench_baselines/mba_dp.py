@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Fitted, NotApplicable, Samples, derive_seed, hookimpl
+from fairbench.api import Fitted, Method, NotApplicable, Samples, derive_seed, hookimpl
 from fairbench.api.torch import predictor
 
 from ._mlp import Network
@@ -60,6 +60,6 @@ class BalancedGroups(Network):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [BalancedGroups]

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Fitted, NotApplicable, Predictions, Samples, derive_seed, group_rates, hookimpl, parameter
+from fairbench.api import (
+    Fitted,
+    Method,
+    NotApplicable,
+    Predictions,
+    Samples,
+    derive_seed,
+    group_rates,
+    hookimpl,
+    parameter,
+)
 from fairbench.api.torch import predictor
 
 from ._mlp import Network
@@ -96,6 +106,6 @@ class BalancedErrors(Network):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [BalancedErrors]

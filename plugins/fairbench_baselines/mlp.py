@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairbench.api import Fitted, Samples, hookimpl
+from fairbench.api import Fitted, Method, Samples, hookimpl
 from fairbench.api.torch import predictor
 
 from ._mlp import Network
@@ -23,6 +23,6 @@ class MLP(Network):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the network."""
     return [MLP]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Fitted, NotApplicable, Samples, derive_seed, hookimpl, parameter
+from fairbench.api import Fitted, Method, NotApplicable, Samples, derive_seed, hookimpl, parameter
 from fairbench.api.torch import Batch, Loss, as_batch, minibatches, mlp, predictor, train_model
 
 from ._mlp import Network
@@ -76,7 +76,7 @@ class RegularisedMLP(Network):
             for features, labels, part in minibatches(rows, self.batch_size, order, counted):
                 loss = self._objective(model(features), labels, part, label)
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 total += loss.detach() * len(labels)
             return {"training_loss": float(total) / len(rows)}
@@ -99,6 +99,6 @@ class RegularisedMLP(Network):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [RegularisedMLP]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Fitted, Inputs, Predictions, Predictor, Samples, group_rates, hookimpl
+from fairbench.api import Fitted, Inputs, Method, Predictions, Predictor, Samples, group_rates, hookimpl
 from fairbench.api.torch import predictor
 
 from ._mlp import Network
@@ -59,6 +59,6 @@ class GroupThreshold(Network):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [GroupThreshold]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Inputs, Predictions, Predictor, Samples, hookimpl, parameter
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, parameter
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,6 @@ class Tree:
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [Tree]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import grad
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import hookimpl, parameter
+from fairbench.api import Method, hookimpl, parameter
 from fairbench.api.torch import Batch, Model, unroll
 
 from ._batches import StratifiedBatches
@@ -105,6 +105,6 @@ class FairBiNN(Bilevel):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [FairBiNN]

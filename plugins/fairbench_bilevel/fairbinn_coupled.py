@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fairbench.api import hookimpl, parameter
+from fairbench.api import Method, hookimpl, parameter
 
 from ._batches import StratifiedBatches
 from ._gradients import Pass, accuracy_slope, fairness_slope
@@ -70,6 +70,6 @@ class FairBiNNCoupled(Bilevel):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [FairBiNNCoupled]

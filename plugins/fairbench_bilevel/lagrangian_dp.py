@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fairbench.api import hookimpl
+from fairbench.api import Method, hookimpl
 
 from ._batches import StratifiedBatches
 from ._gradients import Pass, accuracy_slope, fairness_slope
@@ -48,6 +48,6 @@ class LagrangianDP(FairNetwork):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [LagrangianDP]

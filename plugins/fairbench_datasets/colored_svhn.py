@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import DataError, DataFile, Dataset, derive_seed, hookimpl, parameter
+from fairbench.api import DataError, DataFile, Dataset, DatasetSpec, derive_seed, hookimpl, parameter
 from fairbench_datasets import _coloured, _matlab, _reading
 
 FOLDER = "http://ufldl.stanford.edu/housenumbers"
@@ -105,7 +105,7 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
             raise ValueError(f"X is {images.dtype} of shape {images.shape} for {len(digits)} digits")
         if not np.isin(digits, range(1, 11)).all():
             raise ValueError(f"y holds {digits[~np.isin(digits, range(1, 11))][0]!r}; digits are coded 1 to 10")
-        return images, digits.astype(np.int64)
+        return images.astype(np.uint8, copy=False), digits.astype(np.int64)
 
 
 def _brightness(X: NDArray[Any], size: int) -> NDArray[np.uint8]:
@@ -122,6 +122,6 @@ def _brightness(X: NDArray[Any], size: int) -> NDArray[np.uint8]:
 
 
 @hookimpl
-def fairbench_datasets() -> list[type]:
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [ColoredSVHN]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairbench.api import Archive, DataFile, Dataset, hookimpl, parameter
+from fairbench.api import Archive, DataFile, Dataset, DatasetSpec, hookimpl, parameter
 from fairbench_datasets import _reading
 from fairbench_datasets._communities_columns import IDENTIFIERS, OUTCOMES, PREDICTORS
 
@@ -98,6 +98,6 @@ class Communities:
 
 
 @hookimpl
-def fairbench_datasets():
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [Communities]

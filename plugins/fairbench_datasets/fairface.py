@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fairbench.api import DataError, Dataset, hookimpl, parameter
+from fairbench.api import DataError, Dataset, DatasetSpec, hookimpl, parameter
 from fairbench_datasets import _photographs, _reading
 
 TRAIN, VALIDATION = "fairface_label_train.csv", "fairface_label_val.csv"
@@ -89,6 +89,6 @@ def _table(path: Path) -> Any:
 
 
 @hookimpl
-def fairbench_datasets() -> list[type]:
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [FairFace]

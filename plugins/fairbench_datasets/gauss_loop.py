@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Dataset, derive_seed, hookimpl, parameter
+from fairbench.api import Dataset, DatasetSpec, derive_seed, hookimpl, parameter
 
 POOL = 4  # rows drawn for each row that a split uses, so that repeats see different people
 NOISE = 0.05
@@ -69,6 +69,6 @@ class GaussLoop:
 
 
 @hookimpl
-def fairbench_datasets() -> list[type]:
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [GaussLoop]

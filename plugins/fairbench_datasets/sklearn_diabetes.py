@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairbench.api import Dataset, hookimpl
+from fairbench.api import Dataset, DatasetSpec, hookimpl
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,6 @@ class SklearnDiabetes:
 
 
 @hookimpl
-def fairbench_datasets():
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [SklearnDiabetes]

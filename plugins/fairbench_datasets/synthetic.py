@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from fairbench.api import Dataset, Reference, hookimpl, parameter
+from fairbench.api import Dataset, DatasetSpec, Reference, hookimpl, parameter
 from fairbench_datasets._synthetic_model import PRESETS, Distribution
 
 if TYPE_CHECKING:
@@ -130,6 +130,6 @@ class Synthetic:
 
 
 @hookimpl
-def fairbench_datasets():
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return the dataset."""
     return [Synthetic]

@@ -314,8 +314,8 @@ def _interrupt_put_off() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: set by native code
-    for number in dict.fromkeys(seen):
-        signal.raise_signal(number)
+    for put_off in dict.fromkeys(seen):
+        signal.raise_signal(put_off)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, ClassVar, Protocol
+from typing import Any, Callable, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ def _size(chances: Probabilities) -> int:
 class Annotator(Protocol):
     """A frozen dataclass of hyper-parameters."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
+        ...
 
     def fit(self, X: Rows, codes: Rows, n_classes: int, image_shape: tuple[int, ...], *, seed: int) -> Probabilities:
         """Learn the codes (n,) of rows X (n, d)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,10 @@ class FittedGenerator(Protocol):
 class Generator(Protocol):
     """A frozen dataclass of hyper-parameters that learns to imitate rows; what is learned lives in what it returns."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Its name in suites and on the command line; in the class, a plain ``name = "..."``."""
+        ...
 
     def fit(self, X: Rows, image_shape: tuple[int, ...], *, seed: int) -> FittedGenerator:
         """Learn from X (n, d); ``image_shape`` is (channels, height, width), or empty for a table."""

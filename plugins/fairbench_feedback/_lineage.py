@@ -120,7 +120,7 @@ class Lineage:
         """Return the group codes (n,) of samples: read off, or A_S's."""
         if self.loop.generate_group:
             return np.asarray(rows[:, self.d :].argmax(axis=1))
-        return self.group_chances(rows).argmax(axis=1)
+        return np.asarray(self.group_chances(rows).argmax(axis=1))
 
     def label(self, predict: Predictor, rows: Rows) -> Rows:
         """Return hard labels (n,) of samples."""
@@ -155,9 +155,9 @@ class Lineage:
         size = self.loop.batch or n
         batches = []
         for start in range(0, n, size):
-            rows = min(size, n - start)
-            budget = max(1, round(self.loop.budget * rows))
-            batches.append(star(source, rows, budget, self.ideal, random, refill=self.loop.refill))
+            wanted = min(size, n - start)
+            budget = max(1, round(self.loop.budget * wanted))
+            batches.append(star(source, wanted, budget, self.ideal, random, refill=self.loop.refill))
         pool = np.sum([batch.pool for batch in batches], axis=0)
         names = _measures.stratum_names(self.schema.group_names)
         report = {"deficit_share": sum(batch.deficit for batch in batches) / n}

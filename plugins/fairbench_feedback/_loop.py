@@ -27,7 +27,6 @@ class Loop:
 
     sequential: ClassVar[bool]  # whether C_t is trained on labels of C_(t-1); else always on those of A_L
     retrains: ClassVar[bool]  # whether there is a lineage of generators too; else G_0 serves for ever
-    synthetic_share: ClassVar[float] = 1.0  # a parameter where generators are trained again
 
     generations: int = parameter(10, "classifiers C_0, C_1, ...; 1 is a single one, without a loop", minimum=1)
     reparation: str = parameter("none", "whose training rows STAR curates", source=CODE, choices=("none", "classifier"))
@@ -78,6 +77,11 @@ class Loop:
     )
     population: int = parameter(2000, "samples of each generator whose composition is recorded", minimum=1)
 
+    @property
+    def synthetic_share(self) -> float:
+        """Return the share of synthetic rows that generators train on; a parameter where they are trained again."""
+        return 1.0
+
     def __post_init__(self) -> None:
         """Refuse names and values that no run could use.
 
@@ -94,7 +98,8 @@ class Loop:
 
     def build_generator(self) -> Generator:
         """Return the generator that is named."""
-        return build_choice(self.generator, GENERATORS, "generator")
+        generator: Generator = build_choice(self.generator, GENERATORS, "generator")
+        return generator
 
     def build_annotators(self) -> tuple[Annotator | None, Annotator]:
         """Return A_L (None stands for the method itself) and A_S, yet to be trained."""

@@ -91,7 +91,7 @@ def train(
                 rows = order[start : start + batch_size]
                 loss = cross_entropy(model(torch.from_numpy(X[rows])), torch.from_numpy(y[rows]))
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 total += float(loss.detach()) * len(rows)
             if not np.isfinite(total):

@@ -78,7 +78,7 @@ class TabularVAE:
             output = model.decoder(latent)
             variance = log_variance[columns].clamp(min=-6)  # a constant column would ask for zero
             gaps = (output[:, columns] - rows[:, columns]) ** 2
-            total = 0.5 * (gaps / variance.exp() + variance + np.log(2 * np.pi)).sum()
+            total: Tensor = 0.5 * (gaps / variance.exp() + variance + np.log(2 * np.pi)).sum()
             for block in blocks:
                 total = total + cross_entropy(output[:, block], rows[:, block].argmax(dim=1), reduction="sum")
             return (total + self.beta * divergence) / len(rows)

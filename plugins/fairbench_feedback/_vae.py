@@ -65,12 +65,12 @@ def train(model: VAE, X: Tensor, loss: Callable[[Tensor, torch.Generator], Tenso
         for _ in range(how.epochs):
             order = torch.randperm(len(X), generator=random)
             total, steps = 0.0, 0
-            for rows in order.split(how.batch_size):
+            for rows in torch.split(order, how.batch_size):
                 if len(rows) == 1 < len(X):
                     continue  # batch normalisation has no variance to divide a single row by
                 value = loss(X[rows], random)
                 optimizer.zero_grad()
-                value.backward()
+                torch.autograd.backward(value)
                 optimizer.step()
                 total, steps = total + float(value.detach()), steps + 1
             if not np.isfinite(total):
@@ -92,7 +92,7 @@ class FittedVAE:
         random = torch.Generator().manual_seed(seed)
         with one_thread(), torch.no_grad():
             latent = torch.randn((n, self.model.latent), generator=random)
-            parts = [self.emit(self.model.decoder(part), random) for part in latent.split(CHUNK)]
+            parts = [self.emit(self.model.decoder(part), random) for part in torch.split(latent, CHUNK)]
         return np.concatenate([part.flatten(1).numpy() for part in parts])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fairbench.api import Fitted, Inputs, Predictions, Samples, derive_seed, hookimpl, images_only, parameter
+from fairbench.api import Fitted, Inputs, Method, Predictions, Samples, derive_seed, hookimpl, images_only, parameter
 
 from . import _networks
 
@@ -50,6 +50,6 @@ class CNN:
 
 
 @hookimpl
-def fairbench_methods() -> list[type]:
+def fairbench_methods() -> list[type[Method]]:
     """Return the network."""
     return [CNN]

@@ -80,7 +80,8 @@ def _legend_rows(strip: Strip) -> int:
 
 def _look(strip: Strip) -> list[tuple[str, Any]]:
     """Return colour and dashes of each line: by reparation where the method is one, else coloured by method."""
-    taken, look = [], []
+    taken: list[str] = []
+    look = []
     for line in strip.lines:
         colour, dashes = STYLES.get(line.reparation, (COLOURS[0], "-"))
         if not strip.method or colour in taken:
@@ -119,8 +120,8 @@ def _draw_panel(axes: Any, strip: Strip, metric: str) -> list[Any]:
     """Draw the lines of one metric; return a handle for each."""
     handles = []
     for line, (colour, dashes) in zip(strip.lines, _look(strip)):
-        points = [(step, line.mean(metric, step), line.spread(metric, step)) for step in line.steps]
-        points = [(step, mean, spread) for step, mean, spread in points if mean is not None]
+        found = [(step, line.mean(metric, step), line.spread(metric, step)) for step in line.steps]
+        points = [(step, mean, spread) for step, mean, spread in found if mean is not None]
         steps, means, spreads = ([point[index] for point in points] for index in range(3))
         (handle,) = axes.plot(
             steps, means, color=colour, linestyle=dashes, linewidth=1.6, marker="o" if len(steps) == 1 else "", zorder=3

@@ -31,7 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fairbench.api import hookimpl, parameter
+from fairbench.api import Scenario, hookimpl, parameter
 
 from ._loop import CODE, Loop
 
@@ -75,6 +75,6 @@ class SeqGenNonSeqClass(_Generations):
 
 
 @hookimpl
-def fairbench_scenarios() -> list[type]:
+def fairbench_scenarios() -> list[type[Scenario]]:
     """Return the three settings."""
     return [SeqClass, SeqGenSeqClass, SeqGenNonSeqClass]

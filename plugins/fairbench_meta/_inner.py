@@ -185,7 +185,8 @@ def _layers(net: nn.Sequential, weights: Sequence[Tensor], X: Tensor) -> tuple[T
 
 def _backward(net: nn.Sequential, weights: Sequence[Tensor], given: list[Tensor], by_logit: Tensor) -> list[Tensor]:
     """Return the derivative by each of the weights, in the graph; what an activation gave tells its derivative."""
-    by_output, slopes = by_logit.unsqueeze(2), []
+    by_output = by_logit.unsqueeze(2)
+    slopes: list[Tensor] = []
     for layer in range(len(given) - 1, -1, -1):
         slopes = [torch.bmm(by_output.transpose(1, 2), given[layer]), by_output.sum(1), *slopes]
         if layer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable
 
@@ -60,7 +60,7 @@ class Course:
         self.random = np.random.default_rng(derive_seed("episodes", seed))
         self.inner, self.rule = INNER_LOOPS[learner.inner_loop], learner.rule()
 
-    def draw(self, tasks: Sequence[int], flip: Sequence[bool] = ()) -> tuple[TaskBatch, TaskBatch]:
+    def draw(self, tasks: Iterable[int], flip: Sequence[bool] = ()) -> tuple[TaskBatch, TaskBatch]:
         """Return a support and a query set for each of the tasks."""
         drawn = [draw_rows(self.y, self.members[task], self.learner.shots, self.random) for task in tasks]
         return (
@@ -68,7 +68,7 @@ class Course:
             self.table.batch([query for _, query in drawn], flip),
         )
 
-    def learn(self, tasks: Sequence[int], outer_step: OuterStep, flip: Sequence[bool] = ()) -> Mapping[str, float]:
+    def learn(self, tasks: Iterable[int], outer_step: OuterStep, flip: Sequence[bool] = ()) -> Mapping[str, float]:
         """Adapt to new draws of the tasks, judge on their query sets, and make an outer step."""
         support, query = self.draw(tasks, flip)
         net = self.learned.net
@@ -211,7 +211,10 @@ class MetaLearner:
     )
     patience: int = parameter(10, "evaluations without a smaller validation loss before stopping", minimum=1)
 
-    first_multiplier = 0.0
+    @property
+    def first_multiplier(self) -> float:
+        """Return where the multipliers of the fairness terms start; a parameter where a method has one."""
+        return 0.0
 
     @property
     def shots(self) -> Shots:

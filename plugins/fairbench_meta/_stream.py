@@ -49,14 +49,20 @@ class Stream(MetaLearner):
         return Shots(self.k_shot, self.query_rows, per_class=True)
 
     @property
+    def variant(self) -> str:
+        """Return whose mechanics are followed: a parameter of each method, which has its own choices."""
+        raise NotImplementedError
+
+    @property
     def as_code(self) -> bool:
         """Return whether to learn as the authors' code does."""
         return self.variant == "code"
 
-    def descent(self, **changes: float) -> Rule:
-        """Return the rule of the inner loop."""
+    def descent(self, *, rounds: int = 1, dual_lr: float = 0.0) -> Rule:
+        """Return the rule of the inner loop; for the arguments see ``Rule``."""
         lr = self.inner_lr / self.k_shot if self.as_code else self.inner_lr
-        return Rule(lr, self.inner_steps, first_order=self.first_order or self.as_code, **changes)
+        first_order = self.first_order or self.as_code
+        return Rule(lr, self.inner_steps, rounds=rounds, dual_lr=dual_lr, first_order=first_order)
 
     def optimizer(self, course: Course) -> torch.optim.Optimizer:
         """Return what moves the first weights."""

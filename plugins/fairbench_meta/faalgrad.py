@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cosine_similarity
 
-from fairbench.api import Episode, Fitted, NotApplicable, Samples, derive_seed, hookimpl, parameter
+from fairbench.api import Episode, Fitted, Method, NotApplicable, Samples, derive_seed, hookimpl, parameter
 from fairbench.api.torch import ACTIVATIONS, as_batch, gradient, mlp, predictor, train_model, unroll, weighted_loss
 
 SPLITS = ("config1", "config2", "config2_released", "proportions", "swapped")
@@ -144,7 +144,7 @@ class FaAlGrad:
                 model, support_loss, steps=self.inner_steps, lr=self.inner_lr, first_order=self.first_order
             )
             loss = query_loss(adapted)
-            loss.backward()
+            torch.autograd.backward(loss)
             outer.step()
             return {"query_loss": float(loss.detach()), **diagnostics}
 
@@ -154,6 +154,6 @@ class FaAlGrad:
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [FaAlGrad]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from fairbench.api import Schema, hookimpl, parameter
+from fairbench.api import Method, Schema, hookimpl, parameter
 from fairbench.api.tasks import Shots
 
 from ._inner import Judgement, Rule, Terms
@@ -105,7 +105,8 @@ class FairMAML(Sampled):
 
         def step(judged: Judgement) -> dict[str, float]:
             outer.zero_grad()
-            (judged.loss + self.gamma * judged.terms[:, 0]).mean().backward(inputs=weights)
+            loss = (judged.loss + self.gamma * judged.terms[:, 0]).mean()
+            torch.autograd.backward(loss, inputs=weights)
             outer.step()
             return {"query_loss": float(judged.loss.detach().mean())}
 
@@ -113,6 +114,6 @@ class FairMAML(Sampled):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [FairMAML]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
-from fairbench.api import Schema, hookimpl, parameter
+from fairbench.api import Method, Schema, hookimpl, parameter
 
 from ._inner import Judgement, Rule, Terms
 from ._learner import Course, OuterStep, move_multiplier
@@ -89,10 +89,11 @@ class FFML(Stream):
             multiplier.grad = None
             terms = (judged.terms + self.bound * judged.known).detach() if self.as_code else judged.terms
             penalty = (multiplier * terms).sum(1).mean()
-            (self.together(judged.loss) + penalty + self.norm_weight * _norm(weights)).backward()
+            torch.autograd.backward(self.together(judged.loss) + penalty + self.norm_weight * _norm(weights))
             outer.step()
             self._bound_norm(weights)
-            move_multiplier(multiplier, self.outer_dual_lr, multiplier.grad - self.dual_decay * multiplier.detach())
+            slope = cast(Tensor, multiplier.grad)  # which ``backward`` has set
+            move_multiplier(multiplier, self.outer_dual_lr, slope - self.dual_decay * multiplier.detach())
             return {
                 "query_loss": float(judged.loss.detach().mean()),
                 "violation": float(judged.terms.detach().mean(0).max()),
@@ -111,10 +112,11 @@ class FFML(Stream):
 
 
 def _norm(weights: Sequence[Tensor]) -> Tensor:
-    return torch.linalg.vector_norm(torch.cat([weight.reshape(-1) for weight in weights]))
+    norm: Tensor = torch.linalg.vector_norm(torch.cat([weight.reshape(-1) for weight in weights]))
+    return norm
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [FFML]

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fairbench.api import Schema, hookimpl, parameter
+import torch
+
+from fairbench.api import Method, Schema, hookimpl, parameter
 
 from ._inner import Judgement, Rule, Terms
 from ._learner import Course, OuterStep
@@ -54,7 +56,7 @@ class MaskedFTML(Stream):
 
         def step(judged: Judgement) -> dict[str, float]:
             outer.zero_grad()
-            self.together(judged.loss).backward()
+            torch.autograd.backward(self.together(judged.loss))
             outer.step()
             return {"query_loss": float(judged.loss.detach().mean())}
 
@@ -62,6 +64,6 @@ class MaskedFTML(Stream):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [MaskedFTML]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fairbench.api import Schema, hookimpl, parameter
+from fairbench.api import Method, Schema, hookimpl, parameter
 from fairbench.api.tasks import Shots
 
 from ._inner import Judgement, Rule, Terms
@@ -72,7 +72,7 @@ class PrimalDualFairMeta(Sampled):
 
         def step(judged: Judgement) -> dict[str, float]:
             outer.zero_grad()
-            judged.loss.sum().backward(inputs=weights)
+            torch.autograd.backward(judged.loss.sum(), inputs=weights)
             outer.step()
             move_multiplier(multiplier, self.outer_dual_lr, judged.terms.detach().sum(0))
             return {
@@ -85,6 +85,6 @@ class PrimalDualFairMeta(Sampled):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [PrimalDualFairMeta]

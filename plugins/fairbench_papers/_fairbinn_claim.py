@@ -112,7 +112,8 @@ def _by_repeat(runs: Iterable[Run]) -> dict[int, list[Run]]:
 
 def _interpolated(runs: Sequence[Run], quantity: Quantity, targets: Sequence[float]) -> np.ndarray:
     gaps, values = np.array(sorted((run.score_gap, quantity(run)) for run in runs)).T
-    return np.interp(targets, gaps, values, left=np.nan, right=np.nan)
+    found: np.ndarray = np.interp(targets, gaps, values, left=np.nan, right=np.nan)
+    return found
 
 
 def verdict(equal_eta: Comparison, equal_gap: Comparison) -> str:
@@ -168,6 +169,6 @@ def chosen_front(runs: Sequence[Run]) -> list[tuple[float, float]]:
     """
     trivial = {run.eta for run in runs if run.trivial}
     sound = [run for run in runs if run.eta not in trivial]
-    accuracy, gap = (mean_by_eta(sound, lambda run, place=place: run.validation[place]) for place in (0, 1))
+    accuracy, gap = mean_by_eta(sound, lambda run: run.validation[0]), mean_by_eta(sound, lambda run: run.validation[1])
     test_accuracy, test_gap = mean_by_eta(sound, lambda run: run.accuracy), mean_by_eta(sound, lambda run: run.gap)
     return [(test_accuracy[eta], test_gap[eta]) for eta in front({eta: (accuracy[eta], gap[eta]) for eta in gap})]

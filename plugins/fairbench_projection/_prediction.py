@@ -28,7 +28,8 @@ def frozen_logits(model: nn.Module) -> Logits:
 
     def logits(inputs: Inputs) -> np.ndarray:
         with one_thread(), torch.no_grad():
-            return np.array(kept(torch.tensor(inputs.X, dtype=torch.float64)).reshape(-1).numpy())
+            found: np.ndarray = np.array(kept(torch.tensor(inputs.X, dtype=torch.float64)).reshape(-1).numpy())
+        return found
 
     return logits
 
@@ -36,7 +37,8 @@ def frozen_logits(model: nn.Module) -> Logits:
 def sigmoid(logit: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + exp(-logit)), exact and silent for large logits of either sign."""
     small = np.exp(-np.abs(logit))
-    return np.where(logit >= 0, 1, small) / (1 + small)
+    chance: np.ndarray = np.where(logit >= 0, 1, small) / (1 + small)
+    return chance
 
 
 @dataclass(frozen=True, eq=False)

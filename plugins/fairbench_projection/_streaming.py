@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Protocol
+from typing import Any, Callable, Optional, Protocol
 
 import numpy as np
 
@@ -42,7 +42,10 @@ class Settings:
 class Correction(Protocol):
     """How a stream of scores is corrected; ``infeasible`` counts batches for which that was impossible."""
 
-    infeasible: int
+    @property
+    def infeasible(self) -> int:
+        """Return their number."""
+        ...
 
     def correct(self, score: np.ndarray, group: np.ndarray) -> np.ndarray:
         """Return the outputs (n,) for a batch of scores (n,) with group codes (n,), and remember what matters."""
@@ -66,11 +69,15 @@ class Remembering:
 
     kind: str
     fields: Sequence[str]
-    infeasible = 0
 
     def __init__(self, settings: Settings) -> None:
         """Keep the settings."""
         self.settings = settings
+
+    @property
+    def infeasible(self) -> int:
+        """See ``Correction``; 0 unless a class counts them."""
+        return 0
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for a state to fit; infinite bounds as text, for JSON has no infinity."""
@@ -160,12 +167,12 @@ class RunningPool(Remembering):
 
     kind = "pool"
     fields = ("total", "count", "infeasible")
+    infeasible = 0
 
     def __init__(self, settings: Settings) -> None:
         """Begin with nothing given out."""
         super().__init__(settings)
         self.total, self.count = np.zeros(settings.n_groups), np.zeros(settings.n_groups)
-        self.infeasible = 0
 
     def correct(self, score: np.ndarray, group: np.ndarray) -> np.ndarray:
         """See ``Correction``."""
@@ -266,7 +273,7 @@ class SlowDual(TwoGroups):
         n, epsilon = len(score), self.settings.epsilon
         self.count = self.count + np.bincount(group, minlength=2)
         weight = np.array([1.0, -1.0]) * self.count.sum() / self.count
-        shifted = score - (self.down - self.up) / 2 * weight[group]
+        shifted: np.ndarray = score - (self.down - self.up) / 2 * weight[group]
         total = float(weight[group] @ self.settings.box.clip(shifted))
         self.steps += 1
         step = self.eta / math.sqrt(self.steps)
@@ -325,10 +332,19 @@ def make_correction(kind: str, settings: Settings, eta: float) -> Correction:
     Raises:
         ValueError: it compares two groups and there are more.
     """
-    by_one = {"none": Unchanged, "batch": EachBatch, "pool": RunningPool}
+    by_one: Mapping[str, Callable[[Settings], Correction]] = {
+        "none": Unchanged,
+        "batch": EachBatch,
+        "pool": RunningPool,
+    }
     if kind in by_one:
         return by_one[kind](settings)
-    return {"primal_dual": PrimalDual, "dual": SlowDual, "dual_pool": DualPool}[kind](settings, eta)
+    by_two: Mapping[str, Callable[[Settings, float], Correction]] = {
+        "primal_dual": PrimalDual,
+        "dual": SlowDual,
+        "dual_pool": DualPool,
+    }
+    return by_two[kind](settings, eta)
 
 
 def mean_gap(score: np.ndarray, group: np.ndarray, n_groups: int) -> float:

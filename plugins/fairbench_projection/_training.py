@@ -183,7 +183,7 @@ class ProjectedNetwork:
                 value = layer(score, group, y) if self.through_layer else score
                 loss = loss_in_space(value, y, rule)
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 with torch.no_grad():
                     total += float(loss) * len(part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairbench.api import hookimpl
+from fairbench.api import Method, hookimpl
 
 from ._training import ProjectedNetwork
 
@@ -25,6 +25,6 @@ class PosthocProjection(ProjectedNetwork):
 
 
 @hookimpl
-def fairbench_methods():
+def fairbench_methods() -> list[type[Method]]:
     """Return the method."""
     return [PosthocProjection]

@@ -17,6 +17,7 @@ from fairbench.api import (
     Predictions,
     Predictor,
     Samples,
+    Scenario,
     Split,
     hookimpl,
     parameter,
@@ -87,7 +88,7 @@ class Stream:
 
     def draw(self, n: int, random: np.random.Generator) -> list[np.ndarray]:
         """Return the positions of each batch's rows among n."""
-        sizes = []
+        sizes: list[int] = []
         while len(sizes) < self.batches or (not self.batches and sum(sizes) < n):
             sizes.append(int(random.integers(1, self.batch_size + 1)) if self.uneven else self.batch_size)
         order = random.integers(0, n, sum(sizes)) if self.batches else random.permutation(n)
@@ -153,7 +154,8 @@ class Watch:
     def predictions(self) -> Predictions:
         """Return all predictions, in the order of the stream."""
         scores = [made.y_score for made in self._made]
-        y_score: Optional[np.ndarray] = None if any(score is None for score in scores) else np.concatenate(scores)
+        known = [score for score in scores if score is not None]
+        y_score: Optional[np.ndarray] = np.concatenate(known) if len(known) == len(scores) else None
         y_pred, decision = (
             np.concatenate([getattr(made, name) for made in self._made]) for name in ("y_pred", "decision")
         )
@@ -184,6 +186,6 @@ class Watch:
 
 
 @hookimpl
-def fairbench_scenarios() -> list[type]:
+def fairbench_scenarios() -> list[type[Scenario]]:
     """Return the scenario."""
     return [Stream]

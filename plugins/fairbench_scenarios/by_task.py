@@ -8,7 +8,7 @@ from typing import Callable
 
 import numpy as np
 
-from fairbench.api import Method, NotApplicable, Outcome, Predictions, Samples, Split, hookimpl, parameter
+from fairbench.api import Method, NotApplicable, Outcome, Predictions, Samples, Scenario, Split, hookimpl, parameter
 from fairbench.api.tasks import TaskPlan, plan_tasks
 
 from .holdout import Holdout
@@ -86,6 +86,6 @@ class ByTask:
 
 
 @hookimpl
-def fairbench_scenarios() -> list[type]:
+def fairbench_scenarios() -> list[type[Scenario]]:
     """Offer the scenario."""
     return [ByTask]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Callable
 
-from fairbench.api import Fitted, Method, Outcome, Split, hookimpl
+from fairbench.api import Fitted, Method, Outcome, Scenario, Split, hookimpl
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,6 @@ class Holdout:
 
 
 @hookimpl
-def fairbench_scenarios() -> list[type]:
+def fairbench_scenarios() -> list[type[Scenario]]:
     """Offer the holdout scenario."""
     return [Holdout]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fairbench.api import (
     Predictions,
     Predictor,
     Samples,
+    Scenario,
     Split,
     Tunable,
     group_rates,
@@ -80,7 +81,8 @@ class Tuned:
 def configurations_of(method: Method) -> dict[str, Method]:
     """Return the method as each entry of its grid changes it, by a label such as ``gamma=1,inner_lr=0.4``."""
     grid = method.grid if isinstance(method, Tunable) else ({},)
-    return {",".join(f"{name}={value}" for name, value in entry.items()): replace(method, **entry) for entry in grid}
+    fields: Any = method  # a frozen dataclass, which a protocol cannot say
+    return {",".join(f"{name}={value}" for name, value in entry.items()): replace(fields, **entry) for entry in grid}
 
 
 def _judge(validation: Samples, predictions: Predictions) -> tuple[float, float]:
@@ -92,6 +94,6 @@ def _judge(validation: Samples, predictions: Predictions) -> tuple[float, float]
 
 
 @hookimpl
-def fairbench_scenarios() -> list[type]:
+def fairbench_scenarios() -> list[type[Scenario]]:
     """Offer the scenario."""
     return [Tuned]

@@ -76,6 +76,8 @@ def test_the_source_distribution_holds_everything_but_what_the_repository_needs_
         names = [name.partition("/")[2] for name in opened.getnames()]
     assert {
         "plugins/fairbench_projection/_solver/_pair.c",
+        "CITATION.cff",
+        "SECURITY.md",
         "tests/conftest.py",
         "tests/papers/tiny/rerun.toml",
         "tox.ini",
