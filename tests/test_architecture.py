@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +154,36 @@ def test_the_api_is_free_of_torch():
     loaded = modules_after("import fairbench.api")
     assert "fairbench.api" in loaded
     assert not loaded & {"torch", "higher", "pandas", "sklearn"}
+
+
+MAP = ROOT / "docs" / "architecture.md"
+REWRITE = "UPDATE_DOCS"  # a variable of the environment that lets the test mend the lines
+
+
+def line_of(path: str, name: str) -> int:
+    """Return the line at which a function, class or method begins."""
+    body = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+    for part in name.split("."):
+        (node,) = [node for node in body if getattr(node, "name", None) == part]
+        body = getattr(node, "body", [])
+    return node.lineno
+
+
+def test_the_map_names_what_there_is_and_where():
+    page = MAP.read_text(encoding="utf-8")
+    steps = re.findall(r"`([\w.]+)`, \[([\w./]+):(\d+)\]\(\.\./([\w./]+)#L(\d+)\)", page)
+    assert len(steps) > 20
+    mended = page
+    for name, path, line, target, anchor in steps:
+        right = line_of(path, name)
+        mended = mended.replace(
+            f"`{name}`, [{path}:{line}](../{target}#L{anchor})", f"`{name}`, [{path}:{right}](../{path}#L{right})"
+        )
+    if os.environ.get(REWRITE):
+        MAP.write_text(mended, encoding="utf-8")
+    assert mended == page or os.environ.get(REWRITE), f"{REWRITE}=1 pytest {__file__} mends the lines"
+    links = [link.partition("#")[0] for link in re.findall(r"\]\((\.\./[^)]+)\)", page)]
+    assert [link for link in links if not (MAP.parent / link).exists()] == []
+    assert set(re.findall(r"\[(\w+)/\]", page)) == {
+        path.parent.name for path in (ROOT / "fairbench").glob("*/__init__.py")
+    }

@@ -45,6 +45,15 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_the_example_in_python_runs_and_prints(folder):
+    (block,) = [block for block in blocks(README, "python") if "fairbench.run(" in block]
+    (folder / "example.py").write_text(block)
+    done = subprocess.run([sys.executable, "example.py"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "threshold" in done.stdout
+    assert "10 cells: 10 done" in done.stdout
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("fairbench run")])
 def test_every_run_command_plans_cells(folder, command):
     done = run(*shlex.split(command)[1:], "--dry-run", cwd=folder)
