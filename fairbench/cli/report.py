@@ -53,7 +53,8 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
     with output_on_stderr():
         made = chosen.render(results)
     if isinstance(made, bytes) and sys.stdout.isatty():
-        raise click.UsageError(f"{name} is a picture; write it to a file: ... --format {name} > report{chosen.suffix}")
+        file = f"{name}{chosen.suffix or '.png'}"
+        raise click.UsageError(f"{name} is a picture; write it to a file: ... --format {name} > {file}")
     if not made:
         say(f"{run_directory} has nothing for the report {name!r} to show")
     if isinstance(made, str) and (name == "terminal" or sys.stdout.isatty()):
