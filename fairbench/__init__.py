@@ -36,3 +36,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(python, name)
     raise AttributeError(f"module 'fairbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names that completion offers, those that are not imported yet among them."""
+    return sorted({*globals(), *__all__})

@@ -15,24 +15,24 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fairbench.choices import parse_choices
+import numpy as np
+
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.running.rundir import choose_directory, load_results
-from fairbench.running.session import Finished, Observer, Session, Settings, chosen_suite
+from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor, chosen_suite
 from fairbench.texts import counted, last_line
 
 if TYPE_CHECKING:
     import pandas
 
-    from fairbench.cells import Choice
     from fairbench.records import Results
 
 Names = Union[str, Sequence[str]]
 PathText = Union[str, "PathLike[str]"]
 SHOWN = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
-ROW = ["dataset", "sensitive", "scenario", "scale", "sensitive_as_feature", "method"]
+ROW = ["dataset", "sensitive", "scenario", "scale", "sensitive_as_feature", "stratify", "method"]
 
 
 class Run:
@@ -95,8 +95,9 @@ class Run:
     def table(self, *metrics: str) -> pandas.DataFrame:
         """Return means ± standard deviations as text, a row for each method and a column for each metric.
 
-        A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, and ‡ a method
-        that decides alike for everybody. Methods that the run has with several parameters are shown with theirs.
+        A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, unfinished ones
+        too, and ‡ a method that decides alike for everybody in most repeats. Methods that the run has with several
+        parameters are shown with theirs.
 
         Args:
             metrics: their names, in order; by default accuracy and the differences of demographic parity and equalized
@@ -109,7 +110,7 @@ class Run:
         known = list(dict.fromkeys(found["metric"]))
         for name in metrics:
             if name not in known:
-                raise UnknownName("metric", name, known, f" in {self.path}")
+                raise UnknownName("metric", str(name), known, f" in {self.path}")
         wanted = list(metrics) or [name for name in SHOWN if name in known] or known
         found["shown"] = [_shown(row) for row in found.to_dict("records")]
         several = found.groupby("method")["parameters"].nunique() > 1
@@ -135,7 +136,8 @@ class Run:
             for record in self.results.records
             if record.reason.strip()
         )
-        lines = [self.summary, "mean ± standard deviation over repeats", *said, *skipped]
+        marks = "† leaves repeats out; ‡ decides alike for everybody in more than half of its repeats"
+        lines = [self.summary, "mean ± standard deviation over repeats", marks, *said, *skipped]
         listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         table = self.table().to_html(na_rep="", escape=True) if len(self.means) else ""
         return f"{table}<ul>{listed}</ul>"
@@ -147,11 +149,12 @@ def _label(row: Mapping[str, Any], with_parameters: bool) -> str:
 
 
 def _shown(row: Mapping[str, Any]) -> str:
-    mark = "†" if row["undefined"] or row["partial"] else ""
+    unfinished = "/" in str(row["repeats"])
+    mark = "†" if row["undefined"] or row["partial"] or unfinished else ""
     if row["mean"] != row["mean"]:
         return f"-{mark}"
     spread = "" if row["std"] != row["std"] else f" ±{row['std']:.3f}"
-    return f"{row['mean']:.3f}{spread}{mark}"
+    return f"{round(row['mean'], 3) + 0.0:.3f}{spread}{mark}"  # no -0.000
 
 
 def run(
@@ -171,13 +174,13 @@ def run(
     executor: Optional[str] = None,
     data_dir: Optional[PathText] = None,
     offline: bool = False,
-    plugins: Sequence[PathText] = (),
+    plugins: Union[PathText, Sequence[PathText]] = (),
     accept_changes: bool = False,
     quiet: bool = False,
 ) -> Run:
     """Run a grid of methods, datasets and repeats, as ``fairbench run`` does, and return what it gave.
 
-    Ctrl-C (or a notebook's stop) ends the run early: what is finished is kept and returned.
+    Ctrl-C (or a notebook's stop) while cells run ends the run early: what is finished is kept and returned.
 
     Args:
         suite: path of a suite file; what else is given wins over it. Without one, methods and datasets are needed.
@@ -195,67 +198,98 @@ def run(
         executor: where cells run, e.g. ``"processes[workers=2]"``; overrides ``workers``.
         data_dir: folder that is asked for raw data files first.
         offline: download nothing.
-        plugins: paths of local plugin files.
+        plugins: path of a local plugin file, or several.
         accept_changes: keep finished cells although code of the same version has changed.
         quiet: say and show nothing while it runs.
 
     Raises:
-        SuiteError: a name, parameter or combination is wrong (``UnknownName`` with names that come near).
+        UnknownName: nothing has a name that was given; the message has one that comes near.
+        SuiteError: a parameter, a combination or another argument is wrong.
         DataError: a data file is damaged, or no dataset can be used.
         StoreError: the directory cannot be written, holds another run, or another run is writing to it.
         PluginError: a plugin file cannot be used.
     """
     given = {
-        "methods": _listed(methods),
-        "datasets": _listed(datasets),
-        "scenarios": _listed(scenarios),
-        "metrics": _listed(metrics),
-        "group": _listed(group),
-        "scale": _listed(scale),
-        "repeats": repeats,
-        "sensitive_as_feature": None if sensitive_as_feature is None else (sensitive_as_feature,),
-        "stratify": stratify,
+        "methods": _listed("methods", methods),
+        "datasets": _listed("datasets", datasets),
+        "scenarios": _listed("scenarios", scenarios),
+        "metrics": _listed("metrics", metrics),
+        "group": _listed("group", group),
+        "scale": _listed("scale", scale),
+        "repeats": _plain(repeats),
+        "sensitive_as_feature": None if sensitive_as_feature is None else (_plain(sensitive_as_feature),),
+        "stratify": _plain(stratify),
     }
-    chosen = chosen_suite(None if suite is None else Path(suite), given)
+    place = _path("out", out)
+    chosen = chosen_suite(_path("suite", suite), given)
     settings = Settings(
-        workers=workers,
-        executor=_executor(executor),
-        data_dir=None if data_dir is None else Path(data_dir),
+        workers=_plain(workers),
+        executor=chosen_executor(executor),
+        data_dir=_folder("data_dir", data_dir),
         offline=offline,
-        plugins=tuple(str(Path(file)) for file in plugins),
+        plugins=_files(plugins),
         accept_changes=accept_changes,
     )
     session = Session(settings, _observer(quiet))
     planned = session.plan(chosen)
-    path = choose_directory(planned, None if out is None else Path(out))
+    path = choose_directory(planned, place)
     return Run(session.run(planned, path), session.registry)
 
 
-def load(path: PathText, *, plugins: Sequence[PathText] = ()) -> Run:
+def load(path: PathText, *, plugins: Union[PathText, Sequence[PathText]] = ()) -> Run:
     """Return what a run directory holds, finished or not; nothing is run and nothing is written.
 
     Args:
         path: of the directory.
-        plugins: paths of local plugin files, for reports of their own.
+        plugins: path of a local plugin file, or several, for reports of their own.
 
     Raises:
         StoreError: it is no run directory, or it is damaged.
+        SuiteError: the path is empty.
+        PluginError: a plugin file cannot be used.
     """
-    registry, _ = load_plugins(tuple(str(Path(file)) for file in plugins))
-    return Run(Finished(load_results(Path(path)), Path(path)), registry)
+    place = Path(_given("path", path))
+    registry, _ = load_plugins(_files(plugins))
+    return Run(Finished(load_results(place), place), registry)
 
 
-def _listed(names: Optional[Names]) -> Optional[tuple[str, ...]]:
-    """Return one text or several as a suite holds them, which checks what they are."""
+def _listed(what: str, names: Optional[Names]) -> Optional[tuple[str, ...]]:
+    """Return one text or several as a suite holds them, which checks what they are; a list of nothing is refused."""
+    if names is None:
+        return None
     several = isinstance(names, Iterable) and not isinstance(names, str)
-    return None if names is None else tuple(names) if several else (names,)  # type: ignore[return-value] # see above
+    listed: tuple[str, ...] = tuple(names) if several else (names,)  # type: ignore[assignment] # see above
+    if not listed:
+        raise SuiteError(f"{what} is empty; name at least one, or leave it out")
+    return listed
 
 
-def _executor(text: Optional[str]) -> Optional[Choice]:
-    choices = [] if text is None else parse_choices(text)
-    if len(choices) > 1:
-        raise SuiteError(f"executor names {len(choices)} executors; name one")
-    return choices[0] if choices else None
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's as Python's own."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _given(what: str, path: PathText) -> PathText:
+    """Refuse an empty path, which would be the current folder."""
+    if not str(path).strip():
+        raise SuiteError(f"{what} is an empty path; the folder you are in is written '.'")
+    return path
+
+
+def _path(what: str, path: Optional[PathText]) -> Optional[Path]:
+    return None if path is None else Path(_given(what, path))
+
+
+def _folder(what: str, path: Optional[PathText]) -> Optional[Path]:
+    folder = _path(what, path)
+    if folder is not None and not folder.is_dir():
+        raise SuiteError(f"{what} {folder} is no folder")
+    return folder
+
+
+def _files(plugins: Union[PathText, Iterable[PathText]]) -> tuple[str, ...]:
+    files = [plugins] if isinstance(plugins, (str, PathLike)) else plugins
+    return tuple(str(Path(_given("plugins", file))) for file in files)
 
 
 def _observer(quiet: bool) -> Observer:

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
+import torch
 from filelock import FileLock
 
 import fairbench
 from fairbench.errors import DataError, FairbenchError, StoreError, UnknownName
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import Plugin
 from fairbench.python import Run
 from fairbench.running.session import Session
 
 SMALL = {"datasets": "synthetic[rows=300]", "repeats": 2, "workers": 1}
 ACCURACY, DP = "accuracy", "demographic_parity_difference"
+ODD = """
+from dataclasses import dataclass
+import numpy as np
+from fairbench.api import Metric, Predictions, hookimpl
+
+@dataclass(frozen=True)
+class Odd:
+    name = "odd"
+
+    def fit(self, train, validation, *, seed):
+        if seed % 2:
+            raise RuntimeError("odd")
+        return lambda inputs: Predictions(np.arange(len(inputs.X)) % 2)
+
+def below(samples, predictions):
+    return -0.0001
+
+@hookimpl
+def fairbench_methods():
+    return [Odd]
+
+@hookimpl
+def fairbench_metrics():
+    return [Metric("below", below, range=(-1, 1))]
+"""
 
 
 @pytest.fixture
@@ -79,6 +109,8 @@ def test_a_notebook_gets_escaped_html(found):
 def test_a_metric_that_the_run_lacks_is_named(found):
     with pytest.raises(UnknownName, match="'accuracyy'; did you mean 'accuracy'"):
         found.table("accuracyy")
+    with pytest.raises(UnknownName, match="did you mean 'accuracy'"):
+        found.table(["accuracy"])
 
 
 @pytest.mark.parametrize(
@@ -97,6 +129,13 @@ def test_a_metric_that_the_run_lacks_is_named(found):
         ({"methods": "threshold", "executor": "serial,processes"}, "2 executors"),
         ({"suite": "none.toml"}, "none.toml"),
         ({"methods": "threshold", "workers": 0}, "workers"),
+        ({"methods": "threshold", "executor": 3}, "executor is 3"),
+        ({"methods": "threshold", "metrics": []}, "metrics is empty"),
+        ({"methods": []}, "methods is empty"),
+        ({"methods": "threshold", "out": ""}, "out is an empty path"),
+        ({"methods": "threshold", "data_dir": "nowhere"}, "data_dir nowhere is no folder"),
+        ({"methods": "threshold", "plugins": "mine.py"}, r"mine\.py: no such file"),
+        ({"methods": "threshold", "plugins": Path("mine.py")}, r"mine\.py: no such file"),
     ],
 )
 def test_bad_input_is_refused_in_words_before_anything_runs(folder, given, message):
@@ -108,6 +147,62 @@ def test_bad_input_is_refused_in_words_before_anything_runs(folder, given, messa
 def test_a_place_that_is_no_run_directory_is_refused(folder):
     with pytest.raises(StoreError, match="nowhere"):
         fairbench.load("nowhere")
+    with pytest.raises(FairbenchError, match="path is an empty path"):
+        fairbench.load("")
+
+
+def test_numbers_may_be_numpys(folder):
+    given = {**SMALL, "repeats": np.int64(1), "workers": np.int64(1), "sensitive_as_feature": np.bool_(True)}
+    found = fairbench.run(methods=iter(["constant"]), out="r", stratify=np.bool_(True), quiet=True, **given)
+    assert found.complete
+    assert list(found.values.sensitive_as_feature.unique()) == [True]
+
+
+def test_the_callers_random_numbers_go_on_as_if_nothing_had_run(folder):
+    def draws():
+        return random.random(), np.random.random(), torch.rand(()).item()  # noqa: S311 - no secrets
+
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    wanted = draws()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    fairbench.run(methods="mlp[epochs=1]", out="r", quiet=True, **SMALL)
+    assert draws() == wanted
+
+
+def test_means_that_leave_failed_repeats_out_are_marked(folder):
+    Path("odd.py").write_text(ODD)
+    given = {**SMALL, "metrics": ["accuracy", "below"], "repeats": 6, "quiet": True, "out": "r"}
+    found = fairbench.run(methods="odd,constant", plugins="odd.py", **given)
+    assert 0 < found.means.set_index("method").loc["odd", "n"].iloc[0] < 6
+    table = found.table("accuracy", "below").droplevel("dataset")
+    assert table.loc["odd", "accuracy"].endswith("†")
+    assert not table.loc["constant ‡", "accuracy"].endswith("†")
+    assert table.loc["constant ‡", "below"] == "0.000 ±0.000"  # not -0.000
+    again = fairbench.load("r").table("accuracy")  # the plugin is not needed to read it
+    assert again.shape == (2, 1)
+
+
+def test_plugins_that_cannot_be_used_are_told(folder, monkeypatch, capsys):
+    registry = load_plugins()[0]
+    monkeypatch.setattr(
+        registry, "problems", [Plugin("acme.gap", "acme", "1", problem="needs 'acme'", unavailable=True)]
+    )
+    fairbench.run(methods="constant", out="r", **SMALL)
+    assert "warning: plugin acme.gap (acme 1) is unavailable: needs 'acme'" in capsys.readouterr().err
+
+
+def test_a_directory_that_python_began_names_no_command(found):
+    with pytest.raises(FairbenchError, match="holds a run of another suite") as refused:
+        fairbench.run(methods="mlp", out="r", quiet=True, **SMALL)
+    assert "last command" not in str(refused.value)
+
+
+def test_completion_offers_what_is_not_imported_yet():
+    code = "import fairbench; print({'run', 'load', 'Run'} <= set(dir(fairbench)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_two_runs_at_once_on_one_directory(folder):

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 import click
 
-from fairbench.cells import Cell, Choice
-from fairbench.choices import parse_choices
+from fairbench.cells import Cell
 from fairbench.cli.options import say
 from fairbench.cli.progress import cell_progress, download_progress
 from fairbench.cli.signals import status_of
-from fairbench.errors import SuiteError
 from fairbench.notation import show_params
-from fairbench.plugins.registry import Registry
-from fairbench.running.session import Finished, Observer, Session, Settings
+from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
-
-
-def warn_of(registry: Registry) -> None:
-    """Say on stderr which plugins cannot be used, and what is to be mended about others."""
-    for sentence in registry.advice:
-        say(f"warning: {sentence}")
-    for problem in registry.problems:
-        say(f"warning: plugin {problem} is {problem.state}: {problem.problem}")
 
 
 def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
@@ -73,24 +62,13 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...]) -> Session:
     """
     settings = Settings(
         workers=options["workers"],
-        executor=_executor(options["executor"]),
+        executor=chosen_executor(options["executor"]),
         data_dir=options["data_dir"],
         offline=options["offline"],
         plugins=plugin,
         accept_changes=options["accept_changes"],
     )
-    opened = Session(settings, Terminal())
-    warn_of(opened.registry)
-    return opened
-
-
-def _executor(text: Optional[str]) -> Optional[Choice]:
-    if text is None:
-        return None
-    choices = parse_choices(text)
-    if len(choices) != 1:
-        raise SuiteError(f"--executor names {len(choices)} executors; name one")
-    return choices[0]
+    return Session(settings, Terminal())
 
 
 def summary(ended: Finished) -> str:

@@ -277,8 +277,21 @@ def _check_component(kind: str, hook: str, component: Any) -> None:
         for needed in _CLASS_NEEDS[kind]:
             if not hasattr(component, needed) and needed not in component.__dataclass_fields__:
                 raise PluginError(f"{hook} returned {label}, which has no {needed!r}")
+        if kind == "executors":
+            _check_map(label, component)
     name = getattr(component, "name", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise PluginError(
             f"{hook} returned {label}, whose name is {name!r}; use small letters, digits, '_', '-' and '.'"
         )
+
+
+def _check_map(label: str, component: type) -> None:
+    """Refuse an executor that was written before cells had limits: the run would end when it calls it."""
+    function = vars(component).get("map")
+    if not inspect.isfunction(function):
+        return
+    try:
+        inspect.signature(function).bind("self", "function", "items", "limits")
+    except TypeError as error:
+        raise PluginError(f"executor {label}: map must take (function, items, limits): {error}") from error

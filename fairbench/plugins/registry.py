@@ -161,6 +161,11 @@ class Registry:
             self.problems.append(plugin)
 
     @property
+    def warnings(self) -> list[str]:
+        """Return what is to be mended about plugins that work, and a sentence for each that cannot be used."""
+        return [*self.advice, *(f"plugin {plugin} is {plugin.state}: {plugin.problem}" for plugin in self.problems)]
+
+    @property
     def import_warnings(self) -> list[str]:
         """Return a sentence for each plugin that changed a setting of the process when it was imported."""
         return [

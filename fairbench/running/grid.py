@@ -11,7 +11,7 @@ from typing import Any, Optional
 from fairbench.cells import Cell
 from fairbench.data.files import fetch_all
 from fairbench.data.inspection import measured_notes
-from fairbench.errors import DataError, NotApplicable, Unstorable
+from fairbench.errors import DataError, NotApplicable, PluginError, Unstorable
 from fairbench.plugins.components import NO_LIMITS, Ended, Executor, Limits
 from fairbench.records import FAILED, SKIPPED, Record
 from fairbench.running.cell import CellRunner, unmeasured
@@ -83,6 +83,7 @@ def run_cells(
 
     Raises:
         StoreError: a record cannot be written; what was written before stays.
+        PluginError: the executor yields something else than how items ended.
     """
     done = store.finished() if done is None else done
     pending = []
@@ -98,6 +99,10 @@ def run_cells(
             pending.append(cell)
     with closing(executor.map(runner, pending, limits)) as results:  # so that no worker outlives an error
         for ended in results:
+            if not isinstance(ended, Ended):
+                raise PluginError(
+                    f"executor {executor.name} yielded {type(ended).__name__}; map must yield fairbench.api.Ended"
+                )
             cell, result = ended.item, _answer(ended)
             record = _kept(store, result)
             if record.status != FAILED:  # what failed is tried again, from its last finished step on

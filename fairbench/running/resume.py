@@ -255,12 +255,13 @@ def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
     left = [key for key in theirs if key not in plan.keys]
     if not left or (plan.grows and earlier["suite"]["name"] == plan.name):
         return
-    command = shlex.join(["fairbench", *earlier["sessions"][-1].get("command", [])])
+    command = earlier["sessions"][-1].get("command", [])  # of a session from Python there is none
+    last = f" (its last command was: {shlex.join(['fairbench', *command])})" if command else ""
     suite, verb = f"{earlier['suite']['name']}, {counted(len(theirs), 'cell')}", "is" if len(left) == 1 else "are"
     raise SuiteError(
         f"{path} holds a run of another suite ({suite}), and {len(left)} of its cells {verb} not among the "
-        f"{len(plan.cells)} of this one; a run can grow: name what it has as well "
-        f"(its last command was: {command}), or choose another --out"
+        f"{len(plan.cells)} of this one; a run can grow: name what it has as well{last}, "
+        "or choose another --out"
     )
 
 

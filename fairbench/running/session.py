@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from fairbench.cells import Cell, Choice
+from fairbench.choices import parse_choices
 from fairbench.data.files import DataSource
 from fairbench.errors import SuiteError
 from fairbench.plugins.components import NO_LIMITS, Executor, Limits
@@ -27,6 +28,7 @@ from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
 from fairbench.running.resume import Plan
 from fairbench.running.suite import Suite, check_group_names, default_parameters, left_out, plan, read_suite
+from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
 from fairbench.texts import last_line
@@ -112,13 +114,15 @@ class Session:
     """The plugins and data that runs use, and the runs themselves."""
 
     def __init__(self, settings: Optional[Settings] = None, observer: Optional[Observer] = None) -> None:
-        """Load the plugins.
+        """Load the plugins, and say which cannot be used.
 
         Raises:
             PluginError: a local plugin file cannot be used.
         """
         self.settings, self.observer = settings or Settings(), observer or Observer()
         self.registry: Registry = load_plugins(self.settings.plugins)[0]
+        for sentence in self.registry.warnings:
+            self.observer.say(f"warning: {sentence}")
         files = tuple(map(os.path.abspath, self.settings.plugins))  # the current folder may change
         source = DataSource(self.settings.data_dir, self.settings.offline, self.settings.plugins)
         self.runner = CellRunner(source, files)
@@ -158,7 +162,7 @@ class Session:
         """
         choice = self.executor(len(planned.cells))
         executor: Executor = self.registry.build("executors", choice)
-        with one_thread():
+        with one_thread(), generators_kept():
             interrupt = self._run(planned, path, executor, str(choice), command)
         return Finished(rundir.load_results(path), path, interrupt)
 
@@ -232,3 +236,19 @@ def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
     if missing:
         raise SuiteError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; name some, or 'all'")
     return Suite(**{"name": str(chosen["methods"][0]), "parameters": default_parameters(), **chosen})
+
+
+def chosen_executor(text: Optional[str]) -> Optional[Choice]:
+    """Return the one executor that a text such as ``processes[workers=2]`` names; None for None.
+
+    Raises:
+        SuiteError: it is no text, or names none or several.
+    """
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise SuiteError(f"executor is {text!r}; it must be a text such as 'processes[workers=2]'")
+    choices = parse_choices(text)
+    if len(choices) != 1:
+        raise SuiteError(f"{text!r} names {len(choices)} executors; name one")
+    return choices[0]

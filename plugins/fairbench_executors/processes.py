@@ -157,8 +157,7 @@ class _Pool:
                 if {worker.pipe, worker.process.sentinel} & ready or worker.process.exitcode is not None:
                     self._collect(worker)
                     break
-            else:
-                self._keep_limits(busy)
+            self._keep_limits()
             self._hand_out()  # before the caller spends time on the answer
         return bool(self.finished or self.waiting or any(worker.task for worker in self.workers))
 
@@ -239,9 +238,14 @@ class _Pool:
         first = min(worker.since for worker in busy) + self.limits.seconds
         return max(0.0, min(seconds, first - time.monotonic()))
 
-    def _keep_limits(self, busy: Sequence[_Worker]) -> None:
-        """Kill the workers that use more than they may; their items are not tried again."""
-        for worker in busy:
+    def _keep_limits(self) -> None:
+        """Kill the workers that use more than they may; their items are not tried again.
+
+        One whose answer lies in its pipe has finished in time, or has ended: it is left to ``_collect``.
+        """
+        if not self.limits:
+            return
+        for worker in [worker for worker in self.workers if worker.task and not worker.pipe.poll()]:
             task, (how, error) = worker.task, self._exceeded(worker)
             if task is not None and error is not None:
                 with _interrupt_put_off():

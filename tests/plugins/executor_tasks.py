@@ -109,7 +109,7 @@ def die_and_leave_a_child(item: str) -> str:
 
 
 def fill(mebibytes: int) -> int:
-    """Hold so much memory; for a while if it is much."""
+    """Hold so much memory; for long if it is much."""
     held = b"x" * (mebibytes * 2**20)
-    time.sleep(60 if mebibytes > 100 else 0)
+    time.sleep(60 if mebibytes > 100 else 0.01)
     return len(held) // 2**20

@@ -354,6 +354,20 @@ def test_an_item_that_takes_too_much_memory_is_stopped(tasks):
     assert str(ended[600].error).endswith("MiB; the limit is 400 MiB")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process holds")
+def test_memory_is_watched_while_another_worker_answers_all_the_time(tasks):
+    quick = [1] * 1000
+    results = Processes(workers=2).map(tasks.fill, [600, *quick], Limits(memory=400 * 2**20))
+    before = 0
+    for end in results:
+        if end.item == 600:
+            break
+        before += 1
+    results.close()
+    assert end.how == OUT_OF_MEMORY
+    assert before < len(quick)
+
+
 def test_this_process_keeps_no_limits_and_says_so(tasks):
     with pytest.raises(NotApplicable, match="use processes for limits"):
         next(Serial().map(tasks.square, [1], Limits(seconds=1)))

@@ -1,0 +1,32 @@
+"""The global random generators, which every cell seeds: whoever asked for a run has drawn from them too."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Give Python's, numpy's and torch's global generators the states back that they had before the block.
+
+    Torch's are kept if it is loaded by then, those of its devices if they are in use.
+    """
+    torch: Any = sys.modules.get("torch")
+    ours, numpys = random.getstate(), np.random.get_state(legacy=False)
+    torchs = torch.get_rng_state() if torch else None
+    devices = torch.cuda.get_rng_state_all() if torch and torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        random.setstate(ours)
+        np.random.set_state(numpys)
+        if torchs is not None:
+            torch.set_rng_state(torchs)
+        if devices is not None:
+            torch.cuda.set_rng_state_all(devices)
