@@ -10,7 +10,6 @@ from fairbench_datasets.synthetic import Synthetic
 from fairbench_reports.markdown import fairbench_reports
 
 from fairbench.api import Reference
-from fairbench.errors import DataError
 from fairbench.running.references import known_references
 from fairbench.running.rundir import load_results
 
@@ -60,16 +59,35 @@ class Knows:
 
 
 @pytest.mark.parametrize("found", [None, [("best", {"accuracy": 1.0})], Reference("best", {"accuracy": 1.0})])
-def test_what_is_no_list_of_references_is_refused(found):
-    with pytest.raises(DataError, match=r"mine: references\(\) returned .* list of fairbench.api.Reference"):
-        known_references(Knows(found), "mine")
+def test_what_is_no_list_of_references_is_said_and_left_out(found):
+    points, (doubt,) = known_references(Knows(found))
+    assert points == []
+    assert re.search(r"references\(\) returned .* list of fairbench.api.Reference", doubt)
+
+
+def test_references_that_raise_cost_no_dataset(fairbench, tmp_path):
+    Path("own.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from fairbench_datasets.gauss_loop import GaussLoop\n"
+        "from fairbench.api import hookimpl\n"
+        "@dataclass(frozen=True)\n"
+        "class Own(GaussLoop):\n"
+        "    name = 'own'\n"
+        "    def references(self):\n"
+        "        raise SystemExit('none today')\n"
+        "@hookimpl\n"
+        "def fairbench_datasets():\n"
+        "    return [Own]\n"
+    )
+    status, out, err = fairbench(*GRID, "--datasets", "own", "--plugin", "own.py", "--out", "out")
+    assert status == 0, err
+    assert "own: Its reference points cannot be shown: SystemExit: none today" in " ".join(out.split())
 
 
 def test_they_become_plain_numbers():
-    assert known_references(Knows((Reference("best", {"accuracy": 1}),)), "mine") == [
-        {"name": "best", "values": {"accuracy": 1.0}, "note": ""}
-    ]
-    assert known_references(object(), "mine") == []
+    points, doubts = known_references(Knows((Reference("best", {"accuracy": 1}),)))
+    assert (points, doubts) == ([{"name": "best", "values": {"accuracy": 1.0}, "note": ""}], ())
+    assert known_references(object()) == ([], ())
 
 
 @pytest.mark.parametrize(

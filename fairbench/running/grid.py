@@ -53,8 +53,9 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
         else:
             try:
                 dataset = workbench.dataset(choice)
-                references[label] = known_references(specs[label], label)
-                digests[label], notes[label] = workbench.digest(choice), (*dataset.notes, *measured_notes(dataset))
+                references[label], doubts = known_references(specs[label])
+                digests[label] = workbench.digest(choice)
+                notes[label] = (*dataset.notes, *measured_notes(dataset), *doubts)
             except NotApplicable as error:
                 skipped[label] = str(error)
             except DataError as error:
@@ -97,7 +98,10 @@ def run_cells(
             yield _kept(store, unmeasured(cell, FAILED, available.failed[label]))
         else:
             pending.append(cell)
-    with closing(executor.map(runner, pending, limits)) as results:  # so that no worker outlives an error
+    mapped = executor.map(runner, pending, limits)
+    if not isinstance(mapped, Generator):
+        raise PluginError(f"executor {executor.name} returned {type(mapped).__name__}; map must be a generator")
+    with closing(mapped) as results:  # so that no worker outlives an error
         for ended in results:
             if not isinstance(ended, Ended):
                 raise PluginError(

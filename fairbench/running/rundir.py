@@ -202,6 +202,7 @@ def _opened(
             **{plugin.name: plugin.sha256 for plugin in usable if plugin.distribution == LOCAL},
         },
     }
+    references = reference_methods(registry, (cell.method.name for cell in plan.cells))
     return {
         "format": FORMAT,
         "fairbench": __version__,
@@ -217,9 +218,7 @@ def _opened(
             **earlier.get("references", {}),
             **{label: points for label, points in available.references.items() if points},
         },
-        "reference_methods": reference_methods(
-            registry, [*earlier.get("reference_methods", []), *(cell.method.name for cell in plan.cells)]
-        ),
+        "reference_methods": sorted({*earlier.get("reference_methods", []), *references}),
         "components": components,
         "sources": {name: source for name, source in sources.items() if name in components.values()},
         "accepted": [*earlier.get("accepted", []), *kept.accepted],

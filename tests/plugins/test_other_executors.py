@@ -30,6 +30,10 @@ def fairbench_executors():
     [
         ("", r"executor Own: map must take \(function, items, limits\)"),
         (", limits", r"executor own yielded tuple; map must yield fairbench\.api\.Ended"),
+        (
+            ", limits):\n        return list(items)\n    def other(self",
+            "executor own returned list; map must be a generator",
+        ),
     ],
 )
 def test_it_is_refused_in_words(tmp_path, monkeypatch, limits, message):
