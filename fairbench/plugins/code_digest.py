@@ -29,7 +29,13 @@ READ = (
     ".joblib",
 )  # what a plugin may read by name
 LONGEST_NAME = 100  # characters
-_NO_NUMBERS = ("cli", "papers", "testing", "__main__.py", "python.py")  # parts of the core that only plan, show or check
+_NO_NUMBERS = (
+    "cli",
+    "papers",
+    "testing",
+    "__main__.py",
+    "python.py",
+)  # parts of the core that only plan, show or check
 _SOLVER = ("fairbench_projection", "_solver")  # what stands behind ``fairbench.api.projection``
 _IMPORTERS = ("import_module", "__import__")
 
