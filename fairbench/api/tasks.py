@@ -159,7 +159,9 @@ def plan_tasks(train: Samples, kind: str = "auto", *, seed: int, count: int = 0,
     small = _Smallness(train.y, min_rows or min(30, max(14, -(-n // 100))))
     if kind in train.keys and not _is_number(train.keys[kind]):
         if count:
-            raise NotApplicable(f"tasks by {kind!r} are its values, not {count}; leave the number out, or say 1")
+            raise NotApplicable(
+                f"tasks by {kind!r} are given by its values and cannot be {count}; leave the number out, or use 1"
+            )
         return _by_value(train, kind, small, seed)
     if not count:
         words = kind != default and default != "random" and not _is_number(train.keys[default])

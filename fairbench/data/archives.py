@@ -57,7 +57,7 @@ def chunks(archive: zipfile.ZipFile, member: str | zipfile.ZipInfo) -> Iterator[
         if info is None:
             raise ArchiveError("is not in it")
         if info.compress_type not in PACKINGS:
-            raise ArchiveError("is packed with a method other than deflate; pack it anew")
+            raise ArchiveError("is compressed with a method other than deflate; compress it again with deflate")
         with archive.open(info) as stream:
             while chunk := stream.read(CHUNK):
                 yield chunk

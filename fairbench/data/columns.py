@@ -132,7 +132,9 @@ def _feature(values: pd.Series, name: str, where: str) -> pd.Series:
     if isinstance(dtype, pd.CategoricalDtype):
         texts = [str(category) for category in dtype.categories]
         if len(set(texts)) < len(texts) or not all(map(encodes, texts)):
-            raise DataError(f"{where}: feature {name!r} has categories with one text, or none: {shown(texts)}")
+            raise DataError(
+                f"{where}: feature {name!r} has categories with equal or unreadable texts: {shown(texts)}; rename them"
+            )
         return values
     if pd.api.types.is_numeric_dtype(dtype) and dtype.kind in "biuf":
         return _numbers(values, name, where)

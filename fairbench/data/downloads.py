@@ -212,7 +212,7 @@ class Network:
                 def size() -> int:
                     seen = pip.size()
                     if seen > LARGEST:
-                        raise RefusedError(f"{name}: what came is larger than {LARGEST} bytes and was given up")
+                        raise RefusedError(f"{name}: the download exceeds {LARGEST} bytes and was stopped")
                     if self.progress:
                         self.progress(name, seen, file.bytes)
                     return seen
@@ -236,7 +236,7 @@ class Network:
                 raise _StoppedError
             seconds, received = time.monotonic() - started, size()
             if seconds > patience + received / SLOWEST:
-                return f"{received} bytes came in {seconds:.0f} s, and it was given up"
+                return f"only {received} bytes arrived in {seconds:.0f} s, so the download was stopped"
         return ""
 
     @contextmanager
@@ -291,7 +291,7 @@ class _Sink:
         self.size += len(chunk)
         limit = LARGEST if self.file.bytes is None else self.file.bytes
         if self.size > limit:
-            raise RefusedError(f"{one_line(self.file.path)}: what came is larger than {limit} bytes and was given up")
+            raise RefusedError(f"{one_line(self.file.path)}: the download exceeds {limit} bytes and was stopped")
         self.digest.update(chunk)
         try:
             self.stream.write(chunk)

@@ -78,7 +78,7 @@ class DataSource:
                 if path.is_file():
                     yield Copy(place, path, sha256(path))
             except OSError as error:
-                said = f"{path}: cannot be read ({error.strerror}); mend its permissions"
+                said = f"{path}: cannot be read ({error.strerror}); correct its permissions"
                 raise DataError(one_line(said)) from error
 
     def find(self, file: DataFile, dataset: str = "NAME") -> Path:

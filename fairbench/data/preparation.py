@@ -39,9 +39,7 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
     attributes = group.split(",")
     codes, names, protected = _group_codes(dataset, attributes)
     if dataset.partition is not None and preparation.stratify:
-        raise NotApplicable(
-            f"{dataset.name} brings its own partition, which cannot be stratified; use stratify = false"
-        )
+        raise NotApplicable(f"{dataset.name} has its own partition, which cannot be stratified; use stratify = false")
     parts = part_rows(dataset, seed, codes * 2 + dataset.y if preparation.stratify else None)
     learned = parts[0]
     for what, values in (("class", dataset.y), (f"group of {group!r}", codes)):

@@ -73,7 +73,7 @@ def check_order(parts: Mapping[str, Any], where: str) -> None:
             row = next(place for place, pair in enumerate(zip(other, index)) if pair[0] != pair[1])
             raise DataError(
                 f"{where}: the index of {what} differs from that of {first}, first in row {row}: {shown(other[row])} "
-                f"and {shown(index[row])}; bring the rows of all into one order, then .reset_index(drop=True) on each"
+                f"and {shown(index[row])}; put all rows in the same order, then call .reset_index(drop=True) on each"
             )
 
 

@@ -106,11 +106,11 @@ class Pip:
         with (self.folder / "said").open("rb") as stream:
             said = stream.read(1 << 20).decode("utf-8", "replace")
         if "DO NOT MATCH THE HASHES" in said:
-            return "what the index has under that name is another file: its sha256 is not the pinned one"
+            return "the index has a different file under that name: its sha256 is not the pinned one"
         broken = re.search(r"connection broken by '(\w+)", said)
         if broken:
             return f"pip cannot reach the index ({broken[1]})"
-        errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or [last_line(said) or "no word why"]
+        errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or [last_line(said) or "no reason was given"]
         return f"pip failed: {one_line(re.sub(r'[a-z+]+://[^ ]+', '…', errors[0].strip()))[:200]}"
 
 

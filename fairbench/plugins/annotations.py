@@ -83,7 +83,7 @@ def check_type(hint: Any, where: str) -> None:
         return
     raise PluginError(
         f"{where}: values of type {type_name(hint)} cannot be given ({_KNOWN}); "
-        "what is no parameter is a ClassVar or field(init=False)"
+        "make a field that is not a parameter a ClassVar or field(init=False)"
     )
 
 

@@ -103,7 +103,7 @@ def check_grid(cls: type) -> None:
         except FairbenchError as error:
             raise PluginError(f"its grid does not fit: {error}") from error
         if checked in seen:
-            raise PluginError(f"grid[{number}] is {dict(entry)!r}, which stands in the grid before")
+            raise PluginError(f"grid[{number}] is {dict(entry)!r}, which the grid already has; remove one of them")
         seen.append(checked)
 
 

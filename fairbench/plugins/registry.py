@@ -148,7 +148,7 @@ class Registry:
         self._take_in(plugin)
 
     def freeze(self) -> None:
-        """Take in nothing more: what a run has planned by its registry stays what it is."""
+        """Accept no more plugins: what a run has planned with its registry stays as it is."""
         self._frozen = True
 
     def _refuse_if_frozen(self, plugin: Plugin) -> None:
@@ -187,7 +187,7 @@ class Registry:
         if name not in members:
             hint = f" ('fairbench list {kind}' shows all {len(members)})"
             if self.restricted:
-                hint += "; FAIRBENCH_PLUGINS is set, and leaves all plugins out but those it names"
+                hint += "; FAIRBENCH_PLUGINS is set, so only the plugins that it names are loaded"
             if self.problems:
                 count = len(self.problems)
                 hint += f"; {count} plugin{'s' if count > 1 else ''} could not be loaded ('fairbench plugins' says why)"

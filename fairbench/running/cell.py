@@ -81,7 +81,7 @@ class Workbench:
         expected = self.data.get(label)
         if expected is not None and self.digest(choice) != expected:
             raise Refused(
-                f"{label} changed while the run was going on: its digest was {expected[:12]}… when the run began, and "
+                f"{label} changed during the run: its digest was {expected[:12]}… when the run began, and "
                 f"is {self.digest(choice)[:12]}… now; run the command again with a new --out"
             )
         return self._datasets[label]
@@ -125,7 +125,7 @@ class Workbench:
             expected, seen = self.code[label], self.registry.origin(kind, name).sha256
             if seen != expected:
                 raise Refused(
-                    f"the code of {label} changed while the run was going on: its sha256 was {expected[:12]}… when the "
+                    f"the code of {label} changed during the run: its sha256 was {expected[:12]}… when the "
                     f"run began, and is {seen[:12]}… now; run the command again with a new --out"
                 )
             self._checked.add(label)

@@ -97,7 +97,8 @@ class Checkpoint:
             with suppress(OSError):
                 written.unlink()
             warnings.warn(
-                f"{self.path} cannot be written ({error}); a killed run would begin this cell anew", stacklevel=2
+                f"{self.path} cannot be written ({error}); if the run is killed, this cell starts again from scratch",
+                stacklevel=2,
             )
 
     def load(self, versions: Mapping[str, str]) -> Optional[Progress]:

@@ -111,7 +111,7 @@ def _answer(ended: Ended[Cell, Measured]) -> Measured:
     if ended.error is not None:
         return unmeasured(cell, FAILED, f"{type(ended.error).__name__}: {said(ended.error)}")
     if not isinstance(result, Measured) or result.record.cell.key != cell.key:
-        return unmeasured(cell, FAILED, "the executor answered with something else than this cell's result")
+        return unmeasured(cell, FAILED, "the executor returned something other than this cell's result")
     return result
 
 

@@ -55,10 +55,10 @@ def check(row: CellRow) -> None:
     diagnostics = json.loads(row.diagnostics)
     for kind, what in ((json.loads(row.versions), str), (diagnostics, list)):
         if not isinstance(kind, dict) or not all(isinstance(value, what) for value in kind.values()):
-            raise ValueError("its versions or diagnostics are of another form")
+            raise ValueError("its versions or diagnostics have an unexpected form")
     for curve in diagnostics.values():
         if not all(number is None or isinstance(number, (int, float)) for number in curve):
-            raise ValueError("its diagnostics are no numbers")
+            raise ValueError("its diagnostics are not numbers")
 
 
 def check_values(values: Iterable[Sequence[Any]]) -> None:
@@ -76,7 +76,7 @@ def check_values(values: Iterable[Sequence[Any]]) -> None:
 def _check_types(values: Sequence[Any], types: Sequence[type]) -> None:
     for value, kind in zip(values, types):
         if type(value) is not kind:
-            raise ValueError(f"{value!r} is no {kind.__name__}")
+            raise ValueError(f"{value!r} is not of type {kind.__name__}")
 
 
 def truth(row: TruthRow) -> Truth:

@@ -227,7 +227,9 @@ def rows_of(measured: Measured, stored: Collection[str] = ()) -> Rows:
         values = sorted((_value_row(value) for value in record.values), key=lambda row: row[:4])
         for before, after in zip(values, values[1:]):
             if before[:4] == after[:4]:
-                raise Unstorable(f"step {after[0]}, point {after[1]!r} has two values of {after[3]}; name them apart")
+                raise Unstorable(
+                    f"step {after[0]}, point {after[1]!r} has two values of {after[3]}; give each its own name"
+                )
         truths: dict[str, Truth] = {}
         predictions = []
         for (step, point), (truth, made) in measured.predictions.items():
@@ -272,7 +274,7 @@ def _value_row(value: Value) -> tuple[Any, ...]:
     if number is not None:
         number = float(number) + 0.0  # SQLite knows no -0.0
         if not math.isfinite(number):
-            raise Unstorable(f"{metric} is {number}; what is no finite number is stored as null, with a reason")
+            raise Unstorable(f"{metric} is {number}; a value that is not finite must be null, with a reason")
     return (*where, number, _text(reason))
 
 
@@ -314,7 +316,7 @@ def _name(text: Any, what: str, *, escaped: bool = False) -> str:
         seen = f"{text!r:.80}"
         raise Unstorable(f"the name of a {what} is {seen}, of type {type(text).__name__}; it must be a string")
     if not escaped and _text(text) != text:
-        raise Unstorable(f"the name of a {what} is {text!a:.80}, which is no valid Unicode; rename it")
+        raise Unstorable(f"the name of a {what} is {text!a:.80}, which is not valid Unicode; rename it")
     return str(text)
 
 

@@ -237,7 +237,7 @@ def _why(other: Other, plan: Plan, earlier: Mapping[str, Any]) -> str:
     """Return why a finished cell is run again."""
     distribution = plan.sources[other.source]["distribution"]
     if other.before is None:
-        return f"{other.component} comes from elsewhere now ({distribution} {other.now})"
+        return f"{other.component} now comes from another distribution ({distribution} {other.now})"
     if distribution == LOCAL:
         files = _changed_files(plan, earlier, other.source, other.before)
         return f"{other.component}: {files} (--accept-changes would keep its cells)"
@@ -248,7 +248,7 @@ def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
     """Refuse a directory of an older fairbench, or with cells that the plan lacks."""
     if "components" not in earlier:
         raise SuiteError(
-            f"{path} was begun by an older fairbench, which did not note all that a run rests on; "
+            f"{path} was started by an older fairbench, which did not record all that a run depends on; "
             f"'fairbench report {path}' and 'fairbench export {path}' read it; to run more, use a new --out"
         )
     theirs = earlier["cells"]
@@ -259,7 +259,7 @@ def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
     suite, verb = f"{earlier['suite']['name']}, {counted(len(theirs), 'cell')}", "is" if len(left) == 1 else "are"
     raise SuiteError(
         f"{path} holds a run of another suite ({suite}), and {len(left)} of its cells {verb} not among the "
-        f"{len(plan.cells)} of this one; a run can grow: name what it has as well "
+        f"{len(plan.cells)} of this one; a run can grow: also name what it already has "
         f"(its last command was: {command}), or choose another --out"
     )
 
@@ -286,7 +286,7 @@ def _refusal(change: Mapping[str, Any], plan: Plan, path: Path) -> str:
     using = [name for name, source in plan.components.items() if source == change["source"]]
     named = using[0] if len(using) == 1 else f"{using[0]} and {len(using) - 1} more"
     return (
-        f"the code of {named} is not what it was for {_count(change['cells'])} of {path}: {change['files']} "
+        f"the code of {named} has changed since {_count(change['cells'])} of {path} ran: {change['files']} "
         f"(sha256 {change['after'][:12]}…, then {change['before'][:12]}…)"
     )
 
@@ -304,7 +304,7 @@ def _check_data(
         resting = sum(str(cell.dataset) == name for cell in kept) + len(outside)
         if resting:
             raise DataError(
-                f"{name} is not what it was for {_count(resting)} of {path}: digest {digests[name][:12]}…, "
+                f"{name} has changed since {_count(resting)} of {path} ran: digest {digests[name][:12]}…, "
                 f"then {earlier['datasets'][name][:12]}…; use a new --out"
             )
 

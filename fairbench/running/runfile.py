@@ -87,7 +87,7 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"it holds {name}, which is no JSON")
+    raise ValueError(f"it holds {name}, which is not JSON")
 
 
 def _misfit(value: Any, shape: Any, where: str) -> str:

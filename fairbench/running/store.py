@@ -112,7 +112,7 @@ class Store:
             self._layout = self._recognised()
             if create and self._old:
                 raise StoreError(
-                    f"{path} was begun by an older fairbench (format {oldstore.FORMAT}), whose runs can be read "
+                    f"{path} was started by an older fairbench (format {oldstore.FORMAT}), whose runs can be read "
                     "but not continued; begin a new run with --out"
                 )
             self._cleaning = cleaning.pop_all()
@@ -157,7 +157,9 @@ class Store:
                 )
             layout = {FORMAT: LAYOUT, oldstore.FORMAT: oldstore.LAYOUT}.get(seen)
             if layout is None or not tables >= _tables_of(layout.schema):
-                raise StoreError(f"{self.path} is not a fairbench store or is damaged: its tables are others; {_SOUND}")
+                raise StoreError(
+                    f"{self.path} is not a fairbench store or is damaged: its tables are different; {_SOUND}"
+                )
             return layout
 
     def close(self) -> None:
@@ -381,7 +383,7 @@ class Store:
     def _read_truth(self, key: str) -> Truth:
         for row in map(TruthRow._make, self._select(self._layout.truths, key)):
             return oldstore.truth(row) if self._old else row.truth()
-        raise ValueError("the labels and groups of its test part are not there")
+        raise ValueError("the labels and groups of its test part are missing")
 
 
 def _connected(path: Path, mode: str, cleaning: ExitStack) -> sqlite3.Connection:

@@ -104,7 +104,7 @@ def read_suite(path: Path) -> Suite:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise SuiteError(
-                f"suite {path} is no file that can be read (a folder, a pipe or a device); name a TOML file"
+                f"suite {path} is not a file that can be read (a folder, a pipe or a device); name a TOML file"
             )
         if found.st_size > LARGEST_FILE:
             raise SuiteError(f"suite {path} has {found.st_size} bytes; at most {LARGEST_FILE} are read")

@@ -15,7 +15,7 @@ from fairbench.cells import canonical
 from fairbench.data.rows import Inputs, Integers, Keys, Samples, Schema
 from fairbench.errors import Undefined
 
-FEATURES = "features are not stored, so that a metric that reads X has a value in the run itself alone"
+FEATURES = "features are not stored, so a metric that reads X has a value only in the run itself"
 OLD = (
     "this run was stored by an older fairbench, which kept neither the protected group, the favourable label, the keys "
     "nor the rows' positions; run it again"

@@ -75,7 +75,7 @@ def end_if_forked(process: int) -> None:
 
 
 def _alarm(number: int, frame: Optional[FrameType]) -> NoReturn:
-    raise TimeoutError(f"{signal.Signals(number).name}: an alarm that was set here went off, and nothing handles it")
+    raise TimeoutError(f"{signal.Signals(number).name}: an alarm set here went off, and nothing handles it")
 
 
 def _handlers() -> Handlers:

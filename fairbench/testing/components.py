@@ -167,7 +167,9 @@ def report_renders_anything(report: Report) -> None:
     ]
     labels = {"accuracy": ("accuracy", "higher"), "roc_auc": ("ROC AUC", "higher")}
     for results in (Results((), {}, 0, labels), Results(records, {}, 3, labels)):
-        require(isinstance(report.render(results), (str, bytes)), "render did not return text, nor a picture's bytes")
+        require(
+            isinstance(report.render(results), (str, bytes)), "render returned neither text nor the bytes of an image"
+        )
 
 
 def function_has_a_docstring(component: Union[Metric, Report]) -> None:
@@ -184,7 +186,7 @@ def _double(item: int) -> int:
 def executor_maps_every_item(executor: type[Executor]) -> None:
     """An executor gives every item back once, with its result or what went wrong."""
     ended = {end.item: end for end in executor().map(_double, list(range(6)))}
-    require(sorted(ended) == list(range(6)), f"items {sorted(ended)} came back of 0..5")
+    require(sorted(ended) == list(range(6)), f"of the items 0 to 5 only {sorted(ended)} came back")
     third = ended.pop(3)
     require(third.how == RAISED and isinstance(third.error, ValueError), f"an exception came back as {third}")
     right = all((end.how, end.result, end.error) == (RETURNED, 2 * item, None) for item, end in ended.items())

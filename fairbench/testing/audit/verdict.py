@@ -237,7 +237,7 @@ def _judged(label: str, methods: str, one: Process, two: Process, metrics: Seque
     did = sorted({told["what"] for process in (one, two) for told in process.told if name in told["methods"]})
     neighbours = {record.cell.method.name for record in one.records} - {*_names(methods)}
     wrong = [text for process in (one, two) for text in _wrongly_recorded(process, {name, *neighbours}, metrics)]
-    yield _finding(label, WATCHED, did, "nothing but its inputs was looked at, and nothing was replaced")
+    yield _finding(label, WATCHED, did, "it looked at nothing but its inputs, and replaced nothing")
     yield _finding(label, RECORDED, wrong, "those of the predictions and of the labels as they were made")
 
 

@@ -39,11 +39,11 @@ LOOKS = {
 }
 FRAMES = ("tb_frame", "gi_frame", "cr_frame", "ag_frame")
 LEAVES = {
-    "subprocess.Popen": "starts a process, into which nobody can look",
-    "os.system": "starts a process, into which nobody can look",
-    "os.exec": "starts a process, into which nobody can look",
-    "os.fork": "starts a process, into which nobody can look",
-    "os.posix_spawn": "starts a process, into which nobody can look",
+    "subprocess.Popen": "starts a process, which the audit cannot look into",
+    "os.system": "starts a process, which the audit cannot look into",
+    "os.exec": "starts a process, which the audit cannot look into",
+    "os.fork": "starts a process, which the audit cannot look into",
+    "os.posix_spawn": "starts a process, which the audit cannot look into",
     "socket.connect": "connects to the network",
 }
 _PROCESS = re.compile(r"/proc/[^/]+/(task/[^/]+/)?(fd|mem|environ|cmdline)\b")
