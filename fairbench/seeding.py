@@ -10,7 +10,7 @@ Part = Union[str, int]
 
 
 def derive_seed(*parts: Part) -> int:
-    """Return a seed in [0, 2**32) derived from names or numbers, the same on every machine and in every run.
+    """Return a seed in [0, 2**32) derived from its parts, names or numbers; it is the same on every machine.
 
     >>> derive_seed("split", "compas", "race", 0) == derive_seed("split", "compas", "race", 0)
     True

@@ -1,4 +1,4 @@
-"""What an address of the web gives, and in words why it gives nothing; what a server says is never trusted."""
+"""Downloads from web addresses, with reasons for failures in words; nothing that a server says is trusted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ HOPELESS = (ConnectionRefusedError, socket.gaierror, socket.timeout, ssl.SSLErro
 
 
 class RefusedError(Exception):
-    """A source does not give the file; the message is one line."""
+    """A source will not serve the file; the message is one line."""
 
 
 class BusyError(Exception):
-    """A server cannot serve the file just now; the message is one line."""
+    """A server cannot serve the file at the moment; the message is one line."""
 
 
 class DownError(Exception):
@@ -34,10 +34,10 @@ class DownError(Exception):
 
 
 def host_of(url: str) -> str:
-    """Return whom an address asks.
+    """Return the host of an address.
 
     Raises:
-        RefusedError: the address is malformed, or not one of the web.
+        RefusedError: the address is malformed, or not a web address.
     """
     try:
         parts = urlsplit(url)

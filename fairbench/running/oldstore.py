@@ -1,4 +1,4 @@
-"""Stores of format 1, which held less and had no digests: read for what they have."""
+"""Reading stores of format 1, which held less and had no digests."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def _check_types(values: Sequence[Any], types: Sequence[type]) -> None:
 
 
 def truth(row: TruthRow) -> Truth:
-    """Return labels and groups, which is all that was kept of a test part.
+    """Return labels and groups, the only parts of a test part that were kept.
 
     Raises:
-        ValueError: they are not those that the key stands for.
+        ValueError: they do not match the key.
     """
     names = json.loads(row.about)
     y, group = unpack(row.y, "u1", row.n).astype(np.int64), unpack(row.group, "<i4", row.n).astype(np.int64)
@@ -94,6 +94,6 @@ def truth(row: TruthRow) -> Truth:
 
 
 def with_alike(record: Record, predictions: Mapping[tuple[int, str], tuple[Truth, Predictions]]) -> Record:
-    """Return the record with the predictions that decide alike for everybody, which were not noted then."""
+    """Return the record with a list of the predictions that decide alike for everybody, which was not stored."""
     alike = [place for place, (truth, made) in predictions.items() if decides_alike(truth.y, made)]
     return replace(record, alike=tuple(alike))
