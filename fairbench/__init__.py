@@ -4,14 +4,14 @@ Data flows one way: suite -> cells -> ``run_cell`` -> store -> values -> report.
 those above it in this list:
 
 - ``errors``, ``seeding``, ``notation``, ``texts``: messages, seeds, and how values are written down
-- ``cells``, ``choices``, ``records``: a point of the grid, what people type, and what happened at a point
+- ``cells``, ``choices``, ``records``: a cell of the grid, what users type, and what happened at a cell
 - ``system``: the process's settings, output, files and threads
 - ``data``: tables, splits and counts; raw files and where they come from
 - ``plugins``: kinds of components, hooks, parameters, the registry and how plugins are found
 - ``running``: suites, cells, sessions, run directories and the store
 - ``analysis``: values, intervals, reference lines, exports
-- ``api``: all that a plugin may import
-- ``papers``: published tables and figures run again, and set beside what is measured
+- ``api``: everything that a plugin may import
+- ``papers``: published tables and figures, rerun and compared with what is measured
 - ``testing``: the checks that every component passes, and the audit of methods
 - ``cli``: the command line
 - ``python``: ``fairbench.run`` and ``fairbench.load``
@@ -30,7 +30,7 @@ __all__ = ["Run", "__version__", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Return what ``fairbench.python`` offers, which is imported when it is first asked for."""
+    """Return a name of ``fairbench.python``, which is imported when it is first needed."""
     if name in __all__:
         from fairbench import python
 

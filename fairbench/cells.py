@@ -1,4 +1,4 @@
-"""A point of the grid; plain data that survives JSON."""
+"""A cell of the grid; plain data that survives JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fal
 
 
 def canonical(value: Any) -> str:
-    """Return the one JSON text of a plain value: sorted keys, no blanks, no NaN."""
+    """Return the canonical JSON text of a plain value: sorted keys, no blanks, no NaN."""
     return _ENCODER.encode(value)
 
 
@@ -27,8 +27,8 @@ class Choice:
     """A component's name with its parameters: ``faalgrad[inner_steps=10,split=config1]``.
 
     Args:
-        name: of the component.
-        params: plain values by the parameter's name; those that are left out have their defaults.
+        name: the component's name.
+        params: plain values by parameter name; parameters that are left out have their defaults.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Preparation:
 
     Args:
         scale: ``standard`` (mean 0, variance 1 on the training part) or ``none`` (numbers as they are).
-        sensitive_as_feature: whether the group is among the features.
-        stratify: whether the parts keep the shares of (y, group).
+        sensitive_as_feature: whether the group is one of the features.
+        stratify: whether the parts keep the proportions of (y, group).
     """
 
     scale: str = "standard"
@@ -63,8 +63,8 @@ class Preparation:
 class Cell:
     """One fit: scenario, dataset, group, preparation, method and repeat, with the names of its metrics.
 
-    Method and scenario spell out every parameter, so that a key stands for the same computation whatever the defaults;
-    the dataset gives those that differ from its defaults (a run keeps the digest of what was loaded).
+    Method and scenario spell out every parameter, so that a key means the same computation even if defaults change;
+    the dataset lists the parameters that differ from its defaults (a run keeps the digest of what was loaded).
     """
 
     dataset: Choice
@@ -77,25 +77,25 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """Return the cell's hash, which the store resumes by; metrics are not part of it (they can be rescored)."""
+        """Return the cell's hash, by which a run resumes; metrics are not part of it (they can be rescored)."""
         plain = self._plain()
         del plain["metrics"]
         return hashlib.sha256(canonical(plain).encode()).hexdigest()[:32]
 
     @cached_property
     def split_key(self) -> str:
-        """Return the hash of all that determines the split, which every method shares."""
+        """Return the hash of everything that determines the split, which all methods share."""
         plain = [vars(self.dataset), self.group, self.repeat, vars(self.preparation)]
         return hashlib.sha256(canonical(plain).encode()).hexdigest()[:32]
 
     @property
     def components(self) -> list[tuple[str, str]]:
-        """Return kind and name of each component that has a part in the cell's numbers."""
+        """Return kind and name of each component that affects the cell's numbers."""
         used = [("datasets", self.dataset.name), ("methods", self.method.name), ("scenarios", self.scenario.name)]
         return used + [("metrics", name) for name in self.metrics]
 
     def seed(self, purpose: str) -> int:
-        """Return the seed for a purpose; methods share it, and so their splits and first weights."""
+        """Return the seed for a purpose; all methods share it, and therefore splits and initial weights."""
         return seeding.derive_seed(purpose, self.dataset.name, self.group, self.repeat)
 
     def to_json(self) -> str:
@@ -103,14 +103,14 @@ class Cell:
         return canonical(self._plain())
 
     def _plain(self) -> dict[str, Any]:
-        """Return the fields as plain data; unlike ``dataclasses.asdict`` without copies, which each cell would pay."""
+        """Return the fields as plain data, without the copies that make ``dataclasses.asdict`` slow for many cells."""
         parts = (Choice, Preparation)
         values = {known.name: getattr(self, known.name) for known in fields(self)}
         return {name: vars(value) if isinstance(value, parts) else value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, text: str) -> Cell:
-        """Return the cell whose text ``to_json`` wrote."""
+        """Return the cell that ``to_json`` wrote as this text."""
         read = json.loads(text)
         for name in ("dataset", "method", "scenario"):
             read[name] = Choice(**read[name])

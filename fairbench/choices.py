@@ -27,7 +27,7 @@ def _expand(piece: str, text: str) -> Iterator[Choice]:
     if not name.strip():
         raise SuiteError(f"{text!r} has an empty name; write names separated by commas")
     if bracket and not rest.endswith("]"):
-        raise SuiteError(f"{piece!r} goes on after its parameters; write name[parameter=value,...]")
+        raise SuiteError(f"{piece!r} continues after its parameters; write name[parameter=value,...]")
     names, alternatives = [], []
     for item in split_outside(rest[:-1], ",") if bracket else []:
         key, equals, values = item.partition("=")

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 class FairbenchError(Exception):
-    """Anything that a user can mend: shown as one line, exit status 2."""
+    """A mistake that a user can correct: shown as one line, exit status 2."""
 
 
 class DataError(FairbenchError):
-    """A dataset or its raw file is not what it must be."""
+    """A dataset or one of its raw files is not as required."""
 
 
 class SuiteError(FairbenchError):
@@ -19,11 +19,11 @@ class SuiteError(FairbenchError):
 
 
 class PaperError(FairbenchError):
-    """A paper's directory is malformed: its published numbers, its suites or how it is run again."""
+    """A paper's directory is malformed: its published numbers, its suites or how it is rerun."""
 
 
 class PluginError(FairbenchError):
-    """A plugin that was asked for by name cannot be used."""
+    """A plugin that was requested by name cannot be used."""
 
 
 class StoreError(FairbenchError):
@@ -35,10 +35,10 @@ class Unstorable(FairbenchError):
 
 
 class UnknownName(FairbenchError):
-    """No component has the name that was asked for."""
+    """No component has the requested name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        """Build the message from the kind of thing, the name seen and the names there are."""
+        """Build the message from the kind of component, the name seen and the existing names."""
         known = sorted(known)
         super().__init__(f"no {kind} is named {name!r}{did_you_mean(name, known)}{hint}")
         self.kind, self.name, self.known = kind, name, known
@@ -56,10 +56,10 @@ LONGEST = 10_000  # characters of one message
 
 
 def printable(text: str, longest: int = 0) -> str:
-    """Return a text that steers no terminal: its control characters and lone surrogates are spelled out.
+    """Return a text that cannot control a terminal: control characters and lone surrogates are spelled out.
 
     Args:
-        text: what came from outside: a name, a path, a message of somebody else's code. Its line ends stay.
+        text: text from outside: a name, a path, an error message of other code. Its line ends are kept.
         longest: characters to keep; the middle of a longer text is left out.
     """
     if longest and len(text) > longest:

@@ -120,7 +120,7 @@ def _items(text: str) -> Optional[list[str]]:
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def remembered(value: Any, text: str) -> Any:
@@ -135,14 +135,14 @@ def remembered(value: Any, text: str) -> Any:
 
 def _unquoted(text: str) -> str:
     if _closing_quote(text, 0) != len(text) - 1:
-        raise SuiteError(f"{text!r} goes on after its closing quote; write the whole value within quotes")
+        raise SuiteError(f"{text!r} continues after its closing quote; write the whole value within quotes")
     if text.startswith("'"):
         return text[1:-1]
     try:
         return str(json.loads(text, strict=False))
     except ValueError as error:
         raise SuiteError(
-            f"{text!r} is not a text in double quotes: {error}; in single quotes it stands as it is"
+            f"{text!r} is not a text in double quotes: {error}; in single quotes it is taken literally"
         ) from error
 
 
@@ -158,7 +158,7 @@ def plain(value: Any) -> Any:
         value = value.item()  # a number that numpy made
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
-            raise SuiteError(f"{value!r} has names that are no texts")
+            raise SuiteError(f"{value!r} has names that are not texts; put them in quotes")
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
@@ -173,9 +173,7 @@ def plain(value: Any) -> Any:
         return float(value)
     if value is None:
         return None
-    raise SuiteError(
-        f"{value!r} is no plain value (a number that is not infinite, a text, true, false, a tuple or a table)"
-    )
+    raise SuiteError(f"{value!r} is not a plain value (a finite number, a text, true, false, a tuple or a table)")
 
 
 def show_value(value: Any) -> str:

@@ -36,7 +36,7 @@ ROW = ["dataset", "sensitive", "scenario", "scale", "sensitive_as_feature", "str
 
 
 class Run:
-    """What a run directory holds, finished or not.
+    """The content of a run directory, finished or not.
 
     Args:
         ended: the results, the directory, and what interrupted the run, if anything did.
@@ -44,7 +44,7 @@ class Run:
     """
 
     def __init__(self, ended: Finished, registry: Registry) -> None:
-        """Take what a session has left."""
+        """Wrap the result of a session."""
         self._ended, self._registry = ended, registry
 
     @property
@@ -59,17 +59,17 @@ class Run:
 
     @property
     def interrupted(self) -> bool:
-        """Return whether the run was stopped early; the same call with ``out=run.path`` goes on."""
+        """Return whether the run was stopped early; the same call with ``out=run.path`` continues it."""
         return self._ended.interrupt is not None
 
     @property
     def complete(self) -> bool:
-        """Return whether every planned cell is done or was skipped, and one at least is done."""
+        """Return whether every planned cell is done or was skipped, and at least one is done."""
         return self._ended.complete
 
     @property
     def summary(self) -> str:
-        """Return how many cells are done, skipped and failed, and where everything lies."""
+        """Return how many cells are done, skipped and failed, and where everything is."""
         counts = ", ".join(f"{count} {status}" for status, count in self._ended.counts.items())
         return f"{counted(self.results.planned, 'cell')}: {counts}; everything is in {self.path}"
 
@@ -128,7 +128,7 @@ class Run:
         return f"Run({self.path}: {self.summary.partition(';')[0]})"
 
     def _repr_html_(self) -> str:
-        """Return the table and what must be said about its data, for a notebook; everything is escaped."""
+        """Return the table and the notes on its data as HTML for a notebook; everything is escaped."""
         notes = self.results.run.get("notes", {})
         said = [f"{dataset}: {sentence}" for dataset, sentences in notes.items() for sentence in sentences]
         skipped = dict.fromkeys(
@@ -183,7 +183,7 @@ def run(
     Ctrl-C (or a notebook's stop) while cells run ends the run early: what is finished is kept and returned.
 
     Args:
-        suite: path of a suite file; what else is given wins over it. Without one, methods and datasets are needed.
+        suite: path of a suite file; other arguments override it. Without one, methods and datasets are needed.
         methods: as on the command line, ``"faalgrad[split=config1|config2],threshold"``, or a list of such texts.
         datasets: likewise, ``"compas,adult"`` or ``"all"``.
         scenarios: likewise; by default ``holdout``.
@@ -191,19 +191,19 @@ def run(
         group: sensitive attributes, ``"race,sex"`` for combinations; by default each dataset's own.
         repeats: number of splits; by default 5.
         scale: ``standard`` or ``none``, or both.
-        sensitive_as_feature: whether the group is among the features; by default it is not.
-        stratify: whether all parts keep the shares of label and group; by default they do not.
-        out: run directory; by default a dated one below ``runs``. A finished one is read, an unfinished one goes on.
+        sensitive_as_feature: whether the group is one of the features; by default it is not.
+        stratify: whether all parts keep the proportions of label and group; by default they do not.
+        out: run directory; by default a dated one below ``runs``. A finished run is read, an unfinished one continued.
         workers: processes; by default one for each processor. With 1 everything runs in this process.
         executor: where cells run, e.g. ``"processes[workers=2]"``; overrides ``workers``.
-        data_dir: folder that is asked for raw data files first.
+        data_dir: folder to search first for raw data files.
         offline: download nothing.
         plugins: path of a local plugin file, or several.
-        accept_changes: keep finished cells although code of the same version has changed.
-        quiet: say and show nothing while it runs.
+        accept_changes: keep finished cells although the code has changed within a version.
+        quiet: print nothing during the run.
 
     Raises:
-        UnknownName: nothing has a name that was given; the message has one that comes near.
+        UnknownName: nothing has a name that was given; the message suggests similar names.
         SuiteError: a parameter, a combination or another argument is wrong.
         DataError: a data file is damaged, or no dataset can be used.
         StoreError: the directory cannot be written, holds another run, or another run is writing to it.

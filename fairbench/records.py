@@ -1,4 +1,4 @@
-"""What happened at a cell, and all of a run as reports read it; plain data that survives JSON."""
+"""What happened at a cell, and a whole run as reports read it; plain data that survives JSON."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ OVERLAPS = (POOL, FRESH, UNKNOWN)
 class Parts:
     """How many rows each part of a cell's split has (train, validation, test), and how the repeats' splits overlap.
 
-    ``overlap`` is ``pool`` where every repeat parts the same rows anew (Nadeau and Bengio's correction applies),
-    ``fresh`` where no two repeats share a row, and ``unknown`` where neither holds: no interval is then known.
+    ``overlap`` is ``pool`` if every repeat splits the same rows again (Nadeau and Bengio's correction applies),
+    ``fresh`` if no two repeats share a row, and ``unknown`` if neither holds: then no valid interval is known.
     """
 
     train: int
@@ -28,16 +28,16 @@ class Parts:
 
 
 def compares_groups(metric: str) -> bool:
-    """Return whether a metric's name says that it compares groups: a difference, ratio or gap, or what is worst.
+    """Return whether a metric compares groups, going by its name: a difference, a ratio, a gap or a worst value.
 
-    Its value over fewer groups than the dataset has is another quantity, and says nothing of a method that decides
-    alike for everybody.
+    The value of such a metric over fewer groups than the dataset has is a different quantity, and the metric says
+    nothing about a method that decides alike for everybody.
     """
     return metric.endswith(("_difference", "_ratio", "_gap")) or metric.startswith("worst_")
 
 
 def no_rows(groups: Sequence[str]) -> str:
-    """Return a sentence about groups of the dataset without a row in the test part."""
+    """Return a sentence that says which groups of the dataset have no row in the test part."""
     names = " and ".join(map(repr, groups))
     return (
         f"group {names} has no row in the test part"
@@ -50,12 +50,12 @@ class Value(NamedTuple):
     """One measured number.
 
     Args:
-        step: of the scenario, a generation say; 0 where there is one only.
-        point: the operating point; empty for a method's only one.
-        group: within which it is taken; empty for all rows together.
+        step: the scenario's step, e.g. a generation; 0 if there is only one.
+        point: the operating point; empty if the method has only one.
+        group: the group in which it is measured; empty for all rows together.
         metric: its name.
-        value: a finite number, or None where it is undefined.
-        reason: why ``value`` is None, or without which groups of the dataset it is taken; else empty.
+        value: a finite number, or None if it is undefined.
+        reason: why ``value`` is None, or which groups of the dataset it leaves out; else empty.
     """
 
     step: int
@@ -72,7 +72,7 @@ class Value(NamedTuple):
 
     @property
     def lacking(self) -> str:
-        """Return without which groups of the dataset the value is taken, in words; nothing if it is whole or None."""
+        """Return which groups of the dataset the value leaves out, in words; empty if it is whole or None."""
         return "" if self.value is None else self.reason
 
 
@@ -89,11 +89,11 @@ class Record:
         diagnostics: curves recorded while training, by name.
         seconds: wall-clock time of the cell.
         cpu_seconds: CPU time of the process that ran it.
-        versions: distribution -> version of fairbench and of each plugin that had a part in the numbers.
+        versions: distribution -> version of fairbench and of each plugin that affects the numbers.
         parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
         alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
-        remarks: sentences that must stand beside the cell, e.g. which setting of the process its method changed.
-        supports: (group, rows of the test part) for every group of the dataset, in the order of the codes; of the last
+        remarks: sentences to be shown with the cell, e.g. which setting of the process its method changed.
+        supports: (group, rows of the test part) for every group of the dataset, in the order of the codes, at the last
             step. Empty if the cell had no test part, or an old store does not say.
     """
 
@@ -120,9 +120,9 @@ class Results:
         records: one for each finished, skipped or failed cell.
         run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``). ``references``
             are the points that datasets know without a run (name, values by metric, note), by the dataset's label;
-            ``reference_methods`` are the names of the methods that others are read against.
-        planned: how many cells the suite has.
-        labels: heading of each metric, and which direction is better, by name: ``{"accuracy": ("acc.", "higher")}``.
+            ``reference_methods`` are the names of the methods with which others are compared.
+        planned: number of cells of the suite.
+        labels: metric name -> its heading and which direction is better: ``{"accuracy": ("acc.", "higher")}``.
     """
 
     records: Sequence[Record]
@@ -132,6 +132,6 @@ class Results:
 
     @property
     def unfinished(self) -> str:
-        """Return how many cells have not been run yet, in words; nothing if all have."""
+        """Return how many cells have not been run yet, in words; empty if there are none."""
         left = self.planned - len(self.records)
         return f"{left} of {self.planned} cell{'' if self.planned == 1 else 's'} not run yet" if left > 0 else ""

@@ -1,4 +1,4 @@
-"""Seeds are hashes of names, so that adding a method or a dataset moves nobody else's numbers."""
+"""Seeds are hashes of names, so that adding a method or a dataset does not change the numbers of others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Part = Union[str, int]
 
 
 def derive_seed(*parts: Part) -> int:
-    """Return a seed in [0, 2**32) from its parts, names or numbers, the same on every machine and in every run.
+    """Return a seed in [0, 2**32) derived from its parts, names or numbers; it is the same on every machine.
 
     >>> derive_seed("split", "compas", "race", 0) == derive_seed("split", "compas", "race", 0)
     True

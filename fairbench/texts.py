@@ -1,4 +1,4 @@
-"""Texts from anywhere (names, reasons, notes, tracebacks) made fit for one place: a Markdown file, one line."""
+"""Names, reasons, notes and tracebacks from anywhere, formatted for Markdown or for one line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 
 def escape_markdown(text: str) -> str:
-    """Return the text on one line, with what Markdown or HTML would read as more than text made harmless."""
+    """Return the text on one line, with all Markdown and HTML markup escaped."""
     flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return re.sub(r"([\\`*_|\[\]~#$])", r"\\\1", html.escape(flat, quote=False))
 
@@ -18,5 +18,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def last_line(text: str) -> str:
-    """Return a text's last line that is not blank: of a traceback the error and its message; of nothing, nothing."""
+    """Return the last line that is not blank (of a traceback: the error and its message), or an empty text."""
     return ([line.strip() for line in text.splitlines() if line.strip()] or [""])[-1]

@@ -1,15 +1,15 @@
-"""The versions of fairbench and of its plugin API, by themselves: a build reads them without importing anything."""
+"""The versions of fairbench and its plugin API, in a module of their own: a build reads them without other imports."""
 
 __version__ = "0.1.0"
 
 API_VERSION = 1
-"""The version of ``fairbench.api``; it rises when working plugins must change."""
+"""The version of ``fairbench.api``; it rises when a change requires working plugins to change."""
 
 OLDEST_API = 1  # the oldest whose plugins still work
 
 
 def compiled() -> bool:
-    """Return whether the compiled part is in use, without importing torch, which what it speeds up needs."""
+    """Return whether the compiled part is in use, without importing torch."""
     from importlib import import_module
 
     try:

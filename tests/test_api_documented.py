@@ -28,11 +28,12 @@ MODULES = ["fairbench.api"] + [
 NAMES = [(module, name) for module in MODULES for name in sorted(importlib.import_module(module).__all__)]
 INTRODUCTION = f"""# The plugin API
 
-All that a plugin may import, by module. Names that stand here keep their meaning until `API_VERSION` rises; a plugin
-may say which version it was made for by `FAIRBENCH_API = {fairbench.api.API_VERSION}`. The README shows a whole plugin.
+Everything that a plugin may import, by module. These names keep their meaning until `API_VERSION` rises; a plugin
+can declare the version that it was written for with `FAIRBENCH_API = {fairbench.api.API_VERSION}`. The README shows a
+complete plugin.
 
-This page is made of the docstrings (`{REWRITE}=1 pytest tests/test_api_documented.py` writes it anew); `help()` shows
-all of a docstring, with shapes, units and errors. Arguments in brackets have a default.
+This page is generated from the docstrings (`{REWRITE}=1 pytest tests/test_api_documented.py` rewrites it); `help()`
+shows the whole docstring, with shapes, units and errors. Arguments in brackets have a default.
 """
 
 
@@ -111,7 +112,7 @@ def test_every_name_of_the_api_says_what_it_is_and_names_its_arguments(module, n
 def test_every_hook_says_what_it_returns_and_when_it_is_called(hook):
     text = inspect.getdoc(getattr(fairbench.plugins.hooks, hook))
     assert text.startswith("Return ")
-    assert "; called once, when the plugin is loaded." in text
+    assert "; called once when the plugin is loaded." in text
     assert set(re.findall(r"``(\w+)``", text)) <= set(fairbench.api.__all__)  # what they must be
     assert "``" in text
 

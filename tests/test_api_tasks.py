@@ -175,7 +175,7 @@ def test_clusters_of_few_distinct_rows_are_fewer():
     ("kind", "count", "message"),
     [
         ("state", 0, "tasks by 'state' need a key of that name; the data's keys: site, age"),
-        ("site", 4, "tasks by 'site' are its values, not 4"),
+        ("site", 4, "tasks by 'site' are given by its values and cannot be 4"),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_what_there_is(kind, count, message):

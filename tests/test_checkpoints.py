@@ -206,7 +206,9 @@ def test_a_checkpoint_of_other_plugin_versions_is_not_used(bench):
 def test_a_checkpoint_that_cannot_be_written_is_a_warning_and_no_more(bench, tmp_path):
     (tmp_path / "file").write_text("")
     checkpoint = Checkpoint(tmp_path / "file" / "cell.npz", cell_of())
-    with pytest.warns(UserWarning, match=r"cell.npz cannot be written .*; a killed run would begin this cell anew"):
+    with pytest.warns(
+        UserWarning, match=r"cell.npz cannot be written .*; if the run is killed, this cell starts again"
+    ):
         assert run_cell(cell_of(), bench.workbench, checkpoint).record.status == DONE
 
 

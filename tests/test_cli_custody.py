@@ -115,4 +115,4 @@ def test_workers_refuse_a_plugin_file_that_was_edited_after_the_run_began(tmp_pa
         records = {record.cell.method.name: record for record in running}
     assert records["constant"].status != FAILED
     assert records["everybody"].status == FAILED
-    assert "the code of method everybody changed while the run was going on" in records["everybody"].reason
+    assert "the code of method everybody changed during the run" in records["everybody"].reason

@@ -191,7 +191,7 @@ def test_path_tells_how_to_get_what_only_a_user_can_bring():
 def test_a_dataset_without_raw_files_is_said_to_have_none(command, tmp_path):
     result = call(command, "made", *([tmp_path] if command == "add" else []))
     assert result.exit_code == 0
-    assert result.stderr.startswith("made has no raw files that are fetched or added; 'fairbench show dataset made'")
+    assert result.stderr.startswith("made has no raw files to fetch or add; 'fairbench show dataset made'")
 
 
 def test_fetch_of_all_leaves_out_what_must_be_named(datasets, served):
@@ -223,7 +223,7 @@ def test_path_prints_where_the_file_lies_or_belongs():
     missing = call("path", "adult")
     assert missing.exit_code == 1
     assert missing.stdout == f"{cache_dir() / 'adult' / 'adult.data'}\n"
-    assert missing.stderr == "adult/adult.data is missing; 'fairbench data fetch adult' gets it\n"
+    assert missing.stderr == "adult/adult.data is missing; 'fairbench data fetch adult' downloads it\n"
     there = put(cache_dir(), GOOD)
     found = call("path", "adult")
     assert (found.exit_code, found.stdout, found.stderr) == (0, f"{there}\n", "")
@@ -260,7 +260,7 @@ def test_help_is_a_sentence_with_defaults_and_two_examples(command):
     text = call(command, "--help").stdout
     sentence = text.split("\n\n")[1]
     assert sentence.strip().endswith(".")
-    assert "[default: " in text
+    assert "[default: " in " ".join(text.split())
     examples = text.split("Examples:\n")[1].strip().splitlines()
     assert len(examples) == 2
     assert all(line.strip().startswith(f"fairbench data {command}") for line in examples)

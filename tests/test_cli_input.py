@@ -81,7 +81,7 @@ def test_lists_that_are_repeated_are_those_with_commas(fairbench):
     [
         (["run", *GRID, "--executor", "serial", "--executor", "processes"], "names 2 executors; name one"),
         (["run", *GRID, "--methods", "mlp[lr=(1", "--methods", "2)]"], "'mlp[lr=(1' leaves 2 brackets open"),
-        (["run", *GRID, "--out", ""], "'--out': the path is empty; the folder you are in is written '.'"),
+        (["run", *GRID, "--out", ""], "'--out': the path is empty; write '.' for the current folder"),
         (["run", ""], "'[SUITE]': the path is empty"),
         (["reproduce", "faalgrad", "--out", " "], "'--out': the path is empty"),
         (["report", ""], "'RUN': the path is empty"),

@@ -87,4 +87,4 @@ def test_plugins_and_run_json_say_whether_the_compiled_part_is_used(fairbench, t
     assert (said in fairbench("plugins")[1]) is pair.COMPILED
     monkeypatch.setitem(sys.modules, "fairbench_projection._solver._pair", None)
     monkeypatch.delattr("fairbench_projection._solver._pair", raising=False)
-    assert "the projection of two groups is not compiled, so slower" in fairbench("plugins")[1]
+    assert "the projection of two groups is not compiled and therefore slower" in fairbench("plugins")[1]

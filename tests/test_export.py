@@ -185,7 +185,8 @@ def test_a_run_of_format_1_cannot_be_continued(fairbench, old):
     status, _, err = fairbench(*command, "--metrics", suite["metrics"][0], "--repeats", "2", "--out", "old")
     assert status == 2
     assert (
-        "old was begun by an older fairbench, which did not note all that a run rests on; 'fairbench report old'" in err
+        "old was started by an older fairbench, which did not record all that a run depends on; 'fairbench report old'"
+        in err
     )
 
 

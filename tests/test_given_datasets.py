@@ -85,7 +85,7 @@ def test_lists_say_what_a_dataset_needs(fairbench, people):
     status, out, err = fairbench("data", "list", "--json", "--plugin", PLUGIN)
     status, _, err = fairbench("data", "verify", f"own_table[path={people}]", "--plugin", PLUGIN)
     assert status == 0
-    assert "has no raw files that are fetched or added" in err
+    assert "has no raw files to fetch or add" in err
     status, out, _ = fairbench("show", "dataset", "own_table", "--json", "--plugin", PLUGIN)
     assert [(row["name"], row["required"], row["help"]) for row in json.loads(out)["parameters"]] == [
         ("path", True, "the table")

@@ -49,7 +49,7 @@ def test_a_grid_of_the_methods_own_parameters_is_taken(grid):
         (({"depth": 1}, {"depth": 0}), r"grid\[1\]: depth is 0; it must be at least 1"),
         (({"depth": "deep"},), r"grid\[0\]: depth is 'deep'; it must be a whole number"),
         (({"depth": object()},), "its grid does not fit"),
-        (({"depth": 1}, {"depth": 1}), r"grid\[1\] is \{'depth': 1\}, which stands in the grid before"),
+        (({"depth": 1}, {"depth": 1}), r"grid\[1\] is \{'depth': 1\}, which the grid already has"),
     ],
 )
 def test_one_that_does_not_fit_is_refused_with_the_place(grid, message):

@@ -120,7 +120,7 @@ def test_ctrl_c_keeps_finished_cells_and_exits_130_without_a_traceback(fairbench
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert "interrupted: the same command with --out r goes on" in err
+    assert "interrupted: to continue, give the same command with --out r" in err
     kept = finished(tmp_path)
     assert 2 <= len(kept) < 12
     assert "cells not run yet" in " ".join(out.split())
@@ -140,7 +140,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does_with_status_143(tmp_path):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
     assert "Traceback" not in err
-    assert "interrupted: the same command with --out r goes on" in err
+    assert "interrupted: to continue, give the same command with --out r" in err
     assert 2 <= len(finished(tmp_path)) < 12
     assert "cells not run yet" in " ".join(out.split())
 

@@ -284,7 +284,7 @@ class BadFactory:
         (Bytes, "parameter x: values of type bytes cannot be given"),
         (Malformed, "parameter x: its annotation .* cannot be read: unsupported operand"),
         (IntegerKeys, r"parameter x: a table's names are texts; write dict\[str, ...\], not dict\[int, str\]"),
-        (Infinite, "its default does not fit: inf is no plain value"),
+        (Infinite, "its default does not fit: inf is not a plain value"),
         (WrongDefault, "its default does not fit: parameter x is 'many'; it must be a whole number"),
         (BadFactory, "its default does not fit: integer division or modulo by zero"),
     ],

@@ -222,7 +222,7 @@ def test_a_dataset_may_bring_its_own_partition():
     assert parts.train.X[:, 0].tolist() == list(range(3, 100))
     assert parts.validation.X[:, 0].tolist() == [150, 120]
     assert parts.test.X[:, 0].tolist() == list(range(160, 170))
-    with pytest.raises(NotApplicable, match="made brings its own partition, which cannot be stratified"):
+    with pytest.raises(NotApplicable, match="made has its own partition, which cannot be stratified"):
         split(dataset(partition=partition), stratify=True)
 
 

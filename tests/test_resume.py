@@ -108,11 +108,11 @@ def test_other_code_of_the_same_version_is_refused_with_the_files():
     with pytest.raises(SuiteError) as caught:
         kept(plan)
     assert str(caught.value) == (
-        "the code of method acme is not what it was for 2 finished cells of r: acme/core.py changed "
+        "the code of method acme has changed since 2 finished cells of r ran: acme/core.py changed "
         "(sha256 a2…, then a1…); use a new --out, or --accept-changes, which keeps the cells and says so in run.json "
         "and under the tables"
     )
-    with pytest.raises(SuiteError, match="the code of fairbench and 3 more is not what it was for 4 finished cells"):
+    with pytest.raises(SuiteError, match="the code of fairbench and 3 more has changed since 4 finished cells"):
         kept(now(fairbench={**OURS, "sha256": "c2"}))
 
 
@@ -163,17 +163,19 @@ def test_a_component_that_comes_from_elsewhere_is_run_again():
     installed = replace(PLAN, components={**COMPONENTS, "method mine": "acme"})
     found = kept(installed, outlines={key: FINISHED[key] for key in keys("mine")})
     assert found.keys == frozenset()
-    assert found.said == ("method mine comes from elsewhere now (acme-fair 1.0): 2 finished cells are run again",)
+    assert found.said == (
+        "method mine now comes from another distribution (acme-fair 1.0): 2 finished cells are run again",
+    )
     both = {**VERSIONS["mine"], "acme-fair": "1.0"}  # its metric, say, was acme's
     assert others(CELLS[2], both, installed.origins)
     local = replace(PLAN, components={**COMPONENTS, "method acme": "/home/me/mine.py"})
     found = kept(local)
     assert found.keys == keys("mine")
-    assert "method acme comes from elsewhere now (local file " in found.said[0]
+    assert "method acme now comes from another distribution (local file " in found.said[0]
 
 
 def test_other_data_of_finished_cells_are_refused():
-    with pytest.raises(DataError, match=r"people is not what it was for 4 finished cells of r: digest d2…, then d1…"):
+    with pytest.raises(DataError, match=r"people has changed since 4 finished cells of r ran: digest d2…, then d1…"):
         kept(digests={"people": "d2"})
     with pytest.raises(DataError):
         kept(replace(PLAN, accept=True), digests={"people": "d2"})
@@ -214,7 +216,7 @@ def test_cells_beyond_the_plan_stay_where_the_suite_grows_by_parts():
 
 def test_a_run_of_an_older_fairbench_can_be_read_but_not_continued():
     old = {key: value for key, value in RUN.items() if key != "components"}
-    with pytest.raises(SuiteError, match="r was begun by an older fairbench"):
+    with pytest.raises(SuiteError, match="r was started by an older fairbench"):
         kept(run=old)
 
 

@@ -128,7 +128,7 @@ def run_all(cells, folder, executor, runner=RUNNER):
 ENDS = {
     "exit": "SystemExit: bye",
     "base": "BaseException: as odd as can be",
-    "alarm": "TimeoutError: SIGALRM: an alarm that was set here went off",
+    "alarm": "TimeoutError: SIGALRM: an alarm set here went off",
     "surrogate": "ValueError: lone \\udc80",
 }
 
@@ -207,7 +207,7 @@ def test_the_result_of_another_cell_is_not_taken_for_a_cells_own(registry, tmp_p
     with Store(tmp_path / "s.sqlite", create=True) as store:
         first, second = run_cells(cells, gather(cells, RUNNER), RUNNER, Swaps(), store)
     assert (first.status, second.status, second.cell) == (DONE, FAILED, cells[1])
-    assert "the executor answered with something else" in second.reason
+    assert "the executor returned something other" in second.reason
 
 
 # -------------------------------------------------------------------- what a record says
@@ -233,7 +233,7 @@ def test_other_data_than_those_that_the_run_began_with_are_refused(registry, exe
     records = run_all(cells, tmp_path, executor, runner)
     assert [record.status for record in records] == [FAILED, FAILED]
     assert records[0].reason.startswith(
-        "synthetic[rows=300] changed while the run was going on: its digest was 0123456789ab… when the run began, and"
+        "synthetic[rows=300] changed during the run: its digest was 0123456789ab… when the run began, and"
     )
 
 
@@ -244,5 +244,5 @@ def test_other_code_than_that_which_the_run_began_with_is_refused(registry, exec
     records = {record.cell.method.name: record for record in run_all(cells, tmp_path, executor, runner)}
     assert (records["constant"].status, records["points"].status) == (DONE, FAILED)
     assert records["points"].reason.startswith(
-        "the code of method points changed while the run was going on: its sha256 was 0123456789ab… when"
+        "the code of method points changed during the run: its sha256 was 0123456789ab… when"
     )

@@ -123,7 +123,7 @@ SAME = Value(0, "", "", "accuracy", 1.0)
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (changed(values=(Value(0, "", "", "accuracy", float("inf")),)), "accuracy is inf; what is no finite number"),
+        (changed(values=(Value(0, "", "", "accuracy", float("inf")),)), "accuracy is inf; a value that is not finite"),
         (changed(values=(Value(0, "", "", "accuracy", float("nan")),)), "accuracy is nan; "),
         (changed(values=(SAME, SAME)), "step 0, point '' has two values of accuracy"),
         (changed(values=(Value(2**70, "", "", "accuracy", 1.0),)), "too large a step"),

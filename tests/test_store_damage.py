@@ -175,10 +175,10 @@ def test_cells_that_changed_places_are_found(path):
         ("UPDATE total SET cells = 5", "it holds 4 cells, but not those written"),
         ("UPDATE total SET digest = '0'", "it holds 4 cells, but not those written"),
         ("DELETE FROM total", "is damaged"),
-        ("DROP TABLE total", "its tables are others"),
-        ("ALTER TABLE truths RENAME TO others", "its tables are others"),
-        ("PRAGMA user_version = 1", "its tables are others"),
-        ("PRAGMA user_version = 0", "its tables are others"),
+        ("DROP TABLE total", "its tables are different"),
+        ("ALTER TABLE truths RENAME TO others", "its tables are different"),
+        ("PRAGMA user_version = 1", "its tables are different"),
+        ("PRAGMA user_version = 0", "its tables are different"),
     ],
 )
 @pytest.mark.parametrize("read", [Store.finished, Store.records])

@@ -51,7 +51,7 @@ def test_a_file_of_another_code_or_of_any_size_is_refused(tmp_path, content, mes
 def test_what_is_no_file_is_refused_and_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/null"):
-        with pytest.raises(SuiteError, match="is no file that can be read"):
+        with pytest.raises(SuiteError, match="is not a file that can be read"):
             read_suite(Path(path))
     with pytest.raises(SuiteError, match="cannot be read"):
         read_suite(tmp_path / "a\0b.toml")

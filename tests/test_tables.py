@@ -307,7 +307,7 @@ def test_missing_truth_values_are_imputed_too():
         (pd.Series([10**400] * N, dtype=object), r"feature 't' holds a number beyond 3.4e\+38; scale it"),
         (np.array([np.inf] * N, dtype=object), "feature 't' holds infinite values"),
         (pd.Series([-np.inf] * N, dtype="Float64"), "feature 't' holds infinite values"),
-        (pd.Categorical([1, "1"] * 30), "feature 't' has categories with one text"),
+        (pd.Categorical([1, "1"] * 30), "feature 't' has categories with equal or unreadable texts"),
         (np.array(["\ud800", "b"] * 30, dtype=object), "feature 't' holds text that is not valid Unicode"),
         ([None] * N, "feature 't' is missing"),
     ],

@@ -1,1 +1,1 @@
-"""What stored values come to: a run as rows, intervals over repeats, reference lines, exports."""
+"""What is computed from stored values: a run as rows, intervals over repeats, reference lines, exports."""

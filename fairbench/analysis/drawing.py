@@ -1,4 +1,4 @@
-"""What all pictures share: one colour-blind-safe palette, and settings that give the same bytes for the same numbers.
+"""What all figures share: one colour-blind-safe palette, and settings that give the same bytes for the same numbers.
 
 They need matplotlib, the extra ``plots``. The colours are those of Okabe and Ito (2008), Color universal design.
 """
@@ -14,9 +14,9 @@ BLACK, BLUE, VERMILLION, GREEN, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E
 ORANGE, SKY = "#E69F00", "#56B4E9"
 GREY, LIGHT = "#777777", "#DDDDDD"
 STYLES = ((VERMILLION, "o"), (GREEN, "^"), (PURPLE, "s"), (ORANGE, "v"), (SKY, "P"))  # of the series; then again
-"""Colour and marker of the series of a picture, by turns."""
+"""Colours and markers for the series of a figure, in turn."""
 DOTS_PER_INCH = 150
-"""Of pictures that are written as PNG."""
+"""Resolution of figures that are written as PNG."""
 SETTINGS = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -29,11 +29,11 @@ SETTINGS = {
     "legend.frameon": False,
     "svg.hashsalt": "fairbench",  # so that the same numbers give the same file
 }
-"""Settings of matplotlib, for ``matplotlib.rc_context``."""
+"""Matplotlib's settings for all figures, for ``matplotlib.rc_context``."""
 
 
 def require_matplotlib() -> Any:
-    """Return the module matplotlib.
+    """Return the module ``matplotlib``.
 
     Raises:
         NotApplicable: it is not installed.

@@ -1,4 +1,4 @@
-"""Long rows written down, those of predictions and diagnostics, and values computed anew from predictions."""
+"""Rows of values, predictions and diagnostics written as CSV or JSON, and values recomputed from predictions."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from fairbench.running.suite import metric_names
 
 
 class Writable(Protocol):
-    """What rows are written to."""
+    """A text stream that rows are written to."""
 
     def write(self, text: str, /) -> object:
-        """Take in a text."""
+        """Write a text."""
         ...
 
 
@@ -46,7 +46,7 @@ def write(rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool 
 
 
 def _without_formulas(row: LongRow) -> LongRow:
-    """Return the row with an apostrophe before each text that a spreadsheet would run; numbers stay."""
+    """Return the row with an apostrophe before each text that a spreadsheet would run; numbers are unchanged."""
     runs = ("=", "+", "-", "@", "\t", "\r", "\n")
     return {k: f"'{cell}" if isinstance(cell, str) and cell.startswith(runs) else cell for k, cell in row.items()}
 
@@ -60,7 +60,7 @@ def _identity(cell: Cell) -> LongRow:
 def prediction_rows(results: Results, run: Path) -> Iterator[LongRow]:
     """Yield one row for each stored test prediction: row of the dataset, y, group, y_pred, y_score and decision.
 
-    ``row`` is None where the samples are none of the dataset's rows, or an older fairbench did not keep it.
+    ``row`` is None if the samples are not rows of the dataset, or if an older fairbench did not keep it.
     """
     with Store(run_folder(run) / FILE_NAME) as store:
         for record in results.records:
@@ -102,11 +102,11 @@ def diagnostic_rows(results: Results) -> Iterator[LongRow]:
 def rescored(results: Results, run: Path, registry: Registry, metrics: str) -> Results:
     """Return the results with the metrics computed from the stored predictions; features are not stored.
 
-    Values that are no metric's were measured by the scenario itself and stay. A metric that cannot be computed from
-    what is stored has no value, and the reason.
+    Values that do not come from a metric were measured by the scenario itself and are kept. A metric that cannot be
+    computed from what is stored has a reason in place of a value.
 
     Raises:
-        UnknownName: no metric has a name.
+        UnknownName: there is no metric of a given name.
     """
     chosen = [_guarded(registry.metric(name)) for name in metric_names((metrics,), registry)]
     records = []
@@ -121,7 +121,7 @@ def rescored(results: Results, run: Path, registry: Registry, metrics: str) -> R
 
 
 def _guarded(metric: Metric) -> Metric:
-    """Return the metric, with the reason in place of a value where it fails: other values are not lost by it."""
+    """Return the metric with a reason in place of a value if it fails, so that other values are not lost."""
 
     def function(samples: Samples, predictions: Predictions) -> float:
         try:

@@ -18,7 +18,7 @@ from fairbench.records import FRESH, POOL, Parts, Record
 
 LEVEL = 0.95
 NO_INTERVAL = "no valid interval"
-"""The reading where no interval over repeats is valid."""
+"""The text shown if no interval over repeats is valid."""
 
 NOT_KNOWN = "the store does not say how large the parts of the splits are"
 NOT_COVERED = "the splits of the repeats overlap in a way that no correction covers"
@@ -26,10 +26,10 @@ NOT_COVERED = "the splits of the repeats overlap in a way that no correction cov
 
 @dataclass(frozen=True)
 class Correction:
-    """What the intervals over some repeats take for their splits' overlap.
+    """How intervals over some repeats account for the overlap of their splits.
 
-    ``ratio`` is rows of the test part over rows of the training part, 0 where no two repeats share a row, and None
-    where no interval is valid; ``reason`` then says why, unless there are no repeats at all.
+    ``ratio`` is rows of the test part over rows of the training part, 0 if no two repeats share a row, and None if no
+    interval is valid; ``reason`` then says why, unless there are no repeats at all.
     """
 
     ratio: Optional[float]
@@ -39,7 +39,7 @@ class Correction:
 def overlap_correction(records: Iterable[Record]) -> Correction:
     """Return the correction for intervals over the splits of these records, one or more for each repeat.
 
-    Repeats that part one pool of rows anew have the mean ratio of their splits (Nadeau and Bengio); repeats that share
+    Repeats that split one pool of rows again get the mean ratio of their splits (Nadeau and Bengio); repeats that share
     no row need no correction.
     """
     parts = [record.parts for record in records]
@@ -64,9 +64,8 @@ def _ratio(parts: Parts) -> float:
 class CorrectedT:
     """A mean over J repeats (``n``) with its interval, and the test of mean 0.
 
-    ``low``, ``high``, ``t`` and ``p`` are None for a single repeat and where no interval is valid; ``t`` and ``p`` also
-    where all J values are 0.
-    ``sd`` is the sample standard deviation (0 for a single repeat).
+    ``low``, ``high``, ``t`` and ``p`` are None for a single repeat and if no interval is valid; ``t`` and ``p`` also if
+    all J values are 0. ``sd`` is the sample standard deviation (0 for a single repeat).
     """
 
     mean: float
@@ -91,8 +90,8 @@ def corrected_t(values: Sequence[float], ratio: Optional[float], level: float = 
 
     Args:
         values: e.g. differences between two methods on the same splits; at least one.
-        ratio: of the splits, see ``Correction``, e.g. 0.15 / 0.70; None where no interval is valid.
-        level: of the interval.
+        ratio: the splits' ratio, see ``Correction``, e.g. 0.15 / 0.70; None if no interval is valid.
+        level: confidence level of the interval.
 
     References:
         Nadeau and Bengio (2003), Inference for the generalization error, Machine Learning 52, section 4.

@@ -1,10 +1,10 @@
 """The coin: what mixing a baseline with a constant prediction achieves, and how far a method lies above it.
 
-Toss for every row, blind to its group: with probability lambda the baseline decides, else a constant. Every group's
-selection, true positive and false positive rate is then the same mixture, so accuracy and each largest difference
-between groups (demographic parity, equalized odds) fall together on a straight line, down to the constant's accuracy at
-difference 0. A method below that line is worth less than the coin. Ratios between groups are not linear in lambda; no
-line is drawn for them here.
+Toss a coin for every row, regardless of its group: with probability lambda the baseline decides, else a constant. The
+selection, true positive and false positive rates of every group are then the same mixture, so accuracy and each largest
+difference between groups (demographic parity, equalized odds) fall together on a straight line, down to the constant's
+accuracy at difference 0. A method below that line is worth less than the coin. Ratios between groups are not linear in
+lambda; no line is drawn for them here.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ ROUNDING = 1e-9  # the baseline itself lies on its coin, but for the last bits
 def coin_accuracy(gap: float, baseline_accuracy: float, baseline_gap: float, constant_accuracy: float) -> float:
     """Return the accuracy T(g) of the best mixture of baseline and constant whose difference between groups is ``gap``.
 
-    All arguments are fractions. Beyond the baseline's own gap (``baseline_gap``) the baseline alone is the best; one
-    whose ``baseline_accuracy`` is no better than ``constant_accuracy`` makes the line flat.
+    All arguments are fractions. Beyond the baseline's own gap (``baseline_gap``) the baseline alone is the best; if
+    ``baseline_accuracy`` is no better than ``constant_accuracy``, the line is flat.
     """
     gain = max(baseline_accuracy - constant_accuracy, 0.0)
     share = 1.0 if gap >= baseline_gap else gap / baseline_gap
@@ -35,24 +35,24 @@ def coin_accuracy(gap: float, baseline_accuracy: float, baseline_gap: float, con
 
 
 def best_constant(share_of_ones: Sequence[float]) -> Floats:
-    """Return per repeat the accuracy (J,) of the constant, 0 or 1, that is better on average over the repeats.
+    """Return for each repeat the accuracy (J,) of the constant, 0 or 1, that is better on average over the repeats.
 
-    Choosing by the training majority would be biased where the classes balance: what is the majority of the training
-    part is then the minority of the test part.
+    Choosing by the training majority would be biased for balanced classes: the majority of the training part is then
+    the minority of the test part.
 
     Args:
-        share_of_ones: of each repeat's test part (J,).
+        share_of_ones: share of the label 1 in the test part of each repeat (J,).
     """
     ones = np.asarray(share_of_ones, dtype=np.float64)
     return ones if ones.mean() >= 0.5 else 1 - ones
 
 
 def constant_accuracy(accuracy: Mapping[int, float], selected: Mapping[int, float]) -> dict[int, float]:
-    """Return by repeat the accuracy of the better of the two constant predictions; nothing without a repeat.
+    """Return by repeat the accuracy of the better of the two constant predictions; empty if there are no repeats.
 
     Args:
-        accuracy: by repeat, of a method that predicts one of the two constants in each; those of both add up to 1.
-        selected: its selection rate by repeat, which says which of the two it was.
+        accuracy: by repeat, of a method that predicts one of the two constants; the accuracies of both add up to 1.
+        selected: the method's selection rate by repeat, which says which of the two constants it predicted.
     """
     repeats = sorted(accuracy.keys() & selected.keys())
     ones = [accuracy[repeat] if selected[repeat] == 1 else 1 - accuracy[repeat] for repeat in repeats]
@@ -63,7 +63,7 @@ def constant_accuracy(accuracy: Mapping[int, float], selected: Mapping[int, floa
 class AboveCoin:
     """Accuracy above the coin at the method's own gap, V, as a fraction, with its interval if there is one.
 
-    ``value`` is V over ``n`` repeats; ``low`` and ``high`` are None where no interval is valid.
+    ``value`` is V over ``n`` repeats; ``low`` and ``high`` are None if no interval is valid.
     """
 
     value: float
@@ -73,7 +73,7 @@ class AboveCoin:
 
     @property
     def reading(self) -> str:
-        """Return whether the interval leaves 0 out, and on which side."""
+        """Return whether the interval excludes 0, and on which side."""
         if self.low is None or self.high is None:
             return NO_INTERVAL
         return ABOVE if self.low > ROUNDING else BELOW if self.high < -ROUNDING else OPEN
@@ -90,10 +90,10 @@ def above_coin(
 ) -> AboveCoin:
     """Return how far a method lies above the coin, from values (J,) of the same J >= 1 repeats.
 
-    The line goes through the means over the repeats: the slope of a single split explodes where its baseline's gap is
-    noise. The interval is the corrected t of V's linearisation at the means, so that the baseline's and the constant's
-    spread, and their correlation with the method's, count too; ``ratio`` is that of the splits, see
-    ``intervals.overlap_correction``, None where no interval is valid.
+    The line goes through the means over the repeats: the slope from a single split explodes if the baseline's gap is
+    noise. The interval is the corrected t of V's linearisation at the means, which includes the spread of the baseline
+    and of the constant, and their correlation with the method's values; ``ratio`` is the splits' ratio, see
+    ``intervals.overlap_correction``, None if no interval is valid.
     """
     z = np.array([accuracy, gap, baseline_accuracy, baseline_gap, constant_accuracy], dtype=np.float64)  # (5, J)
     a, g, a_b, g_b, a_c = z.mean(axis=1)
@@ -121,10 +121,10 @@ def against_coin(
     constant: Mapping[int, float],
     ratio: Optional[float],
 ) -> Optional[AboveCoin]:
-    """Return ``above_coin`` over the repeats that all quantities have; None without one.
+    """Return ``above_coin`` over the repeats that all quantities have; None if there are none.
 
     ``accuracy`` and ``gap`` are the method's by repeat, ``baseline_accuracy`` and ``baseline_gap`` the baseline's, and
-    ``constant`` is the better constant's accuracy; ``ratio`` is that of the splits, None where no interval is valid.
+    ``constant`` is the better constant's accuracy; ``ratio`` is the splits' ratio, None if no interval is valid.
     """
     parts = (accuracy, gap, baseline_accuracy, baseline_gap, constant)
     repeats = sorted(set(accuracy).intersection(*parts))
@@ -143,8 +143,8 @@ def published_above_coin(
 ) -> AboveCoin:
     """Return how far a published point lies above the coin through the published baseline.
 
-    Where both spreads are published, accuracy and gap are taken as uncorrelated; the baseline counts as exact. Without
-    them there is no interval.
+    If both spreads are published, accuracy and gap are treated as uncorrelated and the baseline as exact; otherwise
+    there is no interval.
 
     Args:
         accuracy: mean and standard deviation (None if not published) over the runs.
@@ -152,8 +152,8 @@ def published_above_coin(
         baseline: accuracy and gap, means.
         constant_accuracy: of the better constant.
         runs: how many runs the means are over.
-        ratio: of the splits, see ``intervals.overlap_correction``; None where no interval is valid.
-        level: of the interval.
+        ratio: the splits' ratio, see ``intervals.overlap_correction``; None if no interval is valid.
+        level: confidence level of the interval.
     """
     value = accuracy[0] - coin_accuracy(gap[0], *baseline, constant_accuracy)
     if accuracy[1] is None or gap[1] is None or ratio is None or runs < 2:

@@ -1,8 +1,8 @@
-"""A run as long rows, and the one place that knows which stored value is meant.
+"""A run as long rows, and the one place that decides which stored value is meant.
 
-A finished cell has a value for each step, operating point, group and metric. What stands for a method is the chosen
-operating point at the last step, over all rows of the test part. A value that is taken over fewer groups than the
-dataset has (``Value.whole`` is None) is another quantity, and never averaged with the others.
+A finished cell has a value for each step, operating point, group and metric. A method is represented by the chosen
+operating point at the last step, over all rows of the test part. A value over fewer groups than the dataset has
+(``Value.whole`` is None) is a different quantity, and is never averaged with the others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COLUMNS = (*CELL, *MEASURED, "status", "seconds", "cell")
 
 
 class Measured:
-    """The values of one record, each found by what it measures; nothing is found in a cell that is not done."""
+    """The values of one record, found by metric, group, step and point; empty for a cell that is not done."""
 
     def __init__(self, record: Record) -> None:
         """Take the record."""
@@ -48,7 +48,7 @@ class Measured:
 
     @cached_property
     def last_step(self) -> int:
-        """Return the last step (generation), 0 without values."""
+        """Return the last step (generation), or 0 if there are no values."""
         return max((value.step for value in self.record.values), default=0)
 
     @property
@@ -66,13 +66,13 @@ class Measured:
     ) -> Optional[Value]:
         """Return a value; None if it was not measured.
 
-        Where other groups have values and this one has none, it has no row in the test part: its value is undefined.
+        If other groups have values and this one has none, it has no row in the test part: its value is undefined.
 
         Args:
             metric: name of a metric, or of a value that the scenario measures.
-            group: within which it is taken; empty for all rows.
-            step: None for the record's last.
-            point: None for the operating point that stands for the method.
+            group: the group in which it is measured; empty for all rows.
+            step: None for the record's last step.
+            point: None for the operating point that represents the method.
         """
         at = self.last_step if step is None else step
         name = self.record.chosen if point is None else point
@@ -87,7 +87,7 @@ class Measured:
     ) -> Optional[float]:
         """Return the number that ``value`` finds for ``metric``, ``group``, ``step`` and ``point``.
 
-        None where there is none, or it is over fewer groups than the dataset has.
+        None if there is none, or if it is over fewer groups than the dataset has.
         """
         found = self.value(metric, group, step=step, point=point)
         return None if found is None else found.whole
@@ -113,15 +113,15 @@ class Estimate:
     """A quantity over repeats: mean and sample standard deviation of ``n`` values.
 
     Args:
-        mean: None without a value.
-        sd: None with fewer than two values.
+        mean: None if there is no value.
+        sd: None if there are fewer than two values.
         n: how many values the mean is over.
         undefined: how many repeats have no value.
-        reason: why the first of these has none.
-        partial: how many repeats have a value over fewer groups than the dataset has; they are never averaged with the
-            others, and alone only if they lack the same groups.
-        lacking: without which groups the first of these is taken.
-        fewer: whether the mean is over such values, there being no others.
+        reason: why the first of these has no value.
+        partial: how many repeats have a value over fewer groups than the dataset has; such values are never averaged
+            with others, and with each other only if they lack the same groups.
+        lacking: which groups the first of these values lacks.
+        fewer: whether the mean is over such values because there are no others.
     """
 
     mean: Optional[float]
@@ -135,14 +135,14 @@ class Estimate:
 
     @classmethod
     def of(cls, numbers: Iterable[float]) -> Estimate:
-        """Return the estimate from the numbers there are."""
+        """Return the estimate from the available numbers."""
         known = list(numbers)
         mean = statistics.fmean(known) if known else None
         return cls(mean, statistics.stdev(known) if len(known) > 1 else None, len(known))
 
 
 def estimate(values: Sequence[Optional[Value]]) -> Estimate:
-    """Return the estimate from the values of all finished repeats, None where one was not measured."""
+    """Return the estimate from the values of all finished repeats; a value that was not measured is None."""
     missing = [value.reason if value else NOT_MEASURED for value in values if value is None or value.value is None]
     whole = [value.whole for value in values if value is not None and value.whole is not None]
     partial = [value for value in values if value is not None and value.lacking]
@@ -169,11 +169,11 @@ def series(
     """Return a metric by repeat, without the repeats in which it is missing, undefined or over fewer groups.
 
     Args:
-        records: of one method, one for each repeat.
-        metric: see ``Measured.value``, as all others.
+        records: the records of one method, one for each repeat.
+        metric: see ``Measured.value``, as for the other arguments.
         group: empty for all rows.
-        step: None for each record's last.
-        point: None for the operating point that stands for the method in each repeat.
+        step: None for each record's last step.
+        point: None for the operating point that represents the method in each repeat.
     """
     found = ((r.cell.repeat, Measured(r).whole(metric, group, step=step, point=point)) for r in records)
     return {repeat: number for repeat, number in found if number is not None}
@@ -190,14 +190,14 @@ def alike_count(records: Iterable[Record]) -> int:
 
 
 def chosen_points(records: Iterable[Record]) -> list[tuple[str, int]]:
-    """Return which operating points stand for a method in its ``records``, and in how many, the most frequent first."""
+    """Return which operating points represent a method in how many of its ``records``, the most frequent first."""
     return Counter(record.chosen for record in records).most_common()
 
 
 def supports(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
-    """Return for each group its rows in the test part of every repeat, which all methods share.
+    """Return for each group its number of rows in the test part of every repeat, which all methods share.
 
-    A repeat has one number, by rising repeat; ``records`` that do not say how many rows their groups have are left out.
+    There is one number for each repeat, in rising order; ``records`` that do not give these numbers are left out.
     """
     by_repeat = {record.cell.repeat: record.supports for record in records if record.supports}
     found: dict[str, list[int]] = {}
@@ -208,14 +208,14 @@ def supports(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
 
 
 def planned_repeats(results: Results) -> int:
-    """Return how many repeats the suite of ``results`` asks for, or how many there are if it does not say."""
+    """Return how many repeats the suite of ``results`` requests, or how many there are if it does not say."""
     suite = results.run.get("suite", {})
     asked = suite.get("repeats", 0) if isinstance(suite, Mapping) else 0
     return max(asked, len({record.cell.repeat for record in results.records}))
 
 
 def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
-    """Return the records together whose cells have an equal ``key``, in the order of the plan."""
+    """Return the records grouped by the ``key`` of their cells, in the order of the plan."""
     groups: dict[Hashable, list[Record]] = {}
     for record in records:
         groups.setdefault(key(record.cell), []).append(record)
@@ -223,24 +223,24 @@ def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[
 
 
 def identity(choice: Choice) -> str:
-    """Return a text that is the same for another ``choice`` if that has the same name and parameters."""
+    """Return a text that is equal for two choices with the same name and parameters; ``choice`` is one of them."""
     return canonical([choice.name, dict(choice.params)])
 
 
 def sections(records: Iterable[Record]) -> list[list[Record]]:
-    """Return the records that may be compared together: of one scenario, dataset, attribute and preparation."""
+    """Return the records in sections that can be compared: the same scenario, dataset, attribute and preparation."""
     return grouped(
         records, lambda cell: (identity(cell.scenario), identity(cell.dataset), cell.group, cell.preparation)
     )
 
 
 def by_method(records: Iterable[Record]) -> list[list[Record]]:
-    """Return the records of each method with its parameters, its repeats together."""
+    """Return the records grouped by method and parameters, with all repeats of each together."""
     return grouped(records, lambda cell: identity(cell.method))
 
 
 def cell_row(cell: Cell) -> LongRow:
-    """Return what tells a cell from others, as the first columns of its rows."""
+    """Return what identifies a cell, as the first columns of its rows."""
     preparation = cell.preparation
     return {
         "scenario": str(cell.scenario),
@@ -258,8 +258,8 @@ def cell_row(cell: Cell) -> LongRow:
 def rows(results: Results) -> Iterator[LongRow]:
     """Yield every stored value of ``results`` as one flat row; a skipped or failed cell yields one without a value.
 
-    ``chosen`` says whether the row's operating point stands for the method; ``value`` is None where it is undefined,
-    and ``reason`` then says why, or without which groups the value is taken.
+    ``chosen`` says whether the row's operating point represents the method. ``value`` is None if it is undefined, and
+    ``reason`` then says why; otherwise ``reason`` says which groups the value lacks, if any.
     """
     for record in results.records:
         cell = cell_row(record.cell)
@@ -275,8 +275,8 @@ def rows(results: Results) -> Iterator[LongRow]:
 def frame(results: Results) -> pandas.DataFrame:
     """Return every stored value of ``results`` as a row of a pandas frame, with the columns of ``fairbench export``.
 
-    The method's own numbers are ``frame[frame.chosen & (frame.group == "")]``. A missing value is NaN; ``step`` is a
-    nullable whole number, as a cell that is not done has none.
+    The methods' own numbers are ``frame[frame.chosen & (frame.group == "")]``. A missing value is NaN; ``step`` is a
+    nullable whole number, because a cell that is not done has none.
     """
     import pandas
 

@@ -1,9 +1,9 @@
-"""All that a plugin may import; ``fairbench.api.torch`` holds what needs torch and higher.
+"""Everything that a plugin may import; ``fairbench.api.torch`` contains what needs torch and higher.
 
-Reports and tests of papers read a run by ``fairbench.api.analysis``.
+Reports and tests of papers read a run with ``fairbench.api.analysis``.
 
-``API_VERSION`` rises when working plugins must change. A plugin may say which it was made for by ``FAIRBENCH_API = 1``
-in its module or its package; one made for a newer fairbench is then left out with advice instead of failing somehow.
+``API_VERSION`` rises when working plugins must change. A plugin can declare the version that it was written for with
+``FAIRBENCH_API = 1`` in its module or package; a plugin written for a newer fairbench is then left out with advice.
 """
 
 from fairbench.cells import Cell, Choice

@@ -2,8 +2,8 @@
 
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
-valid, and ``corrected_t`` makes them. ``constant_accuracy`` and ``against_coin`` hold a method against trivial ones.
-Pictures share ``SETTINGS`` and ``STYLES`` (colour and marker), and ask for matplotlib by ``require_matplotlib``.
+valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
+Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
 from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib

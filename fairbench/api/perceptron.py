@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons for tables, whose gradients are written out: no graph is built for them."""
+"""Multi-layer perceptrons for tables, with gradients computed directly instead of through torch's graph."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
-"""The layers that may stand between those of ``mlp``, by the name that its ``activation`` takes."""
+"""The activation layers of ``mlp``, by the name that its argument ``activation`` takes."""
 
 MANY_ROWS, FEW_UNITS = 1024, 16  # where a product by columns begins to pay
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from torch's CPU generator as this seed begins it; afterwards its state is as found."""
+    """Use torch's CPU generator with this seed in the block, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' generators as well
         yield
 
 
 def linear(n_features: int, *, seed: int) -> Perceptron:
-    """Return a linear model, X (n, n_features) -> logits (n, 1); the first weights come from the seed."""
+    """Return a linear model, X (n, n_features) -> logits (n, 1); the initial weights come from the seed."""
     return mlp(n_features, (), seed=seed)
 
 
@@ -36,7 +36,7 @@ def mlp(n_features: int, hidden: Sequence[int], activation: str = "relu", *, see
         n_features: columns of X.
         hidden: width of each hidden layer, the first one first; none for a linear model.
         activation: ``relu`` or ``tanh``, after each hidden layer.
-        seed: of the first weights (torch's default initialisation).
+        seed: seed of the initial weights (torch's default initialisation).
 
     Raises:
         ValueError: the activation is unknown, or a width is below 1.
@@ -54,13 +54,13 @@ def mlp(n_features: int, hidden: Sequence[int], activation: str = "relu", *, see
 
 
 class Perceptron(nn.Sequential):
-    """Linear layers with an activation between them, X (n, d) -> logits (n, 1); ``mlp`` makes them."""
+    """Linear layers with activations between them, X (n, d) -> logits (n, 1); ``mlp`` creates it."""
 
     def backpropagate(self, features: Tensor, labels: Tensor) -> Tensor:
         """Set ``.grad`` of every parameter to the gradient of the mean binary cross-entropy, and return that mean.
 
-        The same bits as from ``zero_grad`` and ``backward``, faster on mini-batches, where torch's bookkeeping costs
-        more than the sums. Many rows go through torch's graph, which is then as fast.
+        The result is bit for bit that of ``zero_grad`` and ``backward``, but faster on mini-batches, where torch's
+        bookkeeping costs more than the sums. Many rows go through torch's graph, which is then as fast.
 
         Args:
             features: (n, d).
@@ -95,12 +95,12 @@ _KINDS: Mapping[type[nn.Module], tuple[Callable[[Tensor], Tensor], Callable[[Ten
 
 
 def trace(layers: nn.Sequential, features: Tensor) -> list[Tensor]:
-    """Return the features (n, d) and what comes of them after each linear layer and its activation, the last one last.
+    """Return the features (n, d) followed by the output of each linear layer with its activation, in order.
 
-    No graph is built: ``backward`` needs none.
+    No graph is built, because ``backward`` needs none.
 
     Args:
-        layers: linear layers, each followed by an activation of ``ACTIVATIONS`` or by none, the first one linear.
+        layers: linear layers, each followed by an activation of ``ACTIVATIONS`` or by none; the first one is linear.
         features: (n, d).
     """
     kept = [features]
@@ -117,17 +117,17 @@ def trace(layers: nn.Sequential, features: Tensor) -> list[Tensor]:
 def backward(
     layers: nn.Sequential, kept: Sequence[Tensor], slope: Tensor, *, weights: bool = True, inputs: bool = True
 ) -> tuple[list[Tensor], Tensor]:
-    """Return a loss's gradients by the layers' parameters, in their order, and its slope by the features.
+    """Return the gradients of a loss by the layers' parameters, in order, and its gradient by the features.
 
-    The same bits as torch's graph gives.
+    The result is bit for bit that of torch's graph.
 
     Args:
         layers: as given to ``trace``.
         kept: what ``trace`` returned.
-        slope: of the loss, by what the layers put out.
-        weights: whether the parameters' gradients are wanted; without, there are none.
-        inputs: whether the slope by the features is wanted; without, that by what the first linear layer puts out is
-            returned, and one product is saved.
+        slope: gradient of the loss by the output of the layers.
+        weights: whether to compute the parameters' gradients; if not, the list is empty.
+        inputs: whether to compute the gradient by the features; if not, the gradient by the output of the first linear
+            layer is returned in its place, which saves one product.
     """
     gradients: list[Tensor] = []
     place = len(kept) - 1

@@ -3,18 +3,18 @@
     minimise |y - score|^2  subject to  lower <= y_i <= upper  and  |c_k . y - d_k| <= epsilon_k
 
 - ``project_parity``: all group means within epsilon of each other, for any number of groups
-- ``project``: any ``Contrasts``: two attributes, equalized odds, mean residuals, rows and offsets of one's own
+- ``project``: any ``Contrasts``: two attributes, equalized odds, mean residuals, your own rows and offsets
 - ``Projection``: a layer that builds them from a batch's groups and labels, and counts what could not be constrained
 - ``solve_parity``, ``solve_contrasts``, ``solve_penalised``: the same on NumPy arrays, with multipliers and shifts
 
-Values and gradients are exact to the rounding of float64 (or of float32, for such scores): there is no solver's
-tolerance, and no bound is violated. Scores that must move by many times the size of the box bring a rounding of their
-own: next to 1e14 there are no hundredths. n rows take O(n) memory and far less time than sorting them. The work is done
-in float64 on the CPU, whatever the tensors' type and device, and the outputs do not depend on the order of the rows, to
-the last bit.
+Values and gradients are exact up to the rounding of float64 (or of float32, for such scores): there is no solver
+tolerance, and no bound is violated. Scores that must move by many times the size of the box are limited by their own
+rounding: next to 1e14 there are no hundredths. n rows take O(n) memory and far less time than sorting them. The
+computation is done in float64 on the CPU, whatever the tensors' type and device, and the outputs are bit for bit
+independent of the order of the rows.
 
-What is constrained are means of scores, in the space of the scores, and not rates of decisions: parity of logits does
-not bound the gap of mean probabilities. And an output depends on the whole batch that it is in.
+The constraints apply to means of scores, in the space of the scores, and not to rates of decisions: parity of logits
+does not bound the gap of mean probabilities. An output depends on the whole batch that it is in.
 
 References:
     Troxell, Roemer and Montufar (2026), Differentiable Optimization Layers for Guaranteed Fairness in Deep Learning.
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 CONSTRAINTS = ("mean_prediction", "mean_residual", "equalized_odds")
-"""What ``project`` can hold even between groups."""
+"""The quantities that ``Projection`` can equalise between groups: its argument ``constraint``."""
 
 
 def project_parity(
@@ -129,17 +129,16 @@ def project(
 class Projection(nn.Module):
     """A layer that projects a batch's scores onto a fairness constraint.
 
-    ``counts`` says how often it was called (``batches``), how many of the batches had rows of one group only and were
-    therefore clipped and nothing else (``one_group``), how many contrasts were left out because a group had no rows of
-    a label (``dropped``), and how many batches could not satisfy their constraints and were only clipped
-    (``infeasible``).
+    ``counts`` says how often it was called (``batches``), how many batches had rows of only one group and were
+    therefore only clipped (``one_group``), how many contrasts were left out because a group had no rows with a label
+    (``dropped``), and how many batches could not satisfy their constraints and were only clipped (``infeasible``).
 
     Args:
         constraint: ``mean_prediction`` (any number of groups), ``mean_residual`` or ``equalized_odds``.
         epsilon: >= 0; an ``nn.Parameter`` is learned.
         lower: bound of every output; may be -inf.
         upper: bound of every output; may be inf.
-        strict: raise where a batch cannot be constrained, instead of clipping and counting.
+        strict: raise an error if a batch cannot be constrained, instead of clipping and counting it.
     """
 
     def __init__(
@@ -165,10 +164,10 @@ class Projection(nn.Module):
 
         Args:
             score: (n,) or (n, 1), float32 or float64, finite.
-            group: (n,) codes of any number of groups; or (n, 2) codes 0 and 1 of two attributes, each constrained by
-                itself.
-            y: (n,) labels, for ``mean_residual`` and ``equalized_odds``. The outputs then carry the labels: this is for
-                training and audits, never for prediction.
+            group: (n,) codes of any number of groups; or (n, 2) codes 0 and 1 of two attributes, each constrained
+                separately.
+            y: (n,) labels, for ``mean_residual`` and ``equalized_odds``. The outputs then depend on the labels: use
+                this for training and audits, never for prediction.
 
         Raises:
             Infeasible: ``strict``, and the constraints contradict the box or each other.
@@ -267,9 +266,9 @@ def _project_parity(score: Tensor, group: Any, epsilon: Number, box: Box) -> Ten
 
 
 def _cells(code: Codes) -> tuple[Codes, int]:
-    """Return codes of one's own, for the caller may change his before the backward pass, and how many groups there are.
+    """Return a copy of the codes, as the caller may change his before the backward pass, and the number of groups.
 
-    Codes that leave most numbers out are numbered anew.
+    Sparse codes are renumbered.
     """
     n_groups = int(code.max(initial=0)) + 1
     if n_groups <= max(len(code), 1) or code.min() < 0:

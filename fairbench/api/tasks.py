@@ -1,8 +1,8 @@
 """Few-shot tasks from one training part: which task a row belongs to, and episodes of support and query rows.
 
-A benchmark with one table has no tasks by nature. A plan makes them from a key that the rows carry (their state, their
-age), from their features, or at random; it is fixed by the training rows and a seed, and it never looks at labels or
-groups of the rows that are to be predicted::
+A single table has no natural tasks. A plan forms them from a key of the rows (a state, an age), from their features, or
+at random. The plan is determined by the training rows and a seed, and never looks at labels or groups of the rows to be
+predicted::
 
     plan = plan_tasks(train, seed=seed)
     for episode in plan.episodes(train, Shots(support=15, query=15), count=100, seed=seed):
@@ -40,10 +40,10 @@ class Shots:
     """How many rows an episode has.
 
     Args:
-        support: rows that are learned from; of each label so many if ``per_class``. Never more than half of a task's
-            rows (of that label).
-        query: rows that are judged, none of them in the support.
-        per_class: whether the support is drawn label by label.
+        support: number of rows to learn from, for each label if ``per_class``; never more than half of the task's rows
+            (with that label).
+        query: number of rows to evaluate on, none of them in the support.
+        per_class: whether the support is drawn separately for each label.
     """
 
     support: int
@@ -57,8 +57,8 @@ def draw_rows(y: Integers, rows: Integers, shots: Shots, random: np.random.Gener
     Args:
         y: (n,) labels of all training rows.
         rows: (m,) positions of the task's rows.
-        shots: how many.
-        random: where the draw comes from.
+        shots: how many rows to draw.
+        random: generator of the draw.
 
     Returns:
         Two disjoint arrays of positions.
@@ -83,15 +83,15 @@ def draw_rows(y: Integers, rows: Integers, shots: Shots, random: np.random.Gener
 
 @dataclass(frozen=True, eq=False)
 class TaskPlan:
-    """A partition of n training rows into T tasks; ``plan_tasks`` makes it.
+    """A partition of n training rows into T tasks; ``plan_tasks`` creates it.
 
     Args:
-        kind: ``random``, ``kmeans`` or the key's name.
-        names: (T,) what the tasks are, in their order: numbers rising, words alphabetically, what was merged last.
+        kind: ``random``, ``kmeans`` or the name of a key.
+        names: (T,) the tasks' names in order: rising numbers, or words in alphabetical order with merged tasks last.
         codes: (n,) the task of each training row, an index into ``names``.
-        assign: Inputs -> (n,) task codes, by keys and features alone; ``NO_TASK`` for a row whose task was drawn at
-            random, or whose key no training row has. Raises DataError if rows lack the key.
-        assigns: whether ``assign`` knows the task of some rows; False for random tasks.
+        assign: Inputs -> (n,) task codes, from keys and features only; ``NO_TASK`` for a row whose task was drawn at
+            random, or whose key occurs in no training row. Raises DataError if rows lack the key.
+        assigns: whether ``assign`` knows the task of any row; False for random tasks.
     """
 
     kind: str
@@ -105,17 +105,17 @@ class TaskPlan:
         return len(self.names)
 
     def rows(self, task: int) -> Codes:
-        """Return the positions of a task's rows in the training part, rising."""
+        """Return the positions of a task's rows in the training part, in rising order."""
         return np.flatnonzero(self.codes == task)
 
     def episodes(self, train: Samples, shots: Shots, *, count: int, seed: int) -> Iterator[Episode]:
-        """Yield episodes, each of a task drawn uniformly (tasks may repeat).
+        """Yield episodes, each from a task drawn uniformly (tasks can repeat).
 
         Args:
             train: the rows that the plan was made from.
-            shots: rows of support and query.
-            count: how many episodes.
-            seed: of the draws.
+            shots: number of rows in support and query.
+            count: number of episodes.
+            seed: seed of the draws.
         """
         random = np.random.default_rng(seed)
         members = [self.rows(task) for task in range(len(self))]
@@ -128,24 +128,25 @@ def plan_tasks(train: Samples, kind: str = "auto", *, seed: int, count: int = 0,
     """Return the tasks of a training part.
 
     - a key of numbers (``age``): bins at the training part's quantiles. A bin that is too small joins a neighbour.
-    - a key of words (``state``, ``country``): a task for each value. Values with too few rows are together the task
-      ``(other)``, and so is a value that training does not have. One with more than 2,000 rows is cut at random into
-      tasks of about 1,000; its other rows then have no task.
-    - ``random``: parts that keep the shares of (y, group); no row beyond the training part has a task.
+    - a key of words (``state``, ``country``): a task for each value. Values with too few rows form the task
+      ``(other)``, which also takes values that the training part does not have. A value with more than 2,000 rows is
+      cut at random into tasks of about 1,000; rows outside the training part with this value then have no task.
+    - ``random``: parts with the same proportions of (y, group); rows outside the training part have no task.
     - ``kmeans``: clusters of the standardised features; any row belongs to the nearest centre.
 
-    A task is too small if it has fewer than ``min_rows`` rows or one label only.
+    A task is too small if it has fewer than ``min_rows`` rows or only one label.
 
     Args:
         train: (n,) rows.
         kind: a key's name, ``random``, ``kmeans``, or ``auto``: the data's first key, or random tasks if there is none.
-        seed: of whatever is drawn.
-        count: number of bins, parts or clusters; 0 for one to every 400 rows, at least 5 and at most 20, or, where the
-            default is a key of words, as many as that has tasks. 1 makes one task of all rows, whatever the kind.
-        min_rows: the smallest task; 0 for a hundredth of the rows, at least 14 and at most 30.
+        seed: seed of all draws.
+        count: number of bins, parts or clusters; 0 for one per 400 rows, at least 5 and at most 20, or, if the data's
+            first key is a key of words, for as many as that key has tasks. 1 makes one task of all rows, whatever the
+            kind.
+        min_rows: the smallest size of a task; 0 for a hundredth of the rows, at least 14 and at most 30.
 
     Raises:
-        NotApplicable: the data have no such key, a key of words is to have a certain count, or all labels are equal.
+        NotApplicable: the data have no such key, ``count`` is given for a key of words, or all labels are equal.
     """
     n, default = len(train), next(iter(train.keys), "random")
     kind = default if kind == "auto" else kind
@@ -159,7 +160,9 @@ def plan_tasks(train: Samples, kind: str = "auto", *, seed: int, count: int = 0,
     small = _Smallness(train.y, min_rows or min(30, max(14, -(-n // 100))))
     if kind in train.keys and not _is_number(train.keys[kind]):
         if count:
-            raise NotApplicable(f"tasks by {kind!r} are its values, not {count}; leave the number out, or say 1")
+            raise NotApplicable(
+                f"tasks by {kind!r} are given by its values and cannot be {count}; leave the number out, or use 1"
+            )
         return _by_value(train, kind, small, seed)
     if not count:
         words = kind != default and default != "random" and not _is_number(train.keys[default])

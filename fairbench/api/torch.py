@@ -1,4 +1,4 @@
-"""What plugins need of torch and higher: batches, small networks, losses, the differentiable inner loop, and training.
+"""What plugins need from torch and higher: batches, small networks, losses, the differentiable inner loop, training.
 
 The projections onto fairness constraints are those of ``fairbench.api.projection``.
 
@@ -72,7 +72,7 @@ Trained = TypeVar("Trained", bound=nn.Module)
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread; afterwards torch's number of threads is as found."""
+    """Compute on one thread in the block, and restore torch's number of threads afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -85,7 +85,7 @@ def one_thread() -> Iterator[None]:
 class Batch:
     """Samples as tensors: X (n, d) and y (n, 1) of one float type, group (n,) int64 codes, protected (n,) bool.
 
-    ``n_groups`` counts the groups of the dataset, also those without a row here.
+    ``n_groups`` counts all groups of the dataset, including those without a row here.
     """
 
     X: Tensor
@@ -105,7 +105,7 @@ class Batch:
 
 
 def as_batch(samples: Samples, dtype: torch.dtype = torch.float32) -> Batch:
-    """Return a copy of the samples as tensors, X and y of this dtype; writing to it cannot reach the samples."""
+    """Return a copy of the samples as tensors, X and y with this dtype; writing to it does not change the samples."""
     return Batch(
         X=torch.tensor(samples.X, dtype=dtype),
         y=torch.tensor(samples.y, dtype=dtype).reshape(-1, 1),
@@ -116,13 +116,13 @@ def as_batch(samples: Samples, dtype: torch.dtype = torch.float32) -> Batch:
 
 
 def minibatches(batch: Batch, size: int, generator: torch.Generator, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield X (size, d), y (size, 1) and further columns of every row once, in an order drawn anew.
+    """Yield mini-batches X (size, d), y (size, 1) and further columns: each row once, in a newly drawn order.
 
     Args:
         batch: the rows.
-        size: rows in a part, of which the last may have fewer; 0 yields all rows at once, in their own order, and draws
-            nothing.
-        generator: where the order comes from.
+        size: rows in a mini-batch (the last one can have fewer); 0 yields all rows at once, in their own order, and
+            draws nothing.
+        generator: source of the order.
         columns: tensors with a first axis of the batch's length.
     """
     tensors = (batch.X, batch.y, *columns)
@@ -135,16 +135,16 @@ def minibatches(batch: Batch, size: int, generator: torch.Generator, *columns: T
 
 
 def deal(stratum: Tensor, batches: int, generator: torch.Generator) -> list[Tensor]:
-    """Return the positions of each batch's rows: rows are dealt like cards, one stratum after the other.
+    """Return the positions of the rows of each batch: rows are dealt like cards, one stratum after the other.
 
-    Every batch gets its share of each stratum, rounded up or down, and the batches' sizes differ by one row at most.
-    The rows of a stratum that has fewer of them than there are batches come again, one in each batch, as often as each
-    other give or take once; all other rows come once. So every batch holds every stratum.
+    Every batch gets its share of each stratum, rounded up or down, and the sizes of the batches differ by at most one
+    row. If a stratum has fewer rows than there are batches, its rows are repeated, one in each batch and equally often
+    up to a difference of one; all other rows occur once. So every batch contains every stratum.
 
     Args:
         stratum: (n,) codes.
-        batches: their number, >= 1.
-        generator: where the order within the strata comes from.
+        batches: number of batches, >= 1.
+        generator: source of the order within the strata.
     """
     shuffled = torch.randperm(len(stratum), generator=generator)
     by_stratum = shuffled[torch.argsort(stratum[shuffled], stable=True)]
@@ -162,7 +162,7 @@ def weighted_loss(batch: Batch, weight: Tensor | None = None) -> Loss:
 
     Args:
         batch: the rows.
-        weight: (n,) or (n, 1), a factor for each row; None stands for ones.
+        weight: (n,) or (n, 1), a factor for each row; None means 1 for each row.
     """
     if weight is None:
         return lambda model: cross_entropy(model(batch.X), batch.y)
@@ -190,13 +190,13 @@ def parity_gap(score: Tensor, group: Tensor) -> Tensor:
 
 
 def gradient(model: nn.Module, loss: Loss) -> Tensor:
-    """Return the gradient (p,) of the loss by all the model's parameters, in their order; nothing is accumulated."""
+    """Return the gradient (p,) of the loss by all parameters of the model, in order; nothing is accumulated."""
     parts = torch.autograd.grad(loss(model), list(model.parameters()))
     return torch.cat([part.reshape(-1) for part in parts])
 
 
 class Adapted:
-    """A model whose weights are the end of an inner loop: calling it gives logits, and gradients reach the start."""
+    """A model with the final weights of an inner loop: it returns logits, and gradients reach the initial weights."""
 
     def __init__(self, functional: nn.Module, model: nn.Module) -> None:
         """Keep higher's functional model, and the module whose structure and first weights it has."""
@@ -240,12 +240,12 @@ def unroll(
         loss: model -> scalar; it is called once for each step.
         steps: number of inner steps, I >= 0.
         lr: inner learning rate.
-        first_order: take the derivative of the end by the start for the identity, so that the gradient of a loss at the
-            adapted weights arrives at the model's parameters unchanged (first-order MAML). Nothing flows through the
-            inner loop then, and so no gradient reaches what ``loss`` itself depends on.
-        after_step: called with the functional model after each step, e.g. to move a multiplier that ``loss`` reads.
-            What it computes stays in the graph, but the next step takes it as given: that gradient is by the weights in
-            ``loss`` alone, as in primal-dual methods.
+        first_order: treat the derivative of the final by the initial weights as the identity, so that the gradient of a
+            loss at the adapted weights reaches the model's parameters unchanged (first-order MAML). No gradient then
+            flows through the inner loop, nor to anything that ``loss`` itself depends on.
+        after_step: called with the functional model after each step, e.g. to update a multiplier that ``loss`` reads.
+            What it computes stays in the graph, but the next step treats it as a constant: the gradient of that step is
+            by the weights in ``loss`` only, as in primal-dual methods.
 
     References:
         Finn, Abbeel and Levine (2017), Model-agnostic meta-learning, eq. 1 and section 5.2 (first order).
@@ -275,22 +275,22 @@ def train_model(
     epochs: int,
     patience: int | None,
 ) -> dict[str, list[float]]:
-    """Train until the validation loss has not fallen for a while; leave the model with its best weights, in eval mode.
+    """Train until the validation loss stops falling; leave the model with its best weights, in eval mode.
 
-    The loop computes nothing but the loss: fairness metrics in every epoch would cost hundreds of times as much as
-    the steps themselves.
+    The loop computes only the loss: fairness metrics in every epoch would cost hundreds of times as much as the steps
+    themselves.
 
     Args:
         model: the module that ``step`` changes.
-        step: called with the number of the epoch, from 0; makes one epoch (one full-batch step or all mini-batches) and
-            returns what shall be recorded of it, the same names every time.
-        validation_loss: model -> scalar, taken after every epoch without gradients and in eval mode.
+        step: called with the number of the epoch, from 0; runs one epoch (one full-batch step or all mini-batches) and
+            returns the values to record, with the same names every time.
+        validation_loss: model -> scalar, computed after every epoch without gradients and in eval mode.
         epochs: the largest number of epochs.
-        patience: stop after so many epochs in a row without a new smallest validation loss. None makes all epochs and
-            leaves the last weights, for procedures that choose nothing while they train.
+        patience: stop after this many consecutive epochs without a new smallest validation loss. None runs all epochs
+            and keeps the last weights, for procedures that choose nothing during training.
 
     Returns:
-        A value for each epoch made, by name: ``validation_loss`` and what ``step`` returned.
+        A value for each epoch, by name: ``validation_loss`` and what ``step`` returned.
 
     Raises:
         ArithmeticError: the weights that would be left have no finite validation loss.
@@ -325,10 +325,10 @@ def train_model(
 
 
 def predictor(model: nn.Module | Adapted) -> Predictor:
-    """Return the predictor of a model as it stands now: Inputs -> scores, the sigmoid of the logits, cut at 0.5.
+    """Return the predictor of a model in its current state: Inputs -> scores, the sigmoid of the logits, cut at 0.5.
 
     It owns a copy of the weights in eval mode, keeps no graph alive, and computes in float64 on one thread, so that a
-    row's decision does not depend on which rows stand beside it (in float32 the last bit does).
+    row's decision does not depend on the other rows (in float32 the last bit does).
     """
     frozen = model.detached() if isinstance(model, Adapted) else copy.deepcopy(model)
     frozen.double().eval().requires_grad_(False)

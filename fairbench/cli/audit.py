@@ -1,4 +1,4 @@
-"""The command that tries whether a method knows what it has not been told."""
+"""The command that checks whether a method uses what it has not been given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from fairbench.cli.options import complete_choices, examples, json_option, plugi
 @json_option
 @plugin_option
 def audit(method: str, as_json: bool, plugin: tuple[str, ...]) -> int:
-    """Try whether METHOD knows test labels, by data made for it: redrawn labels must not change its predictions."""
+    """Check whether METHOD knows test labels.
+
+    It runs on data made for the audit: redrawing the test labels must not change its predictions.
+    """
     from fairbench.testing.audit.verdict import FOUND, audit, shortened
 
     findings = shortened(audit(method, plugin))

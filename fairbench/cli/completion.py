@@ -10,7 +10,7 @@ FILE_NAME = "names.json"
 
 
 def remember_names(names: dict[str, list[str]]) -> None:
-    """Keep the names for the next completion; where the cache cannot be written, completion is only slower."""
+    """Keep the names for the next completion; if the cache cannot be written, completion is merely slower."""
     try:
         folder = cache_directory()
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The commands ``fairbench data ...``: where the raw files lie, whether they are sound, and how to get them."""
+"""The commands ``fairbench data ...``: where the raw files are, whether they are sound, and how to get them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
 
 @click.group()
 def data() -> None:
-    """Find, download and verify the raw files of datasets."""
+    """Find, download and verify raw data files."""
 
 
 @data.command(
     "list",
-    short_help="List raw files and where they lie.",
+    short_help="List raw files and where they are.",
     epilog=examples("fairbench data list", "fairbench data list --json --data-dir raw"),
 )
 @data_dir_option
 @plugin_option
 @json_option
 def list_files(data_dir: Path | None, plugin: tuple[str, ...], as_json: bool) -> None:
-    """List every dataset's raw files: size, state, where they were found and where they came from."""
+    """List each dataset's raw files: size, state, where they were found and where they came from."""
     _show(list(_rows((), data_dir, plugin)), as_json)
 
 
@@ -45,7 +45,7 @@ def list_files(data_dir: Path | None, plugin: tuple[str, ...], as_json: bool) ->
 @plugin_option
 @json_option
 def verify(names: Sequence[str], data_dir: Path | None, plugin: tuple[str, ...], as_json: bool) -> None:
-    """Compare every copy of the raw files of NAMES (default: all datasets) with its digest; a damaged one is exit 1."""
+    """Compare all copies of raw files of NAMES (default: all datasets) with their digests; exit 1 if one is damaged."""
     rows = list(_rows(names, data_dir, plugin, every_copy=True))
     _show(rows, as_json)
     damaged = [row for row in rows if row["state"] == DAMAGED]
@@ -68,12 +68,12 @@ def verify(names: Sequence[str], data_dir: Path | None, plugin: tuple[str, ...],
 @offline_option
 @plugin_option
 def fetch(names: Sequence[str], data_dir: Path | None, offline: bool, plugin: tuple[str, ...]) -> None:
-    """Download the raw files of NAMES that are missing; exit 1 if one cannot be had.
+    """Download the missing raw files of NAMES; exit 1 if a file cannot be obtained.
 
-    Each file is printed with where it lies and where it came from.
+    Each file is printed with its path and its origin.
 
-    By default all datasets are meant but those that must be named, large images such as colored_mnist. Where all are
-    meant, those that only a user can bring ('fairbench data add') may be missing.
+    The default is all datasets except large image sets such as colored_mnist, which must be named. Without NAMES,
+    files that only a user can supply ('fairbench data add') do not count as missing.
     """
     from fairbench.cli.progress import download_progress
     from fairbench.data.files import DataSource, fetch_all
@@ -96,7 +96,7 @@ def fetch(names: Sequence[str], data_dir: Path | None, offline: bool, plugin: tu
 
 
 @data.command(
-    short_help="Take in raw files that you have.",
+    short_help="Import raw files that you already have.",
     epilog=examples("fairbench data add health HHP_release3.zip", "fairbench data add adult downloads/adult"),
 )
 @click.argument("name", shell_complete=complete_name("datasets"))
@@ -104,11 +104,11 @@ def fetch(names: Sequence[str], data_dir: Path | None, offline: bool, plugin: tu
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to copy to, for --data-dir or FAIRBENCH_DATA.  [default: the user's cache]",
+    help="Folder to copy to, for use with --data-dir or FAIRBENCH_DATA.  [default: the user's cache]",
 )
 @plugin_option
 def add(name: str, source: Path, into: Path | None, plugin: tuple[str, ...]) -> None:
-    """Copy the raw files of NAME out of SOURCE, a folder or a zip, if all are there and have the right digests."""
+    """Copy the raw files of NAME from SOURCE, a folder or a zip file, if all are there with the right digests."""
     from fairbench.data.adding import add_files
     from fairbench.data.files import cache_dir
 
@@ -118,21 +118,21 @@ def add(name: str, source: Path, into: Path | None, plugin: tuple[str, ...]) -> 
 
 
 @data.command(
-    short_help="Print where raw files lie or belong.",
+    short_help="Print where raw files are, or belong.",
     epilog=examples("fairbench data path adult", "fairbench data path german --data-dir raw"),
 )
 @click.argument("name", shell_complete=complete_name("datasets"))
 @data_dir_option
 @plugin_option
 def path(name: str, data_dir: Path | None, plugin: tuple[str, ...]) -> None:
-    """Print where each raw file of NAME lies, or where to put it; exit 1 if one is missing or damaged."""
+    """Print where each raw file of NAME is, or where to put it; exit 1 if one is missing or damaged."""
     from fairbench.data.files import DataSource, cache_dir
 
     rows, told = list(_rows((name,), data_dir, plugin)), ""
     for row in rows:
         _print_line(row["path"] or cache_dir() / row["file"])
         if row["state"] != SOUND:
-            advice = row["obtain"] or f"{DataSource(plugins=plugin).command('fetch', name)} gets it"
+            advice = row["obtain"] or f"{DataSource(plugins=plugin).command('fetch', name)} downloads it"
             said = f"{row['file']} is {row['state']}{f'; {advice}' if advice != told else ''}"
             click.echo(one_line(said), err=True)
             told = advice
@@ -141,14 +141,14 @@ def path(name: str, data_dir: Path | None, plugin: tuple[str, ...]) -> None:
 
 
 def _print_line(*texts: object) -> None:
-    """Print texts with tabs between them, and nothing that a terminal would act on."""
+    """Print texts separated by tabs, without anything that a terminal would act on."""
     click.echo("\t".join(one_line(str(text)) for text in texts))
 
 
 def _files(names: Sequence[str], plugin: tuple[str, ...], only_by_name: bool = True) -> dict[str, tuple[DataFile, ...]]:
-    """Return the files of the datasets named, or of all (``only_by_name``: of those too that want to be named).
+    """Return the files of the named datasets, or of all (``only_by_name``: including those that must be named).
 
-    Of all, those that cannot be built without parameters are left out, and stderr says so.
+    When all are asked for, datasets that cannot be built without parameters are left out, and stderr says so.
 
     Raises:
         UnknownName: there is no such dataset, or no such parameter.
@@ -164,8 +164,8 @@ def _files(names: Sequence[str], plugin: tuple[str, ...], only_by_name: bool = T
         files = {str(choice): tuple(registry.dataset(choice).files) for choice in choices}
         for choice in choices:
             if not files[str(choice)]:
-                advice = f"'fairbench show dataset {choice.name}' says what it is made of"
-                click.echo(one_line(f"{choice} has no raw files that are fetched or added; {advice}"), err=True)
+                advice = f"'fairbench show dataset {choice.name}' says what it is made from"
+                click.echo(one_line(f"{choice} has no raw files to fetch or add; {advice}"), err=True)
         return files
     for problem in problems:
         click.echo(one_line(f"plugin {problem} cannot be used: {problem.problem}"), err=True)
@@ -184,7 +184,7 @@ def _files(names: Sequence[str], plugin: tuple[str, ...], only_by_name: bool = T
 def _rows(
     names: Sequence[str], data_dir: Path | None, plugin: tuple[str, ...], every_copy: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each file's copies: all of them, or the one that a run would meet first."""
+    """Yield a row for each copy of each file: all copies, or the one that a run would find first."""
     from fairbench.data.files import DataSource
 
     source = DataSource(data_dir)

@@ -24,7 +24,7 @@ from fairbench.version import __version__
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's becomes one message and exit status 2, never a traceback."""
+    """Run the command line; a user's mistake becomes one message and exit status 2, never a traceback."""
     ask_for_one_thread()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is replaced; a file keeps its code
@@ -48,15 +48,15 @@ def main() -> None:
 
 
 class _Commands(click.Group):
-    """The commands; the reader of a pipe, such as head, may leave when it has seen enough."""
+    """The commands; the reader of a pipe, such as ``head``, can close it early."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command, with exit status 0 if its reader has left; click's own is 1."""
+        """Run a command, with exit status 0 if its reader has closed the pipe; click's own is 1."""
         try:
             status = super().invoke(context)
             sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at exit
             return 0
         return status
 
@@ -68,7 +68,7 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, message="fairbench %(version)s")
 def cli() -> None:
-    """Benchmark fairness methods: the same splits for all, real data, and every number beside its reference."""
+    """Benchmark fairness methods: the same splits for all, real data, and reference values beside every number."""
 
 
 for _command in (

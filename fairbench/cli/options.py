@@ -15,20 +15,20 @@ Command = Callable[..., Any]
 
 
 def plugin_option(command: Command) -> Command:
-    """Add ``--plugin``, which may be given several times."""
+    """Add ``--plugin``, which can be given several times."""
     return click.option(
         "--plugin",
         multiple=True,
         metavar="FILE",
         type=click.Path(),
-        help="A local plugin file; may be given several times.",
+        help="A local plugin file; can be given several times.",
     )(command)
 
 
 def names_option(option: str, kind: str, help_text: str, default: Optional[str] = None) -> Callable[[Command], Command]:
-    """Return an option for a comma-separated list of choices of a kind; given several times, the lists add up.
+    """Return an option for a comma-separated list of choices of a kind; if it is repeated, the lists add up.
 
-    None may be empty, and names complete. The command sees one list, or None.
+    No list can be empty, and names complete. The command sees one list, or None.
     """
 
     def checked(context: click.Context, parameter: click.Parameter, lists: tuple[str, ...]) -> Optional[str]:
@@ -55,19 +55,19 @@ def names_option(option: str, kind: str, help_text: str, default: Optional[str] 
 
 
 class GivenPath(click.Path):
-    """A path that is not empty, as ``--out "$FOLDER"`` makes it where the variable is not set; Path("") is ``.``."""
+    """A path that is not empty: ``--out "$FOLDER"`` is when the variable is not set, and Path("") means ``.``."""
 
     def convert(self, value: Any, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Any:
         """Refuse an empty path; see ``click.Path``."""
         if not str(value).strip():
-            self.fail("the path is empty; the folder you are in is written '.'", parameter, context)
+            self.fail("the path is empty; write '.' for the current folder", parameter, context)
         return super().convert(value, parameter, context)
 
 
 def executor_options(command: Command) -> Command:
     """Add ``--workers`` and ``--executor``."""
     executor = names_option(
-        "--executor", "executors", "Where cells run, e.g. 'processes[workers=2]'; overrides --workers."
+        "--executor", "executors", "How cells are run, e.g. 'processes[workers=2]'; overrides --workers."
     )
     workers = click.option(
         "--workers",
@@ -80,19 +80,19 @@ def executor_options(command: Command) -> Command:
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder that is asked for raw data files first.  [default: FAIRBENCH_DATA, then the user's cache]",
+    help="Folder to search first for raw data files.  [default: FAIRBENCH_DATA, then the user's cache]",
 )
 offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
 accept_option = click.option(
     "--accept-changes",
     is_flag=True,
-    help="Keep finished cells although code of the same version has changed, and say so under the tables.",
+    help="Keep finished cells although the code has changed within a version, and say so under the tables.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.  [default: a table]")
 
 
 def examples(*lines: str) -> str:
-    """Return a help text's last paragraph, which click must not wrap."""
+    """Return the last paragraph of a help text, which click must not wrap."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -121,24 +121,24 @@ def complete_choices(kind: str) -> Callable[[click.Context, click.Parameter, str
 
 
 def say(text: object, err: bool = True) -> None:
-    """Print a message, or else a result, that may hold what came from outside: names, paths, somebody else's errors."""
+    """Print a message, or a result, that may contain text from outside: names, paths, other people's errors."""
     click.echo(printable(str(text), LONGEST if err else 0), err=err)
 
 
 class Shown:
-    """A text file for data on a terminal, which must not obey them; a file or a pipe gets them as they are."""
+    """A text stream for data: a terminal must not obey control characters; a file or pipe gets them unchanged."""
 
     def __init__(self, file: TextIO) -> None:
-        """Stand before a file."""
+        """Wrap a stream."""
         self.file, self.careful = file, file.isatty()
 
     def write(self, text: str) -> int:
-        """Write a text, as its reader may have it."""
+        """Write a text, with control characters spelled out on a terminal."""
         return self.file.write(printable(text) if self.careful else text)
 
 
 def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
-    """Print rows as JSON lines, or as a table as wide as the terminal (100 columns where there is none)."""
+    """Print rows as JSON lines, or as a table as wide as the terminal (100 columns if there is none)."""
     if as_json:
         for row in rows:
             click.echo(json.dumps(row))
@@ -157,7 +157,7 @@ def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 100
-    with console.capture() as printed:  # rich itself would end the program where the reader of a pipe has left
+    with console.capture() as printed:  # rich would end the program once the reader has closed the pipe
         console.print(table)
     click.echo(printed.get(), nl=False)
 

@@ -1,4 +1,4 @@
-"""Progress bars, on stderr and only where a person is watching."""
+"""Progress bars, on stderr and only when a person is watching."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fairbench.records import FAILED, Record
 
 
 def _console() -> Console:
-    """Return stderr, silent where nobody is watching: rich before 14.3 ends a disabled bar with an empty line too."""
+    """Return stderr, silent when nobody is watching: rich before 14.3 ends even a disabled bar with an empty line."""
     console = Console(stderr=True)
     console.quiet = not console.is_terminal
     return console
@@ -32,7 +32,7 @@ def _console() -> Console:
 
 @contextmanager
 def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None]]:
-    """Show cells done, failed and the time left; yields a function to be called with each record."""
+    """Show cells done, cells failed and the time left; yields a function to call with each record."""
     failed = 0
     console = _console()
     with Progress(
@@ -61,9 +61,9 @@ def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None
 
 @contextmanager
 def download_progress() -> Iterator[Callable[[str, int, Optional[int]], None]]:
-    """Show each download's bytes and speed, or where nobody is watching a line that it has begun.
+    """Show each download's bytes and speed, or print one line when it starts if nobody is watching.
 
-    Yields a function for (what is fetched, bytes received, bytes in all if known).
+    Yields a function of (what is fetched, bytes received, total bytes if known).
     """
     tasks: dict[str, TaskID] = {}
     console = _console()

@@ -36,11 +36,14 @@ def say_unfinished(results: Results) -> None:
     show_default=True,
     metavar="NAME",
     shell_complete=complete_name("reports"),
-    help="A report ('fairbench list reports').",
+    help="Report to print ('fairbench list reports' shows all).",
 )
 @plugin_option
 def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
-    """Print a run's tables; the default also writes every report that is a file into the run directory."""
+    """Print a run's tables.
+
+    The default format also writes every report that is a file into the run directory.
+    """
     from fairbench.plugins.loading import load_plugins
     from fairbench.running.rundir import load_results
     from fairbench.running.store import run_folder
@@ -54,7 +57,7 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
         made = chosen.render(results)
     if isinstance(made, bytes) and sys.stdout.isatty():
         file = f"{name}{chosen.suffix or '.png'}"
-        raise click.UsageError(f"{name} is a picture; write it to a file: ... --format {name} > {file}")
+        raise click.UsageError(f"{name} is an image; write it to a file: ... --format {name} > {file}")
     if not made:
         say(f"{run_directory} has nothing for the report {name!r} to show")
     if isinstance(made, str) and (name == "terminal" or sys.stdout.isatty()):
@@ -73,21 +76,31 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
 )
 @click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
 @click.option(
-    "--format", "name", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Form of the rows."
+    "--format",
+    "name",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="Format of the rows.",
 )
-@click.option("--predictions", "what", flag_value="predictions", help="The stored test predictions, with y and group.")
-@click.option("--diagnostics", "what", flag_value="diagnostics", help="Curves recorded while training.")
 @click.option(
-    "--spreadsheet", is_flag=True, help="Put an apostrophe before each text that a spreadsheet would run as a formula."
+    "--predictions", "what", flag_value="predictions", help="Print the stored test predictions, with y and group."
+)
+@click.option("--diagnostics", "what", flag_value="diagnostics", help="Print the curves recorded during training.")
+@click.option(
+    "--spreadsheet", is_flag=True, help="Put an apostrophe before any text that a spreadsheet would run as a formula."
 )
 def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: bool) -> None:
-    """Print every stored value as one long row: dataset, method, parameters, repeat, point, group, metric, value."""
+    """Print every stored value as a row.
+
+    A row names dataset, method, parameters, repeat, point, group and metric beside the value.
+    """
     from fairbench.analysis import export as exporting
     from fairbench.analysis import values
     from fairbench.running.rundir import load_results
 
     if spreadsheet and name != "csv":
-        raise click.UsageError("--spreadsheet is for --format csv; no spreadsheet runs what is in JSON lines")
+        raise click.UsageError("--spreadsheet is for --format csv; spreadsheets do not run JSON lines")
     results = load_results(run_directory)
     say_unfinished(results)
     if what == "predictions":
@@ -110,7 +123,10 @@ def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: boo
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV.")
 @plugin_option
 def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str, ...]) -> None:
-    """Compute metrics anew from a run's stored predictions and print them as long rows; nothing is changed."""
+    """Recompute metrics from stored predictions.
+
+    They are printed in the form of 'fairbench export'; the run itself does not change.
+    """
     from fairbench.analysis import export as exporting
     from fairbench.analysis import values
     from fairbench.plugins.loading import load_plugins

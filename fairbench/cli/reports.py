@@ -1,4 +1,4 @@
-"""Every report that is a file, written beside a run's results."""
+"""Writing the reports that are files beside a run's results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def write_reports(results: Results, registry: Registry, path: Path) -> None:
     """Write every report that has a file suffix and something to show into the run directory.
 
-    A read-only directory, or a library that a report lacks, is no reason to fail.
+    A read-only directory, or a missing library that a report needs, is a warning and not an error.
     """
     for name in registry.names("reports"):
         report = registry.report(name)

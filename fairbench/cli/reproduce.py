@@ -1,4 +1,4 @@
-"""The command ``fairbench reproduce``: a paper's tables and figures run again, published beside measured."""
+"""The command ``fairbench reproduce``: a paper's tables and figures run again, published numbers beside measured."""
 
 from __future__ import annotations
 
@@ -42,14 +42,19 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
         "fairbench reproduce faalgrad:table1 --quick --datasets compas,german",
         "fairbench reproduce faalgrad --document docs/reproductions/faalgrad.md",
     )
-    + "\n\nAn interrupted reproduction goes on where it stopped, and a directory may grow by other tables of the paper."
+    + "\n\nTo continue an interrupted reproduction, give the same command again. Other tables of the paper can be "
+    "added to a directory."
 )
 @click.argument("paper", metavar="PAPER[:PART,...]", shell_complete=complete_choices("papers"))
-@click.option("--quick", is_flag=True, help="As many repeats as the paper has runs.  [default: more for some tables]")
 @click.option(
-    "--times", type=click.IntRange(min=1), help="So many times the paper's runs, for every table; overrides --quick."
+    "--quick", is_flag=True, help="Use as many repeats as the paper has runs.  [default: more for some tables]"
 )
-@names_option("--datasets", "datasets", "Only these.  [default: the paper's]")
+@click.option(
+    "--times",
+    type=click.IntRange(min=1),
+    help="Multiply the paper's number of runs by this factor, in every table; overrides --quick.",
+)
+@names_option("--datasets", "datasets", "Run only these datasets.  [default: the paper's]")
 @click.option(
     "--out",
     type=GivenPath(path_type=Path, file_okay=False),
@@ -58,17 +63,20 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 @click.option(
     "--document",
     type=GivenPath(path_type=Path, dir_okay=False),
-    help="Write the document there too, its figures into a folder beside it: docs/x.md, docs/x/figure2-paper.png.",
+    help="Also write the document here, and its figures to a folder beside it: docs/x.md, docs/x/figure2-paper.png.",
 )
 @executor_options
 @accept_option
 @click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: comparisons, or with --dry-run cells.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the comparisons, or with --dry-run the cells.")
 @data_dir_option
 @offline_option
 @plugin_option
 def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
-    """Run a paper's tables and figures (or some PARTs of it) again, and set published and measured side by side."""
+    """Rerun a paper's tables and figures.
+
+    PAPER alone stands for all of them. Published and measured numbers are shown side by side.
+    """
     from fairbench.cli.running import exit_status, print_cells, session, summary
     from fairbench.cli.signals import sigterm_interrupts
     from fairbench.papers.grids import plan_reproduction
@@ -105,7 +113,7 @@ def _refuse_empty_parts(text: str, registry: Registry) -> None:
     """Refuse ``paper:`` and ``paper:table1,``; without the colon all parts are meant.
 
     Raises:
-        SuiteError: a part is empty; the message names those that there are.
+        SuiteError: a part is empty; the message lists the valid ones.
         UnknownName: there is no such paper.
     """
     from fairbench.errors import SuiteError
@@ -119,7 +127,7 @@ def _refuse_empty_parts(text: str, registry: Registry) -> None:
 
 
 def _command(paper: str, plugin: tuple[str, ...], options: dict[str, Any]) -> str:
-    """Return the command with the options that change what the document says; not those that say where and how."""
+    """Return the command with the options that change the document, without those for where and how to run."""
     words = ["fairbench", "reproduce", paper]
     if options["times"]:
         words += ["--times", str(options["times"])]
@@ -133,7 +141,7 @@ def _command(paper: str, plugin: tuple[str, ...], options: dict[str, Any]) -> st
 
 
 def _write(outcome: Reproduced, runner: CellRunner, path: Path, command: str, document: Optional[Path]) -> None:
-    """Write document, values and figures into the run directory, and the document to a second place if asked.
+    """Write document, values and figures into the run directory, and the document to a second place if requested.
 
     Raises:
         StoreError: a place cannot be written.

@@ -30,7 +30,7 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         names_option(
             "--datasets",
             "datasets",
-            "Datasets, e.g. 'compas,adult[missing=category]', or 'all' (but large images and users' folders).",
+            "Datasets, e.g. 'compas,adult[missing=category]', or 'all' (except large images and photographs).",
         ),
         names_option("--scenarios", "scenarios", "Scenarios.  [default: holdout]"),
         names_option("--metrics", "metrics", "Metrics.  [default: all]"),
@@ -38,7 +38,7 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--group",
             multiple=True,
             metavar="ATTRIBUTE",
-            help="Sensitive attribute; 'race,sex' for combinations.  [default: each dataset's]",
+            help="Sensitive attribute, or 'race,sex' for combinations.  [default: each dataset's]",
         ),
         click.option("--repeats", type=click.IntRange(min=1), help="Number of splits.  [default: 5]"),
         click.option(
@@ -50,12 +50,12 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--sensitive-as-feature/--sensitive-hidden",
             default=None,
-            help="Put the group among the features.  [default: hidden]",
+            help="Include the group in the features.  [default: hidden]",
         ),
         click.option(
             "--stratify/--no-stratify",
             default=None,
-            help="Keep the shares of label and group in all parts.  [default: no]",
+            help="Keep the proportions of label and group in all parts.  [default: no]",
         ),
     ]
     for option in reversed(options):
@@ -68,8 +68,8 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "fairbench run --methods faalgrad,threshold --datasets all",
         "fairbench run benchmarks/faalgrad-table1.toml --workers 2 --out runs/table1",
     )
-    + "\n\nA run that was interrupted goes on where it stopped when the same command is given again. A directory can "
-    "grow: the same --out with one more method, dataset, metric or repeat runs only what is new."
+    + "\n\nTo continue an interrupted run, give the same command again. A directory can grow: the same --out with one "
+    "more method, dataset, metric or repeat runs only what is new."
 )
 @click.argument("suite", required=False, type=GivenPath(path_type=Path))
 @_suite_options
@@ -79,12 +79,15 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @executor_options
 @accept_option
 @click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
-@click.option("--json", "as_json", is_flag=True, help="With --dry-run: the cells as JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run, print the cells as JSON lines.")
 @data_dir_option
 @offline_option
 @plugin_option
 def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
-    """Run a grid of methods, datasets and repeats, from a SUITE file or from options, and print its tables."""
+    """Run methods on datasets and print tables.
+
+    The grid of methods, datasets and repeats comes from a SUITE file, from options, or from both.
+    """
     from fairbench.cli.running import exit_status, print_cells, session, summary
     from fairbench.cli.signals import sigterm_interrupts
     from fairbench.running.rundir import choose_directory
@@ -107,7 +110,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
 
 
 def _given(suite: Optional[Path], options: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a suite that options give."""
+    """Return the suite fields given as options."""
     for name in ("methods", "datasets"):
         if suite is None and options[name] is None:
             raise click.UsageError(

@@ -1,4 +1,4 @@
-"""What the commands that run cells share: a session that shows how it goes on, and what is said at its end."""
+"""What the commands that run cells share: a session that shows its progress, and the summary at its end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
 
 
 class Terminal(Observer):
-    """Says on stderr what a session has to say, and shows progress there where a person is watching."""
+    """Prints a session's messages on stderr, and shows progress there when a person is watching."""
 
     def say(self, sentence: str) -> None:
         """Print a sentence."""
@@ -47,7 +47,7 @@ class Terminal(Observer):
 
     @contextmanager
     def cells(self, planned: int, finished: int) -> Iterator[Any]:
-        """Say how many cells were finished before, and show how the others go."""
+        """Say how many cells were finished before, and show the progress of the others."""
         if finished:
             click.echo(f"{finished} of {planned} cells were finished before", err=True)
         with cell_progress(planned, finished) as advance:
@@ -58,7 +58,7 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...]) -> Session:
     """Return a session with a command's options, and say which plugins cannot be used.
 
     Raises:
-        SuiteError: ``--executor`` names none, or several.
+        SuiteError: ``--executor`` does not name exactly one executor.
     """
     settings = Settings(
         workers=options["workers"],
@@ -72,11 +72,11 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...]) -> Session:
 
 
 def summary(ended: Finished) -> str:
-    """Return how many cells are done, where everything lies, why cells failed, and how an interrupted run goes on."""
+    """Return how many cells are done, where everything is, why cells failed, and how to continue an interrupted run."""
     parts = ", ".join(f"{count} {status}" for status, count in ended.counts.items())
     failed = ended.counts["failed"]
     reasons = f"; 'fairbench export {ended.path}' has the tracebacks (column reason)" if failed else ""
-    goes_on = f"; interrupted: the same command with --out {ended.path} goes on" if ended.interrupt else ""
+    goes_on = f"; interrupted: to continue, give the same command with --out {ended.path}" if ended.interrupt else ""
     planned = ended.results.planned
     return f"{counted(planned, 'cell')}: {parts}; everything is in {ended.path}{reasons}{goes_on}"
 

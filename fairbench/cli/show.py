@@ -1,4 +1,4 @@
-"""Commands that show what there is: list, show, plugins, check, completion."""
+"""The commands about components and plugins: list, show, plugins, check, completion."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ _SHOWN = {"metric": ("better", "range", "reference"), "paper": ("reference",), "
 @json_option
 @plugin_option
 def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
-    """List the components of a KIND with one sentence each and the plugin that brings them."""
+    """List the components of a KIND.
+
+    Each is described in one sentence, with the plugin that provides it.
+    """
     from fairbench.cli.completion import remember_names
     from fairbench.plugins.loading import load_plugins
     from fairbench.plugins.registry import describe
@@ -60,7 +63,10 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @plugin_option
 def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
-    """Show a component: what it does, its parameters with defaults, meaning and source, and where it comes from."""
+    """Show a component and its parameters.
+
+    Parameters come with default, meaning and source; the plugin that provides the component is named too.
+    """
     from fairbench.plugins.loading import load_plugins
     from fairbench.plugins.parameters import describe_parameters
     from fairbench.plugins.registry import describe, docstring
@@ -86,7 +92,7 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 
 
 def _configurations(grid: Sequence[Mapping[str, object]]) -> str:
-    """Return the configurations of a grid on one line, as the command line would take them."""
+    """Return the configurations of a grid on one line, as they are typed on the command line."""
     return " | ".join(show_params(entry) or "as it is" for entry in grid)
 
 
@@ -124,7 +130,10 @@ def _readable(row: dict[str, object]) -> dict[str, object]:
 @json_option
 @plugin_option
 def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
-    """List the plugins with version, distribution and what they bring, and say what is wrong with the others."""
+    """List plugins and what they provide.
+
+    Their versions and distributions are shown too, and what is wrong with the plugins that cannot be used.
+    """
     from fairbench.plugins.loading import load_plugins
 
     registry, problems = load_plugins(plugin)
@@ -142,7 +151,7 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
         print_rows(rows, as_json)
     else:
         print_rows([{key: row[key] for key in row if key != "problem"} for row in rows if not row["problem"]], as_json)
-        how = "compiled" if compiled() else "not compiled, so slower: there was no C compiler at installation"
+        how = "compiled" if compiled() else "not compiled and therefore slower: there was no C compiler at installation"
         click.echo(f"\nthe projection of two groups is {how}")
         for sentence in registry.advice:
             say(f"\n{sentence}", err=False)
@@ -162,7 +171,10 @@ def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
 @click.argument("plugin")
 @json_option
 def check(plugin: str, as_json: bool) -> int:
-    """Check that every component of PLUGIN (a file, package or module) keeps the rules that the harness relies on."""
+    """Check that a plugin follows the rules.
+
+    Every component of PLUGIN (a file, package or module) must follow the rules that the harness relies on.
+    """
     from fairbench.plugins.loading import load_plugins
     from fairbench.testing import check_plugin
 
@@ -183,7 +195,10 @@ def check(plugin: str, as_json: bool) -> int:
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that lets SHELL complete commands, options and the names of components."""
+    """Print a completion script for SHELL.
+
+    It completes commands, options and component names.
+    """
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)

@@ -1,4 +1,4 @@
-"""Raw files that a user has, taken in from a folder or a zip: verified, and copied all together or not at all."""
+"""Raw files imported from a user's folder or zip file: verified, and copied all together or not at all."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Found = dict[str, list[Callable[[], Iterator[bytes]]]]
 def add_files(files: Sequence[DataFile], source: Path, folder: Path) -> list[Path]:
     """Copy a dataset's raw files to where the harness finds them.
 
-    A file is recognised by its name, wherever in the source it lies, and by its digest. One that the source lacks may
-    already be in place. Files of a zip are read as streams: no name in it is ever used as a path.
+    A file is recognised by its name, anywhere in the source, and by its digest. A file that the source lacks may
+    already be in place. Files in a zip file are read as streams: no name in it is ever used as a path.
 
     Args:
-        files: those of one dataset.
-        source: a folder or a zip.
-        folder: a data folder, such as the cache; it is made if need be.
+        files: the files of one dataset.
+        source: a folder or a zip file.
+        folder: a data folder, such as the cache; it is created if necessary.
 
     Returns:
-        Where the files lie now, in their order.
+        The paths of the files, in their order.
 
     Raises:
-        DataError: a file is missing, ambiguous or not what it must be, the source cannot be read, or the folder cannot
-            be written. The message names every such file, and nothing was changed.
+        DataError: a file is missing, ambiguous or different, the source cannot be read, or the folder cannot be
+            written. The message names every such file, and nothing has been changed.
     """
     problems, targets = [], [place_in(folder, file) for file in files]
     with ExitStack() as opened:

@@ -1,4 +1,4 @@
-"""The one rule by which a prediction decides alike for everybody; such a one has perfect parity that means nothing."""
+"""The one rule for predictions that decide alike for everybody; their perfect parity means nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from fairbench.data.rows import Integers, Predictions
 
 NEARLY = 0.05
-"""What is passed over when predictions are said to decide alike: a share of people, and of the chance of selection."""
+"""The tolerance of ``decides_alike``: a share of the people, and a difference in the chance of being selected."""
 
 _ROUNDING = 1e-9
 
@@ -19,16 +19,16 @@ def decides_alike(y: Integers, predictions: Predictions) -> bool:
     """Return whether nearly everybody has nearly the same chance of being selected.
 
     That is: at least 95% of the people, both labels counting equally, have a chance of selection within 0.05 of the
-    median chance. For plain decisions it says that the mean of the true and the false positive rate is at most .05 or
-    at least .95; so an accurate classifier of a rare label is not taken for a constant. A coin that selects everybody
-    by the same chance decides alike too.
+    median chance. For plain decisions this means that the mean of the true and the false positive rate is at most .05
+    or at least .95; an accurate classifier of a rare label is therefore not mistaken for a constant. A coin that
+    selects everybody with the same chance decides alike too.
 
     Args:
         y: (n,) labels in {0, 1}; a label without rows is left out of the count.
         predictions: ``decision`` (n,) in [0, 1], aligned with ``y``.
 
     Returns:
-        False where there are no rows.
+        False if there are no rows.
     """
     return common_chance(y, predictions) is not None
 
@@ -55,7 +55,7 @@ def side_of_rates(rates: Sequence[float]) -> Optional[int]:
     """Return 1 or 0 if plain decisions with these rates select nearly everybody or nearly nobody, else None.
 
     Args:
-        rates: true and false positive rate; one of them where a label has no rows, and no more than that.
+        rates: true and false positive rate; only one of them if a label has no rows.
     """
     mean = float(np.mean(rates)) if len(rates) else 0.5
     return 1 if mean >= 1 - NEARLY - _ROUNDING else 0 if mean <= NEARLY + _ROUNDING else None

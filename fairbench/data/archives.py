@@ -1,4 +1,4 @@
-"""Members of zips, read as streams: no name in a zip is ever used as a path, and a hostile one is refused in words."""
+"""Members of zip files, read as streams: no name in one is used as a path, and hostile ones are refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def chunks(archive: zipfile.ZipFile, member: str | zipfile.ZipInfo) -> Iterator[bytes]:
-    """Yield the bytes of a member; how many there may be is for the caller to say.
+    """Yield the bytes of a member; the caller must limit their number.
 
     Raises:
         ArchiveError: there is no such member, or it cannot be read.
@@ -57,7 +57,7 @@ def chunks(archive: zipfile.ZipFile, member: str | zipfile.ZipInfo) -> Iterator[
         if info is None:
             raise ArchiveError("is not in it")
         if info.compress_type not in PACKINGS:
-            raise ArchiveError("is packed with a method other than deflate; pack it anew")
+            raise ArchiveError("is compressed with a method other than deflate; compress it again with deflate")
         with archive.open(info) as stream:
             while chunk := stream.read(CHUNK):
                 yield chunk
@@ -65,7 +65,7 @@ def chunks(archive: zipfile.ZipFile, member: str | zipfile.ZipInfo) -> Iterator[
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """Make one error of the many that zipfile and its decompressors raise on bytes that somebody chose."""
+    """Turn the many errors that zipfile and its decompressors raise on hostile bytes into one."""
     try:
         yield
     except ArchiveError:

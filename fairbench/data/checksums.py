@@ -1,4 +1,4 @@
-"""What is known of a raw file on disk: its digest, and where it came from."""
+"""What is known about a raw file on disk: its digest, and where it came from."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _digests: dict[tuple[str, int, int], str] = {}
 
 
 def one_line(text: str) -> str:
-    """Return a text as a line of a message: nothing in it steers a terminal or begins another line."""
+    """Return a text as one line of a message, without anything that controls a terminal or starts a new line."""
     return printable(text).replace("\n", "\\n")
 
 
 def sha256(path: Path) -> str:
-    """Return a file's digest; one that did not change since this process last read it is not read again."""
+    """Return a file's digest; a file that has not changed since this process last read it is not read again."""
     status = path.stat()
     key = (str(path), status.st_size, status.st_mtime_ns)
     if key not in _digests:
@@ -55,7 +55,7 @@ def place_in(folder: Path, file: DataFile) -> Path:
 
 
 def put_aside(path: Path, target: Path, seen: str, file: DataFile) -> str:
-    """Keep a damaged file of the cache where its owner can look at it, and return what to say of it."""
+    """Keep a damaged file of the cache where its owner can inspect it, and return what a message says about it."""
     kept = target.with_name(f"{target.name}.rejected")
     said = f"{one_line(target.name)}: {digests(seen, file)}; the download is damaged or the source changed"
     with suppress(OSError):  # a cache that cannot be written keeps the file where it is, refused all the same
@@ -65,13 +65,13 @@ def put_aside(path: Path, target: Path, seen: str, file: DataFile) -> str:
 
 
 def note_origin(path: Path, origin: str) -> None:
-    """Write beside a file of the cache where it came from; a cache that cannot be written does without."""
+    """Record beside a file of the cache where it came from, if the cache can be written."""
     with suppress(OSError):
         _note(path).write_text(origin, encoding="utf-8", errors="replace")
 
 
 def origin(path: Path) -> str:
-    """Return where a file of the cache came from, or nothing where that was not noted."""
+    """Return where a file of the cache came from, if that was recorded."""
     try:
         return one_line(_note(path).read_text(encoding="utf-8", errors="replace")[:500])
     except OSError:

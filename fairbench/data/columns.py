@@ -24,7 +24,7 @@ CLOCK = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.tim
 
 
 def shown(value: Any) -> str:
-    """Return a value as it stands in a message: short, and without NumPy's type around it."""
+    """Return a value as a message shows it: short, and without NumPy's type around it."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 
@@ -48,7 +48,7 @@ def column_names(table: pd.DataFrame, what: str, where: str) -> list[str]:
     """Return the names of a table's columns as texts: 0 becomes ``0``, ('a', 'b') becomes ``('a', 'b')``.
 
     Raises:
-        DataError: a name is missing or stands twice.
+        DataError: a name is missing or occurs twice.
     """
     names: list[str] = []
     for name in table.columns:
@@ -111,7 +111,7 @@ def encodes(text: str) -> bool:
 def features(X: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return the table with columns of plain numbers, truth values, texts and categories.
 
-    Nullable, sparse and object columns become what they hold. Missing values stay missing.
+    Nullable, sparse and object columns get the type of what they hold. Missing values stay missing.
 
     Raises:
         DataError: a column is none of these, or would become a feature for nearly every row.
@@ -132,7 +132,9 @@ def _feature(values: pd.Series, name: str, where: str) -> pd.Series:
     if isinstance(dtype, pd.CategoricalDtype):
         texts = [str(category) for category in dtype.categories]
         if len(set(texts)) < len(texts) or not all(map(encodes, texts)):
-            raise DataError(f"{where}: feature {name!r} has categories with one text, or none: {shown(texts)}")
+            raise DataError(
+                f"{where}: feature {name!r} has categories with equal or unreadable texts: {shown(texts)}; rename them"
+            )
         return values
     if pd.api.types.is_numeric_dtype(dtype) and dtype.kind in "biuf":
         return _numbers(values, name, where)
@@ -186,7 +188,7 @@ def _refuse_kinds(found: Mapping[str, Any], name: str, where: str) -> Any:
 
 
 def _check_texts(present: pd.Series, name: str, where: str) -> None:
-    """Refuse texts that would become a column for nearly every row: figures, identifiers, free text."""
+    """Refuse texts that would become a column for nearly every row: numbers as texts, identifiers, free text."""
     distinct = list(present.unique())
     if not all(map(encodes, distinct)):
         raise DataError(f"{where}: feature {name!r} holds text that is not valid Unicode; decode it in load()")

@@ -16,7 +16,7 @@ from fairbench.data.rows import Floats, Integers, Predictions, Samples
 
 @dataclass(frozen=True, eq=False)
 class GroupRates:
-    """Counts and rates of G groups, each an array (G,); NaN where a group has no such row.
+    """Counts and rates of G groups, each an array (G,); NaN if a group has no rows to count.
 
     ``n`` and ``positives`` count rows and rows with y = 1; ``selection``, ``true_positive``, ``false_positive`` and
     ``accuracy`` are fractions in [0, 1], taken in expectation over ``decision``.
@@ -31,7 +31,7 @@ class GroupRates:
 
 
 def group_rates(samples: Samples, predictions: Predictions) -> GroupRates:
-    """Return every group's counts and rates by predictions of the samples, in the order of ``samples.group_names``."""
+    """Return every group's counts and rates for these predictions, in the order of ``samples.group_names``."""
     groups = len(samples.group_names)
     cell = samples.group * 2 + samples.y
     rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(float)  # [group, y]

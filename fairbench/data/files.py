@@ -30,7 +30,7 @@ Fetched = Union[dict[str, Path], NotApplicable, DataError]
 
 
 class Copy(NamedTuple):
-    """A file that lies at one of the places: which place, where, and its digest."""
+    """A file found in one of the places: the place, the path and the digest."""
 
     place: str
     path: Path
@@ -38,7 +38,7 @@ class Copy(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """Where it came from, as far as that is known: the place, or what was noted when it came into the cache."""
+        """Where it came from, if known: the place, or what was recorded when it was put into the cache."""
         return (self.place == CACHE and origin(self.path)) or self.place
 
 
@@ -52,9 +52,9 @@ class DataSource:
     """Where raw files come from; plain data, so that worker processes find what their parent found.
 
     Args:
-        data_dir: the user's folder (``--data-dir``), asked first.
-        offline: whether nothing may be downloaded.
-        plugins: local plugin files, which commands that a message advises must name too.
+        data_dir: the user's folder (``--data-dir``), searched first.
+        offline: whether downloads are forbidden.
+        plugins: local plugin files, which commands in messages must name too.
     """
 
     data_dir: Path | None = None
@@ -78,15 +78,15 @@ class DataSource:
                 if path.is_file():
                     yield Copy(place, path, sha256(path))
             except OSError as error:
-                said = f"{path}: cannot be read ({error.strerror}); mend its permissions"
+                said = f"{path}: cannot be read ({error.strerror}); correct its permissions"
                 raise DataError(one_line(said)) from error
 
     def find(self, file: DataFile, dataset: str = "NAME") -> Path:
-        """Return where a sound copy lies, without a download; ``dataset`` is for the message.
+        """Return the path of a sound copy, without a download; ``dataset`` is for the message.
 
         Raises:
             DataError: a copy in the user's own folder is damaged.
-            NotApplicable: there is no sound copy; the reason names every place looked at.
+            NotApplicable: there is no sound copy; the reason names every place that was searched.
         """
         reasons: list[str] = []
         path = self._look(file, reasons)
@@ -95,11 +95,11 @@ class DataSource:
         return path
 
     def fetch(self, file: DataFile, progress: DownloadProgress | None = None, dataset: str = "NAME") -> Path:
-        """Return where a sound copy lies, after a download into the cache where there was none.
+        """Return the path of a sound copy, after a download to the cache if there was none.
 
         Raises:
             DataError: a copy in the user's own folder is damaged.
-            NotApplicable: the file can be had from nowhere; the reason says what each source answered.
+            NotApplicable: no source has the file; the reason says what each source answered.
         """
         outcome = fetch_all({dataset: [file]}, self, progress)[dataset]
         if isinstance(outcome, Exception):
@@ -147,16 +147,16 @@ class DataSource:
 def fetch_all(
     files_by_dataset: Mapping[str, Sequence[DataFile]], source: DataSource, progress: DownloadProgress | None = None
 ) -> dict[str, Fetched]:
-    """Find or download the files of many datasets side by side; a host that does not answer is asked once.
+    """Find or download the files of many datasets in parallel; a host that does not answer is tried only once.
 
     Args:
-        files_by_dataset: the files of each dataset, by the dataset's name, with its ``[parameters]`` where it has any.
+        files_by_dataset: the files of each dataset, by the dataset's name, with its ``[parameters]`` if it has any.
         source: where to look, and whether to download.
         progress: called from several threads as bytes arrive.
 
     Returns:
-        For each dataset, in the order given, its paths by ``DataFile.path``; or a ``NotApplicable`` if they cannot be
-        had; or a ``DataError`` if a copy in the user's own folder is damaged.
+        For each dataset, in the order given, its paths by ``DataFile.path``; or a ``NotApplicable`` if a file cannot be
+        obtained; or a ``DataError`` if a copy in the user's own folder is damaged.
     """
     network = Network(progress)
     wanted: queue.SimpleQueue[str] = queue.SimpleQueue()

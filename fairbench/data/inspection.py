@@ -1,4 +1,4 @@
-"""What a loaded dataset shows of itself before anything runs: sentences, measured, that stand beside its results."""
+"""Checks of a loaded dataset before anything runs: measured facts, as sentences shown with its results."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ REPEATED = 0.01  # share of test rows that equal a training row; a smaller one i
 
 
 def measured_notes(dataset: Dataset) -> tuple[str, ...]:
-    """Return sentences on rows that repeat, features that give a group away and identifiers; empty if all is well.
+    """Return sentences on repeated rows, features that reveal a group, and identifiers; empty if there are none.
 
     Raises:
-        DataError: the dataset's own partition is none, or its repeats overlap otherwise than ``overlap`` says.
+        DataError: the dataset's own partition is invalid, or its repeats do not overlap as ``overlap`` says.
     """
     if dataset.partition is not None:
         _check_overlap(dataset)
@@ -28,7 +28,7 @@ def measured_notes(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _check_overlap(dataset: Dataset) -> None:
-    """Compare the parts of two repeats with what the dataset says of them."""
+    """Compare the parts of two repeats with what the dataset says about them."""
     first, second = (own_partition(dataset, seed) for seed in (0, 1))
     used, then = set(np.concatenate(first).tolist()), set(np.concatenate(second).tolist())
     anew = used == then and set(first[2].tolist()) != set(second[2].tolist())
@@ -72,7 +72,7 @@ def _row_codes(dataset: Dataset) -> NDArray[Any]:
 
 
 def _telling_features(dataset: Dataset) -> list[str]:
-    """Name the features of few values that say which group a row is in, and yet are not among its own columns."""
+    """Name the features with few values that reveal a row's group but are not listed in ``sensitive_columns``."""
     import pandas as pd
 
     notes: list[str] = []
@@ -95,9 +95,9 @@ def _telling_features(dataset: Dataset) -> list[str]:
 
 
 def _identifiers(dataset: Dataset) -> list[str]:
-    """Name the categories that differ from row to row, as names of people and numbers of cases do.
+    """Name the categories that differ from row to row, such as names of people and case numbers.
 
-    Texts that do are refused earlier; a column that is called a category is not.
+    Texts of this kind are refused earlier; columns of categories are not.
     """
     table: Any = dataset.X
     if isinstance(table, np.ndarray):

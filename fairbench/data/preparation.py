@@ -1,4 +1,4 @@
-"""From a dataset to a split without leaks: every encoder is fitted on the training part alone."""
+"""From a dataset to a leak-free split: every encoder is fitted on the training part only."""
 
 from __future__ import annotations
 
@@ -28,20 +28,18 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
     Args:
         dataset: as loaded.
         group: the sensitive attribute, or several joined by commas (a code for each combination that occurs).
-        seed: of the split.
+        seed: seed of the split.
         preparation: scaling, and whether the group is a feature.
 
     Raises:
-        NotApplicable: the dataset has no such attribute, a part would lack a class or a group, or images are to have
-            the group among their features.
-        DataError: the dataset's own partition is not one.
+        NotApplicable: the dataset has no such attribute, the training part would lack a class or a group, or the group
+            is requested as a feature of images.
+        DataError: the dataset's own partition is invalid.
     """
     attributes = group.split(",")
     codes, names, protected = _group_codes(dataset, attributes)
     if dataset.partition is not None and preparation.stratify:
-        raise NotApplicable(
-            f"{dataset.name} brings its own partition, which cannot be stratified; use stratify = false"
-        )
+        raise NotApplicable(f"{dataset.name} has its own partition, which cannot be stratified; use stratify = false")
     parts = part_rows(dataset, seed, codes * 2 + dataset.y if preparation.stratify else None)
     learned = parts[0]
     for what, values in (("class", dataset.y), (f"group of {group!r}", codes)):

@@ -1,4 +1,4 @@
-"""The nouns that move through a cell; every shape is checked here, once, when the thing is built."""
+"""The data types that move through a cell; every shape is checked once, when an instance is built."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
 
 
 def _copied(array: Any, dtype: Any) -> NDArray[Any]:
-    """Return a read-only copy, which nobody can change through another name."""
+    """Return a read-only copy, which cannot change through another reference."""
     copy = np.array(array, dtype=dtype)
     copy.flags.writeable = False
     return copy
 
 
 def unchecked(kind: type[Checked], **fields: Any) -> Checked:
-    """Return an instance of fields, read-only arrays among them, that were checked when they were part of another."""
+    """Return an instance built from fields that were already checked as parts of another instance."""
     made = object.__new__(kind)
     made.__dict__.update(fields)
     return made
@@ -68,29 +68,31 @@ def _check_key(name: str, values: NDArray[Any], where: str) -> None:
 class Dataset:
     """A table, or images, as the loader returns it: nothing is encoded, scaled or split yet.
 
-    Rows belong together by their place, and pandas objects must agree on it: their indexes are the same, in the same
-    order. What is not plainly meant is refused with the name of its column.
+    Rows are matched by position, and pandas objects must agree on it: their indexes are the same, in the same order.
+    Columns with an unclear meaning are refused by name.
 
     Args:
         name: the dataset's name, for messages.
-        X: (n, d) DataFrame of numeric, boolean, string or categorical columns, with distinct names. Of images an array
-            (n, d), a flattened image in each row: float in [0, 1], or uint8 (0 to 255, a quarter of the memory).
+        X: (n, d) DataFrame of numeric, boolean, string or categorical columns, with distinct names. For images an
+            array (n, d), a flattened image in each row: float in [0, 1], or uint8 (0 to 255, a quarter of the memory).
         y: (n,) labels in {0, 1}, or True and False.
         sensitive_features: (n, k) DataFrame, a column for each attribute; the first is the default group. Groups are
-            named by texts; whole numbers and truth values become their text: 1 and 1.0 ``1``, True ``True``.
+            named by texts; whole numbers and truth values become texts: 1 and 1.0 become ``1``, True ``True``.
         protected_group: for each attribute the group whose rows are protected (AIF360: unprivileged).
         favorable_label: the label, 0 or 1, that is good for the person.
-        sensitive_columns: for an attribute the columns of X that carry the same; they leave X when it is the group.
+        sensitive_columns: for an attribute the columns of X with the same information; they are removed from X when
+            the attribute is the group.
         missing_values: True if X lacks values on purpose; they are then imputed from the training part.
-        notes: sentences that must stand beside every result on these data.
+        notes: sentences to be shown with every result on these data.
         image_shape: (channels, height, width) of images; empty for a table.
-        partition: how the rows must be parted where that is not free (a published split, rows that belong together):
-            seed of a repeat -> positions of train, validation and test, disjoint; None leaves it to the harness.
-        keys: (n, m) DataFrame of numbers or strings that name a row's task or cluster (its state, say), the default
-            first; None if there are none. A key is no feature, and one that carries the group leaves with it.
-        overlap: how the rows of two repeats overlap: ``pool`` if each parts the same rows anew at random, ``fresh`` if
-            they share no row, ``unknown`` otherwise (a published test part, say, or draws from a larger pool). Left
-            out, it is ``pool`` without a partition and ``unknown`` with one.
+        partition: how the rows must be split if they cannot be split freely (a published split, rows that belong
+            together): seed of a repeat -> disjoint positions of train, validation and test. None leaves it to the
+            harness.
+        keys: (n, m) DataFrame of numbers or strings that name a row's task or cluster (e.g. its state), the default
+            first; None if there are none. A key is not a feature, and a key that carries the group is removed with it.
+        overlap: how the rows of two repeats overlap: ``pool`` if each splits the same rows again at random, ``fresh``
+            if they share no row, ``unknown`` otherwise (e.g. a published test part, or draws from a larger pool). The
+            default is ``pool`` without a partition and ``unknown`` with one.
     """
 
     name: str
@@ -108,7 +110,7 @@ class Dataset:
     overlap: str = ""
 
     def __post_init__(self) -> None:
-        """Take every part for what it is meant to be, and refuse what is not clear."""
+        """Convert every part to its standard form, and refuse parts whose meaning is not clear."""
         tables.check_kinds(self)
         n, where = len(self.X), self.name
         set_field = object.__setattr__
@@ -124,7 +126,7 @@ class Dataset:
                 _check_key(name, values, where)
         if isinstance(self.X, np.ndarray):
             set_field(self, "image_shape", tables.check_images(self.X, self.image_shape, where))
-            set_field(self, "X", _copied(self.X, None))  # the loader, or a plugin, may hold what it gave
+            set_field(self, "X", _copied(self.X, None))  # the loader, or a plugin, may keep a reference
         else:
             self._check_features(self.X)
         known = [name for part in (self.X, self.keys) for name in getattr(part, "columns", ())]
@@ -138,7 +140,7 @@ class Dataset:
         set_field(self, "overlap", overlap)
 
     def key_arrays(self, without: Collection[str] = ()) -> Keys:
-        """Return the task keys, ``without`` those named there, each (n,): numbers as they are, all else as strings."""
+        """Return the task keys except those in ``without``, each (n,): numbers unchanged, others as strings."""
         if self.keys is None:
             return {}
         types = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
@@ -164,7 +166,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Schema:
-    """What the rows of all parts of one split have in common.
+    """What the rows of all parts of a split have in common.
 
     Args:
         feature_names: (d,) names of the encoded columns.
@@ -182,7 +184,7 @@ class Schema:
 
 
 class _Rows:
-    """What Inputs and Samples share; without fields of its own, so that each of them can order its fields."""
+    """What Inputs and Samples share; it has no fields, so that each of them can order its own."""
 
     X: Floats
     group: Integers
@@ -236,7 +238,7 @@ class Inputs(_Rows):
         X: (n, d) float32 features.
         group: (n,) group codes.
         schema: the names of features and groups.
-        keys: by name, (n,) numbers or strings that say which task or cluster a row belongs to; often there are none.
+        keys: by name, (n,) numbers or strings that say which task or cluster a row belongs to; often empty.
     """
 
     X: Floats
@@ -245,20 +247,20 @@ class Inputs(_Rows):
     keys: Keys = field(default_factory=dict)
 
     def select(self, rows: NDArray[Any]) -> Inputs:
-        """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
+        """Return the rows selected by a boolean mask or an array of positions (positions can repeat)."""
         return Inputs(self.X[rows], self.group[rows], self.schema, self._selected_keys(rows))
 
 
 @dataclass(frozen=True, eq=False)
 class Samples(_Rows):
-    """What a method learns from: the fields of ``Inputs``, and their labels.
+    """What a method learns from: the fields of ``Inputs``, and labels.
 
     Args:
         X: (n, d) features, encoded and scaled.
-        group: (n,) codes, which ``schema.group_names`` names.
-        schema: what the columns and the groups are.
+        group: (n,) codes, indexes into ``schema.group_names``.
+        schema: the names of features and groups.
         y: (n,) labels in {0, 1}.
-        keys: by name, (n,) values that say which task or cluster a row belongs to; they are no features.
+        keys: by name, (n,) values that say which task or cluster a row belongs to; they are not features.
         rows: (n,) each row's position in the dataset, so that stored predictions can be joined back to people; only
             the test part of a split has it.
     """
@@ -271,7 +273,7 @@ class Samples(_Rows):
     rows: Optional[Integers] = None
 
     def __post_init__(self) -> None:
-        """Check the labels, and the rows if they are given, too."""
+        """Also check the labels, and the rows if they are given."""
         super().__post_init__()
         if self.rows is not None:
             check_length("rows", len(self.rows), len(self.X), "samples")
@@ -286,7 +288,7 @@ class Samples(_Rows):
         return Inputs(self.X, self.group, self.schema, self.keys)
 
     def select(self, rows: NDArray[Any]) -> Samples:
-        """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
+        """Return the rows selected by a boolean mask or an array of positions (positions can repeat)."""
         fields = {name: _frozen(getattr(self, name)[rows]) for name in ("X", "group", "y")}
         places = None if self.rows is None else _frozen(self.rows[rows])
         keys = {name: _frozen(values) for name, values in self._selected_keys(rows).items()}
@@ -334,7 +336,7 @@ def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
 
 
 def _fractions(values: Any, what: str, n: int) -> Floats:
-    """Return numbers (n,) in [0, 1]; what rounding carried over an end is moved back to it."""
+    """Return numbers (n,) in [0, 1]; values that rounding carried past an end are moved back to it."""
     given = np.asarray(values)
     array = np.asarray(given, dtype=np.float64)
     if array.shape != (n,):
@@ -348,12 +350,12 @@ def _fractions(values: Any, what: str, n: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Decisions for n rows; the arrays are copied, so that a method may use its own again.
+    """Decisions for n rows; the arrays are copied, so that a method can reuse its own.
 
     Args:
-        y_pred: (n,) in {0, 1}; for a randomised method one seeded draw of ``decision``.
+        y_pred: (n,) in {0, 1}; for a randomised method one seeded draw from ``decision``.
         y_score: (n,) in [0, 1], or None if the method has no score.
-        decision: (n,) in [0, 1], the chance of being selected; None stands for ``y_pred`` itself.
+        decision: (n,) in [0, 1], the chance of being selected; None means ``y_pred`` itself.
     """
 
     y_pred: Integers
@@ -373,12 +375,12 @@ class Predictions:
 
     @property
     def randomised(self) -> bool:
-        """Return whether some row is decided by chance."""
+        """Return whether any row is decided by chance."""
         return bool((self.decision != self.y_pred).any())
 
     @classmethod
     def from_score(cls, y_score: Any, threshold: Any = 0.5) -> Predictions:
-        """Select the rows whose ``y_score`` (n,), in [0, 1], reaches the threshold, a number or an array (n,).
+        """Select the rows whose ``y_score`` (n,), in [0, 1], reaches the threshold: a number or an array (n,).
 
         Raises:
             DataError: a score is outside [0, 1] or NaN.
@@ -392,7 +394,7 @@ class Predictions:
 
         Args:
             decision: (n,) in [0, 1], each row's chance of being selected.
-            seed: of the draw, which has a generator of its own.
+            seed: seed of the draw, which uses its own generator.
             y_score: (n,) in [0, 1], or None if the method has no score.
 
         Raises:
@@ -403,7 +405,7 @@ class Predictions:
         return cls(drawn.astype(np.int64), y_score, decision)
 
     def select(self, rows: NDArray[Any]) -> Predictions:
-        """Return the predictions of the rows that a mask or an array of positions picks."""
+        """Return the predictions for the rows selected by a mask or an array of positions."""
         y_score = None if self.y_score is None else _frozen(self.y_score[rows])
         y_pred, decision = _frozen(self.y_pred[rows]), _frozen(self.decision[rows])
         return unchecked(Predictions, y_pred=y_pred, y_score=y_score, decision=decision)

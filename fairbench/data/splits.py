@@ -1,4 +1,4 @@
-"""Encoded splits, kept where no cell can write: each cell gets arrays of its own, and what it does to them shows."""
+"""Encoded splits, stored where no cell can write: each cell gets its own arrays, and writes to them are detected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Bytes = NDArray[np.uint8]
 
 
 class _Place(NamedTuple):
-    """Where an array lies: its part and name, how it is laid out, and its first byte."""
+    """The place of an array: its part and name, its layout, and its first byte."""
 
     part: str
     name: str
@@ -36,7 +36,7 @@ class _Place(NamedTuple):
     size: int
 
     def of(self, memory: Bytes) -> NDArray[Any]:
-        """Return the array that lies there, read-only."""
+        """Return the array at this place, read-only."""
         found = memory[self.start : self.start + self.size].view(self.dtype).reshape(self.shape, order=self.order)
         found.flags.writeable = False
         return found
@@ -53,7 +53,7 @@ class OwnSplit:
     schema: Schema
 
     def changed(self) -> list[str]:
-        """Return what is no longer as it was, e.g. ``y of the training part``."""
+        """Return what has changed, e.g. ``y of the training part``."""
         compare = _libc().memcmp
         untouched = not compare(self.memory.ctypes.data, self.kept.address, len(self.memory))  # all arrays at once
         found = []
@@ -95,7 +95,7 @@ class KeptSplit:
         self.address = self._memory.ctypes.data
 
     def own(self) -> OwnSplit:
-        """Return a split whose arrays nobody else has."""
+        """Return a split with its own copies of the arrays."""
         memory = self._copied() if self._file is None else _mapped(self._file, self._size, mmap.ACCESS_COPY)
         arrays = tuple(place.of(memory) for place in self.places)
         schema = replace(self.schema)

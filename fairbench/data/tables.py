@@ -1,4 +1,4 @@
-"""What a loader's tables may hold: each is taken for what it plainly means, or refused by the name of its column."""
+"""What a loader's tables can hold: values with a clear meaning; others are refused with the name of the column."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_TEXT = {"nan", "NaT", "<NA>"}  # what astype(str) makes of a missing value
 
 
 def check_kinds(dataset: Any) -> None:
-    """Refuse fields of other types than theirs, and tables whose rows are in different orders."""
+    """Refuse fields of the wrong type, and tables whose rows are in different orders."""
     import pandas as pd
 
     if not isinstance(dataset.name, str) or not dataset.name:
@@ -61,10 +61,10 @@ def check_kinds(dataset: Any) -> None:
 
 
 def check_order(parts: Mapping[str, Any], where: str) -> None:
-    """Refuse pandas objects whose rows are labelled otherwise than those of the first.
+    """Refuse pandas objects whose rows have different labels than those of the first.
 
-    Rows belong together by their place. Where the indexes differ, the loader meant something else, or may have: a
-    table shuffled or filtered by itself cannot be told from one that merely has an old index.
+    Rows are matched by position. If the indexes differ, the loader may have meant something else: a table that was
+    shuffled or filtered separately cannot be distinguished from one that merely has an old index.
     """
     labelled = {what: part.index for what, part in parts.items() if hasattr(part, "iloc")}
     first, index = next(iter(labelled.items()))  # sensitive_features at the latest
@@ -73,7 +73,7 @@ def check_order(parts: Mapping[str, Any], where: str) -> None:
             row = next(place for place, pair in enumerate(zip(other, index)) if pair[0] != pair[1])
             raise DataError(
                 f"{where}: the index of {what} differs from that of {first}, first in row {row}: {shown(other[row])} "
-                f"and {shown(index[row])}; bring the rows of all into one order, then .reset_index(drop=True) on each"
+                f"and {shown(index[row])}; put all rows in the same order, then call .reset_index(drop=True) on each"
             )
 
 
@@ -81,7 +81,7 @@ def labels(y: Any, n: int, where: str) -> NDArray[np.int64]:
     """Return labels (n,) in {0, 1}, whatever column of numbers or truth values they came as.
 
     Raises:
-        DataError: they are no single column, some are missing, or they are not coded 0 and 1.
+        DataError: they are not a single column, some are missing, or they are not coded 0 and 1.
     """
     import pandas as pd
 
@@ -215,7 +215,7 @@ def keys(table: pd.DataFrame, n: int, where: str) -> pd.DataFrame:
 def sensitive_columns(
     given: Any, attributes: Iterable[str], known: Collection[str], where: str
 ) -> dict[str, tuple[str, ...]]:
-    """Return for an attribute the columns that carry the same.
+    """Return for each attribute the columns with the same information.
 
     Raises:
         DataError: an attribute or a column does not exist, so that the group would stay among the features.
@@ -244,7 +244,7 @@ def sensitive_columns(
 
 
 def check_images(X: NDArray[Any], shape: Any, where: str) -> tuple[int, int, int]:
-    """Return (channels, height, width) of images; refuse arrays that are none."""
+    """Return (channels, height, width) of images; refuse arrays that are not images."""
     sides = isinstance(shape, (tuple, list)) and all(isinstance(side, (int, np.integer)) for side in shape)
     if not sides or len(shape) != 3 or min(shape) < 1 or X.ndim != 2 or X.shape[1] != math.prod(shape):
         raise DataError(

@@ -1,4 +1,4 @@
-"""What an address of the web gives, and in words why it gives nothing; what a server says is never trusted."""
+"""Downloads from web addresses, with reasons for failures in words; nothing that a server says is trusted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ HOPELESS = (ConnectionRefusedError, socket.gaierror, socket.timeout, ssl.SSLErro
 
 
 class RefusedError(Exception):
-    """A source does not give the file; the message is one line."""
+    """A source will not serve the file; the message is one line."""
 
 
 class BusyError(Exception):
-    """A server cannot serve the file just now; the message is one line."""
+    """A server cannot serve the file at the moment; the message is one line."""
 
 
 class DownError(Exception):
@@ -34,27 +34,27 @@ class DownError(Exception):
 
 
 def host_of(url: str) -> str:
-    """Return whom an address asks.
+    """Return the host of an address.
 
     Raises:
-        RefusedError: the address is malformed, or not one of the web.
+        RefusedError: the address is malformed, or not a web address.
     """
     try:
         parts = urlsplit(url)
         well_formed = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
-        raise RefusedError(f"{one_line(url)[:200]}: is not an address ({one_line(str(error))[:200]})") from None
+        raise RefusedError(f"{one_line(url)[:200]}: is not a valid address ({one_line(str(error))[:200]})") from None
     if not well_formed:
-        raise RefusedError(f"{one_line(url)[:200]}: only http and https addresses are asked")
+        raise RefusedError(f"{one_line(url)[:200]}: only http and https addresses are supported")
     return one_line(parts.netloc.rpartition("@")[2])
 
 
 def get(url: str, write: Callable[[bytes], object]) -> None:
-    """Write what an address gives, as it is stored there.
+    """Write what an address serves, as it is stored there.
 
     Raises:
-        RefusedError: it does not give the file, now or later.
-        BusyError: it may, later.
+        RefusedError: it will not serve the file, now or later.
+        BusyError: it may serve the file later.
     """
     import requests
 
@@ -79,9 +79,9 @@ def get(url: str, write: Callable[[bytes], object]) -> None:
                     write(chunk)
                 length = response.headers.get("Content-Length", "")
                 if length.isdigit() and length != str(size):
-                    raise ConnectionError("the connection was closed in the middle of the file")
+                    raise ConnectionError("the connection was closed before the end of the file")
                 return
-    raise RefusedError(f"{asked}: leads to another address more than {REDIRECTS} times")
+    raise RefusedError(f"{asked}: redirects more than {REDIRECTS} times")
 
 
 def _next(url: str, location: str, asked: str) -> str:
@@ -89,7 +89,7 @@ def _next(url: str, location: str, asked: str) -> str:
         url = urljoin(url, location)
         host_of(url)
     except (RefusedError, ValueError) as reason:
-        raise RefusedError(f"{asked}: leads to {one_line(str(reason))[:400]}") from None
+        raise RefusedError(f"{asked}: redirects to {one_line(str(reason))[:400]}") from None
     return url
 
 
@@ -100,7 +100,7 @@ def in_words(error: BaseException, host: str, url: str) -> BaseException:
     causes = list(_chain(error))
     hopeless = any(isinstance(cause, HOPELESS) for cause in causes)
     if isinstance(error, ValueError) and not hopeless:  # requests' word for addresses and headers that make no sense
-        return RefusedError(f"{one_line(url)[:200]}: cannot be asked ({one_line(str(error))[:200]})")
+        return RefusedError(f"{one_line(url)[:200]}: cannot be requested ({one_line(str(error))[:200]})")
     return DownError(f"{host}: {_words(causes)}", hopeless)
 
 

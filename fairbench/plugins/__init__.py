@@ -1,1 +1,1 @@
-"""Components and the plugins that bring them: kinds, hooks, parameters, the registry and its loading."""
+"""Components and the plugins that supply them: kinds, hooks, parameters, the registry and how plugins are loaded."""

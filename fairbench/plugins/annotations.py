@@ -1,4 +1,4 @@
-"""The types that parameters may have: annotations of a component's fields, read and judged when a plugin is loaded."""
+"""The types that parameters can have: annotations of a component's fields, read and checked when a plugin is loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KNOWN = "int, float, bool, str, Path, an Enum, Literal, Optional, Union, tuple,
 
 
 def field_type(cls: type, field: dataclasses.Field[Any]) -> Any:
-    """Return a field's type; where it is a text, it is read in the module of the class that declares the field.
+    """Return a field's type; a type given as text is evaluated in the module of the class that declares the field.
 
     Raises:
         PluginError: the text cannot be read.
@@ -83,7 +83,7 @@ def check_type(hint: Any, where: str) -> None:
         return
     raise PluginError(
         f"{where}: values of type {type_name(hint)} cannot be given ({_KNOWN}); "
-        "what is no parameter is a ClassVar or field(init=False)"
+        "make a field that is not a parameter a ClassVar or field(init=False)"
     )
 
 
@@ -107,5 +107,5 @@ def options(hint: Any) -> Optional[list[Any]]:
 
 
 def type_name(hint: Any) -> str:
-    """Return a type as people write it."""
+    """Return a type as it is written in source code."""
     return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint).replace("typing.", "")

@@ -1,4 +1,4 @@
-"""Which files of code stand behind a plugin, and a digest of each; nothing is imported to find out."""
+"""The files of code that belong to a plugin, and a digest of each; nothing is imported to find them."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def digest_of(files: Mapping[str, str]) -> str:
 def local_code(file: Path, source: bytes, brought: Iterable[str]) -> dict[str, str]:
     """Return the digest of a local plugin file and of each of its own modules, imports inside functions too.
 
-    Its own are those that are neither Python's nor installed; fairbench is digested by itself. A module beside the
-    plugin need not be on the path yet, and a file beside it may be run or read in other ways than by an import: it
-    counts if its name stands in the source as a text, alone or after the name of a folder that does.
+    Its own modules are those that are neither Python's nor installed; fairbench has a digest of its own. A module
+    beside the plugin need not be on the path yet, and a file beside it can be run or read without being imported: it
+    counts if its name occurs in the source as a text, alone or after the name of a folder that occurs there.
 
     Args:
         file: the plugin file.
@@ -120,7 +120,7 @@ def package_code(module: str, distributed_by: str, *, follow: bool = True) -> di
 
 
 def core_code() -> dict[str, str]:
-    """Return the digest of each of fairbench's own files that can change a number."""
+    """Return the digest of each of fairbench's files that can change a number."""
     root = Path(__file__).parents[1]
     kept = {shown: path for shown, path in _code_under(root, root.parent) if shown.split("/")[1] not in _NO_NUMBERS}
     found = importlib.util.find_spec(_SOLVER[0])

@@ -1,4 +1,4 @@
-"""What a plugin can supply: protocols, and the small records through which components and the harness speak."""
+"""What a plugin can supply: protocols, and the small records that components and the harness exchange."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from fairbench.records import Record, Results
 
 Predictor = Callable[[Inputs], Predictions]
-"""What a fit learns: X and group of any rows -> predictions of the same rows; the labels are out of reach."""
+"""What a fit learns: X and group of any rows -> predictions for the same rows; the labels are out of reach."""
 
 Arrays = Mapping[str, NDArray[Any]]
-"""Numpy arrays by name, as a scenario keeps its state between steps."""
+"""NumPy arrays by name: the state that a scenario keeps between steps."""
 
 RETURNED, RAISED, CRASHED, TIMED_OUT, OUT_OF_MEMORY = "returned", "raised", "crashed", "timed out", "out of memory"
-"""How an item ended that an executor was given: ``Ended.how``."""
+"""How an item of an executor ended: a value of ``Ended.how``."""
 
 BETTER = ("higher", "lower", "neither")
 T = TypeVar("T")
@@ -52,10 +52,10 @@ def parameter(
     minimum: Optional[float] = None,
     maximum: Optional[float] = None,
 ) -> Any:
-    """Declare a hyper-parameter of a component: a dataclass field that says what it means and which values it takes.
+    """Declare a hyper-parameter of a component: a dataclass field with its meaning and the values that it accepts.
 
     Args:
-        default: the default value; ``dataclasses.MISSING`` for none, so that every choice must give one.
+        default: the default value; with ``dataclasses.MISSING`` the user must give one.
         help: one line, shown by ``fairbench show``.
         source: where the default comes from, e.g. a paper's section.
         choices: the only values allowed.
@@ -68,7 +68,7 @@ def parameter(
 
 @dataclass(frozen=True)
 class Fitted:
-    """What ``fit`` may return instead of one predictor: operating points, and curves recorded while training.
+    """What ``fit`` can return instead of one predictor: operating points, and curves recorded during training.
 
     Args:
         points: a predictor for each operating point, by its name (e.g. ``threshold=0.3``).
@@ -87,16 +87,16 @@ class Fitted:
 
     @classmethod
     def of(cls, fitted: Union[Predictor, Fitted]) -> Fitted:
-        """Return what ``fit`` returned as a Fitted: a plain predictor, ``fitted``, is its only point, named ``""``."""
+        """Return ``fitted``, the result of ``fit``, as a Fitted; a plain predictor is its only point, named ``""``."""
         return fitted if isinstance(fitted, Fitted) else cls({"": fitted}, "")
 
 
 class Method(Protocol):
-    """A frozen dataclass of hyper-parameters that can be fitted; what is fitted lives in what ``fit`` returns.
+    """A frozen dataclass of hyper-parameters that can be fitted; the fitted model is in what ``fit`` returns.
 
-    One that nobody would deploy, but that others are read against (a constant, a coin), may say ``is_reference = True``
-    in its class: a run keeps the names of such methods (``Results.run["reference_methods"]``), so that reports can set
-    their rows or lines apart. One with a ``grid`` is ``Tunable``.
+    A method that nobody would deploy, but that others are compared with (a constant, a coin), can declare
+    ``is_reference = True`` in its class: a run keeps the names of such methods (``Results.run["reference_methods"]``),
+    so that reports can distinguish their rows or lines. A method with a ``grid`` is ``Tunable``.
     """
 
     @property
@@ -108,17 +108,17 @@ class Method(Protocol):
         """Return what was learned from train and chosen on validation; all randomness comes from seed.
 
         Raises:
-            NotApplicable: the method cannot serve such data; the cell is skipped with the reason.
+            NotApplicable: the method cannot be used on such data; the cell is skipped with the reason.
         """
         ...
 
 
 @runtime_checkable
 class Tunable(Protocol):
-    """What a method declares as well if it names the configurations that a scenario such as ``tuned`` may try.
+    """What a method also declares if it names the configurations that a scenario such as ``tuned`` can try.
 
-    ``grid`` stands in the class and gives each configuration as the parameters that it changes: ``({"depth": 3},
-    {"depth": 5})``. Names and values are checked when the plugin is loaded; no configuration may stand there twice.
+    ``grid`` is a class attribute that gives each configuration as the parameters that it changes: ``({"depth": 3},
+    {"depth": 5})``. Names and values are checked when the plugin is loaded; no configuration can appear twice.
     """
 
     grid: ClassVar[Sequence[Mapping[str, Any]]]
@@ -127,10 +127,10 @@ class Tunable(Protocol):
 class DatasetSpec(Protocol):
     """A frozen dataclass of loader parameters.
 
-    ``files`` and ``sensitive_features`` are read from the dataset as it is built with its parameters, before anything
-    runs: plain attributes of the class where they are always the same, properties or fields where they depend on a
-    parameter, say on a table that the user names. They may raise ``DataError``. One that takes hours, or a folder that
-    only the user knows, may say ``only_by_name = True``: then ``all`` leaves it out.
+    ``files`` and ``sensitive_features`` are read from the dataset after it is built with its parameters and before
+    anything runs: make them class attributes if they are always the same, and properties or fields if they depend on a
+    parameter, such as a table that the user names. They can raise ``DataError``. A dataset that takes hours, or needs a
+    folder that only the user knows, can declare ``only_by_name = True``: then ``all`` leaves it out.
     """
 
     @property
@@ -140,32 +140,32 @@ class DatasetSpec(Protocol):
 
     @property
     def files(self) -> Sequence[DataFile]:
-        """The raw files that are found or downloaded, and verified, before ``load``; empty if it needs none."""
+        """The raw files, which are found or downloaded and then verified before ``load``; empty if it needs none."""
         ...
 
     @property
     def sensitive_features(self) -> Sequence[str]:
-        """The columns of the loaded dataset's table of that name, the default group first."""
+        """The columns of the table ``sensitive_features`` of the loaded dataset, the default group first."""
         ...
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
         """Return the table (or images) read from the verified files, given by their ``DataFile.path``.
 
         Raises:
-            NotApplicable: it cannot be had here, e.g. without a folder that only the user can name.
-            DataError: what was read is not what it must be.
+            NotApplicable: it is not available here, e.g. without a folder that only the user can name.
+            DataError: the content of a file is not as required.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A point that a dataset knows without any run: what the best possible classifier reaches, say.
+    """A point that a dataset knows without any run, such as the values of the best possible classifier.
 
     Args:
-        name: what reaches it, as a sentence's subject: ``the Bayes-optimal classifier that sees x and the group``.
-        values: by the name of the metric, as fractions like the metrics' own; finite.
-        note: how the values are to be read; a few words, or nothing.
+        name: what reaches it, as the subject of a sentence: ``the Bayes-optimal classifier that sees x and the group``.
+        values: finite values by metric name, as fractions like the metrics' own values.
+        note: how to read the values, in a few words; can be empty.
     """
 
     name: str
@@ -183,7 +183,7 @@ class Reference:
 
 @runtime_checkable
 class Referenced(Protocol):
-    """What a dataset offers as well if it knows reference points; a run keeps them, and tables show them."""
+    """What a dataset also offers if it knows reference points; a run keeps them, and tables show them."""
 
     def references(self) -> Sequence[Reference]:
         """Return the points; called once for each run, after the dataset has been loaded."""
@@ -196,7 +196,7 @@ class Metric:
 
     Args:
         name: as in the tables, e.g. ``demographic_parity_difference``.
-        function: (Samples, Predictions) -> float; raises ``Undefined`` where there is no value.
+        function: (Samples, Predictions) -> float; raises ``Undefined`` if there is no value.
         better: ``higher``, ``lower`` or ``neither`` (a count or a rate).
         range: the smallest and the largest possible value.
         reference: the paper or library whose definition this is.
@@ -219,17 +219,18 @@ class Metric:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scenario hands over to be measured at one step (a generation; holdout has one).
+    """What a scenario yields to be measured at one step (a generation; holdout has one).
 
     Args:
-        samples: the rows that the metrics are taken over.
-        predictions: of those rows, by operating point.
-        chosen: the point that stands for the method.
-        step: rises from outcome to outcome.
+        samples: the rows on which the metrics are computed.
+        predictions: predictions for those rows, by operating point.
+        chosen: the point that represents the method.
+        step: a number that rises from outcome to outcome.
         diagnostics: curves recorded on the way, by name.
-        values: numbers that no metric can find in samples and predictions, by name; they are stored beside the
-            metrics' values of the chosen point, for all rows together.
-        state: all that ``Resumable.resume`` needs to go on after this step, as plain arrays; None if it cannot.
+        values: numbers that no metric can compute from samples and predictions, by name; they are stored beside the
+            metrics' values at the chosen point, for all rows together.
+        state: everything that ``Resumable.resume`` needs to continue after this step, as plain arrays; None if it
+            cannot continue there.
     """
 
     samples: Samples
@@ -254,7 +255,7 @@ class Scenario(Protocol):
 
         Args:
             split: the same for every method.
-            method: ready to fit, as often as the scenario likes.
+            method: the method, which the scenario can fit any number of times.
             seed: purpose -> this cell's seed for it, e.g. ``seed("fit")``.
         """
         ...
@@ -262,12 +263,12 @@ class Scenario(Protocol):
 
 @runtime_checkable
 class Resumable(Protocol):
-    """What a scenario of many long steps offers as well: a killed run then goes on after its last finished step."""
+    """What a scenario with many long steps also offers, so that a killed run continues after its last finished step."""
 
     def resume(
         self, split: Split, method: Method, seed: Callable[[str], int], step: int, state: Arrays
     ) -> Iterable[Outcome]:
-        """Yield the outcomes that ``run`` yields after ``step``, to the last bit; ``state`` is that step's.
+        """Yield the outcomes that ``run`` yields after ``step``, bit for bit; ``state`` is the state of that step.
 
         The arguments split, method and seed are those of ``run``.
         """
@@ -276,11 +277,11 @@ class Resumable(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """What an item may use before its executor stops it.
+    """What an item can use before its executor stops it.
 
     Args:
-        seconds: by the clock, from when the item is handed to its process; None for no limit.
-        memory: bytes of memory that its process holds; None for no limit.
+        seconds: wall-clock time from when the item is passed to its process; None for no limit.
+        memory: bytes of memory of its process; None for no limit.
     """
 
     seconds: Optional[float] = None
@@ -298,7 +299,7 @@ class Limits:
 
 
 NO_LIMITS = Limits()
-"""What an item may use where nothing is limited."""
+"""Limits that limit nothing."""
 
 
 @dataclass(frozen=True)
@@ -307,8 +308,8 @@ class Ended(Generic[T, R]):
 
     Args:
         item: the item.
-        how: ``returned``; ``raised``; or what its process came to: ``crashed``, ``timed out``, ``out of memory``.
-        result: what the function returned; None if it did not.
+        how: ``returned``, ``raised``, or how its process ended: ``crashed``, ``timed out``, ``out of memory``.
+        result: what the function returned; None if it did not return.
         error: what it raised, or an exception that says how its process ended; None if it returned.
     """
 
@@ -319,7 +320,7 @@ class Ended(Generic[T, R]):
 
 
 class Executor(Protocol):
-    """A frozen dataclass: where cells are run."""
+    """A frozen dataclass that decides where and how cells are run."""
 
     @property
     def name(self) -> str:
@@ -329,16 +330,17 @@ class Executor(Protocol):
     def map(
         self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS
     ) -> Generator[Ended[T, R], None, None]:
-        """Yield how each item ended, once for each, in any order.
+        """Yield how each item ended, once for each item, in any order.
 
         Args:
-            function: importable by name, so that another process can call it; so is what it takes and returns.
-            items: to be handed out one by one.
-            limits: what each item may use.
+            function: importable by name, so that another process can call it; the same holds for the types of its
+                argument and its result.
+            items: the arguments, one for each call.
+            limits: what each item can use.
 
         Raises:
-            NotApplicable: the executor cannot keep such a limit; before anything has run.
-            KeyboardInterrupt: the user has stopped the run; what has arrived is yielded before.
+            NotApplicable: the executor cannot enforce such a limit; raised before anything has run.
+            KeyboardInterrupt: the user has stopped the run; results that have arrived are yielded first.
         """
         ...
 
@@ -349,8 +351,8 @@ class Report:
 
     Args:
         name: as in ``--format``.
-        suffix: of the file it is written to, e.g. ``.md`` for ``report.md``; empty for one that is only printed.
-        render: Results -> text, or the bytes of a picture; empty where there is nothing to show. May raise
+        suffix: suffix of its file, e.g. ``.md`` for ``report.md``; empty for a report that is only printed.
+        render: Results -> text, or the bytes of an image; empty if there is nothing to show. It can raise
             ``NotApplicable`` if a library that it needs is missing.
     """
 
@@ -361,12 +363,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a paper's own test of a claim came to on one dataset, shown in the document of its reproduction.
+    """The result of a paper's own test of a claim on one dataset, shown in the document of its reproduction.
 
     Args:
-        verdict: in a few words.
-        reading: how the test was made and is to be read; a paragraph of plain text each.
-        tables: by their titles; each row gives its texts by heading, every row the same headings.
+        verdict: the result in a few words.
+        reading: how the test was made and how to read it; each item is a paragraph of plain text.
+        tables: tables by title; each row gives its texts by heading, and all rows have the same headings.
     """
 
     verdict: str
@@ -376,16 +378,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Paper:
-    """What a paper reports, and how it is run again; ``fairbench reproduce`` sets the two side by side.
+    """What a paper reports, and how it is rerun; ``fairbench reproduce`` shows the two side by side.
 
     Args:
         name: as on the command line, e.g. ``faalgrad``.
-        title: of the paper.
-        reference: who published it where.
-        directory: holds ``published.toml`` (the numbers and claims), suites, and perhaps ``rerun.toml`` (protocols and
-            figures); data files of the plugin's package.
-        tests: by name, tests for claims that no difference between two rows can judge. Each gets the finished records
-            of the claim's table on one dataset, under one protocol, and raises ``Undefined`` where they do not suffice.
+        title: the paper's title.
+        reference: who published it, and where.
+        directory: folder of the plugin's package with ``published.toml`` (the numbers and claims), suites, and
+            optionally ``rerun.toml`` (protocols and figures).
+        tests: by name, tests of claims that cannot be judged by a difference between two rows. Each gets the finished
+            records of the claim's table on one dataset, under one protocol, and raises ``Undefined`` if they do not
+            suffice.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The seven hooks through which every component comes, built-in or not."""
+"""The seven hooks that supply every component, built-in or not."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ HOOKS = tuple(f"{NAMESPACE}_{kind}" for kind in KINDS)
 
 hookspec = pluggy.HookspecMarker(NAMESPACE)
 hookimpl = pluggy.HookimplMarker(NAMESPACE)
-"""Marks a function of a plugin as one of the hooks, ``fairbench_methods`` and its sisters."""
+"""Marks a function of a plugin as an implementation of a hook, such as ``fairbench_methods``."""
 
 
 @hookspec
 def fairbench_datasets() -> list[type[DatasetSpec]]:  # type: ignore[empty-body]
-    """Return dataset classes: frozen dataclasses that keep ``DatasetSpec``; called once, when the plugin is loaded."""
+    """Return dataset classes: frozen dataclasses that follow ``DatasetSpec``; called once when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_methods() -> list[type[Method]]:  # type: ignore[empty-body]
-    """Return method classes: frozen dataclasses that keep ``Method``; called once, when the plugin is loaded."""
+    """Return method classes: frozen dataclasses that follow ``Method``; called once when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_metrics() -> list[Metric]:  # type: ignore[empty-body]
-    """Return metrics: instances of ``Metric``, which say what is better; called once, when the plugin is loaded."""
+    """Return metrics: instances of ``Metric``, which say what is better; called once when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_scenarios() -> list[type[Scenario]]:  # type: ignore[empty-body]
-    """Return scenario classes: frozen dataclasses that keep ``Scenario``; called once, when the plugin is loaded."""
+    """Return scenario classes: frozen dataclasses that follow ``Scenario``; called once when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_reports() -> list[Report]:  # type: ignore[empty-body]
-    """Return reports: instances of ``Report``, which render results; called once, when the plugin is loaded."""
+    """Return reports: instances of ``Report``, which render results; called once when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_executors() -> list[type[Executor]]:  # type: ignore[empty-body]
-    """Return executor classes: frozen dataclasses that keep ``Executor``; called once, when the plugin is loaded."""
+    """Return executor classes: frozen dataclasses that follow ``Executor``; called once when the plugin is loaded."""
 
 
 @hookspec
 def fairbench_papers() -> list[Paper]:  # type: ignore[empty-body]
-    """Return papers that can be run again: instances of ``Paper``; called once, when the plugin is loaded."""
+    """Return papers that can be rerun: instances of ``Paper``; called once when the plugin is loaded."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """A kind of component, by the word for several and the word for one."""
+    """A kind of component, with its plural and singular."""
 
     plural: str
     singular: str

@@ -1,4 +1,4 @@
-"""Entry points and local files become a Registry; what cannot be loaded becomes a problem of its own, and no more."""
+"""Entry points and local files become a Registry; a plugin that cannot be loaded is recorded as a problem."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _INSTANCES = {"metrics": Metric, "reports": Report, "papers": Paper}
 
 
 class EntryPoint(NamedTuple):
-    """An entry point of group ``fairbench``: its name, the package it points to and who brought it."""
+    """An entry point of group ``fairbench``: its name, the package it points to, and the distribution it belongs to."""
 
     name: str
     module: str
@@ -56,7 +56,7 @@ class EntryPoint(NamedTuple):
 
 
 def entry_points() -> list[EntryPoint]:
-    """Return every entry point of the group, the built-in ones first; of two copies of a distribution one is kept."""
+    """Return every entry point of the group, built-in ones first; of two copies of a distribution, one is kept."""
     found: dict[str, list[EntryPoint]] = {}
     for distribution in distributions():
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
@@ -82,7 +82,7 @@ def load_plugins(files: Sequence[str] = (), only: Optional[Sequence[str]] = None
         The registry, and the plugins that could not be used.
 
     Raises:
-        PluginError: a local file, which was asked for by name, cannot be used.
+        PluginError: a local file, which was requested by name, cannot be used.
         UnknownName: ``only`` names an entry point that is not installed.
     """
     if only is None:
@@ -140,9 +140,9 @@ def _modules(point: EntryPoint) -> Iterator[str]:
 
 
 def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None) -> None:
-    """Import one module, or a local file of this content, and take in its components, or remember why not.
+    """Import one module, or a local file with this content, and register its components, or record why not.
 
-    What the import changed in the process is put back and remembered; folders that it added to the path of imports are
+    What the import changed in the process is restored and recorded; folders that it added to the import path are
     searched after the others, since it may import from them later.
     """
     path = list(sys.path)
@@ -179,7 +179,7 @@ def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None
 
 
 def _source_of(name: str) -> bytes:
-    """Return the source of a module that cannot be imported; nothing if there is none."""
+    """Return the source of a module that cannot be imported; an empty text if there is none."""
     with suppress(Exception, SystemExit):  # no such module, or a package that fails as well
         spec = importlib.util.find_spec(name)
         return Path((spec and spec.origin) or "").read_bytes()
@@ -201,10 +201,10 @@ def _problem(error: BaseException) -> str:
 
 
 def _import_file(file: Path, source: bytes) -> tuple[ModuleType, set[str]]:
-    """Return a local file's module, and the names of the modules that importing it has brought in this process.
+    """Return a local file's module, and the names of the modules that were imported with it.
 
-    It is made of the content that was read before, so that its digest is of what runs: Python's own loader takes
-    compiled code where the file has the same second and size.
+    The module is made from the content that was read before, so that the digest belongs to the code that runs: Python's
+    own loader uses compiled code if the file has the same second and size.
     """
     if file.is_dir():
         raise PluginError("it is a folder; name a Python file in it")

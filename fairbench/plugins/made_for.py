@@ -1,4 +1,4 @@
-"""Which version of the plugin API a module was made for, by its ``FAIRBENCH_API = 1``; one that is silent is taken."""
+"""The API version that a plugin was written for, from its ``FAIRBENCH_API = 1``; without it, any is accepted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def check_api(declared: Any) -> None:
     """Refuse a plugin that was made for an API that this fairbench does not have yet, or no longer has.
 
     Args:
-        declared: its ``FAIRBENCH_API``; None if it says nothing.
+        declared: its ``FAIRBENCH_API``; None if it declares nothing.
 
     Raises:
         MadeForNewer: the API is a later one.
-        PluginError: the API is too old, or what is declared is no whole number.
+        PluginError: the API is too old, or the declared version is not a whole number.
     """
     if declared is None:
         return
@@ -43,6 +43,6 @@ def check_api(declared: Any) -> None:
 
 
 def declared_in(source: bytes) -> Optional[int]:
-    """Return the ``FAIRBENCH_API`` that the source of a module declares, which perhaps cannot be imported."""
+    """Return the ``FAIRBENCH_API`` that a module's source declares; the module itself may fail to import."""
     found = _LINE.search(source)
     return int(found[1]) if found else None

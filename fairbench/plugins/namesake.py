@@ -1,4 +1,4 @@
-"""Another project's distribution is called ``fairbench``, as our package is: one overwrites the other's files."""
+"""Warnings about another project's distribution ``fairbench``, whose package has our name and overwrites our files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REQUIREMENT = re.compile(r"\s*fairbench(?![\w.-])", re.IGNORECASE)
 
 
 def namesake_warning() -> str:
-    """Return what is wrong and how to mend it if the other distribution is installed as well, else nothing."""
+    """Return what is wrong and how to fix it if the other distribution is also installed, else nothing."""
     found = list(_folders(_THEIRS))
     if not found:
         return ""

@@ -1,7 +1,7 @@
-"""Parameters of components: what the fields of a dataclass take, checked and converted before anything runs.
+"""Parameters of components: values for the fields of a dataclass, checked and converted before anything runs.
 
-No library does this (cattrs, pydantic, msgspec) on purpose. To import one costs each start 24, 65 or 10 ms, and none
-keeps a text as it was typed, takes one number for a tuple of one, or reads ``int | None`` on Python 3.9.
+No library (cattrs, pydantic, msgspec) is used, on purpose. Importing one costs each start 24, 65 or 10 ms, and none
+keeps a text as it was typed, accepts one number for a tuple of one, or reads ``int | None`` on Python 3.9.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Parameter:
 
 @cache
 def parameters_of(cls: Any) -> Mapping[str, Parameter]:
-    """Return the parameters of a component's class by name: its dataclass fields, but those with ``init=False``.
+    """Return the parameters of a component's class by name: its dataclass fields, except those with ``init=False``.
 
     Raises:
         PluginError: an annotation cannot be read, or is of a kind that cannot be checked.
@@ -87,8 +87,8 @@ def check_grid(cls: type) -> None:
     """Check the configurations that a method declares for scenarios to try, if it does.
 
     Raises:
-        PluginError: ``grid`` is no sequence of tables, or one of them names what is no parameter, or gives it a value
-            that it does not take, or stands there twice.
+        PluginError: ``grid`` is not a sequence of tables, or one of them names something that is not a parameter, gives
+            a parameter a value that it does not accept, or occurs twice.
     """
     grid: Any = getattr(cls, "grid", ({},))
     known = parameters_of(cls)
@@ -103,7 +103,7 @@ def check_grid(cls: type) -> None:
         except FairbenchError as error:
             raise PluginError(f"its grid does not fit: {error}") from error
         if checked in seen:
-            raise PluginError(f"grid[{number}] is {dict(entry)!r}, which stands in the grid before")
+            raise PluginError(f"grid[{number}] is {dict(entry)!r}, which the grid already has; remove one of them")
         seen.append(checked)
 
 
@@ -149,10 +149,10 @@ def build(cls: type, where: str, params: Mapping[str, Any]) -> Any:
 
 
 def values(built: Any, where: str = "") -> dict[str, Any]:
-    """Return the parameters of a component that was built, as plain JSON values.
+    """Return the parameters of a component instance, as plain JSON values.
 
     Raises:
-        SuiteError: a value has no plain form, which ``__post_init__`` must then have made.
+        SuiteError: a value has no plain form; only ``__post_init__`` can have set such a value.
     """
     found, cls = {}, built.__class__
     for name in parameters_of(cls):
@@ -263,7 +263,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
 
 
 def _text(value: Any, where: str) -> str:
-    """Return the text that was typed, also one that looks like something else; a number in TOML is no text."""
+    """Return the text that was typed, even if it looks like another type; a number in TOML is not a text."""
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, bool):
@@ -275,7 +275,7 @@ def _text(value: Any, where: str) -> str:
 
 
 def _one_of(value: Any, hints: Sequence[Any], where: str) -> Any:
-    """Return the value as one of several types: one that it has already, else the first that takes it."""
+    """Return the value as one of several types: the type that it already has, else the first that accepts it."""
     absent = type(None) in hints and value == "none"
     errors = []
     for hint in sorted(hints, key=lambda hint: _distance(value, hint)):
@@ -354,7 +354,7 @@ def _table(value: Any, arguments: Sequence[Any], where: str) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as a message shows it, which may be none that can be recorded."""
+    """Return a value as a message shows it, even if it cannot be recorded."""
     try:
         return show_value(plain(value))
     except (SuiteError, ValueError):  # infinite, or a whole number of thousands of digits
@@ -362,7 +362,7 @@ def _shown(value: Any) -> str:
 
 
 def _seen(value: Any) -> str:
-    """Return a value of the wrong type: a text always in quotes, so that it is known for one."""
+    """Return a value of the wrong type for a message; a text is always in quotes, to show that it is a text."""
     return repr(str(value)) if isinstance(value, str) else _shown(value)
 
 

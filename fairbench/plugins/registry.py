@@ -31,13 +31,13 @@ class Plugin:
 
     Args:
         name: its module, or the path of a local file.
-        distribution: the installed distribution that brought it, or ``local file``.
-        version: of the distribution.
+        distribution: the installed distribution that contains it, or ``local file``.
+        version: the distribution's version.
         components: ``kind -> names`` of what it supplies.
         problem: empty, or why it cannot be used.
         unavailable: True if only a library is missing, False if the plugin is broken.
         code: of a local file, name -> sha256 of it and of its own modules, as they were loaded.
-        changed: what its import changed in the process, e.g. ``the working directory``; it was put back.
+        changed: what its import changed in the process, e.g. ``the working directory``; it was restored.
     """
 
     name: str
@@ -51,24 +51,24 @@ class Plugin:
 
     @cached_property
     def files(self) -> Mapping[str, str]:
-        """Return name -> sha256 of every file of code behind the plugin."""
+        """Return name -> sha256 of every file of the plugin's code."""
         if self.distribution == LOCAL:
             return self.code
         return package_code(self.name, self.distribution, follow=self.distribution != BUILT_IN)
 
     @property
     def sha256(self) -> str:
-        """Return one sha256 for all code behind the plugin."""
+        """Return one sha256 for all of the plugin's code."""
         return digest_of(self.files)
 
     @property
     def code_version(self) -> str:
-        """Return the distribution's version; of a local file, which has none, the first digits of its digest."""
+        """Return the distribution's version, or for a local file, which has none, the first digits of its digest."""
         return self.sha256[:SHORT] if self.distribution == LOCAL else str(self.version)
 
     @property
     def source(self) -> str:
-        """Return what is digested as one: a local file, or a package with all its modules."""
+        """Return the unit that has one digest: a local file, or a package with all its modules."""
         return self.name if self.distribution == LOCAL else self.name.partition(".")[0]
 
     @property
@@ -84,10 +84,10 @@ class Plugin:
 
 
 class Registry:
-    """Every component by kind and name, and the plugins that brought them."""
+    """Every component by kind and name, and the plugins that supply them."""
 
     def __init__(self, restricted: bool = False) -> None:
-        """Start empty; ``plugins.load_plugins`` fills it (``restricted``: with some of the installed plugins only)."""
+        """Start empty; ``plugins.load_plugins`` fills it (``restricted``: with only some of the installed plugins)."""
         self.restricted = restricted
         self.plugins: list[Plugin] = []
         self.problems: list[Plugin] = []  # those of them that cannot be used
@@ -99,10 +99,10 @@ class Registry:
         self._frozen = False
 
     def add(self, plugin: Plugin, components: Mapping[str, Sequence[Any]]) -> None:
-        """Take in a plugin with its components; one whose parameters cannot be checked is refused by itself.
+        """Add a plugin with its components; only a component whose parameters cannot be checked is refused.
 
         Raises:
-            PluginError: a name is taken, or the registry is frozen; nothing of the plugin is taken in.
+            PluginError: a name is taken, or the registry is frozen; nothing of the plugin is added.
         """
         self._refuse_if_frozen(plugin)
         for kind, members in components.items():
@@ -148,7 +148,7 @@ class Registry:
         self._take_in(plugin)
 
     def freeze(self) -> None:
-        """Take in nothing more: what a run has planned by its registry stays what it is."""
+        """Accept no more plugins: what a run has planned with its registry stays as it is."""
         self._frozen = True
 
     def _refuse_if_frozen(self, plugin: Plugin) -> None:
@@ -182,8 +182,8 @@ class Registry:
         """Return a component (a class, or a Metric, Report or Paper).
 
         Raises:
-            UnknownName: no component has the name; a plugin that could not be loaded is mentioned.
-            PluginError: it is one that was refused.
+            UnknownName: no component has the name; the message mentions plugins that could not be loaded.
+            PluginError: the component was refused.
         """
         members = self._components[kind]
         if (kind, name) in self._refused:
@@ -192,7 +192,7 @@ class Registry:
         if name not in members:
             hint = f" ('fairbench list {kind}' shows all {len(members)})"
             if self.restricted:
-                hint += "; FAIRBENCH_PLUGINS is set, and leaves all plugins out but those it names"
+                hint += "; FAIRBENCH_PLUGINS is set, so only the plugins that it names are loaded"
             if self.problems:
                 count = len(self.problems)
                 hint += f"; {count} plugin{'s' if count > 1 else ''} could not be loaded ('fairbench plugins' says why)"
@@ -200,12 +200,12 @@ class Registry:
         return members[name]
 
     def origin(self, kind: str, name: str) -> Plugin:
-        """Return the plugin that brought a component."""
+        """Return the plugin that supplies a component."""
         self.get(kind, name)
         return self._origins[kind, name]
 
     def versions(self, cell: Cell) -> dict[str, str]:
-        """Return the version of each distribution, and of each local file's component, with a part in the numbers."""
+        """Return the version of each distribution, and of each local file's component, that affects the numbers."""
         parts = tuple(cell.components)
         if parts in self._versions:
             return dict(self._versions[parts])
@@ -241,7 +241,7 @@ class Registry:
         return Choice(choice.name, {name: value for name, value in params.items() if value != defaults[name]})
 
     def lacks(self, kind: str, name: str) -> str:
-        """Return why a component cannot be built without parameters, or a dataset not be described; nothing if it can.
+        """Return why a component cannot be built, or a dataset described, without parameters; empty if it can.
 
         Raises:
             UnknownName: no component has the name.
@@ -262,12 +262,12 @@ class Registry:
         return [parameter for parameter, declared in known.items() if declared.required]
 
     def dataset(self, choice: Choice) -> DatasetSpec:
-        """Return a dataset ready to load; what it says of its files and sensitive features has been read and checked.
+        """Return a dataset ready to load; its ``files`` and ``sensitive_features`` have been read and checked.
 
         Raises:
             UnknownName, SuiteError: as for ``build``.
             DataError: it cannot say what they are, e.g. because a file that a parameter names is missing.
-            PluginError: what it says is not what it must be.
+            PluginError: one of them is not as required.
         """
         spec, where = self.build("datasets", choice), component_label("datasets", str(choice))
         with output_on_stderr():
@@ -302,15 +302,15 @@ class Registry:
 
 
 def _is_declared(component: type, name: str) -> bool:
-    """Return whether a class says itself what every one of its instances has: by no field, property or the like."""
+    """Return whether an attribute is the same for all instances of a class: not a field, property or the like."""
     return name not in parameters.parameters_of(component) and not hasattr(getattr(component, name, None), "__get__")
 
 
 def _read_attribute(spec: Any, name: str, where: str) -> Any:
-    """Return what a dataset that was built says of itself, whatever a stranger's property does.
+    """Return an attribute of a dataset instance, whatever the code of its property does.
 
     Raises:
-        DataError: it cannot say.
+        DataError: the attribute cannot be read.
     """
     try:
         return getattr(spec, name)
@@ -323,10 +323,10 @@ def _read_attribute(spec: Any, name: str, where: str) -> Any:
 
 
 def _check_files(files: Any) -> None:
-    """Refuse what is no list of raw files.
+    """Refuse ``files`` that are not a tuple of raw files.
 
     Raises:
-        PluginError: it is not.
+        PluginError: they are not.
     """
     if not isinstance(files, (tuple, list)) or not all(isinstance(file, DataFile) for file in files):
         raise PluginError(f"files is {files!r}; it must be a tuple of DataFile, empty if no raw file is needed")
@@ -348,7 +348,7 @@ def describe(component: Any) -> str:
 
 
 def docstring(component: Any) -> str:
-    """Return a component's docstring; a metric's or a report's is its function's own, not of the function's type."""
+    """Return a component's docstring; for a metric or a report, the docstring of its function."""
     target = getattr(component, "function", None) or getattr(component, "render", None) or component
     own = target.__doc__ != type(target).__doc__
     return (inspect.getdoc(target) or "").strip() if own else ""

@@ -1,4 +1,4 @@
-"""Run one cell; run a suite's cells and keep what they return."""
+"""Run one cell, in this process or in a worker."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Refused(FairbenchError):
 
 
 class Workbench:
-    """What cells share within one process: loaded datasets and the last few splits, where no cell can write."""
+    """What cells share within one process: loaded datasets and recent splits, which no cell can write to."""
 
     def __init__(self, registry: Registry, source: DataSource) -> None:
         """Start with nothing loaded."""
@@ -63,9 +63,9 @@ class Workbench:
         """Return a dataset, loaded once.
 
         Raises:
-            NotApplicable: its files cannot be had.
+            NotApplicable: its files cannot be obtained.
             DataError: a file is damaged, or what ``load`` returned is not a valid dataset.
-            Refused: it is not what it was when the run began.
+            Refused: it has changed since the run began.
         """
         label = str(choice)
         if label not in self._datasets:
@@ -81,7 +81,7 @@ class Workbench:
         expected = self.data.get(label)
         if expected is not None and self.digest(choice) != expected:
             raise Refused(
-                f"{label} changed while the run was going on: its digest was {expected[:12]}… when the run began, and "
+                f"{label} changed during the run: its digest was {expected[:12]}… when the run began, and "
                 f"is {self.digest(choice)[:12]}… now; run the command again with a new --out"
             )
         return self._datasets[label]
@@ -94,11 +94,11 @@ class Workbench:
         return self._digests[label]
 
     def split(self, cell: Cell) -> Split:
-        """Return the cell's split, which is the same for every method, in arrays of the caller's own."""
+        """Return the cell's split, which is the same for every method, in the caller's own copies of the arrays."""
         return self.own_split(cell).split
 
     def own_split(self, cell: Cell) -> OwnSplit:
-        """Return the same with what it was copied from, so that what is written to it can be found."""
+        """Return the split together with its original, so that writes to it can be detected."""
         dataset = self.dataset(cell.dataset)
         if cell.split_key not in self._splits:
             seed = cell.seed("split")
@@ -109,14 +109,14 @@ class Workbench:
         return self._splits[cell.split_key].own()
 
     def remarks(self, choice: Choice) -> tuple[str, ...]:
-        """Return what there is to say of how a dataset was loaded."""
+        """Return remarks on how a dataset was loaded."""
         return self._remarks.get(str(choice), ())
 
     def check_code(self, cell: Cell) -> None:
-        """Refuse a cell whose plugins were read from other files than those that the run began with.
+        """Refuse a cell whose plugins' files have changed since the run began.
 
         Raises:
-            Refused: a file changed meanwhile.
+            Refused: a file has changed.
         """
         for kind, name in cell.components:
             label = component_label(kind, name)
@@ -125,14 +125,14 @@ class Workbench:
             expected, seen = self.code[label], self.registry.origin(kind, name).sha256
             if seen != expected:
                 raise Refused(
-                    f"the code of {label} changed while the run was going on: its sha256 was {expected[:12]}… when the "
+                    f"the code of {label} changed during the run: its sha256 was {expected[:12]}… when the "
                     f"run began, and is {seen[:12]}… now; run the command again with a new --out"
                 )
             self._checked.add(label)
 
 
 class _Clock:
-    """Wall-clock and CPU time of a cell, what an earlier process spent on it included."""
+    """Wall-clock and CPU time of a cell, including what an earlier process spent on it."""
 
     def __init__(self) -> None:
         self.started, self.earlier = self._now(), (0.0, 0.0)
@@ -149,10 +149,10 @@ class _Clock:
 def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] = None) -> Measured:
     """Fit the cell's method in its scenario and measure it; everything feeds this function or reads what it returns.
 
-    A method or dataset that does not apply gives a skipped record with its reason; any other exception but Ctrl-C gives
-    a failed one with the traceback, and the run goes on. With a checkpoint a scenario that can resume goes on after the
-    last step that an earlier process finished. Whatever the cell changes in the process is put back, and said in its
-    remarks; one that writes to its split fails.
+    A method or dataset that does not apply gives a skipped record with its reason; any other exception except Ctrl-C
+    gives a failed record with the traceback, and the run continues. With a checkpoint, a scenario that can resume
+    continues after the last step that an earlier process finished. Whatever the cell changes in the process is restored
+    and mentioned in its remarks; a cell that writes to its split fails.
     """
     registry, clock = workbench.registry, _Clock()
     versions = registry.versions(cell)
@@ -227,7 +227,7 @@ def unmeasured(cell: Cell, status: str, reason: str, versions: Optional[Mapping[
 
 
 def _put_back(doing: str, changed: Sequence[str]) -> tuple[str, ...]:
-    """Return a sentence on what was changed and put back, if anything was."""
+    """Return a sentence that says what was changed and restored, if anything was."""
     if not changed:
         return ()
     were = "was changed; it was put back" if len(changed) == 1 else "were changed; they were put back"
@@ -235,7 +235,7 @@ def _put_back(doing: str, changed: Sequence[str]) -> tuple[str, ...]:
 
 
 def _seed_global_generators(seed: int) -> None:
-    """Make even a method that uses global generators give the same numbers in every run, order and process."""
+    """Seed the global generators, so that even a method that uses them gives the same numbers in every run."""
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:
@@ -248,7 +248,7 @@ def _seed_global_generators(seed: int) -> None:
 
 @dataclass(frozen=True)
 class CellRunner:
-    """``run_cell`` as a thing that can be sent to another process, which then loads plugins and data for itself."""
+    """``run_cell`` as an object that can be sent to another process, which loads plugins and data itself."""
 
     source: DataSource
     plugin_files: tuple[str, ...] = ()
@@ -258,7 +258,7 @@ class CellRunner:
     data: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of its datasets
 
     def __call__(self, cell: Cell) -> Measured:
-        """Run the cell on this process's workbench, in one thread; refuse it if code or data are not the run's."""
+        """Run the cell on this process's workbench, in one thread; refuse it if code or data have changed."""
         workbench = self.workbench
         workbench.code, workbench.data = self.code, self.data
         return run_cell(cell, workbench, self.checkpoint(cell))
@@ -269,7 +269,7 @@ class CellRunner:
 
     @property
     def workbench(self) -> Workbench:
-        """Return this process's workbench, made at first use, and anew when a local plugin file has changed."""
+        """Return this process's workbench, created at first use and again when a local plugin file has changed."""
         return _workbench(load_plugins(self.plugin_files, self.only)[0], self.source)
 
 

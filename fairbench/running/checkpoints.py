@@ -1,4 +1,4 @@
-"""What an unfinished cell has so far, in a file of plain arrays: a killed run goes on after its last finished step.
+"""Checkpoints of unfinished cells, in files of plain arrays: a killed run continues after its last finished step.
 
 The process that runs a cell writes the file after each step of a scenario that can resume (see ``Resumable``); the one
 that stores the finished cell removes it.
@@ -32,7 +32,7 @@ _DIGEST = 32  # bytes at the head of a file, taken over all that follows
 
 
 class Progress(NamedTuple):
-    """What is measured so far, the last step and the scenario's state after it, and the time it all took."""
+    """The measurements so far, the last step and the scenario's state after it, and the time spent."""
 
     measured: Measured
     step: int
@@ -54,7 +54,7 @@ class Checkpoint:
     cell: Cell
 
     def save(self, progress: Progress) -> None:
-        """Replace the file in one step; where that is impossible, warn and go on without the insurance."""
+        """Replace the file in one step; if that is impossible, warn and continue without a checkpoint."""
         record, index, truths = progress.measured.record, [], {}
         arrays: dict[str, Any] = {f"state/{name}": np.asarray(array) for name, array in progress.state.items()}
         for number, ((step, point), (truth, made)) in enumerate(progress.measured.predictions.items()):
@@ -97,11 +97,12 @@ class Checkpoint:
             with suppress(OSError):
                 written.unlink()
             warnings.warn(
-                f"{self.path} cannot be written ({error}); a killed run would begin this cell anew", stacklevel=2
+                f"{self.path} cannot be written ({error}); if the run is killed, this cell starts again from scratch",
+                stacklevel=2,
             )
 
     def load(self, versions: Mapping[str, str]) -> Optional[Progress]:
-        """Return what was saved; None if there is nothing, or nothing of these plugin versions that is sound."""
+        """Return what was saved; None if nothing sound was saved by these plugin versions."""
         try:
             with self.path.open("rb") as stream:
                 if stream.read(_DIGEST) != _digest(stream):

@@ -1,4 +1,4 @@
-"""The cells of a plan: their data is gathered, and an executor runs them into a store."""
+"""Running the cells of a plan: their data are gathered, and an executor runs them into a store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fairbench.texts import last_line
 
 @dataclass(frozen=True)
 class Availability:
-    """Which datasets of a plan can be used: digests, notes and references of those; reasons for the others."""
+    """The datasets of a plan: digests, notes and references of those that can be used, and reasons for the others."""
 
     digests: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
     """Find, download and load every dataset of the cells before anything runs.
 
     Raises:
-        DataError: not one dataset can be used and the first is at fault (damaged file, invalid table).
+        DataError: no dataset can be used, and the first one is faulty (a damaged file, an invalid table).
     """
     workbench = runner.workbench
     workbench.code, workbench.data = {}, {}  # a run begins: it is with what is loaded now
@@ -78,9 +78,10 @@ def run_cells(
     done: Optional[Collection[str]] = None,
     limits: Limits = NO_LIMITS,
 ) -> Generator[Record, None, None]:
-    """Run the cells but those that are ``done`` (by key; all that the store has, by default); yield each record.
+    """Run the cells except those that are ``done`` (by key; by default all that the store has); yield each record.
 
-    What is yielded is safely written. A cell whose process ended without an answer fails, with how it ended.
+    A record is yielded after it has been written to the store. A cell whose process ended without a result fails, and
+    the reason says how it ended.
 
     Raises:
         StoreError: a record cannot be written; what was written before stays.
@@ -120,7 +121,7 @@ def _answer(ended: Ended[Cell, Measured]) -> Measured:
     if ended.error is not None:
         return unmeasured(cell, FAILED, f"{type(ended.error).__name__}: {said(ended.error)}")
     if not isinstance(result, Measured) or result.record.cell.key != cell.key:
-        return unmeasured(cell, FAILED, "the executor answered with something else than this cell's result")
+        return unmeasured(cell, FAILED, "the executor returned something other than this cell's result")
     return result
 
 

@@ -1,4 +1,4 @@
-"""Finished cells measured by metrics that they were not measured by, without fitting anything again."""
+"""Additional metrics for finished cells, computed without fitting anything again."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from fairbench.running.truth import FEATURES, Truth
 def measure_more(
     cells: Sequence[Cell], store: Store, workbench: Workbench, available: Collection[str]
 ) -> Iterator[Cell]:
-    """Measure finished cells by those of their metrics that the store lacks; yield each cell that then lacks none.
+    """Compute those metrics of finished cells that the store lacks; yield each cell that then lacks none.
 
-    The stored predictions are set beside the very test part that they were made for, features and all, or beside what
-    is stored of it where a scenario made its own. A cell that a metric fails on is not yielded: it must run again. One
-    whose dataset is not among the ``available`` stays as it is.
+    The stored predictions are scored on the test part that they were made for, features included, or on what is stored
+    of it if a scenario made its own. A cell on which a metric fails is not yielded: it must run again. A cell whose
+    dataset is not among the ``available`` ones is left unchanged.
     """
     outlines = store.outline()
     test, split_key = None, ""
@@ -53,7 +53,7 @@ def _test_part(cell: Cell, workbench: Workbench) -> Optional[Samples]:
 def _measured(
     cell: Cell, before: Measured, test: Samples, missing: Sequence[str], workbench: Workbench
 ) -> Optional[Measured]:
-    """Return the cell with more values; None if a metric fails, or wants features that are not at hand."""
+    """Return the cell with more values; None if a metric fails, or needs features that are not available."""
     metrics: list[Metric] = [workbench.registry.metric(name) for name in missing]
     values = list(before.record.values)
     own = test.select(np.arange(len(test)))  # a copy: what a metric does to it no other cell sees

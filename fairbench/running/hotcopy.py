@@ -1,4 +1,4 @@
-"""A private copy of a store that cannot be read where it is: its run was killed, or still writes."""
+"""A private copy of a store that cannot be read in place because its run was killed or is still writing."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TRIES = 5
 
 @contextmanager
 def copied(path: Path) -> Iterator[Path]:
-    """Copy a store and its journal into a folder of their own, which goes afterwards.
+    """Copy a store and its journal into a temporary folder.
 
-    SQLite plays the journal back when the copy is opened. The journal is copied after the store, so that it undoes all
-    that a writer may have written until then; should the writer have ended meanwhile, both are copied again.
+    SQLite plays the journal back when the copy is opened. The journal is copied after the store, so that it undoes
+    whatever a writer may have written until then; if the writer has ended in the meantime, both are copied again.
     """
     with tempfile.TemporaryDirectory(prefix="fairbench-") as folder:
         copy = Path(folder) / path.name

@@ -1,4 +1,4 @@
-"""Stores of format 1, which held less and had no digests: read for what they have."""
+"""Reading stores of format 1, which held less and had no digests."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def check(row: CellRow) -> None:
     diagnostics = json.loads(row.diagnostics)
     for kind, what in ((json.loads(row.versions), str), (diagnostics, list)):
         if not isinstance(kind, dict) or not all(isinstance(value, what) for value in kind.values()):
-            raise ValueError("its versions or diagnostics are of another form")
+            raise ValueError("its versions or diagnostics have an unexpected form")
     for curve in diagnostics.values():
         if not all(number is None or isinstance(number, (int, float)) for number in curve):
-            raise ValueError("its diagnostics are no numbers")
+            raise ValueError("its diagnostics are not numbers")
 
 
 def check_values(values: Iterable[Sequence[Any]]) -> None:
@@ -76,14 +76,14 @@ def check_values(values: Iterable[Sequence[Any]]) -> None:
 def _check_types(values: Sequence[Any], types: Sequence[type]) -> None:
     for value, kind in zip(values, types):
         if type(value) is not kind:
-            raise ValueError(f"{value!r} is no {kind.__name__}")
+            raise ValueError(f"{value!r} is not of type {kind.__name__}")
 
 
 def truth(row: TruthRow) -> Truth:
-    """Return labels and groups, which is all that was kept of a test part.
+    """Return labels and groups, the only parts of a test part that were kept.
 
     Raises:
-        ValueError: they are not those that the key stands for.
+        ValueError: they do not match the key.
     """
     names = json.loads(row.about)
     y, group = unpack(row.y, "u1", row.n).astype(np.int64), unpack(row.group, "<i4", row.n).astype(np.int64)
@@ -94,6 +94,6 @@ def truth(row: TruthRow) -> Truth:
 
 
 def with_alike(record: Record, predictions: Mapping[tuple[int, str], tuple[Truth, Predictions]]) -> Record:
-    """Return the record with the predictions that decide alike for everybody, which were not noted then."""
+    """Return the record with a list of the predictions that decide alike for everybody, which was not stored."""
     alike = [place for place, (truth, made) in predictions.items() if decides_alike(truth.y, made)]
     return replace(record, alike=tuple(alike))

@@ -1,4 +1,4 @@
-"""From what a scenario yields to what a store can hold: strangers' names, texts and numbers are checked here."""
+"""From what a scenario yields to what a store can hold: names, texts and numbers from plugins are checked here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def said(error: BaseException) -> str:
 def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
     """Return the outcome with plain names and numbers.
 
-    Numbers that name an operating point become texts; what else a name or a value cannot be is refused.
+    Numbers that name an operating point become texts; any other unsuitable name or value is refused.
 
     Args:
         outcome: as the scenario yielded it.
@@ -108,10 +108,10 @@ def _curve(name: Any, curve: Any) -> tuple[Any, ...]:
 
 
 def number(value: Any, what: str) -> float:
-    """Return the float that a single number of any library is.
+    """Return a single number of any library as a float.
 
     Raises:
-        Unstorable: it is none: a text, None, a complex number, several numbers.
+        Unstorable: it is not a single real number but, e.g., a text, None, a complex number or several numbers.
     """
     seen = value
     try:
@@ -132,7 +132,7 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return what a message can show of a value."""
+    """Return a value as a message can show it."""
     try:
         text = " ".join(repr(value).split())
     except Exception as error:
@@ -163,12 +163,12 @@ def measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Rec
 def measure(
     samples: Samples, predictions: Predictions, metrics: Iterable[Metric], *, step: int = 0, point: str = ""
 ) -> list[Value]:
-    """Return every metric's value over all rows and, where it is asked for, within each group that has rows.
+    """Return every metric's value over all rows and, for metrics by group, within each group that has rows.
 
-    A value that compares groups says so if some group of the dataset has no rows.
+    If a group of the dataset has no rows, each value that compares groups says so.
 
     Raises:
-        Unstorable: a metric wrote to what it was given, which the metrics after it and the store would have too.
+        Unstorable: a metric wrote to its arguments, which later metrics and the store use too.
     """
     parts, lacking = [("", samples, predictions)], []
     for code, name in enumerate(samples.group_names):
@@ -193,7 +193,7 @@ def measure(
 
 
 def _shared(samples: Samples, predictions: Predictions) -> list[tuple[str, Any, str]]:
-    """Return what metrics share of a part, but its features: kind, owner and name of each array."""
+    """Return the arrays that metrics share, except the features, by kind, owner and name."""
     return [
         *(("samples", samples, name) for name in ("y", "group")),
         *(("predictions", predictions, name) for name in ("y_pred", "y_score", "decision")),
@@ -221,7 +221,7 @@ def _value(metric: Metric, samples: Samples, predictions: Predictions, step: int
 
 
 def _finite(step: int, point: str, group: str, name: str, value: float, done: str) -> Value:
-    """Return the value, or null and why if it is not a finite number."""
+    """Return the value, or null with the reason if it is not a finite number."""
     if not math.isfinite(value):
         return Value(step, point, group, name, None, f"the {done} {value}")
     return Value(step, point, group, name, value)

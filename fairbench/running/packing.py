@@ -1,4 +1,4 @@
-"""How a store's rows are written and known again: packed arrays, digests, and what cannot be stored at all."""
+"""How the rows of a store are written and verified: packed arrays, digests, and values that cannot be stored."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class CellRow(NamedTuple):
     digest: str
 
     def taken(self) -> str:
-        """Return the digest of the row as it is."""
+        """Return the digest of the row in its current state."""
         return digest(list(self[:-1]))
 
     def record(self, values: Iterable[Value]) -> Record:
@@ -123,7 +123,7 @@ class PredictionRow(NamedTuple):
     decision: Optional[bytes]
 
     def taken(self) -> str:
-        """Return the digest of the row as it is."""
+        """Return the digest of the row in its current state."""
         plain = [self.key, self.step, self.point, self.truth, self.n]
         return digest(plain, (self.y_pred, self.y_score, self.decision))
 
@@ -220,14 +220,16 @@ def rows_of(measured: Measured, stored: Collection[str] = ()) -> Rows:
     """Return the rows of a cell, without those of test parts that are ``stored`` already (by key).
 
     Raises:
-        Unstorable: something in them cannot be stored, or could not be told from something else when read again.
+        Unstorable: something in them cannot be stored, or would be ambiguous when it is read again.
     """
     record = measured.record
     try:
         values = sorted((_value_row(value) for value in record.values), key=lambda row: row[:4])
         for before, after in zip(values, values[1:]):
             if before[:4] == after[:4]:
-                raise Unstorable(f"step {after[0]}, point {after[1]!r} has two values of {after[3]}; name them apart")
+                raise Unstorable(
+                    f"step {after[0]}, point {after[1]!r} has two values of {after[3]}; give each its own name"
+                )
         truths: dict[str, Truth] = {}
         predictions = []
         for (step, point), (truth, made) in measured.predictions.items():
@@ -272,7 +274,7 @@ def _value_row(value: Value) -> tuple[Any, ...]:
     if number is not None:
         number = float(number) + 0.0  # SQLite knows no -0.0
         if not math.isfinite(number):
-            raise Unstorable(f"{metric} is {number}; what is no finite number is stored as null, with a reason")
+            raise Unstorable(f"{metric} is {number}; a value that is not finite must be null, with a reason")
     return (*where, number, _text(reason))
 
 
@@ -309,16 +311,16 @@ def _whole(number: Any) -> int:
 
 
 def _name(text: Any, what: str, *, escaped: bool = False) -> str:
-    """Return a name that will be read as it is written; JSON can escape what a column of text cannot hold."""
+    """Return a name that is read back as it is written; JSON can escape what a text column cannot hold."""
     if not isinstance(text, str):
         seen = f"{text!r:.80}"
         raise Unstorable(f"the name of a {what} is {seen}, of type {type(text).__name__}; it must be a string")
     if not escaped and _text(text) != text:
-        raise Unstorable(f"the name of a {what} is {text!a:.80}, which is no valid Unicode; rename it")
+        raise Unstorable(f"the name of a {what} is {text!a:.80}, which is not valid Unicode; rename it")
     return str(text)
 
 
 def _text(text: Any) -> str:
-    """Return a text for people; what is no valid Unicode (a lone surrogate) is shown as an escape."""
+    """Return a text for people; invalid Unicode (a lone surrogate) is shown as an escape."""
     shown = str(text)
     return shown if shown.isascii() else shown.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What a run keeps of points that are known without it, and of methods that are only there to be compared with."""
+"""What a run records about points that are known without it, and about methods that exist only for comparison."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def _plain(reference: Reference) -> dict[str, Any]:
 
 
 def reference_methods(registry: Registry, names: Iterable[str]) -> list[str]:
-    """Return those of some methods that call themselves reference points (``is_reference``), sorted."""
+    """Return the sorted names of those methods that declare themselves references (``is_reference``)."""
     return sorted(name for name in set(names) if getattr(registry.get("methods", name), "is_reference", False))

@@ -1,6 +1,6 @@
-"""What of earlier sessions stays when a run goes on: cells of the same code and data.
+"""What is kept of earlier sessions when a run continues: cells with the same code and data.
 
-A run directory never holds two codes or two sets of data in one mean without saying so:
+A run directory never mixes two versions of code or data in one mean without saying so:
 
 - another *version* of a plugin: its finished cells are run again, and the user is told; a local file's version is the
   digest of its code;
@@ -32,15 +32,15 @@ CORE = "fairbench"  # the name of its own code among components and sources
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run into one directory.
+    """What a run will execute in one directory.
 
     Args:
-        suite: what was asked for, as ``run.json`` keeps it; it has a ``name``.
-        cells: all that is to be run.
-        components: the source of each component that has a part in the cells' numbers, and of fairbench itself.
+        suite: what was requested, as ``run.json`` records it; it has a ``name``.
+        cells: all cells of the plan.
+        components: the source of each component that affects the cells' numbers, and of fairbench itself.
         sources: distribution, version, sha256 and files of each source.
-        grows: whether the directory may hold other cells of a suite of the same name, which then stay.
-        accept: whether finished cells stay although code of the same version has changed.
+        grows: whether the directory can hold other cells of a suite with the same name, which are then kept.
+        accept: whether finished cells are kept although the code has changed within a version.
     """
 
     suite: Mapping[str, Any]
@@ -54,7 +54,7 @@ class Plan:
     def of(
         cls, suite: Mapping[str, Any], cells: Sequence[Cell], registry: Registry, *, grows: bool, accept: bool
     ) -> Plan:
-        """Return the plan with the digests of all code that has a part in the cells' numbers."""
+        """Return the plan with the digests of all code that affects the cells' numbers."""
         components, sources = {CORE: CORE}, {CORE: _source(BUILT_IN, __version__, core_code())}
         for kind, name in sorted({component for cell in cells for component in cell.components}):
             origin = registry.origin(kind, name)
@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def origins(self) -> dict[str, Any]:
-        """Return what ``run.json`` says of the code."""
+        """Return what ``run.json`` records about the code."""
         return {"components": dict(self.components), "sources": dict(self.sources)}
 
     @property
@@ -94,7 +94,7 @@ def _source(distribution: str, version: str, files: Mapping[str, str]) -> dict[s
 
 
 class Other(NamedTuple):
-    """A part of a finished cell that was another: component, source, and the versions then (if any) and now."""
+    """A component of a finished cell that has changed: component, source, and the versions then (if any) and now."""
 
     component: str
     source: str
@@ -103,7 +103,7 @@ class Other(NamedTuple):
 
 
 def others(cell: Cell, versions: Mapping[str, str], run: Mapping[str, Any]) -> list[Other]:
-    """Return the parts of a finished cell that were of another version, or came from elsewhere.
+    """Return the components of a finished cell that had another version, or came from another source.
 
     Args:
         cell: the cell, with the metrics that it was measured by.
@@ -125,7 +125,7 @@ def others(cell: Cell, versions: Mapping[str, str], run: Mapping[str, Any]) -> l
 
 
 def _equals(version: str, run: Mapping[str, Any]) -> set[str]:
-    """Return the versions whose cells stay beside those of a version: itself, and those accepted for it."""
+    """Return the versions whose cells are kept with those of a version: itself, and those accepted for it."""
     equal = {version}
     for change in reversed(run.get("accepted", [])):
         if change["after"][:SHORT] in equal:
@@ -135,13 +135,13 @@ def _equals(version: str, run: Mapping[str, Any]) -> set[str]:
 
 @dataclass(frozen=True)
 class Kept:
-    """What stays of the earlier sessions.
+    """What is kept of the earlier sessions.
 
     Args:
-        keys: the plan's finished cells that stay.
-        spoiled: the plan's other cells that rest on what has changed: what they had finished of their steps goes.
+        keys: the plan's finished cells that are kept.
+        spoiled: the plan's other cells that depend on what has changed; their finished steps are discarded.
         said: what the user must be told, in sentences.
-        accepted: changes of code that finished cells stay in spite of, as ``run.json`` keeps them.
+        accepted: changes of code despite which finished cells are kept, as ``run.json`` records them.
     """
 
     keys: frozenset[str] = frozenset()
@@ -158,13 +158,13 @@ def compare(
     path: Path,
     when: str = "",
 ) -> Kept:
-    """Hold a plan against what a run directory holds.
+    """Compare a plan with what a run directory holds.
 
     Args:
-        plan: what is to be run now.
+        plan: the plan of this session.
         earlier: what ``run.json`` says; empty for a new directory.
-        outlines: what the store says of each cell.
-        digests: of the data as they are now, as far as they are loaded.
+        outlines: what the store says about each cell.
+        digests: digests of the current data, as far as they are loaded.
         path: the directory, for messages.
         when: now, for the record of an accepted change.
 
@@ -219,13 +219,13 @@ def _is_local(plan: Plan, other: Other) -> bool:
 
 
 def _change(when: str, plan: Plan, earlier: Mapping[str, Any], source: str, before: str, cells: int) -> dict[str, Any]:
-    """Return a change of code that finished cells stay in spite of, as ``run.json`` keeps it."""
+    """Return a change of code despite which finished cells are kept, as ``run.json`` records it."""
     after, files = plan.sources[source]["sha256"], _changed_files(plan, earlier, source, before)
     return {"when": when, "source": source, "files": files, "before": before, "after": after, "cells": cells}
 
 
 def _changed_files(plan: Plan, earlier: Mapping[str, Any], source: str, before: str) -> str:
-    """Return which files of a source changed, in words, if the last session had the code that a cell rests on."""
+    """Return which files of a source changed, in words, if the last session had the code that a cell was run with."""
     for component, name in plan.components.items():
         then = earlier["sources"].get(earlier["components"].get(component), {}) if name == source else {}
         if then and then["sha256"].startswith(before):
@@ -237,7 +237,7 @@ def _why(other: Other, plan: Plan, earlier: Mapping[str, Any]) -> str:
     """Return why a finished cell is run again."""
     distribution = plan.sources[other.source]["distribution"]
     if other.before is None:
-        return f"{other.component} comes from elsewhere now ({distribution} {other.now})"
+        return f"{other.component} now comes from another distribution ({distribution} {other.now})"
     if distribution == LOCAL:
         files = _changed_files(plan, earlier, other.source, other.before)
         return f"{other.component}: {files} (--accept-changes would keep its cells)"
@@ -248,7 +248,7 @@ def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
     """Refuse a directory of an older fairbench, or with cells that the plan lacks."""
     if "components" not in earlier:
         raise SuiteError(
-            f"{path} was begun by an older fairbench, which did not note all that a run rests on; "
+            f"{path} was started by an older fairbench, which did not record all that a run depends on; "
             f"'fairbench report {path}' and 'fairbench export {path}' read it; to run more, use a new --out"
         )
     theirs = earlier["cells"]
@@ -260,13 +260,13 @@ def _check_plan(plan: Plan, earlier: Mapping[str, Any], path: Path) -> None:
     suite, verb = f"{earlier['suite']['name']}, {counted(len(theirs), 'cell')}", "is" if len(left) == 1 else "are"
     raise SuiteError(
         f"{path} holds a run of another suite ({suite}), and {len(left)} of its cells {verb} not among the "
-        f"{len(plan.cells)} of this one; a run can grow: name what it has as well{last}, "
+        f"{len(plan.cells)} of this one; a run can grow: also name what it already has{last}, "
         "or choose another --out"
     )
 
 
 def _changed_packages(plan: Plan, earlier: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return what was recorded of each source whose code is other than then under the same version."""
+    """Return the record of each source whose code has changed under the same version."""
     changed = {}
     for component, name in plan.components.items():
         before = earlier["sources"].get(earlier["components"].get(component))
@@ -278,7 +278,7 @@ def _changed_packages(plan: Plan, earlier: Mapping[str, Any]) -> dict[str, Mappi
 
 
 def _rests(plan: Plan, cell: Cell, sources: Collection[str]) -> bool:
-    """Return whether a part of a cell comes from one of the sources."""
+    """Return whether a component of a cell comes from one of the sources."""
     names = [CORE, *(component_label(*component) for component in cell.components)]
     return any(plan.components[name] in sources for name in names)
 
@@ -287,7 +287,7 @@ def _refusal(change: Mapping[str, Any], plan: Plan, path: Path) -> str:
     using = [name for name, source in plan.components.items() if source == change["source"]]
     named = using[0] if len(using) == 1 else f"{using[0]} and {len(using) - 1} more"
     return (
-        f"the code of {named} is not what it was for {_count(change['cells'])} of {path}: {change['files']} "
+        f"the code of {named} has changed since {_count(change['cells'])} of {path} ran: {change['files']} "
         f"(sha256 {change['after'][:12]}…, then {change['before'][:12]}…)"
     )
 
@@ -300,12 +300,12 @@ def _check_data(
     digests: Mapping[str, str],
     path: Path,
 ) -> None:
-    """Refuse other data of finished cells."""
+    """Refuse changed data of finished cells."""
     for name in changed:
         resting = sum(str(cell.dataset) == name for cell in kept) + len(outside)
         if resting:
             raise DataError(
-                f"{name} is not what it was for {_count(resting)} of {path}: digest {digests[name][:12]}…, "
+                f"{name} has changed since {_count(resting)} of {path} ran: digest {digests[name][:12]}…, "
                 f"then {earlier['datasets'][name][:12]}…; use a new --out"
             )
 

@@ -58,7 +58,7 @@ def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
 
 
 def _earlier(path: Path) -> dict[str, Any]:
-    """Return what ``run.json`` says, nothing if the directory is new; refuse a store that nothing describes."""
+    """Return what ``run.json`` says, empty if the directory is new; refuse a store without ``run.json``."""
     if (path / RUN_FILE).exists():
         return read_run(path)
     if (path / FILE_NAME).exists():
@@ -67,7 +67,7 @@ def _earlier(path: Path) -> dict[str, Any]:
 
 
 def _outlines(path: Path) -> dict[str, Outline]:
-    """Return what the store says of its cells; nothing where it cannot be read, which whoever writes to it will say."""
+    """Return what the store says about its cells; empty if it cannot be read, which the next write reports."""
     try:
         with Store(path / FILE_NAME) as store:
             return store.outline()
@@ -80,9 +80,9 @@ def _now() -> datetime.datetime:
 
 
 def load_results(path: Path) -> Results:
-    """Return everything a run directory holds, finished or not.
+    """Return everything that a run directory holds, finished or not.
 
-    A cell of another version of its plugins than the run's last session had is not among them: it is to be run again.
+    A cell whose plugins had another version than in the run's last session is left out: it must be run again.
     """
     path = run_folder(path)
     run = read_run(path)
@@ -100,7 +100,7 @@ def load_results(path: Path) -> Results:
 
 @dataclass(frozen=True)
 class Opened:
-    """A run directory that this process alone writes to, and what stays of it."""
+    """A run directory that only this process writes to, and what is kept of it."""
 
     store: Store
     kept: Kept
@@ -110,9 +110,9 @@ class Opened:
 def writing(
     path: Path, plan: Plan, available: Availability, registry: Registry, command: Sequence[str], executor: str
 ) -> Iterator[Opened]:
-    """Hold a run directory for writing: create or reopen it, and note when this session began and ended.
+    """Lock a run directory for writing: create or reopen it, and record when this session began and ended.
 
-    Whatever was found before is found again here, since another run may have written meanwhile.
+    The directory is examined again here, since another run may have written to it in the meantime.
 
     Raises:
         StoreError: the directory cannot be written, or another run holds it.
@@ -159,7 +159,7 @@ def writing(
 
 
 def _is_finished(run: Mapping[str, Any], plan: Plan, available: Availability, store: Store) -> bool:
-    """Return whether every cell whose data can be had is done, by plugins as they are now."""
+    """Return whether every cell with available data is done, with the current plugins."""
     outlines = store.outline()
     wanted = [cell for cell in plan.cells if str(cell.dataset) in available.digests]
     done = [cell for cell in wanted if cell.key in outlines and outlines[cell.key].status == DONE]

@@ -1,4 +1,4 @@
-"""``run.json``: read from a directory that anybody may have edited, and replaced in one step."""
+"""``run.json``: read from a directory that anybody may have edited, and replaced atomically."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"it holds {name}, which is no JSON")
+    raise ValueError(f"it holds {name}, which is not JSON")
 
 
 def _misfit(value: Any, shape: Any, where: str) -> str:
-    """Return in words the first place where a value has not its shape; nothing if it fits."""
+    """Return in words the first place where a value does not have the given shape; empty if it fits."""
     if isinstance(shape, tuple):
         fits = any(not _misfit(value, choice, where) for choice in shape)
     elif shape is None:
@@ -118,7 +118,7 @@ def _misfit(value: Any, shape: Any, where: str) -> str:
 
 
 def _contradiction(run: Mapping[str, Any]) -> str:
-    """Return in words what cannot be although each part has its form; nothing if all is well."""
+    """Return in words what is inconsistent although each part has the right form; empty if nothing is."""
     if not 1 <= run.get("format", 1) <= FORMAT:
         return f"its format is {_short(run['format'])}, and this fairbench reads up to {FORMAT}: a later one made it"
     if run["planned"] != len(run["cells"]) or len(set(run["cells"])) < len(run["cells"]):

@@ -1,6 +1,6 @@
 """Run a plan and read what it gave, with plain arguments: what the command line and Python share.
 
-Nothing here knows of a terminal. Whoever wants to show how a run goes on hands over an ``Observer``.
+Nothing here knows about a terminal. To show the progress of a run, pass an ``Observer``.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ STATUSES = (DONE, SKIPPED, FAILED)
 
 
 class Observer:
-    """Hears how a run goes on; here it keeps still. A subclass shows what it likes."""
+    """Is told about the progress of a run; this one ignores it. A subclass can show it."""
 
     def say(self, sentence: str) -> None:
-        """Take in a sentence that the user must be told."""
+        """Receive a sentence that the user must be told."""
 
     @contextmanager
     def downloads(self) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """One SQLite file for each run: cells, values and predictions (packed arrays, never pickles); resumes by key.
 
-Every row of a cell stands under a digest, and the digests of all cells under one more, so that a flipped bit is found
-when it is read. Format 1, which had no digests, can be read but not written.
+A digest protects every row of a cell, and another one the digests of all cells, so that a flipped bit is detected when
+it is read. Format 1, which had no digests, can be read but not written.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SOUND = "put back a sound copy of the file, or run again with a new --out"
 
 
 class Outline(NamedTuple):
-    """What is known of a cell without its values: its status, the metrics asked for, and its plugins' versions."""
+    """What is known about a cell without its values: its status, the requested metrics, and its plugins' versions."""
 
     status: str
     metrics: tuple[str, ...]
@@ -112,7 +112,7 @@ class Store:
             self._layout = self._recognised()
             if create and self._old:
                 raise StoreError(
-                    f"{path} was begun by an older fairbench (format {oldstore.FORMAT}), whose runs can be read "
+                    f"{path} was started by an older fairbench (format {oldstore.FORMAT}), whose runs can be read "
                     "but not continued; begin a new run with --out"
                 )
             self._cleaning = cleaning.pop_all()
@@ -157,7 +157,9 @@ class Store:
                 )
             layout = {FORMAT: LAYOUT, oldstore.FORMAT: oldstore.LAYOUT}.get(seen)
             if layout is None or not tables >= _tables_of(layout.schema):
-                raise StoreError(f"{self.path} is not a fairbench store or is damaged: its tables are others; {_SOUND}")
+                raise StoreError(
+                    f"{self.path} is not a fairbench store or is damaged: its tables are different; {_SOUND}"
+                )
             return layout
 
     def close(self) -> None:
@@ -210,7 +212,7 @@ class Store:
             self._connection.executemany(f"INSERT {target} VALUES ({marks})", rows)  # noqa: S608 - a table of ours
 
     def _total(self) -> tuple[int, str]:
-        """Return how many cells there are, and the exclusive or of their digests: none vanishes unseen."""
+        """Return how many cells there are, and the exclusive or of their digests, which shows if one is missing."""
         ((count, total),) = self._connection.execute("SELECT cells, digest FROM total")
         return count, total
 
@@ -219,7 +221,7 @@ class Store:
         return {key for key, outline in self.outline().items() if outline.status == DONE}
 
     def outline(self) -> dict[str, Outline]:
-        """Return by key what can be said of the cells without reading their values.
+        """Return by key what is known about the cells without reading their values.
 
         Raises:
             StoreError: the store is damaged.
@@ -277,7 +279,7 @@ class Store:
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
-        """Look at one state of the file, whatever a writer does meanwhile."""
+        """Read one consistent state of the file, whatever a writer does in the meantime."""
         with self._readable():
             self._connection.execute("BEGIN")
             try:
@@ -288,7 +290,7 @@ class Store:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """Turn whatever a damaged file makes of reading it into one sentence."""
+        """Turn any error that a damaged file causes into one sentence."""
         try:
             yield
         except StoreError:
@@ -381,7 +383,7 @@ class Store:
     def _read_truth(self, key: str) -> Truth:
         for row in map(TruthRow._make, self._select(self._layout.truths, key)):
             return oldstore.truth(row) if self._old else row.truth()
-        raise ValueError("the labels and groups of its test part are not there")
+        raise ValueError("the labels and groups of its test part are missing")
 
 
 def _connected(path: Path, mode: str, cleaning: ExitStack) -> sqlite3.Connection:

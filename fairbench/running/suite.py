@@ -35,7 +35,7 @@ DEEPEST = 10  # tables or lists within each other
 
 @dataclass(frozen=True)
 class Suite:
-    """A grid of cells; a field may hold alternatives wherever it is a tuple.
+    """A grid of cells; a field that is a tuple can hold alternatives.
 
     Args:
         name: for the run directory.
@@ -43,11 +43,11 @@ class Suite:
         methods: choices such as ``faalgrad[split=config1|config2]``, or ``all``.
         scenarios: choices; ``holdout`` by default.
         metrics: names, or ``all``.
-        group: the sensitive attributes to measure by; empty for each dataset's first.
+        group: the sensitive attributes whose groups are compared; empty for each dataset's first.
         repeats: number of splits, each with its own seed.
         scale: ``standard`` or ``none``.
-        sensitive_as_feature: whether the group is among the features.
-        stratify: whether splits keep the shares of label and group.
+        sensitive_as_feature: whether the group is one of the features.
+        stratify: whether splits keep the proportions of label and group.
         parameters: hyper-parameters by dataset (or ``any``) and method; a choice's own parameters win.
     """
 
@@ -104,7 +104,7 @@ def read_suite(path: Path) -> Suite:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise SuiteError(
-                f"suite {path} is no file that can be read (a folder, a pipe or a device); name a TOML file"
+                f"suite {path} is not a file that can be read (a folder, a pipe or a device); name a TOML file"
             )
         if found.st_size > LARGEST_FILE:
             raise SuiteError(f"suite {path} has {found.st_size} bytes; at most {LARGEST_FILE} are read")
@@ -167,7 +167,7 @@ def check_group_names(groups: Sequence[str], where: str = "") -> None:
 
 
 def _check_plain(value: Any, where: str, depth: int = 0) -> None:
-    """Refuse what TOML can say but a parameter cannot be: dates, numbers that are not finite or too large to record."""
+    """Refuse TOML values that no parameter can have: dates, and numbers that are not finite or too large to record."""
     if depth > DEEPEST:
         raise SuiteError(f"{where[:200]} is nested more than {DEEPEST} deep")
     if isinstance(value, dict):
@@ -192,7 +192,7 @@ def _checked(value: Any, kind: type, where: str) -> Any:
 
 
 def checked_parameters(table: Any, where: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """Return hyper-parameters by dataset and method as they are, if they are tables of that depth.
+    """Return hyper-parameters by dataset and method unchanged, if they are tables of that depth.
 
     Raises:
         SuiteError: they are not; ``where`` is for the message.
@@ -211,7 +211,7 @@ def checked_parameters(table: Any, where: str) -> Mapping[str, Mapping[str, Mapp
 def merge_parameters(
     base: Mapping[str, Mapping[str, Mapping[str, Any]]], over: Mapping[str, Mapping[str, Mapping[str, Any]]]
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return both tables in one; where both give a value, the second wins."""
+    """Return both tables merged; if both give a value, the second wins."""
     merged = {
         dataset: {method: dict(params) for method, params in methods.items()} for dataset, methods in base.items()
     }
@@ -278,9 +278,9 @@ def left_out(suite: Suite, registry: Registry) -> list[str]:
 
 
 def _check_tables(suite: Suite, registry: Registry) -> None:
-    """Refuse unknown names and wrong values among the suite's hyper-parameters, also where this run does not use them.
+    """Refuse unknown names and wrong values in the suite's hyper-parameters, even if this run does not use them.
 
-    Where FAIRBENCH_PLUGINS leaves plugins out, a name that is not there may be one of theirs and is passed over.
+    If FAIRBENCH_PLUGINS leaves plugins out, an unknown name may belong to one of them and is ignored.
     """
     datasets = [EVERY_DATASET, *registry.names("datasets")]
     for dataset, methods in suite.parameters.items():
@@ -305,7 +305,7 @@ def _attributes(group: str) -> str:
 
 
 def _check_known(groups: Sequence[str], declared: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a sensitive attribute that no chosen dataset has; where some have it, the others' cells are skipped.
+    """Refuse a sensitive attribute that no chosen dataset has; if some have it, the cells of the others are skipped.
 
     Args:
         groups: attributes, or combinations of them with commas between; an empty one is each dataset's first.
@@ -327,7 +327,7 @@ def plan_digest(cells: Sequence[Cell]) -> str:
 
 
 def tune(parameters: Mapping[str, Mapping[str, Mapping[str, Any]]], dataset: str, choice: Choice) -> Choice:
-    """Return the choice with the suite's hyper-parameters for the dataset where it gives none itself."""
+    """Return the choice, with the suite's hyper-parameters for the dataset where the choice gives none."""
     general = parameters.get(EVERY_DATASET, {}).get(choice.name, {})
     special = parameters.get(dataset, {}).get(choice.name, {})
     return Choice(choice.name, {**general, **special, **choice.params})
@@ -347,7 +347,7 @@ def _choices(texts: Sequence[str], kind: str, registry: Registry) -> list[Choice
 
 
 def _meant_by_all(kind: str, registry: Registry) -> list[str]:
-    """Return every component of a kind but those that want to be named (``only_by_name``)."""
+    """Return every component of a kind except those that must be named (``only_by_name``)."""
     return [name for name in registry.names(kind) if not getattr(registry.get(kind, name), "only_by_name", False)]
 
 
@@ -355,7 +355,7 @@ def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:
     """Return the names that texts such as ``all`` or ``accuracy,roc_auc`` stand for.
 
     Raises:
-        UnknownName: no metric has a name.
+        UnknownName: there is no metric of a given name.
     """
     names: list[str] = []
     for choice in _choices(texts, "metrics", registry):

@@ -1,4 +1,4 @@
-"""What stored predictions are held against: all that a metric may read of a test part, except the features."""
+"""What stored predictions are scored on: everything that a metric can read of a test part, except the features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fairbench.cells import canonical
 from fairbench.data.rows import Inputs, Integers, Keys, Samples, Schema
 from fairbench.errors import Undefined
 
-FEATURES = "features are not stored, so that a metric that reads X has a value in the run itself alone"
+FEATURES = "features are not stored, so a metric that reads X has a value only in the run itself"
 OLD = (
     "this run was stored by an older fairbench, which kept neither the protected group, the favourable label, the keys "
     "nor the rows' positions; run it again"
@@ -24,19 +24,19 @@ OLD = (
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What test predictions are held against.
+    """What test predictions are scored on.
 
     Args:
         y: (n,) labels.
         group: (n,) group codes.
         group_names: the names of the groups.
-        protected: the code of the protected group; None if an older fairbench stored the run, which did not keep it,
-            nor any of what follows.
+        protected: the code of the protected group; None if the run was stored by an older fairbench, which kept
+            neither this nor anything below.
         favorable_label: the label that is good for the person.
         feature_names: (d,) names of the encoded columns.
-        image_shape: of images, see ``Schema``.
+        image_shape: shape of images, see ``Schema``.
         keys: by name, (n,) numbers or strings that say which task or cluster a row belongs to.
-        rows: (n,) positions in the dataset; None where the rows are none of the dataset's.
+        rows: (n,) positions in the dataset; None if the rows are not rows of the dataset.
     """
 
     y: Integers
@@ -76,7 +76,7 @@ class Truth:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Return all but the arrays, as plain data."""
+        """Return everything except the arrays, as plain data."""
         return {
             "group_names": list(self.group_names),
             "protected": None if self.protected is None else int(self.protected),
@@ -105,7 +105,7 @@ class Truth:
 
     @classmethod
     def rebuilt(cls, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Truth:
-        """Return what had these ``about`` and ``arrays``."""
+        """Return the truth that has these ``about`` and ``arrays``."""
         return cls(
             arrays["y"].astype(np.int64),
             arrays["group"].astype(np.int64),
@@ -119,7 +119,7 @@ class Truth:
         )
 
     def samples(self) -> Samples:
-        """Return the test part for metrics; what was not kept raises ``Undefined`` where it is read."""
+        """Return the test part for metrics; reading what was not kept raises ``Undefined``."""
         return StoredSamples.of(self)
 
 
@@ -129,10 +129,10 @@ def _portable(values: NDArray[Any]) -> NDArray[Any]:
 
 
 class _Partly:
-    """What raises ``Undefined``, with the reason, where something is read that was not kept."""
+    """An object that raises ``Undefined``, with the reason, when something is read that was not kept."""
 
     def __getattribute__(self, name: str) -> Any:
-        """Return an attribute, unless it is among the absent ones."""
+        """Return an attribute, unless it is one of the absent ones."""
         absent = super().__getattribute__("__dict__").get("absent", {})
         if name in absent:
             raise Undefined(absent[name])
@@ -144,7 +144,7 @@ class _StoredSchema(_Partly, Schema):
 
 
 class StoredSamples(_Partly, Samples):
-    """A stored test part: whatever a metric may read of ``Samples``, except the features."""
+    """A stored test part: everything that a metric can read of ``Samples``, except the features."""
 
     @classmethod
     def of(cls, truth: Truth) -> StoredSamples:
@@ -166,11 +166,11 @@ class StoredSamples(_Partly, Samples):
 
     @property
     def inputs(self) -> Inputs:
-        """Raise, for inputs are features."""
+        """Raise ``Undefined``, because inputs are features."""
         raise Undefined(FEATURES)
 
     def select(self, rows: NDArray[Any]) -> StoredSamples:
-        """Return the rows that a boolean mask or an array of positions picks (positions may repeat)."""
+        """Return the rows selected by a boolean mask or an array of positions (positions can repeat)."""
         fields = dict(self.__dict__)
         fields["keys"] = {name: values[rows] for name, values in fields["keys"].items()}
         fields["rows"] = None if fields["rows"] is None else fields["rows"][rows]
@@ -179,7 +179,7 @@ class StoredSamples(_Partly, Samples):
 
 
 def _filled(kind: Any, **fields: Any) -> Any:
-    """Return an instance with these fields; its own checks are left out, for they were made before it was stored."""
+    """Return an instance with these fields, without its checks, which were made before it was stored."""
     made = object.__new__(kind)
     for name, value in fields.items():
         if isinstance(value, np.ndarray):

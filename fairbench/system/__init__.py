@@ -1,1 +1,1 @@
-"""What fairbench needs of the machine it runs on: the process's settings, its output, files, the cache folder."""
+"""What fairbench needs from the machine it runs on: process settings, output, files, the cache folder."""

@@ -1,7 +1,7 @@
-"""The process's own settings, kept from strangers' code: each cell and each import begins with the same ones.
+"""The process's own settings, protected from plugins' code: each cell and each import starts with the same settings.
 
-What is watched is what libraries and scripts are known to change; the global random generators are not among it, since
-each cell seeds them. Out of reach are functions that are replaced within other modules, and threads that go on.
+The settings watched are those that libraries and scripts are known to change; the global random generators are not
+included, since each cell seeds them. Functions replaced in other modules and threads that keep on are out of reach.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _UNKNOWN = object()
 
 @contextmanager
 def process_state_kept() -> Iterator[list[str]]:
-    """Put every setting of the process back when the block ends, and show what the block prints on stderr.
+    """Restore every setting of the process when the block ends, and show what the block prints on stderr.
 
-    A child process that the block has forked, and that comes to the block's end as if it were the harness, ends there.
-    A signal of an alarm that nothing handles raises ``TimeoutError`` within the block instead of ending the process.
+    A child process that was forked in the block and reaches its end, as if it were the harness, ends there.
+    An alarm signal that nothing handles raises ``TimeoutError`` in the block instead of ending the process.
 
     Yields:
-        A list that at the end of the block holds the names of what had been changed, e.g. ``the working directory``.
+        A list that holds at the end of the block the names of what was changed, e.g. ``the working directory``.
     """
     changed: list[str] = []
     with _settings_kept(changed), output_on_stderr(), _alarms_kept(changed), _no_return_of_forks():
@@ -66,7 +66,7 @@ def _no_return_of_forks() -> Iterator[None]:
 
 
 def end_if_forked(process: int) -> None:
-    """End this process at once if it is not the one named but a fork of it, whatever that was about to do."""
+    """End this process at once if it is a fork of the process named, whatever it was about to do."""
     if os.getpid() != process:
         os._exit(1)
 
@@ -75,7 +75,7 @@ def end_if_forked(process: int) -> None:
 
 
 def _alarm(number: int, frame: Optional[FrameType]) -> NoReturn:
-    raise TimeoutError(f"{signal.Signals(number).name}: an alarm that was set here went off, and nothing handles it")
+    raise TimeoutError(f"{signal.Signals(number).name}: an alarm set here went off, and nothing handles it")
 
 
 def _handlers() -> Handlers:
@@ -84,7 +84,7 @@ def _handlers() -> Handlers:
 
 @contextmanager
 def _alarms_kept(changed: list[str]) -> Iterator[None]:
-    """End the alarms that the block leaves behind, and give every signal its handler and the mask back."""
+    """Cancel alarms that the block leaves behind, and restore the signals' handlers and mask."""
     if threading.current_thread() is not threading.main_thread():
         yield  # where no handler can be set
         return
@@ -196,7 +196,7 @@ def _write_environment(before: Mapping[bytes, bytes]) -> None:
 
 
 def _wanted_environment(before: Mapping[bytes, bytes], now: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Let an imported library keep its own variables: scikit-learn and torch set some, once, in whatever cell."""
+    """Let an imported library keep its own variables: scikit-learn and torch set some once, in any cell."""
     own = {name: value for name, value in now.items() if name.startswith(_OF_LIBRARIES)}
     return {**own, **before}
 

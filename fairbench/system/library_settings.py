@@ -1,4 +1,4 @@
-"""What of libraries' settings is kept from strangers' code, see ``isolation``: how each is read and written."""
+"""Settings of libraries that are protected from plugins' code (see ``isolation``): how each is read and written."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def _as_before(before: Any, now: Any) -> Any:
 
 
 class Setting(NamedTuple):
-    """One thing to keep: what a sentence calls it, and how it is read and written.
+    """One setting to protect: its name in sentences, and how it is read and written.
 
-    ``wanted`` gives what it is to be from what it was and what it has become, where not all of a change is undone.
+    ``wanted`` computes the value to restore from the old and the new value, if a change is only partly undone.
     """
 
     name: str
@@ -33,7 +33,7 @@ def attribute(owner: Any, name: str, words: str) -> Setting:
 
 
 def put_back(owner: Any, before: Mapping[Any, Any]) -> None:
-    """Let a mapping have these items, and no others."""
+    """Give a mapping exactly these items."""
     for name in set(owner) - set(before):
         del owner[name]
     for name, value in before.items():
@@ -57,7 +57,7 @@ def _numpy(numpy: Any) -> list[Setting]:
 
 
 def torch_settings(torch: Any) -> list[Setting]:
-    """Return what is kept of torch."""
+    """Return the protected settings of torch."""
 
     def read_deterministic() -> tuple[bool, bool]:
         return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()

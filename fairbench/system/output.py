@@ -1,4 +1,4 @@
-"""What strangers' code prints: to stderr, and not without end; stdout carries results alone."""
+"""Output of plugins' code goes to stderr and is limited in length; stdout is only for results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Budget:
         self.stream, self.left = stream, LIMIT
 
     def show(self, text: str) -> None:
-        """Pass text on while there is room; a stderr that is closed or full is no reason to fail."""
+        """Pass text on while there is room; a stderr that is closed or full is not an error."""
         if self.left < 0 or not text:
             return
         shown = text[: self.left]
@@ -53,7 +53,7 @@ class _Relay(io.TextIOBase):
         return True
 
     def close(self) -> None:
-        """Stay open: what comes after the block must be able to print."""
+        """Stay open: code after the block must be able to print."""
 
     def reconfigure(self, **options: Any) -> None:
         """Change nothing."""
@@ -88,8 +88,8 @@ class _Bytes(io.RawIOBase):
 def output_on_stderr() -> Iterator[None]:
     """Show what the block prints on stderr, the first ``LIMIT`` characters, and nothing on stdout.
 
-    Prints of native code and of child processes are shown when the block ends. At the end the streams and the file
-    descriptors 1 and 2 are what they were. A block within a block shares the outer one's room.
+    Output of native code and of child processes is shown when the block ends. At the end the streams and the file
+    descriptors 1 and 2 are restored. A block inside a block shares the limit of the outer one.
     """
     if isinstance(sys.stdout, _Relay):
         yield

@@ -1,4 +1,4 @@
-"""One thread for each process, so that sums are taken in the same order whatever the machine."""
+"""One thread for each process, so that sums are computed in the same order on every machine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def ask_for_one_thread() -> None:
-    """Let libraries that are loaded from now on use one thread; processes give the parallelism."""
+    """Let libraries that are loaded from now on use one thread; processes provide the parallelism."""
     os.environ.update(dict.fromkeys(VARIABLES, "1"))
 
 
 def use_one_thread() -> Any:
-    """Let the libraries that are loaded use one thread, and return what can undo that, but for torch.
+    """Limit the loaded libraries except torch to one thread, and return an object that can undo it.
 
-    Only libraries that are loaded by now can be limited; scikit-learn brings its own OpenMP, and scipy's BLAS with it.
+    Only libraries that are already loaded can be limited; scikit-learn loads its own OpenMP and scipy's BLAS.
     """
     import sklearn  # noqa: F401 - loaded so that its threads can be limited
     from threadpoolctl import threadpool_limits
@@ -32,7 +32,7 @@ def use_one_thread() -> Any:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let the libraries that are loaded use one thread within the block, and as many as before after it."""
+    """Limit the loaded libraries to one thread in the block, and restore their numbers of threads afterwards."""
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 1
     with use_one_thread():

@@ -1,4 +1,4 @@
-"""Files that are replaced in one step, wherever a link of their name may lead."""
+"""Files that are replaced atomically, without following links."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in the place of another, or of a link, which is not followed: a run directory may be a stranger's.
+    """Replace a file, or a link, which is not followed because a run directory may come from a stranger.
 
     Raises:
-        OSError: the folder cannot be written, or holds a folder of that name; what was there stays.
+        OSError: the folder cannot be written, or holds a folder of that name; the old file is kept.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The checks that every component passes, built-in or not; public, so that other people's plugins can run them.
+"""The checks that every component must pass, built-in or not; public, so that other people's plugins can run them.
 
 ``CHECKS`` maps each kind to functions that take a component and raise ``Nonconforming``. ``fairbench check PLUGIN``
 runs them; a plugin's own tests can too::
@@ -73,10 +73,10 @@ class Checked(NamedTuple):
 
 
 def check_plugin(registry: Registry, name: str) -> list[Checked]:
-    """Run every check on the components of a plugin, named by its module, its package or its file.
+    """Run every check on the components of a plugin, given by its module, its package or its file.
 
     Raises:
-        UnknownName: no plugin has the name.
+        UnknownName: there is no plugin of this name.
     """
     plugins = [plugin for plugin in registry.plugins if plugin.name == name or plugin.name.startswith(f"{name}.")]
     if not plugins:
@@ -105,7 +105,7 @@ def check_plugin(registry: Registry, name: str) -> list[Checked]:
 
 
 def _checked(name: str, check: Callable[[Any], Any], component: Any) -> Checked:
-    """Run a check, from which the process comes back as it was."""
+    """Run a check, and restore the process afterwards."""
     try:
         with process_state_kept():
             note = check(component)

@@ -1,4 +1,4 @@
-"""The checks of every kind but methods: datasets, metrics, scenarios, reports, executors and papers."""
+"""The checks of every kind except methods: datasets, metrics, scenarios, reports, executors and papers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parameters_survive_json(component: type) -> None:
 
 
 def dataset_files_are_pinned(dataset: type[DatasetSpec]) -> None:
-    """Every raw file has a full digest, and is served over http or https or says how a user gets it."""
+    """Every raw file has a full digest, and either http or https addresses or a text that says how to get it."""
     for file in dataset().files:
         digests = [file.sha256, *([file.archive.sha256] if file.archive else [])]
         require(all(len(digest) == 64 for digest in digests), f"{file.path}: a sha256 has 64 hexadecimal digits")
@@ -60,7 +60,7 @@ def dataset_files_are_pinned(dataset: type[DatasetSpec]) -> None:
 
 
 def embedded_dataset_loads_alike(dataset: type[DatasetSpec]) -> None:
-    """A dataset without files loads, twice the same, with the attributes it declares, or says what it needs."""
+    """A dataset without files loads twice with the same result and its declared attributes, or says what it needs."""
     spec = dataset()
     if spec.files:
         return
@@ -76,7 +76,7 @@ def embedded_dataset_loads_alike(dataset: type[DatasetSpec]) -> None:
 
 
 def metric_is_a_pure_function(metric: Metric) -> None:
-    """A metric stays in its range, repeats itself, ignores the order of rows and leaves the data alone."""
+    """A metric stays in its range, is reproducible, ignores the order of rows and does not change the data."""
     samples = example_split(rows=2000).test
     score = np.random.default_rng(3).random(len(samples))
     predictions, order = Predictions.from_score(score), np.random.default_rng(4).permutation(len(samples))
@@ -110,13 +110,13 @@ class _Majority:
 
 
 def _with_key(split: Split) -> Split:
-    """Return the same rows with a key, by which a scenario may form tasks."""
+    """Return the same rows with a key, by which a scenario can form tasks."""
     parts = (split.train, split.validation, split.test)
     return Split(*(Samples(p.X, p.group, p.schema, p.y, {"age": 40 + np.round(12 * p.X[:, 4])}) for p in parts))
 
 
 def scenario_yields_outcomes(scenario: type[Scenario]) -> None:
-    """A scenario yields at least one outcome, its steps rising, each with its chosen point."""
+    """A scenario yields at least one outcome, with rising steps and a chosen point in each."""
     split = _with_key(example_split())
     outcomes = list(scenario().run(split, _Majority(), lambda purpose: len(purpose)))
     steps = [outcome.step for outcome in outcomes]
@@ -129,7 +129,7 @@ def scenario_yields_outcomes(scenario: type[Scenario]) -> None:
 
 
 def scenario_goes_on_where_it_stopped(scenario: type[Scenario]) -> None:
-    """A scenario that can resume yields from a step's state what it has yielded after that step."""
+    """A scenario that can resume yields from the state of a step what it yielded after that step."""
     built, split = scenario(), _with_key(example_split())
     if not isinstance(built, Resumable):
         return
@@ -167,11 +167,13 @@ def report_renders_anything(report: Report) -> None:
     ]
     labels = {"accuracy": ("accuracy", "higher"), "roc_auc": ("ROC AUC", "higher")}
     for results in (Results((), {}, 0, labels), Results(records, {}, 3, labels)):
-        require(isinstance(report.render(results), (str, bytes)), "render did not return text, nor a picture's bytes")
+        require(
+            isinstance(report.render(results), (str, bytes)), "render returned neither text nor the bytes of an image"
+        )
 
 
 def function_has_a_docstring(component: Union[Metric, Report]) -> None:
-    """The function has a docstring of its own, of which ``fairbench list`` shows the first line."""
+    """The function has its own docstring; ``fairbench list`` shows the first line."""
     require(bool(describe(component)), "the function has no docstring of its own")
 
 
@@ -182,9 +184,9 @@ def _double(item: int) -> int:
 
 
 def executor_maps_every_item(executor: type[Executor]) -> None:
-    """An executor gives every item back once, with its result or what went wrong."""
+    """An executor returns every item once, with its result or what went wrong."""
     ended = {end.item: end for end in executor().map(_double, list(range(6)))}
-    require(sorted(ended) == list(range(6)), f"items {sorted(ended)} came back of 0..5")
+    require(sorted(ended) == list(range(6)), f"of the items 0 to 5 only {sorted(ended)} came back")
     third = ended.pop(3)
     require(third.how == RAISED and isinstance(third.error, ValueError), f"an exception came back as {third}")
     right = all((end.how, end.result, end.error) == (RETURNED, 2 * item, None) for item, end in ended.items())

@@ -107,7 +107,7 @@ def method_leaves_things_as_found(method: type[Method]) -> None:
             predictor(split.test.inputs)
     require(_contents(split) == before, "fit or the predictor changed the data")
     require(repr(instance) == fields, "fit changed the method's own fields; keep what is learned in the predictor")
-    require(not changed, f"fit or the predictor changed {', '.join(changed)}; put back what a fit needs otherwise")
+    require(not changed, f"fit or the predictor changed {', '.join(changed)}; restore every setting that a fit changes")
     after = _generators()  # torch's may be new: it is imported by the first fit
     require(after[: len(generators)] == generators, "fit or the predictor left a global generator changed")
 
@@ -124,7 +124,7 @@ def method_predicts_each_row_alone(method: type[Method]) -> str:
         whole = bool(getattr(predictor, "whole_batch", False))
         declared += [f"{name!r}"] * whole
         _check_point(f"point {name!r}" if name else "the predictor", predictor, split, whole)
-    return f"decides on whole batches, as it says itself: {', '.join(declared)}" if declared else ""
+    return f"decides on whole batches, as it declares: {', '.join(declared)}" if declared else ""
 
 
 def _check_point(name: str, predictor: Predictor, split: Split, whole: bool) -> None:

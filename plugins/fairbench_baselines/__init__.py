@@ -1,1 +1,1 @@
-"""Methods that everything is compared with: constants, the plain network, manual adjustments and thresholds."""
+"""Methods that all others are compared with: constants, the plain network, manual adjustments and thresholds."""

@@ -1,4 +1,4 @@
-"""The best prediction that looks at nobody."""
+"""The best prediction that ignores the features."""
 
 from __future__ import annotations
 

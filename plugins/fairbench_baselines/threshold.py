@@ -1,4 +1,4 @@
-"""One network, a threshold of its own for the protected group."""
+"""One network, with a separate threshold for the protected group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mini-batches that hold every group by construction."""
+"""Mini-batches that contain every group by construction."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class Player:
         self.optimizer: torch.optim.Optimizer = OPTIMIZERS[optimizer]([self.vector], lr=lr)
 
     def begin(self, falls: int) -> None:
-        """Set the learning rate to what it is after it has fallen so many times."""
+        """Set the learning rate to its value after this number of decays."""
         self.optimizer.param_groups[0]["lr"] = self.lr * self.decay**falls
 
     @property

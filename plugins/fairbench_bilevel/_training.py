@@ -1,4 +1,4 @@
-"""What the methods share: hyper-parameters, the losses, training by rounds, and the choice among several eta."""
+"""What the methods share: hyper-parameters, losses, training in rounds, and the choice among several values of eta."""
 
 from __future__ import annotations
 

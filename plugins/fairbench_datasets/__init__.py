@@ -1,1 +1,1 @@
-"""The datasets, each with a loader in a module of its own."""
+"""The datasets, each with a loader in its own module."""

@@ -1,4 +1,4 @@
-"""Numeric arrays of a MATLAB 5 file, read without trust: SciPy's reader can end the whole process on a damaged one.
+"""Numeric arrays of a MATLAB 5 file, read defensively: SciPy's reader can end the process on a damaged file.
 
 The MathWorks, MAT-File Format, version 5: a header of 128 bytes, then elements, each a type, a length and its bytes.
 """

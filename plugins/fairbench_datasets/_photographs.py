@@ -1,4 +1,4 @@
-"""Photographs from a folder that the user points to."""
+"""Photographs from a folder that the user names."""
 
 from __future__ import annotations
 

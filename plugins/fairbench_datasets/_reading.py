@@ -1,4 +1,4 @@
-"""Raw text files, read so that whatever is wrong with one is said with its path and line.
+"""Raw text files, read so that every error names the path and the line.
 
 A digest vouches for the published files. A copy that a digest does not vouch for (a test's, a user's own) is never read
 as something else than it says: a value that a column cannot hold is refused, and so is a line with a field too many.

@@ -1,4 +1,4 @@
-"""Cells in worker processes: one that dies takes only its cell along, and Ctrl-C leaves none behind.
+"""Cells in worker processes: a worker that dies costs only its cell, and Ctrl-C leaves no worker behind.
 
 ``concurrent.futures`` gives a whole pool up when one of its processes dies, and ``multiprocessing.Pool`` waits for ever
 for the lost result. So each worker has a pipe of its own here, and the parent knows which item a dead worker held. An

@@ -1,4 +1,4 @@
-"""One cell after the other in this process: the executor to debug with.
+"""One cell after the other in this process: the executor for debugging.
 
 It cannot stop what ends or holds up a whole process: ``os._exit``, a crash in native code, memory that runs out, a fit
 that never ends, a thread or a child process that is left behind. Those cost a worker of ``processes`` alone.

@@ -1,4 +1,4 @@
-"""The loop itself: who is trained on what, generation after generation."""
+"""The loop itself: which model is trained on which rows, generation after generation."""
 
 from __future__ import annotations
 

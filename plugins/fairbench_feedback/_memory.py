@@ -1,4 +1,4 @@
-"""The last fits of this process: lineages that differ in their classifiers alone share what they have in common.
+"""The last fits of this process: lineages that differ only in their classifiers share the other fits.
 
 Loops of one data set and repeat have the same annotators and the same first generator. Without reparation of generators
 they have all generators in common, whatever the method: those are trained on each other's samples, with seeds that name

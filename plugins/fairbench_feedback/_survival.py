@@ -1,4 +1,4 @@
-"""Which fair method survives the loop, said in a paragraph that is made from the numbers alone."""
+"""Which fair method survives the loop, in a paragraph generated from the numbers alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Curves over the generations as a picture: one panel a metric, reparation beside none, bands over the repeats."""
+"""Curves over the generations as a figure: one panel per metric, with and without reparation, bands over repeats."""
 
 from __future__ import annotations
 

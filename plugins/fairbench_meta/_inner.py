@@ -1,4 +1,4 @@
-"""The inner loop of the meta-learners: adaptation to many tasks at once, each from the same first weights.
+"""The inner loop of the meta-learners: adaptation to many tasks at once, each from the same initial weights.
 
 Tasks are padded to one length and computed side by side, which takes a small fraction of the time of one differentiable
 loop after another; ``adapt_with_higher`` is that other way, through ``higher``, and agrees with ``adapt``.

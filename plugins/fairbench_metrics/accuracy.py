@@ -1,4 +1,4 @@
-"""The share of rows that are decided as their label says."""
+"""The share of rows whose decision equals the label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a classifier has stopped looking at anything but the group: such a one can have perfect parity."""
+"""Whether a classifier ignores everything, or everything except the group: such a one can have perfect parity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts and rates, of all rows and of each group: what the other metrics are made of; none is better high or low."""
+"""Counts and rates of all rows and of each group, on which the other metrics are based; neither direction is better."""
 
 from __future__ import annotations
 

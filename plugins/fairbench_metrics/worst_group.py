@@ -1,4 +1,4 @@
-"""How well the worst-served group fares, and how far accuracy differs between groups."""
+"""The accuracy of the worst-served group, and the difference in accuracy between groups."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Papers that 'fairbench reproduce' runs again; what they report lies as data beside the modules."""
+"""Papers that 'fairbench reproduce' reruns; what they report is in data files beside the modules."""

@@ -1,4 +1,4 @@
-"""What the authors' released package does where it differs: for comparisons with its numbers."""
+"""The behaviour of the authors' released package where it differs: for comparisons with its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a method constrains: which means, within which tolerance, in which space, for which attributes."""
+"""What a method constrains: which means, to which tolerance, in which space, for which attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores that come in batches of any size, corrected one batch after the other; what was given out is never changed.
+"""Scores that arrive in batches of any size, corrected batch by batch; earlier outputs are never changed.
 
 A correction remembers a few numbers. ``state()`` gives them as plain data that survives JSON, ``restore`` takes them
 back and refuses those of another correction or other settings: a stream then goes on to the last bit.

@@ -1,4 +1,4 @@
-"""The scenario in which rows come in batches, and what was given out cannot be taken back."""
+"""The scenario in which rows arrive in batches, and earlier decisions cannot be changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short texts beside the dots of a picture, none on another and none on a dot."""
+"""Short texts beside the dots of a figure, placed without overlaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as neutral tables, which each report writes down in its own way."""
+"""Results as neutral tables, which each report formats in its own way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Results as LaTeX tables, to be read into a paper with ``\input``: as wide as a page, or as a column of two."""
+r"""Results as LaTeX tables for ``\input``: as wide as a page, or as one of two columns."""
 
 from __future__ import annotations
 

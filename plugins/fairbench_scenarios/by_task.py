@@ -1,4 +1,4 @@
-"""Holdout with one more reading: means over the data's own tasks, as studies of meta-learning report them."""
+"""Holdout with one more measurement: means over the data's own tasks, as studies of meta-learning report them."""
 
 from __future__ import annotations
 

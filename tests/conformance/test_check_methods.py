@@ -138,7 +138,7 @@ def test_a_predictor_may_say_that_it_decides_on_whole_batches():
         return Predictions.from_score(scores(inputs))
 
     method = planted(lambda *_: Fitted({"alone": alone, "batch": Declared()}, "alone"))
-    assert method_predicts_each_row_alone(method) == "decides on whole batches, as it says itself: 'batch'"
+    assert method_predicts_each_row_alone(method) == "decides on whole batches, as it declares: 'batch'"
     assert method_predicts_each_row_alone(predicting(alone)) == ""
 
 

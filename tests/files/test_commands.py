@@ -45,7 +45,7 @@ def test_the_advice_of_a_run_works_as_printed(fairbench, plugin, places):
     cached = f"{places}/cache/data/survey/people\\x1b[31m.csv"
     code, out, err = fairbench(*shlex.split(path)[1:])
     assert (code, out) == (1, f"{cached}\n")
-    assert err == f"survey/people\\x1b[31m.csv is missing; '{fetch}' gets it\n"
+    assert err == f"survey/people\\x1b[31m.csv is missing; '{fetch}' downloads it\n"
     code, out, _ = fairbench(*shlex.split(fetch)[1:])
     assert (code, out.split("\t")[:2]) == (0, ["survey", cached])
 

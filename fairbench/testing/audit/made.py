@@ -1,4 +1,4 @@
-"""Data that an audit makes: labels are coin tosses, and the files hold them, as those of real datasets do."""
+"""Data made for an audit: labels are coin tosses, and they are in the files, as in real datasets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fairbench_datasets():
 
 
 def read_rows(name: str, path: Path) -> Dataset:
-    """Return the dataset that a file holds: of images if its columns are pixels."""
+    """Return the dataset in a file: images if its columns are pixels, else a table."""
     table = pd.read_csv(path)
     y, group, age = (table.pop(column) for column in ("label", GROUP, "age"))
     images = table.shape[1] == np.prod(SHAPE)

@@ -1,4 +1,4 @@
-"""What an audit finds, from outside of the processes in which the methods ran."""
+"""The findings of an audit, from outside the processes in which the methods ran."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ Stored = Mapping[tuple[int, str], tuple[Truth, Predictions]]
 
 
 class ProcessDied(Exception):
-    """A process of the audit has ended before its time."""
+    """A process of the audit ended too early."""
 
 
 class AuditFinding(NamedTuple):
-    """What was tried with a method and what came of it: ``clear``, ``found`` or ``not tried``, with the details."""
+    """What was tried with a method and the result: ``clear``, ``found`` or ``not tried``, with the details."""
 
     method: str
     tried: str
@@ -60,7 +60,7 @@ class AuditFinding(NamedTuple):
 
 @dataclass(frozen=True)
 class Process:
-    """One of the two processes: its data, the records that it has left, and what was told of the methods' code."""
+    """One of the two processes: its data, the records that it wrote, and what the methods' code was seen to do."""
 
     made: Made
     records: Sequence[Record]
@@ -79,15 +79,15 @@ class Process:
 
     @cached_property
     def tested(self) -> Sequence[Samples]:
-        """Return each repeat's test part as it was made, whatever the process has done to its own."""
+        """Return each repeat's original test part, whatever the process has done to its own copy."""
         return [self.made.split(repeat).test for repeat in range(REPEATS)]
 
 
 def audit(methods: str, plugins: Sequence[str] = ()) -> list[AuditFinding]:
-    """Return what is found of each method.
+    """Return the findings for each method.
 
-    Methods are run side by side. Where one has looked around, replaced something or ended the process, what is found of
-    the others may be its doing, and they are run once more alone.
+    Methods are run together. If one has looked around, replaced something or ended the process, the findings for the
+    others may be its doing, and they are run once more alone.
 
     Args:
         methods: as ``fairbench run --methods`` takes them.
@@ -144,10 +144,10 @@ def _metrics() -> list[Metric]:
 
 
 def _run(pair: Sequence[Made], methods: str, plugins: Sequence[str]) -> list[Process]:
-    """Run the methods in two processes at once, and return what they have left.
+    """Run the methods in two processes at once, and return the processes with their results.
 
     Raises:
-        FairbenchError: they did not get as far as running them; the message is theirs.
+        FairbenchError: a process failed before it ran the methods; the message comes from it.
     """
     running: list[subprocess.Popen[bytes]] = []
     try:
@@ -208,7 +208,7 @@ def _environment(made: Made) -> dict[str, str]:
 
 
 def _left(made: Made, status: int) -> Process:
-    """Return what a process has left, or raise what it said if it did not even begin."""
+    """Return the results of a process, or raise its message if it did not start."""
     run, report = made.folder / "work" / RUN, made.folder / "report"
     said = (made.folder / "output").read_text(encoding="utf-8", errors="replace")
     if status == REFUSED and last_line(said):
@@ -222,7 +222,7 @@ def _left(made: Made, status: int) -> Process:
 
 
 def _judged(label: str, methods: str, one: Process, two: Process, metrics: Sequence[Metric]) -> Iterator[AuditFinding]:
-    """Yield what is found of one method."""
+    """Yield the findings for one method."""
     own = [[record for record in process.records if str(record.cell.method) == label] for process in (one, two)]
     name = own[0][0].cell.method.name
     failed = next((record for record in own[0] + own[1] if record.status == FAILED), None)
@@ -237,12 +237,12 @@ def _judged(label: str, methods: str, one: Process, two: Process, metrics: Seque
     did = sorted({told["what"] for process in (one, two) for told in process.told if name in told["methods"]})
     neighbours = {record.cell.method.name for record in one.records} - {*_names(methods)}
     wrong = [text for process in (one, two) for text in _wrongly_recorded(process, {name, *neighbours}, metrics)]
-    yield _finding(label, WATCHED, did, "nothing but its inputs was looked at, and nothing was replaced")
+    yield _finding(label, WATCHED, did, "it looked at nothing but its inputs, and replaced nothing")
     yield _finding(label, RECORDED, wrong, "those of the predictions and of the labels as they were made")
 
 
 def shortened(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
-    """Return the findings without the parameters of methods that stand there only once."""
+    """Return the findings without the parameters of methods that occur only once."""
     variants = Counter(label.partition("[")[0] for label in {finding.method for finding in findings})
     names = {finding.method: finding.method.partition("[")[0] for finding in findings}
     return [
@@ -258,7 +258,7 @@ def _finding(label: str, tried: str, wrong: Sequence[str], clear: str) -> AuditF
 
 
 def _redrawn(label: str, one: Process, two: Process, own: Sequence[Sequence[Record]]) -> AuditFinding:
-    """Return whether the last predictions are the same whatever the labels of their rows."""
+    """Return whether the last predictions are independent of the labels of their rows."""
     stored = [process.stored[records[LAST].cell.key] for process, records in zip((one, two), own)]
     labels = [process.tested[LAST].y for process in (one, two)]
     n, differ = len(labels[0]), int((labels[0] != labels[1]).sum())
@@ -283,13 +283,13 @@ def _bytes(stored: Stored) -> dict[tuple[int, str], list[bytes]]:
 
 
 def _right(process: Process, record: Record) -> int:
-    """Return how many labels of a record's test part its chosen predictions hit."""
+    """Return how many labels of a record's test part its chosen predictions get right."""
     predictions = [made for (_, point), (_, made) in process.stored[record.cell.key].items() if point == record.chosen]
     return int((predictions[-1].y_pred == process.tested[record.cell.repeat].y).sum())
 
 
 def _foreseen(label: str, processes: Sequence[Process], own: Sequence[Sequence[Record]]) -> AuditFinding:
-    """Return whether a repeat's labels, which are coin tosses, were foreseen better than chance allows."""
+    """Return whether a repeat's labels, which are coin tosses, were predicted better than chance allows."""
     hits = [_right(process, record) for process, records in zip(processes, own) for record in records]
     n = len(processes[0].tested[0])
     tail = sum(math.comb(n, k) for k in range(max(hits), n + 1)) / 2**n
@@ -298,7 +298,7 @@ def _foreseen(label: str, processes: Sequence[Process], own: Sequence[Sequence[R
 
 
 def _wrongly_recorded(process: Process, names: Collection[str], metrics: Sequence[Metric]) -> Iterator[str]:
-    """Yield what the records of some methods say that is not so: a replaced function acts on a neighbour's too."""
+    """Yield false statements in the records of methods: a replaced function also affects a neighbour's records."""
     for record in (record for record in process.records if record.status == DONE and record.cell.method.name in names):
         tested, who = process.tested[record.cell.repeat], record.cell.method.name
         for (step, point), (truth, predictions) in process.stored[record.cell.key].items():

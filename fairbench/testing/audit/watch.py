@@ -1,4 +1,4 @@
-"""What a method's own code does in a process, told by Python's audit hooks; and what it has replaced there."""
+"""What a method's own code does in a process, seen through Python's audit hooks, and what it has replaced there."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ LOOKS = {
 }
 FRAMES = ("tb_frame", "gi_frame", "cr_frame", "ag_frame")
 LEAVES = {
-    "subprocess.Popen": "starts a process, into which nobody can look",
-    "os.system": "starts a process, into which nobody can look",
-    "os.exec": "starts a process, into which nobody can look",
-    "os.fork": "starts a process, into which nobody can look",
-    "os.posix_spawn": "starts a process, into which nobody can look",
+    "subprocess.Popen": "starts a process, which the audit cannot look into",
+    "os.system": "starts a process, which the audit cannot look into",
+    "os.exec": "starts a process, which the audit cannot look into",
+    "os.fork": "starts a process, which the audit cannot look into",
+    "os.posix_spawn": "starts a process, which the audit cannot look into",
     "socket.connect": "connects to the network",
 }
 _PROCESS = re.compile(r"/proc/[^/]+/(task/[^/]+/)?(fd|mem|environ|cmdline)\b")
@@ -52,22 +52,22 @@ _CORE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Watch:
-    """An audit hook that reports what the code under some roots does, on behalf of it or of a library that it calls.
+    """An audit hook that reports what the code under some roots does, itself or through a library that it calls.
 
     Args:
-        report: called once for each thing that is done.
-        places: folders that no method has a reason to look into, and what they are called.
-        others: files and folders of other plugins, which may lie under a root.
+        report: called once for each action.
+        places: folders that no method has a reason to look into, with their names for messages.
+        others: files and folders of other plugins, which may be under a root.
     """
 
     def __init__(self, report: Tell, places: Mapping[str, str], others: Sequence[str] = ()) -> None:
-        """Begin with no root: nobody's code is watched yet."""
+        """Start with no root: no code is watched yet."""
         self.report, self.roots, self.others = report, [], [_CORE, *others]  # type: tuple[Tell, list[str], list[str]]
         self.places = {os.path.realpath(place): name for place, name in places.items()}
         self._busy, self._seen = _Busy(), set()  # type: tuple[_Busy, set[tuple[str, str]]]
 
     def __call__(self, event: str, args: Sequence[Any]) -> None:
-        """See what an event is about; what is done in here causes events too, which are passed over."""
+        """Examine an event; events caused by this code itself are ignored."""
         known = event in READS or event in LOOKS or event in LEAVES or event == "object.__getattr__"
         if not known or not self.roots or self._busy.now:
             return
@@ -104,7 +104,7 @@ class Watch:
             self.report(file, what)
 
     def _place(self, path: Any) -> str:
-        """Return what a path is called if it lies where a method has no reason to look; else nothing."""
+        """Return the name of a path where a method has no reason to look; empty for other paths."""
         if path is None:
             path = "."
         if not isinstance(path, (str, bytes, os.PathLike)):
@@ -156,7 +156,7 @@ def functions() -> dict[str, Any]:
 
 
 def replaced(before: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the file of each function that stands where another one stood ('' if unknown), and what that was called."""
+    """Yield the file of each function that has replaced another one ('' if unknown), and the name of the other one."""
     now = functions()
     for name, value in before.items():
         if name in now and now[name] is not value:

@@ -1,4 +1,4 @@
-"""The process of an audit: a run as any other, and a file in which stands what the methods' code did."""
+"""The process of an audit: an ordinary run, and a file that reports what the methods' code did."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REFUSED = 2  # exit status where nothing was run
 
 
 def main() -> None:
-    """Run what the first argument describes, as JSON; see ``verdict``."""
+    """Run what the first argument describes in JSON; see ``verdict``."""
     settings = json.loads(sys.argv[1])
     sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]  # nothing is imported from there
     sys.argv = ["fairbench", *settings["words"]]  # as where a user runs the methods
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _root(module: Mapping[str, Any]) -> str:
-    """Return the folder of the package that a module belongs to, or its file if it stands alone."""
+    """Return the folder of the package that a module belongs to, or its file if it has no package."""
     package = sys.modules.get((module.get("__package__") or "").partition(".")[0])
     folder = next(iter(getattr(package, "__path__", ())), None)
     return os.path.abspath(folder or module["__file__"] or "")
