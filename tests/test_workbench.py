@@ -14,7 +14,16 @@ from fairbench.cells import Choice
 from fairbench.data.files import DataSource
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, FAILED
-from fairbench.running.cell import SPLITS_KEPT, CellRunner, Workbench, _put_back, _seed_global_generators, run_cell
+from fairbench.running.cell import (
+    SPLITS_KEPT,
+    CellRunner,
+    Refused,
+    Workbench,
+    _Clock,
+    _put_back,
+    _seed_global_generators,
+    run_cell,
+)
 from fairbench.running.checkpoints import Checkpoint
 from fairbench.running.suite import Suite, plan
 from fairbench.seeding import derive_seed
@@ -88,3 +97,27 @@ def test_a_cell_runs_with_what_the_run_began_with(registry, tmp_path):
         f"the code of metric accuracy changed while the run was going on: its sha256 was {'0' * 12}… when the run "
         f"began, and is {seen[:12]}… now; run the command again with a new --out",
     )
+
+
+def test_code_is_compared_once_with_what_the_run_began_with(registry):
+    (cell,) = cells_of(registry, "constant")
+    bench = Workbench(registry, RUNNER.source)
+    assert (bench.code, bench.data) == ({}, {})
+    bench.check_code(cell)
+    bench.code = {"method constant": registry.origin("methods", "constant").sha256}
+    bench.check_code(cell)
+    bench.code = {"method constant": "0"}  # it has been compared
+    bench.check_code(cell)
+    other = Workbench(registry, RUNNER.source)
+    other.code = bench.code
+    with pytest.raises(Refused, match="the code of method constant changed while the run was going on"):
+        other.check_code(cell)
+
+
+def test_the_clock_counts_from_its_start_and_adds_what_was_spent_before(monkeypatch):
+    now = iter([(100.0, 10.0), (103.0, 11.0), (104.0, 12.0)])
+    monkeypatch.setattr(_Clock, "_now", staticmethod(lambda: next(now)))
+    clock = _Clock()
+    assert clock.spent() == (3.0, 1.0)
+    clock.earlier = 1000.0, 500.0
+    assert clock.spent() == (1004.0, 502.0)
