@@ -12,6 +12,7 @@ import torch
 
 from fairbench.cells import Choice
 from fairbench.data.files import DataSource
+from fairbench.errors import DataError
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, FAILED
 from fairbench.running.cell import (
@@ -62,6 +63,12 @@ def test_a_loader_that_draws_at_random_gives_the_same_and_what_it_changes_is_put
     assert bench.remarks(cell.dataset) == said
     assert bench.remarks(Choice("never_loaded")) == ()
     assert run_cell(cell, bench).record.remarks == said
+
+
+def test_what_a_loader_returns_is_a_dataset(registry):
+    bench = Workbench(registry, RUNNER.source)
+    with pytest.raises(DataError, match=r"^no_dataset: load\(\) returned a DataFrame; it must return a Dataset$"):
+        bench.dataset(Choice("no_dataset"))
 
 
 def test_global_generators_are_seeded_by_the_cell(registry):
