@@ -263,6 +263,16 @@ def test_records_come_in_the_order_of_the_plan(store):
     assert [record.cell.repeat for record in store.records(keys)] == [2, 0, 1]
 
 
+def test_each_cell_comes_with_its_own_test_part(store):
+    labels = [[0, 1, 1], [1, 1, 0], [0, 0, 1]]
+    (_, made) = measured().predictions[0, ""]
+    for repeat, y in enumerate(labels):
+        store.add(Measured(measured(repeat).record, {(0, ""): (replace(TRUTH, y=np.array(y)), made)}))
+    for _ in range(2):
+        assert [store.predictions(cell(repeat).key)[0, ""][0].y.tolist() for repeat in range(3)] == labels
+        assert [store.measured(cell(repeat).key).record.cell.repeat for repeat in range(3)] == [0, 1, 2]
+
+
 def test_records_that_the_plan_does_not_name_come_after_it_by_key(store):
     keys = [cell(repeat).key for repeat in range(4)]
     for repeat in range(4):
