@@ -7,6 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 import zlib
 from contextlib import closing
@@ -324,6 +325,18 @@ def test_a_store_is_read_as_it_was_before_an_unfinished_transaction(path, writer
     assert everything(path) == before
     assert path.read_bytes() == torn  # a reader leaves everything where it is
     assert journal.exists()
+
+
+def test_a_store_that_a_writer_holds_is_read_from_a_copy_that_goes(path, tmp_path, monkeypatch):
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with Store(path) as store:
+            assert len(store.records()) == 4
+            (copy,) = (tmp_path / "copies").iterdir()
+            assert [file.name for file in copy.iterdir()] == [FILE_NAME]
+        assert not any((tmp_path / "copies").iterdir())
 
 
 def test_a_reader_sees_one_state_while_a_writer_waits(path):
