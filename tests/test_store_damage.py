@@ -203,9 +203,12 @@ def test_a_record_without_its_predictions_is_damaged(path):
         store.records()
 
 
-def test_a_cell_whose_name_is_damaged_is_named_by_its_key(path):
+@pytest.mark.parametrize(
+    "change", ["UPDATE cells SET cell = replace(cell, 'compas', 'compbs')", "UPDATE cells SET cell = '['"]
+)
+def test_a_cell_whose_name_is_damaged_is_named_by_its_key(path, change):
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE cells SET cell = replace(cell, 'compas', 'compbs')")
+        connection.execute(change)
     with Store(path) as store, pytest.raises(StoreError, match=r"the cell of key '[0-9a-f]{32}': its record is not"):
         store.records()
 
