@@ -170,11 +170,19 @@ def test_chosen_points_are_counted_the_most_frequent_first():
 
 
 @pytest.mark.parametrize(
-    ("run", "expected"), [({"suite": {"repeats": 5}}, 5), ({}, 2), ({"suite": {"repeats": 1}}, 2), ({"suite": []}, 2)]
+    ("run", "expected", "alone"),
+    [
+        ({"suite": {"repeats": 5}}, 5, 5),
+        ({"suite": {"repeats": 1}}, 2, 1),
+        ({"suite": {}}, 2, 0),
+        ({"suite": []}, 2, 0),
+        ({}, 2, 0),
+    ],
 )
-def test_planned_repeats_are_the_suites_or_those_that_are_there(run, expected):
+def test_planned_repeats_are_the_suites_or_those_that_are_there(run, expected, alone):
     records = [record(repeat=0), record(repeat=7), record(repeat=7, method="tree")]
     assert planned_repeats(Results(records, run, 3, {})) == expected
+    assert planned_repeats(Results([], run, 0, {})) == alone
 
 
 def test_what_may_be_compared_is_of_one_scenario_dataset_attribute_and_preparation():
@@ -209,6 +217,7 @@ def test_rows_and_frame_have_every_value_and_a_row_for_each_cell_without_one():
     assert [row["chosen"] for row in (first, second, third)] == [True, False, False]
     assert (first["parameters"], first["value"], first["seconds"], first["status"]) == ("epochs=3", 0.25, 2.0, DONE)
     assert (second["group"], second["value"], second["reason"]) == ("a", None, "why")
+    assert (third["point"], third["group"]) == ("", "")
     assert (third["step"], third["metric"], third["value"], third["reason"]) == (None, "", None, "it broke")
     assert third["cell"] == failed.cell.key != first["cell"] == done.cell.key
 
