@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from fairbench.cells import Cell, Choice, Preparation
+from fairbench.errors import SuiteError
 
 CELL = Cell(Choice("compas"), Choice("mlp", {"epochs": 3}), "race", 1, metrics=("accuracy",))
 OTHERS = {
@@ -57,6 +58,29 @@ def test_split_key_hangs_on_all_that_makes_the_split(what):
 @pytest.mark.parametrize("what", ["method", "method's parameters", "scenario"])
 def test_split_key_is_the_same_for_every_method_and_scenario(what):
     assert with_other(what).split_key == CELL.split_key
+
+
+def test_keys_and_seeds_are_those_of_runs_that_were_made_before():
+    cell = Cell(Choice("compas", {"rows": 3}), Choice("mlp", {"hidden": [8], "lr": 0.1}), "race", 1)
+    assert cell.key == "c69b4a58b86979c909b5e50022107ecf"
+    assert cell.split_key == "2389f40c14301bafcaf7e615f1c9c3ff"
+    assert (cell.seed("split"), cell.seed("fit")) == (1468224235, 2731630041)
+
+
+def test_every_component_of_a_cell_is_told_by_its_kind():
+    cell = replace(CELL, metrics=("accuracy", "roc_auc"))
+    assert cell.components == [
+        ("datasets", "compas"),
+        ("methods", "mlp"),
+        ("scenarios", "holdout"),
+        ("metrics", "accuracy"),
+        ("metrics", "roc_auc"),
+    ]
+
+
+def test_a_scale_that_is_none_is_refused_with_those_there_are():
+    with pytest.raises(SuiteError, match=r"scale is 'log'; it must be one of standard, none$"):
+        Preparation(scale="log")
 
 
 def test_a_cell_comes_back_from_json_whole():

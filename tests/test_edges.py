@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import t as student
+from sklearn.model_selection import train_test_split
 
 from fairbench.analysis.intervals import corrected_t
 from fairbench.analysis.lines import above_coin, best_constant, published_above_coin
@@ -155,6 +156,16 @@ def test_stratified_parts_hold_the_share_of_every_label_in_every_group(seed):
     parts = split_dataset(data, group="g", seed=seed, preparation=Preparation(stratify=True))
     for part, each in ((parts.train, 70), (parts.validation, 15), (parts.test, 15)):
         assert set(np.bincount(part.group * 2 + part.y).tolist()) == {each}
+
+
+def test_strata_stand_in_the_order_of_runs_that_were_made_before():
+    data = made(300, y=np.arange(300) % 7 % 2)
+    strata = (np.arange(300) % 3) * 2 + data.y  # another order of the same strata draws other rows
+    train, held = train_test_split(np.arange(300), test_size=0.3, random_state=5, stratify=strata)
+    validation, test = train_test_split(held, test_size=0.5, random_state=5, stratify=strata[held])
+    parts = split_dataset(data, group="g", seed=5, preparation=Preparation("none", stratify=True))
+    for part, rows in ((parts.train, train), (parts.validation, validation), (parts.test, test)):
+        assert part.X[:, 0].tolist() == sorted(rows.tolist())
 
 
 def test_rows_that_cannot_be_stratified_are_refused_in_words():

@@ -13,9 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairbench.api import Choice
+from fairbench.analysis import export
+from fairbench.api import Choice, Metric, Predictions, Undefined
+from fairbench.cells import Cell, Preparation
 from fairbench.data.files import DataSource
+from fairbench.errors import UnknownName
+from fairbench.plugins.registry import Plugin, Registry
+from fairbench.records import DONE, FAILED, Record, Results, Value
 from fairbench.running.cell import CellRunner
+from fairbench.running.store import FILE_NAME, Measured, Store, Truth
 
 RUN = ["--methods", "logistic", "--datasets", "synthetic[rows=300]", "--repeats", "1", "--workers", "1", "--out", "r"]
 READERS = [["report"], ["export"], ["export", "--diagnostics"], ["export", "--predictions"], ["rescore"]]
@@ -221,3 +227,136 @@ def test_a_damaged_run_of_format_1_is_no_traceback(fairbench, old, change):
         status, _, err = fairbench(command, "old")
         assert status == 2
         assert "old/results.sqlite is damaged: the cell of " in err
+
+
+# ------------------------------------------------------------------- row by row
+
+CELL = Cell(Choice("made", {"rows": 3}), Choice("mlp", {"lr": 0.1}), "sex", 4, Preparation("none"), Choice("stream"))
+IDENTITY = {
+    "scenario": "stream",
+    "dataset": "made[rows=3]",
+    "sensitive": "sex",
+    "scale": "none",
+    "method": "mlp",
+    "parameters": "lr=0.1",
+    "repeat": 4,
+    "cell": CELL.key,
+}
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Return the results of a cell with two steps and two points, and of one that failed; their store is beside."""
+    placed = Truth(np.array([0, 1]), np.array([1, 0]), ("f", "m"), 0, 1, rows=np.array([7, 2]))
+    loose = Truth(np.array([1]), np.array([1]), ("f", "m"), 0, 1)
+    made = {
+        (0, "a"): (placed, Predictions(np.array([0, 1]), np.array([0.25, 0.75]))),
+        (0, "b"): (placed, Predictions(np.array([1, 1]), None, np.array([0.5, 1.0]))),
+        (1, "a"): (loose, Predictions(np.array([1]))),
+    }
+    values = (
+        Value(0, "a", "", "own", 3.0),
+        Value(0, "a", "", "accuracy", 0.125),
+        Value(0, "a", "f", "share", 0.125),
+        Value(0, "a", "", "gone", 0.125),
+    )
+    cell = Cell(CELL.dataset, CELL.method, "sex", 4, CELL.preparation, CELL.scenario, ("accuracy", "gone"))
+    done = Record(cell, DONE, values=values, chosen="a", diagnostics={"loss": (1.0, None), "gap": (0.5,)})
+    failed = Record(Cell(CELL.dataset, CELL.method, "sex", 5), FAILED, "it broke", values[:1])
+    with Store(tmp_path / FILE_NAME, create=True) as store:
+        store.add(Measured(done, made))
+        store.add(Measured(failed, {}))
+    return Results([done, failed], {"suite": {}}, 2, {"accuracy": ("acc.", "higher")})
+
+
+def test_every_stored_prediction_is_a_row(kept, tmp_path):
+    columns = ("step", "point", "chosen", "row", "y", "group", "y_pred", "y_score", "decision")
+    expected = [
+        (0, "a", True, 7, 0, "m", 0, 0.25, 0.0),
+        (0, "a", True, 2, 1, "f", 1, 0.75, 1.0),
+        (0, "b", False, 7, 0, "m", 1, None, 0.5),
+        (0, "b", False, 2, 1, "f", 1, None, 1.0),
+        (1, "a", True, None, 1, "m", 1, None, 1.0),
+    ]
+    for run in (tmp_path, tmp_path / FILE_NAME):
+        found = list(export.prediction_rows(kept, run))
+        assert found == [{**IDENTITY, **dict(zip(columns, row))} for row in expected]
+    assert list(found[0]) == [*IDENTITY, *columns]
+
+
+def test_every_epoch_of_a_diagnostic_is_a_row(kept):
+    rows = [("loss", 0, 1.0), ("loss", 1, None), ("gap", 0, 0.5)]
+    assert list(export.diagnostic_rows(kept)) == [
+        {**IDENTITY, "diagnostic": name, "epoch": epoch, "value": value} for name, epoch, value in rows
+    ]
+
+
+def test_rows_are_written_as_csv_and_as_lines_of_json():
+    rows = [{"a": "x,y", "b": None, "c": 0.1}, {"a": "=1", "b": 2, "c": -1.0}]
+    for form, spreadsheet, expected in (
+        ("csv", False, 'a,b,c\n"x,y",,0.1\n=1,2,-1.0\n'),
+        ("csv", True, 'a,b,c\n"x,y",,0.1\n\'=1,2,-1.0\n'),
+        ("jsonl", False, '{"a": "x,y", "b": null, "c": 0.1}\n{"a": "=1", "b": 2, "c": -1.0}\n'),
+    ):
+        written = io.StringIO(newline="")
+        export.write(iter(rows), written, form, spreadsheet)
+        assert written.getvalue() == expected
+        written = io.StringIO()
+        export.write([], written, form, spreadsheet)
+        assert written.getvalue() == ""
+    plain = io.StringIO(newline="")
+    export.write(rows, plain, "csv")
+    assert "\n=1," in plain.getvalue()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        export.write([{"a": float("nan")}], io.StringIO(), "jsonl")
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_a_text_that_a_spreadsheet_would_run_is_marked(first):
+    written = io.StringIO(newline="")
+    export.write([{"a": f"{first}1"}, {"a": f"1{first}"}], written, "csv", spreadsheet=True)
+    assert [row["a"] for row in csv.DictReader(io.StringIO(written.getvalue(), newline=""))] == [
+        f"'{first}1",
+        f"1{first}",
+    ]
+
+
+def test_metrics_are_computed_anew_and_what_the_scenario_measured_stays(kept, tmp_path):
+    def accuracy(samples, predictions):
+        return np.float32((samples.y == predictions.y_pred).mean())
+
+    def missing(samples, predictions):
+        raise Undefined("nothing to see")
+
+    def broken(samples, predictions):
+        raise IndexError("no row 9")
+
+    registry = Registry()
+    metrics = [
+        Metric("accuracy", accuracy),
+        Metric("share", accuracy, by_group=True),
+        Metric("missing", missing),
+        Metric("broken", broken),
+    ]
+    registry.add(Plugin("own", "tests", "1"), {"metrics": metrics})
+    anew = export.rescored(kept, tmp_path / FILE_NAME, registry, "accuracy,missing,broken,share")
+    assert (anew.run, anew.planned, anew.labels) == (kept.run, kept.planned, kept.labels)
+    first, second = anew.records
+    assert second == kept.records[1]
+    assert (first.cell, first.chosen, first.diagnostics) == (kept.records[0].cell, "a", kept.records[0].diagnostics)
+    found = {value[:4]: (value.value, value.reason) for value in first.values}
+    assert len(found) == len(first.values)
+    assert found.pop((0, "a", "", "own")) == (3.0, "")
+    assert {place: found[(*place, "", "accuracy")][0] for place in [(0, "a"), (0, "b"), (1, "a")]} == {
+        (0, "a"): 1.0,
+        (0, "b"): 0.5,
+        (1, "a"): 1.0,
+    }
+    assert found[0, "b", "m", "share"] == (0.0, "")
+    assert {value for key, value in found.items() if key[3] == "missing"} == {(None, "nothing to see")}
+    assert {value for key, value in found.items() if key[3] == "broken"} == {
+        (None, "the metric raised IndexError: no row 9")
+    }
+    assert {metric for *_, metric in found} == {"accuracy", "share", "missing", "broken"}
+    with pytest.raises(UnknownName, match="no metric is named 'nosuch'"):
+        export.rescored(kept, tmp_path, registry, "nosuch")

@@ -71,6 +71,13 @@ def test_what_is_no_single_number_is_refused(value, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize(("length", "shown"), [(78, f"'{'x' * 78}'"), (79, f"'{'x' * 79}…")])
+def test_80_characters_are_shown_of_what_is_refused(length, shown):
+    with pytest.raises(Unstorable) as caught:
+        number("x" * length, "it")
+    assert str(caught.value) == f"it is a str, {shown}; a number is needed"
+
+
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, np.float32("inf"), torch.tensor(-math.inf)])
 def test_no_value_that_is_not_finite_is_kept(outcome, value, eight_rows, eight_predictions):
     metric = Metric("m", lambda samples, predictions: value, by_group=True)

@@ -96,6 +96,13 @@ def test_missing_numbers_become_the_training_median():
     assert encoded.tolist() == [[1, 1, 0], [3, 0, 1], [100, 0, 0], [2, 1, 0]]
 
 
+def test_truth_values_are_numbers_beside_others():
+    table = pd.DataFrame({"flag": [True, False, True], "x": [1.0, np.nan, 3.0], "n": [7, 8, 9]})
+    X, names = encode(table, np.array([0, 2]), "none")
+    assert names == ("flag", "x", "n")
+    assert X.tolist() == [[1, 1, 7], [0, 2, 8], [1, 3, 9]]
+
+
 def test_columns_that_carry_the_group_leave_the_features():
     assert not [name for name in split(dataset()).train.schema.feature_names if "sex_again" in name]
     assert [name for name in split(dataset(), group="race").train.schema.feature_names if "sex_again" in name]
@@ -140,7 +147,11 @@ def test_combinations_that_would_share_a_name_are_not_applicable():
     features = pd.DataFrame({"first": ["a", "a, b"] * 100, "second": ["b, c", "c"] * 100})
     data = dataset(sensitive_features=features, protected_group={"first": "a", "second": "b, c"}, sensitive_columns={})
     assert split(data, group="second").train.group_names == ("b, c", "c")
-    with pytest.raises(NotApplicable, match=r"\('a', 'b, c'\) and \('a, b', 'c'\) would both be the group 'a, b, c'"):
+    words = (
+        r"made: \('a', 'b, c'\) and \('a, b', 'c'\) would both be the group 'a, b, c' of 'first,second'; rename a "
+        "group that holds a comma"
+    )
+    with pytest.raises(NotApplicable, match=words):
         split(data, group="first,second")
 
 
@@ -184,7 +195,8 @@ def test_too_few_rows_are_not_applicable():
 
 def test_training_part_of_one_class_is_not_applicable():
     held = int(split(dataset(), scale="none").test.X[0, 0])  # the only positive row is in the test part
-    with pytest.raises(NotApplicable, match="training part of 140 rows has only one class"):
+    words = "made: the training part of 140 rows has only one class; use a larger dataset, or stratify = true$"
+    with pytest.raises(NotApplicable, match=words):
         split(dataset(y=(np.arange(200) == held).astype(int)))
 
 
@@ -238,7 +250,14 @@ def test_a_dataset_may_bring_its_own_partition():
         ([[0.0, 1.0], [2.0], [3.0]], "returned float64 of shape .* of whole numbers"),
         ([[[0], [1]], [[2]], [[3]]], r"returned int64 of shape \(2, 1\)"),
         ("abc", "returned <U1 of shape"),
-        (None, "returned None; it must return the positions of train, validation and test"),
+        (
+            None,
+            "returned None; it must return the positions of train, validation and test, three arrays of whole numbers",
+        ),
+        (
+            3,
+            r"made: its partition returned 3; it must .* three arrays of whole numbers \(np.flatnonzero\(mask\) of a m",
+        ),
         ([[0, 1], [], [3]], r"parts of \[2, 0, 1\] rows"),
         ([[0, 1], [2], [200]], "names row 200; there are 200 rows"),
         ([[0, -1], [2], [3]], "names row -1; there are 200 rows"),

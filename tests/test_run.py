@@ -82,6 +82,8 @@ def test_what_goes_wrong_in_a_cell_stays_in_its_record(registry, method, status,
     assert reason in measured.record.reason
     assert not measured.predictions
     assert not measured.record.values
+    assert measured.record.versions["fairbench-harness"]
+    assert measured.record.seconds > 0 < measured.record.cpu_seconds
 
 
 def test_an_undefined_metric_is_null_with_its_reason(registry):

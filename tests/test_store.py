@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
 from fairbench.records import DONE, FAILED, SKIPPED, UNKNOWN, Parts, Record, Value
-from fairbench.running.store import FORMAT, Measured, Outline, Store, Truth, Unstorable
+from fairbench.running.packing import CellRow, PredictionRow, digest, prediction_digest, rows_of, value_digest
+from fairbench.running.store import FILE_NAME, FORMAT, Measured, Outline, Store, Truth, Unstorable, run_folder
 
 TRUTH = Truth(np.array([0, 1, 1]), np.array([0, 0, 1]), ("female", "male"))
 
@@ -126,7 +129,26 @@ SAME = Value(0, "", "", "accuracy", 1.0)
         (changed(values=(Value(0, "", "", "accuracy", float("inf")),)), "accuracy is inf; a value that is not finite"),
         (changed(values=(Value(0, "", "", "accuracy", float("nan")),)), "accuracy is nan; "),
         (changed(values=(SAME, SAME)), "step 0, point '' has two values of accuracy"),
+        (
+            changed(values=(SAME, SAME._replace(metric="n"), SAME)),
+            "step 0, point '' has two values of accuracy; name",
+        ),
         (changed(values=(Value(2**70, "", "", "accuracy", 1.0),)), "too large a step"),
+        (changed(values=(Value(2**63, "", "", "accuracy", 1.0),)), "^9223372036854775808 is too large a step for the"),
+        (changed(values=(Value(-(2**63) - 1, "", "", "accuracy", 1.0),)), "^-9223372036854775809 is too large a step"),
+        (changed(values=(Value(0.5, "", "", "accuracy", 1.0),)), "the record cannot be stored: TypeError: .*float"),
+        (changed(values=(Value(0, "", 1, "accuracy", 1.0),)), "name of a group is 1, of type int; it must be a string"),
+        (changed(values=(Value(0, "", "", 1, 1.0),)), "name of a metric is 1, of type int"),
+        (
+            changed(values=(Value(0, "a" * 79 + "\ud800", "", "n", 1.0),)),
+            f"name of a point is '{'a' * 79}, which is no",
+        ),
+        (changed(values=(Value(0, [1] * 50, "", "n", 1.0),)), rf"name of a point is \[{'1, ' * 26}1, of type list"),
+        (changed(status=None), "name of a status is None"),
+        (changed(alike=((0, 3),)), "name of a point is 3"),
+        (changed(alike=((2**63, ""),)), "too large a step"),
+        (changed(supports=((3, 1),)), "name of a group is 3"),
+        (changed(parts=Parts(2**63, 1, 1)), "too large a step"),
         (changed(values=(Value(0, ("a", 1), "", "accuracy", 1.0),)), r"name of a point is \('a', 1\), of type tuple"),
         (changed(values=(Value(0, None, "", "accuracy", 1.0),)), "name of a point is None"),
         (changed(values=(Value(0, "\ud800", "", "accuracy", 1.0),)), r"name of a point is '\\ud800', .*rename it"),
@@ -140,6 +162,13 @@ SAME = Value(0, "", "", "accuracy", 1.0)
                 measured().record, {(0, ""): (replace(TRUTH, keys={3: TRUTH.y}), measured().predictions[0, ""][1])}
             ),
             "name of a key is 3",
+        ),
+        *(
+            (
+                Measured(measured().record, {(0, ""): (replace(TRUTH, **names), measured().predictions[0, ""][1])}),
+                f"name of a {what} is 3",
+            )
+            for what, names in (("group", {"group_names": (3,)}), ("feature", {"feature_names": (3,)}))
         ),
     ],
 )
@@ -167,6 +196,35 @@ def test_predictions_come_back_to_the_last_bit(store):
         assert back.decision.tobytes() == predictions.decision.tobytes()
         assert (back.y_score is None) == (predictions.y_score is None)
         assert back.y_score is None or back.y_score.tobytes() == predictions.y_score.tobytes()
+
+
+def test_steps_may_be_as_large_as_the_files_integers_and_come_in_order(store):
+    steps = (2**63 - 1, 0, -(2**63))
+    truth, made = measured().predictions[0, ""]
+    points = {(step, point): (truth, made) for step in steps for point in "ba"}
+    store.add(Measured(replace(measured().record, values=[Value(step, "", "", "n", 1.0) for step in steps]), points))
+    (back,) = store.records()
+    assert [value.step for value in back.values] == sorted(steps)
+    assert list(store.predictions(cell().key)) == sorted(points)
+
+
+# what stands in stores that users have: another digest, and they all are damaged
+
+
+def test_digests_are_those_of_stores_that_were_written_before():
+    assert digest(["é", 1, 0.5, None], (b"\0", None)) == "248e95a38314756ec05ddae83e7b99e5"
+    row = PredictionRow("key", 0, "point", "truth", 1, "", b"\0", b"\1", None)
+    assert row.taken() == "db21d63b9cf5d4898f9bc076ffd7f655"
+    assert CellRow(*map(str, range(15)), digest="").taken() == "4522f4267aa8bcd8e7e8ae6f0a2c2150"
+    assert value_digest([(0, "", "", "accuracy", 0.5, "")]) == "34e74bf3e6b092bc1189932d1088836e"
+    assert prediction_digest([(0, "", "d")]) == "42c7f2e02a22d458f7a7ad3fb03fd6ec"
+
+
+def test_test_parts_that_the_store_has_are_not_packed_again():
+    (truth, _) = measured().predictions[0, ""]
+    assert [row.key for row in rows_of(measured()).truths] == [truth.key]
+    assert rows_of(measured(), {truth.key}).truths == []
+    assert len(rows_of(measured(), {"another"}).truths) == 1
 
 
 def test_equal_test_parts_are_stored_once(store):
@@ -205,6 +263,24 @@ def test_records_come_in_the_order_of_the_plan(store):
     assert [record.cell.repeat for record in store.records(keys)] == [2, 0, 1]
 
 
+def test_each_cell_comes_with_its_own_test_part(store):
+    labels = [[0, 1, 1], [1, 1, 0], [0, 0, 1]]
+    (_, made) = measured().predictions[0, ""]
+    for repeat, y in enumerate(labels):
+        store.add(Measured(measured(repeat).record, {(0, ""): (replace(TRUTH, y=np.array(y)), made)}))
+    for _ in range(2):
+        assert [store.predictions(cell(repeat).key)[0, ""][0].y.tolist() for repeat in range(3)] == labels
+        assert [store.measured(cell(repeat).key).record.cell.repeat for repeat in range(3)] == [0, 1, 2]
+
+
+def test_records_that_the_plan_does_not_name_come_after_it_by_key(store):
+    keys = [cell(repeat).key for repeat in range(4)]
+    for repeat in range(4):
+        store.add(measured(repeat))
+    assert [record.cell.key for record in store.records()] == sorted(keys)
+    assert [record.cell.key for record in store.records(["nobody", keys[3]])] == [keys[3], *sorted(keys[:3])]
+
+
 def test_a_full_disk_is_explained_and_keeps_what_was_written(store):
     store.add(measured(0))
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -236,6 +312,64 @@ def test_a_file_that_is_no_store_is_explained(tmp_path):
     path.write_text("not a database, but long enough to be taken for one " * 50)
     with pytest.raises(StoreError, match="is not a fairbench store or is damaged"):
         Store(path, create=True)
+
+
+def test_a_run_of_an_older_format_is_not_continued(tmp_path):
+    path = Path(shutil.copy(Path(__file__).parent / "old_run" / FILE_NAME, tmp_path))
+    words = r"was begun by an older fairbench \(format 1\), whose runs can be read but not continued; begin a new run"
+    with pytest.raises(StoreError, match=words):
+        Store(path, create=True)
+    with Store(path) as store:
+        assert len(store.records()) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("database or disk is full", "free some space and run the same command again"),
+        ("attempt to write a readonly database", "choose another run directory with --out"),
+        ("unable to open database file", "choose another run directory with --out"),
+        ("database is locked", "another run is writing to it; wait for it, or choose another with --out"),
+        ("disk I/O error", "free some space or choose another --out"),
+    ],
+)
+def test_each_trouble_of_writing_comes_with_its_advice(store, monkeypatch, error, advice):
+    def fail(rows):
+        raise sqlite3.OperationalError(error)
+
+    monkeypatch.setattr(store, "_write", fail)
+    with pytest.raises(StoreError) as raised:
+        store.add(measured())
+    assert str(raised.value) == f"{store.path} cannot be written: {error}; finished cells are kept; {advice}"
+    monkeypatch.undo()
+    store.add(measured())
+
+
+def test_a_folder_that_is_not_there_is_explained(tmp_path):
+    with pytest.raises(StoreError, match=r"cannot be written: unable to open .*; choose another run directory"):
+        Store(tmp_path / "none" / FILE_NAME, create=True)
+
+
+def test_what_a_reader_meets_is_explained(store):
+    for error, words in (
+        (sqlite3.OperationalError("database is locked"), "cannot be read: another run is writing to it; try again"),
+        (
+            sqlite3.OperationalError("disk I/O error"),
+            "is not a fairbench store or is damaged: disk I/O error; put",
+        ),
+        (ValueError("locked"), "is not a fairbench store or is damaged: locked; put back a sound copy of the file"),
+        (OSError("no such device"), "cannot be read: no such device"),
+    ):
+        with pytest.raises(StoreError) as raised, store._readable():
+            raise error
+        assert str(raised.value).startswith(f"{store.path} {words}")
+
+
+def test_the_path_of_a_store_stands_for_its_folder(tmp_path):
+    assert run_folder(tmp_path / FILE_NAME) == tmp_path
+    assert run_folder(tmp_path / "run") == tmp_path / "run"
+    (tmp_path / FILE_NAME).mkdir()  # somebody's run directory
+    assert run_folder(tmp_path / FILE_NAME) == tmp_path / FILE_NAME
 
 
 def test_another_format_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 import zlib
 from contextlib import closing
@@ -144,6 +145,57 @@ def test_the_digest_of_predictions_is_taken_over_every_column(change):
     assert row._replace(**change).taken() != row.taken()
 
 
+SOUND = "put back a sound copy of the file, or run again with a new --out"
+
+
+@pytest.mark.parametrize(
+    ("change", "read", "what"),
+    [
+        ("UPDATE cells SET reason = 'x'", Store.records, "its record is not as it was written"),
+        ('UPDATE "values" SET value = 0.5', Store.records, "its values are not as they were written"),
+        ("UPDATE predictions SET digest = '0'", Store.records, "its predictions are not as they were written"),
+        ("UPDATE predictions SET n = 3", "predictions", "its predictions are not as they were written"),
+        ("DELETE FROM truths", "predictions", "the labels and groups of its test part are not there"),
+        (
+            "UPDATE truths SET y = (SELECT y FROM truths ORDER BY key DESC LIMIT 1)",
+            "predictions",
+            "labels, groups or keys are not those that were stored",
+        ),
+        ("UPDATE truths SET y = about", "predictions", "an array of 40 entries has another length"),
+    ],
+)
+def test_damage_is_told_in_one_sentence_with_what_to_do(tmp_path, change, read, what):
+    path = tmp_path / FILE_NAME
+    filled(path, repeats=2)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (key,) = connection.execute("SELECT key FROM predictions ORDER BY truth LIMIT 1").fetchone()
+        table = change.split()[1] if change.startswith("UPDATE") else ""
+        change += f" WHERE key = '{key}'" if table in ("cells", '"values"', "predictions") else ""
+        (repeat,) = connection.execute("SELECT cell LIKE '%\"repeat\":1%' FROM cells WHERE key = ?", (key,)).fetchone()
+        connection.execute(change)
+    with Store(path) as store, pytest.raises(StoreError) as raised:
+        store.predictions(key) if read == "predictions" else read(store)
+    cell = f"dataset compas, method mlp[lr=0.1], repeat {repeat}"
+    assert str(raised.value) == f"{path} is damaged: the cell of {cell}: {what}; {SOUND}"
+
+
+def test_an_outline_with_a_right_digest_and_wrong_texts_names_the_cell(tmp_path):
+    path = tmp_path / FILE_NAME
+    filled(path, repeats=1)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        *columns, before = connection.execute("SELECT * FROM cells WHERE status = 'done'").fetchone()
+        columns[7] = "["  # versions
+        connection.execute("UPDATE cells SET versions = '[', digest = ? WHERE key = ?", (digest(columns), columns[0]))
+        (total,) = connection.execute("SELECT digest FROM total").fetchone()
+        total = int(total, 16) ^ int(before, 16) ^ int(digest(columns), 16)
+        connection.execute("UPDATE total SET digest = ?", (f"{total:032x}",))
+    with (
+        Store(path) as store,
+        pytest.raises(StoreError, match=r"the cell of dataset compas, method mlp\[lr=0.1\], rep"),
+    ):
+        store.outline()
+
+
 def test_a_record_without_its_predictions_is_damaged(path):
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM predictions WHERE point = 'a'")
@@ -151,9 +203,12 @@ def test_a_record_without_its_predictions_is_damaged(path):
         store.records()
 
 
-def test_a_cell_whose_name_is_damaged_is_named_by_its_key(path):
+@pytest.mark.parametrize(
+    "change", ["UPDATE cells SET cell = replace(cell, 'compas', 'compbs')", "UPDATE cells SET cell = '['"]
+)
+def test_a_cell_whose_name_is_damaged_is_named_by_its_key(path, change):
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE cells SET cell = replace(cell, 'compas', 'compbs')")
+        connection.execute(change)
     with Store(path) as store, pytest.raises(StoreError, match=r"the cell of key '[0-9a-f]{32}': its record is not"):
         store.records()
 
@@ -273,6 +328,18 @@ def test_a_store_is_read_as_it_was_before_an_unfinished_transaction(path, writer
     assert everything(path) == before
     assert path.read_bytes() == torn  # a reader leaves everything where it is
     assert journal.exists()
+
+
+def test_a_store_that_a_writer_holds_is_read_from_a_copy_that_goes(path, tmp_path, monkeypatch):
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with Store(path) as store:
+            assert len(store.records()) == 4
+            (copy,) = (tmp_path / "copies").iterdir()
+            assert [file.name for file in copy.iterdir()] == [FILE_NAME]
+        assert not any((tmp_path / "copies").iterdir())
 
 
 def test_a_reader_sees_one_state_while_a_writer_waits(path):

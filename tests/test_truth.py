@@ -54,6 +54,30 @@ def test_stored_samples_are_those_of_the_run():
             array[0] = 1
 
 
+def test_all_fields_come_back_in_the_types_that_a_metric_knows():
+    samples = part(schema=Schema(("a", "b"), ("f", "m"), 1, 0, (1, 1, 2)), X=np.ones((4, 2), np.float32))
+    truth = Truth.of(samples)
+    back = Truth.rebuilt(truth.about, truth.arrays)
+    same(back.samples(), samples)
+    assert back.samples().schema.image_shape == (1, 1, 2)
+    assert {array.dtype for array in (back.y, back.group, back.rows)} == {np.dtype(np.int64)}
+    assert back.key == truth.key
+
+
+def test_keys_are_those_of_test_parts_that_were_written_before():
+    y, group = np.array([0, 1, 1]), np.array([0, 0, 1])
+    keys = {"state": np.array(["x", "yyy", "zé"]), "year": np.array([2.5, -1.0, 7.0])}
+    rows = np.array([17, 4, 2**40])
+    bare = Truth(y, group, ("f", "m"))
+    assert bare.key == "087e8d8399bc098d1bd7566bd26355f0"
+    whole = Truth(y, group, ("f", "m"), 1, 0, ("age", "zip"), (1, 2, 1), keys, rows)
+    assert whole.key == "70101084c6c0d3873c088f8c1f3765bc"
+    for truth in (bare, whole):
+        assert {name: array.dtype for name, array in truth.arrays.items()} == Truth.array_types(truth.about)
+    big = {name: values.astype(values.dtype.newbyteorder(">")) for name, values in keys.items()}
+    assert Truth(y, group, ("f", "m"), 1, 0, ("age", "zip"), (1, 2, 1), big, rows).key == whole.key
+
+
 @pytest.mark.parametrize(
     "read",
     [

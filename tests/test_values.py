@@ -18,6 +18,7 @@ from fairbench.analysis.values import (
     Measured,
     alike_count,
     by_method,
+    cell_row,
     chosen_points,
     estimate,
     finished,
@@ -168,10 +169,20 @@ def test_chosen_points_are_counted_the_most_frequent_first():
     assert chosen_points([record(chosen=point) for point in "abbcb"]) == [("b", 3), ("a", 1), ("c", 1)]
 
 
-@pytest.mark.parametrize(("run", "expected"), [({"suite": {"repeats": 5}}, 5), ({}, 2), ({"suite": {"repeats": 1}}, 2)])
-def test_planned_repeats_are_the_suites_or_those_that_are_there(run, expected):
+@pytest.mark.parametrize(
+    ("run", "expected", "alone"),
+    [
+        ({"suite": {"repeats": 5}}, 5, 5),
+        ({"suite": {"repeats": 1}}, 2, 1),
+        ({"suite": {}}, 2, 0),
+        ({"suite": []}, 2, 0),
+        ({}, 2, 0),
+    ],
+)
+def test_planned_repeats_are_the_suites_or_those_that_are_there(run, expected, alone):
     records = [record(repeat=0), record(repeat=7), record(repeat=7, method="tree")]
     assert planned_repeats(Results(records, run, 3, {})) == expected
+    assert planned_repeats(Results([], run, 0, {})) == alone
 
 
 def test_what_may_be_compared_is_of_one_scenario_dataset_attribute_and_preparation():
@@ -206,6 +217,7 @@ def test_rows_and_frame_have_every_value_and_a_row_for_each_cell_without_one():
     assert [row["chosen"] for row in (first, second, third)] == [True, False, False]
     assert (first["parameters"], first["value"], first["seconds"], first["status"]) == ("epochs=3", 0.25, 2.0, DONE)
     assert (second["group"], second["value"], second["reason"]) == ("a", None, "why")
+    assert (third["point"], third["group"]) == ("", "")
     assert (third["step"], third["metric"], third["value"], third["reason"]) == (None, "", None, "it broke")
     assert third["cell"] == failed.cell.key != first["cell"] == done.cell.key
 
@@ -215,6 +227,22 @@ def test_rows_and_frame_have_every_value_and_a_row_for_each_cell_without_one():
     assert table["step"].isna().tolist() == [False, False, True]
     assert (str(table["step"].dtype), str(table["value"].dtype)) == ("Int64", "float64")
     assert table[table.chosen & (table.group == "")]["value"].tolist() == [0.25]
+
+
+def test_a_row_tells_a_cell_from_others():
+    method, stream = Choice("mlp", {"lr": 0.1}), Choice("stream", {"steps": 2})
+    cell = Cell(Choice("adult", {"rows": 5}), method, "sex", 3, Preparation("none", True, False), stream)
+    assert cell_row(cell) == {
+        "scenario": "stream[steps=2]",
+        "dataset": "adult[rows=5]",
+        "sensitive": "sex",
+        "scale": "none",
+        "sensitive_as_feature": True,
+        "stratify": False,
+        "method": "mlp",
+        "parameters": "lr=0.1",
+        "repeat": 3,
+    }
 
 
 def test_a_run_without_values_is_a_frame_with_all_columns():

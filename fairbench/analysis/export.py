@@ -30,6 +30,16 @@ class Writable(Protocol):
         ...
 
 
+class _Lines:
+    """Lines of CSV that end in a line feed; ``csv`` quotes a carriage return only if its own lines end in one."""
+
+    def __init__(self, file: Writable) -> None:
+        self.file = file
+
+    def write(self, line: str) -> object:
+        return self.file.write(f"{line[:-2]}\n")
+
+
 def write(rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool = False) -> None:
     """Write rows as ``csv`` (None is an empty field) or ``jsonl``; ``spreadsheet`` keeps texts from being formulas."""
     if form == "jsonl":
@@ -40,7 +50,7 @@ def write(rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool 
     first = next(rows, None)
     if first is None:
         return
-    writer = csv.DictWriter(file, list(first), lineterminator="\n")
+    writer = csv.DictWriter(_Lines(file), list(first), lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(chain([first], rows))
 
