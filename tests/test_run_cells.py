@@ -73,7 +73,7 @@ def test_a_cell_without_an_answer_fails_with_how_it_ended(registry, tmp_path):
         records = list(run_cells(cells, gather(cells, RUNNER), RUNNER, Watched(answers), store))
     assert [(record.status, record.reason) for record in records] == [
         (FAILED, "RuntimeError: its process is gone"),
-        (FAILED, "the executor answered with something else than this cell's result"),
+        (FAILED, "the executor returned something other than this cell's result"),
     ]
 
 
@@ -164,9 +164,9 @@ def test_files_are_fetched_for_each_dataset_by_its_label(registry, monkeypatch):
         return {**{label: {} for label in files}, "german": DataError("a damaged copy")}
 
     monkeypatch.setattr("fairbench.running.grid.fetch_all", fetch_all)
-    monkeypatch.setattr("fairbench.running.grid.known_references", lambda spec, label: [spec, label])
+    monkeypatch.setattr("fairbench.running.grid.known_references", lambda spec: ([spec], ()))
     available = gather(cells_of(registry, "constant", datasets=(SMALL, "german")), RUNNER, "progress")
     expected = {label: registry.dataset(Choice(label.split("[")[0])).files for label in (SMALL, "german")}
     assert calls == [(expected, RUNNER.source, "progress")]
     assert available.failed == {"german": "a damaged copy"}
-    assert available.references == {SMALL: [registry.dataset(Choice("synthetic", {"rows": 300})), SMALL]}
+    assert available.references == {SMALL: [registry.dataset(Choice("synthetic", {"rows": 300}))]}

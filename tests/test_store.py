@@ -131,7 +131,7 @@ SAME = Value(0, "", "", "accuracy", 1.0)
         (changed(values=(SAME, SAME)), "step 0, point '' has two values of accuracy"),
         (
             changed(values=(SAME, SAME._replace(metric="n"), SAME)),
-            "step 0, point '' has two values of accuracy; name",
+            "step 0, point '' has two values of accuracy; give each its own name",
         ),
         (changed(values=(Value(2**70, "", "", "accuracy", 1.0),)), "too large a step"),
         (changed(values=(Value(2**63, "", "", "accuracy", 1.0),)), "^9223372036854775808 is too large a step for the"),
@@ -141,7 +141,7 @@ SAME = Value(0, "", "", "accuracy", 1.0)
         (changed(values=(Value(0, "", "", 1, 1.0),)), "name of a metric is 1, of type int"),
         (
             changed(values=(Value(0, "a" * 79 + "\ud800", "", "n", 1.0),)),
-            f"name of a point is '{'a' * 79}, which is no",
+            f"name of a point is '{'a' * 79}, which is not ",
         ),
         (changed(values=(Value(0, [1] * 50, "", "n", 1.0),)), rf"name of a point is \[{'1, ' * 26}1, of type list"),
         (changed(status=None), "name of a status is None"),
@@ -316,7 +316,7 @@ def test_a_file_that_is_no_store_is_explained(tmp_path):
 
 def test_a_run_of_an_older_format_is_not_continued(tmp_path):
     path = Path(shutil.copy(Path(__file__).parent / "old_run" / FILE_NAME, tmp_path))
-    words = r"was begun by an older fairbench \(format 1\), whose runs can be read but not continued; begin a new run"
+    words = r"was started by an older fairbench \(format 1\), whose runs can be read but not continued; begin a new run"
     with pytest.raises(StoreError, match=words):
         Store(path, create=True)
     with Store(path) as store:

@@ -155,7 +155,7 @@ SOUND = "put back a sound copy of the file, or run again with a new --out"
         ('UPDATE "values" SET value = 0.5', Store.records, "its values are not as they were written"),
         ("UPDATE predictions SET digest = '0'", Store.records, "its predictions are not as they were written"),
         ("UPDATE predictions SET n = 3", "predictions", "its predictions are not as they were written"),
-        ("DELETE FROM truths", "predictions", "the labels and groups of its test part are not there"),
+        ("DELETE FROM truths", "predictions", "the labels and groups of its test part are missing"),
         (
             "UPDATE truths SET y = (SELECT y FROM truths ORDER BY key DESC LIMIT 1)",
             "predictions",

@@ -91,7 +91,7 @@ def test_somebody_elses_database_is_refused_and_left_as_it_is(tmp_path, change):
         with pytest.raises(StoreError) as raised:
             Store(path, create=create)
         assert str(raised.value) == (
-            f"{path} is not a fairbench store or is damaged: its tables are others; put back a sound copy of the file, "
+            f"{path} is not a fairbench store or is damaged: its tables are different; put back a sound copy of the file, "
             "or run again with a new --out"
         )
     assert path.read_bytes() == before
@@ -146,4 +146,4 @@ def test_a_number_that_is_none_is_told_whole(path):
     bad = replace(measured(1).record, values=(Value(0, "", "", "n", -np.inf),))
     with Store(path, create=True) as store, pytest.raises(Unstorable) as raised:
         store.add(Measured(bad, {}))
-    assert str(raised.value) == "n is -inf; what is no finite number is stored as null, with a reason"
+    assert str(raised.value) == "n is -inf; a value that is not finite must be null, with a reason"

@@ -101,7 +101,7 @@ def test_a_cell_runs_with_what_the_run_began_with(registry, tmp_path):
     seen = registry.origin("metrics", "accuracy").sha256
     assert (record.status, record.reason) == (
         FAILED,
-        f"the code of metric accuracy changed while the run was going on: its sha256 was {'0' * 12}… when the run "
+        f"the code of metric accuracy changed during the run: its sha256 was {'0' * 12}… when the run "
         f"began, and is {seen[:12]}… now; run the command again with a new --out",
     )
 
@@ -117,7 +117,7 @@ def test_code_is_compared_once_with_what_the_run_began_with(registry):
     bench.check_code(cell)
     other = Workbench(registry, RUNNER.source)
     other.code = bench.code
-    with pytest.raises(Refused, match="the code of method constant changed while the run was going on"):
+    with pytest.raises(Refused, match="the code of method constant changed during the run"):
         other.check_code(cell)
 
 

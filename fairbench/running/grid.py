@@ -54,8 +54,8 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
             try:
                 dataset = workbench.dataset(choice)
                 references[label], doubts = known_references(specs[label])
-                digests[label] = workbench.digest(choice)
                 notes[label] = (*dataset.notes, *measured_notes(dataset), *doubts)
+                digests[label] = workbench.digest(choice)  # only now can it be used
             except NotApplicable as error:
                 skipped[label] = str(error)
             except DataError as error:

@@ -46,7 +46,7 @@ def test_a_member_with_an_evil_name_is_written_to_the_files_own_path(server):
 def test_a_member_that_unpacks_to_too_much_is_given_up(server, monkeypatch):
     monkeypatch.setattr(downloads, "LARGEST", 100_000)
     bomb = zipped({"adult.data": bytes(50_000_000)})  # 50 kB of zip
-    with pytest.raises(NotApplicable, match="larger than 100000 bytes"):
+    with pytest.raises(NotApplicable, match="exceeds 100000 bytes"):
         DataSource().fetch(in_archive(server, bomb))
     assert left_in_cache() == {f"{digest(bomb)}.zip"}
 

@@ -135,7 +135,7 @@ def test_a_redirect_to_a_local_file_is_not_followed(server, places):
 
 def test_more_bytes_than_pinned_are_not_taken(server):
     server.answers["/adult.data"] = GOOD
-    with pytest.raises(NotApplicable, match="larger than 5 bytes"):
+    with pytest.raises(NotApplicable, match="exceeds 5 bytes"):
         DataSource().fetch(adult(server.url("/adult.data"), bytes=5))
     assert left_in_cache() == set()
 
