@@ -91,8 +91,8 @@ def test_somebody_elses_database_is_refused_and_left_as_it_is(tmp_path, change):
         with pytest.raises(StoreError) as raised:
             Store(path, create=create)
         assert str(raised.value) == (
-            f"{path} is not a fairbench store or is damaged: its tables are different; put back a sound copy of the file, "
-            "or run again with a new --out"
+            f"{path} is not a fairbench store or is damaged: its tables are different; put back a sound copy of the "
+            "file, or run again with a new --out"
         )
     assert path.read_bytes() == before
 
