@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
+from fairbench.choices import parse_choices
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
@@ -27,6 +28,7 @@ from fairbench.texts import counted, last_line
 if TYPE_CHECKING:
     import pandas
 
+    from fairbench.cells import Choice
     from fairbench.records import Results
 
 Names = Union[str, Sequence[str]]
@@ -96,8 +98,8 @@ class Run:
         """Return means ± standard deviations as text, a row for each method and a column for each metric.
 
         A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, unfinished ones
-        too, and ‡ a method that decides alike for everybody in most repeats. Methods that the run has with several
-        parameters are shown with theirs.
+        too, and ‡ a method that decides alike for everybody in most repeats. Variants of a method on one dataset
+        are shown with the parameters in which they differ.
 
         Args:
             metrics: their names, in order; by default accuracy and the differences of demographic parity and equalized
@@ -113,8 +115,7 @@ class Run:
                 raise UnknownName("metric", str(name), known, f" in {self.path}")
         wanted = list(metrics) or [name for name in SHOWN if name in known] or known
         found["shown"] = [_shown(row) for row in found.to_dict("records")]
-        several = found.groupby("method")["parameters"].nunique() > 1
-        found["method"] = [_label(row, several[row["method"]]) for row in found.to_dict("records")]
+        found["method"] = _labels(found.to_dict("records"))
         rows = [name for name in ROW if name in ("dataset", "method") or found[name].nunique() > 1]
         table = found.pivot_table("shown", rows, "metric", aggfunc="first", sort=False)
         return table.reindex(columns=wanted)
@@ -143,9 +144,23 @@ class Run:
         return f"{table}<ul>{listed}</ul>"
 
 
-def _label(row: Mapping[str, Any], with_parameters: bool) -> str:
-    parameters = f"[{row['parameters']}]" if with_parameters else ""
-    return f"{row['method']}{parameters}{' ‡' if str(row['constant']).lower() == 'true' else ''}"
+def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the label of each row: its method, with the parameters in which variants beside it differ."""
+    from fairbench.analysis.values import only, telling_parameters
+
+    choices = [
+        parse_choices(f"{row['method']}[{row['parameters']}]" if row["parameters"] else row["method"])[0]
+        for row in rows
+    ]
+    beside: dict[tuple[Any, ...], list[Choice]] = {}
+    places = [tuple(row[name] for name in ROW if name != "method") for row in rows]
+    for place, choice in zip(places, choices):
+        beside.setdefault(place, []).append(choice)
+    telling = {place: telling_parameters(here) for place, here in beside.items()}
+    return [
+        only(choice, telling[place][choice.name]) + (" ‡" if str(row["constant"]).lower() == "true" else "")
+        for place, choice, row in zip(places, choices, rows)
+    ]
 
 
 def _shown(row: Mapping[str, Any]) -> str:

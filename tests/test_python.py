@@ -86,6 +86,15 @@ def test_a_run_has_its_values_means_and_tables(found, folder):
     assert repr(found) == "Run(r: 4 cells: 4 done, 0 skipped, 0 failed)"
 
 
+def test_variants_are_told_apart_by_what_differs_on_one_dataset(folder):
+    given = {"metrics": ACCURACY, "repeats": 1, "workers": 1, "quiet": True}
+    found = fairbench.run(
+        methods="threshold[epochs=2|3],constant", datasets="synthetic[rows=300|400]", out="r", **given
+    )
+    labels = [label for _, label in found.table().index]
+    assert labels == ["threshold[epochs=2]", "threshold[epochs=3]", "constant ‡"] * 2
+
+
 def test_what_a_run_left_can_be_loaded_and_goes_on_with_more(found, folder):
     again = fairbench.load("r")
     pandas.testing.assert_frame_equal(again.values, found.values)

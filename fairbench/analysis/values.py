@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -237,6 +237,27 @@ def sections(records: Iterable[Record]) -> list[list[Record]]:
 def by_method(records: Iterable[Record]) -> list[list[Record]]:
     """Return the records grouped by method and parameters, with all repeats of each together."""
     return grouped(records, lambda cell: identity(cell.method))
+
+
+def telling_parameters(choices: Iterable[Choice]) -> dict[str, set[str]]:
+    """Return for each name among the ``choices`` the parameters in which its variants differ."""
+    variants: dict[str, list[Mapping[str, Any]]] = {}
+    for choice in choices:
+        variants.setdefault(choice.name, []).append(choice.params)
+    absent = object()
+    return {
+        choice: {
+            name
+            for name in {name for params in several for name in params}
+            if any(params.get(name, absent) != several[0].get(name, absent) for params in several)
+        }
+        for choice, several in variants.items()
+    }
+
+
+def only(choice: Choice, names: Collection[str]) -> str:
+    """Return the text of a ``choice`` with those of its parameters that are among the ``names``."""
+    return str(replace(choice, params={name: value for name, value in choice.params.items() if name in names}))
 
 
 def cell_row(cell: Cell) -> LongRow:

@@ -31,11 +31,13 @@ from fairbench.analysis.values import (
     frame,
     grouped,
     identity,
+    only,
     planned_repeats,
     rows,
     sections,
     series,
     supports,
+    telling_parameters,
 )
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "frame",
     "grouped",
     "identity",
+    "only",
     "overlap_correction",
     "planned_repeats",
     "require_matplotlib",
@@ -69,4 +72,5 @@ __all__ = [
     "sections",
     "series",
     "supports",
+    "telling_parameters",
 ]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from fairbench.api import Cell, Choice, Record, Results, compares_groups, no_rows
+from fairbench.api import Cell, Record, Results, compares_groups, no_rows
 from fairbench.api.analysis import (
     Measured,
     alike_count,
     by_method,
     estimate,
     finished,
+    only,
     planned_repeats,
     supports,
+    telling_parameters,
 )
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import Entry, clean, left_out
@@ -203,11 +204,6 @@ def _scenario_parameters(results: Results) -> dict[str, tuple[set[str], str]]:
     return found
 
 
-def only(choice: Choice, names: set[str]) -> str:
-    """Return the choice with these of its parameters."""
-    return str(replace(choice, params={name: value for name, value in choice.params.items() if name in names}))
-
-
 def _section(records: Sequence[Record], results: Results, tell: Mapping[str, set[str]], repeats: int) -> Section:
     overall = {value.metric for record in records for value in record.values if not value.group}
     by_group = {value.metric for record in records for value in record.values if value.group}
@@ -240,22 +236,6 @@ def _named(results: Results) -> set[str]:
 def _columns(metrics: Iterable[str], results: Results) -> list[MetricColumn]:
     ordered = sorted(metrics, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
     return [MetricColumn(name, *map(clean, results.labels.get(name, (name, "unknown")))) for name in ordered]
-
-
-def telling_parameters(choices: Iterable[Choice]) -> dict[str, set[str]]:
-    """Return for each name, of methods or of scenarios, the parameters in which its variants differ."""
-    variants: dict[str, list[Mapping[str, Any]]] = {}
-    for choice in choices:
-        variants.setdefault(choice.name, []).append(choice.params)
-    absent = object()
-    return {
-        choice: {
-            name
-            for name in {name for params in several for name in params}
-            if any(params.get(name, absent) != several[0].get(name, absent) for params in several)
-        }
-        for choice, several in variants.items()
-    }
 
 
 def _row(

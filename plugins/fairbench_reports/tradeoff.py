@@ -18,14 +18,16 @@ from fairbench.api.analysis import (
     Estimate,
     Measured,
     constant_accuracy,
+    only,
     planned_repeats,
     require_matplotlib,
     series,
+    telling_parameters,
 )
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import spread
 from fairbench_reports._labels import Label, write_labels
-from fairbench_reports._table import MethodRow, Section, only, sections, telling_parameters
+from fairbench_reports._table import MethodRow, Section, sections
 
 ACCURACY, GAP, SELECTED = "accuracy", "demographic_parity_difference", "selection_rate"
 CONSTANT = "constant"
