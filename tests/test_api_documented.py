@@ -138,7 +138,7 @@ def row(module, name):
     elif not is_class(member):
         kind, shown = "value", ""
     elif is_protocol(member):
-        declared = [label for label in member.__annotations__ if not label.startswith("_")]
+        declared = [label for label in vars(member).get("__annotations__", {}) if not label.startswith("_")]
         called = [
             label if isinstance(vars(member)[label], property) else f"{label}({shown_arguments(function)})"
             for label, function in methods(member)
