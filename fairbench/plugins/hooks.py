@@ -21,35 +21,35 @@ hookimpl = pluggy.HookimplMarker(NAMESPACE)
 
 
 @hookspec
-def fairbench_datasets() -> list[type[DatasetSpec]]:  # type: ignore[empty-body]
+def fairbench_datasets() -> list[type[DatasetSpec]]:
     """Return dataset classes: frozen dataclasses that follow ``DatasetSpec``; called once when the plugin is loaded."""
 
 
 @hookspec
-def fairbench_methods() -> list[type[Method]]:  # type: ignore[empty-body]
+def fairbench_methods() -> list[type[Method]]:
     """Return method classes: frozen dataclasses that follow ``Method``; called once when the plugin is loaded."""
 
 
 @hookspec
-def fairbench_metrics() -> list[Metric]:  # type: ignore[empty-body]
+def fairbench_metrics() -> list[Metric]:
     """Return metrics: instances of ``Metric``, which say what is better; called once when the plugin is loaded."""
 
 
 @hookspec
-def fairbench_scenarios() -> list[type[Scenario]]:  # type: ignore[empty-body]
+def fairbench_scenarios() -> list[type[Scenario]]:
     """Return scenario classes: frozen dataclasses that follow ``Scenario``; called once when the plugin is loaded."""
 
 
 @hookspec
-def fairbench_reports() -> list[Report]:  # type: ignore[empty-body]
+def fairbench_reports() -> list[Report]:
     """Return reports: instances of ``Report``, which render results; called once when the plugin is loaded."""
 
 
 @hookspec
-def fairbench_executors() -> list[type[Executor]]:  # type: ignore[empty-body]
+def fairbench_executors() -> list[type[Executor]]:
     """Return executor classes: frozen dataclasses that follow ``Executor``; called once when the plugin is loaded."""
 
 
 @hookspec
-def fairbench_papers() -> list[Paper]:  # type: ignore[empty-body]
+def fairbench_papers() -> list[Paper]:
     """Return papers that can be rerun: instances of ``Paper``; called once when the plugin is loaded."""
