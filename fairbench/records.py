@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fairbench.cells import Cell
@@ -123,12 +124,14 @@ class Results:
             ``reference_methods`` are the names of the methods with which others are compared.
         planned: number of cells of the suite.
         labels: metric name -> its heading and which direction is better: ``{"accuracy": ("acc.", "higher")}``.
+        path: the run directory, whose store holds the predictions; None if there is none.
     """
 
     records: Sequence[Record]
     run: Mapping[str, Any]
     planned: int
     labels: Mapping[str, tuple[str, str]]
+    path: Optional[Path] = None
 
     @property
     def unfinished(self) -> str:

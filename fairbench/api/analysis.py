@@ -6,6 +6,7 @@ valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_co
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
+from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, stored_rows
 from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
@@ -50,8 +51,10 @@ __all__ = [
     "AboveCoin",
     "CorrectedT",
     "Correction",
+    "Counts",
     "Estimate",
     "Measured",
+    "StoredRows",
     "against_coin",
     "alike_count",
     "by_method",
@@ -59,6 +62,8 @@ __all__ = [
     "coin_accuracy",
     "constant_accuracy",
     "corrected_t",
+    "count",
+    "count_jointly",
     "estimate",
     "finished",
     "frame",
@@ -71,6 +76,7 @@ __all__ = [
     "rows",
     "sections",
     "series",
+    "stored_rows",
     "supports",
     "telling_parameters",
 ]

@@ -95,7 +95,7 @@ def load_results(path: Path) -> Results:
     # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
     labels = {value.metric: (value.metric, "neither") for record in records for value in record.values}
     labels.update({name: (heading, better) for name, (heading, better) in run["labels"].items()})
-    return Results(records, run, run["planned"], labels)
+    return Results(records, run, run["planned"], labels, path)
 
 
 @dataclass(frozen=True)

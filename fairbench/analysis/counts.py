@@ -1,0 +1,139 @@
+"""Counts by group and label of stored predictions: what intervals within one test part are computed from.
+
+Every metric of rates is a function of these counts, and a resampled test part is one multinomial draw of them, so a
+bootstrap of thousands of test parts needs no rows. Two methods that decided about the same rows are counted together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Optional
+
+import numpy as np
+
+from fairbench.analysis.values import Measured
+from fairbench.data.rows import Floats, Predictions
+from fairbench.records import Record, Results
+from fairbench.running.store import FILE_NAME, Store, Truth
+
+CELLS_KEPT = 64  # whose predictions stay in memory: those of a baseline are asked for again with every method
+SELECTION, TRUE_POSITIVE, FALSE_POSITIVE = "selection_rate", "true_positive_rate", "false_positive_rate"
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """The rows of a test part, and how many of them are selected, by group and label.
+
+    Args:
+        groups: names of the G groups.
+        rows: (G, 2) number of rows with y = 0 and y = 1.
+        selected: (G, 2) number of these that are selected, in expectation over ``decision``.
+        randomised: whether some row is selected with a probability other than 0 and 1.
+    """
+
+    groups: tuple[str, ...]
+    rows: Floats
+    selected: Floats
+    randomised: bool = False
+
+    @property
+    def n(self) -> Floats:
+        """Return the number of rows of each group (G,)."""
+        return np.asarray(self.rows.sum(axis=1))
+
+    @property
+    def accuracy(self) -> float:
+        """Return the share of correct decisions among all rows; NaN without rows."""
+        right = self.selected[:, 1] + self.rows[:, 0] - self.selected[:, 0]
+        return float(right.sum() / self.rows.sum()) if self.rows.sum() else float("nan")
+
+    @property
+    def accuracies(self) -> Floats:
+        """Return the share of correct decisions within each group (G,); NaN for a group without rows."""
+        with np.errstate(invalid="ignore"):
+            right = self.selected[:, 1] + self.rows[:, 0] - self.selected[:, 0]
+            return np.asarray(right / self.n)
+
+    def of(self, rate: str) -> tuple[Floats, Floats]:
+        """Return how many are selected (G,), and of how many rows (G,), for one of the three rates by name."""
+        if rate == SELECTION:
+            return np.asarray(self.selected.sum(axis=1)), self.n
+        label = {FALSE_POSITIVE: 0, TRUE_POSITIVE: 1}[rate]
+        return self.selected[:, label], self.rows[:, label]
+
+    def rates(self, rate: str) -> Floats:
+        """Return one of the three rates by group (G,); NaN where a group has no row to count."""
+        selected, rows = self.of(rate)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(selected / rows)
+
+
+def count(truth: Truth, predictions: Predictions) -> Counts:
+    """Return the counts of one method's predictions."""
+    groups = len(truth.group_names)
+    cell = truth.group * 2 + truth.y
+    rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(np.float64)
+    selected = np.bincount(cell, predictions.decision, 2 * groups).reshape(groups, 2).astype(np.float64)
+    return Counts(truth.group_names, rows, selected, predictions.randomised)
+
+
+def count_jointly(truth: Truth, first: Predictions, second: Predictions) -> Floats:
+    """Return the number of rows (G, 2, 2, 2) by group, label, first and second decision.
+
+    Randomised decisions are tossed independently; the counts are then expectations.
+    """
+    groups = len(truth.group_names)
+    cell = truth.group * 2 + truth.y
+    table = np.empty((groups * 2, 2, 2))
+    for a, one in enumerate((1 - first.decision, first.decision)):
+        for b, other in enumerate((1 - second.decision, second.decision)):
+            table[:, a, b] = np.bincount(cell, one * other, 2 * groups)
+    return table.reshape(groups, 2, 2, 2)
+
+
+class StoredRows:
+    """The stored predictions of a run at each record's last step; everything is None if the run has no store."""
+
+    def __init__(self, store: Optional[Store]) -> None:
+        """Take the open store."""
+        self._read = None if store is None else lru_cache(maxsize=CELLS_KEPT)(store.predictions)
+
+    def predictions(self, record: Record, point: Optional[str] = None) -> Optional[tuple[Truth, Predictions]]:
+        """Return what a record predicted at an operating point (None: the chosen one), and for which rows.
+
+        Raises:
+            StoreError: the store is damaged; the message names the cell.
+        """
+        if self._read is None or not record.values:
+            return None
+        place = (Measured(record).last_step, record.chosen if point is None else point)
+        return self._read(record.cell.key).get(place)
+
+    def counts(self, record: Record, point: Optional[str] = None) -> Optional[Counts]:
+        """Return the counts of ``predictions``."""
+        found = self.predictions(record, point)
+        return None if found is None else count(*found)
+
+    def joint(self, first: Record, second: Record) -> Optional[Floats]:
+        """Return ``count_jointly`` of two records' chosen points; None if they predicted for different rows."""
+        one, other = self.predictions(first), self.predictions(second)
+        if one is None or other is None or one[0].key != other[0].key:
+            return None
+        return count_jointly(one[0], one[1], other[1])
+
+
+@contextmanager
+def stored_rows(results: Results) -> Iterator[StoredRows]:
+    """Open the stored predictions of a run for reading.
+
+    Raises:
+        StoreError: the store is damaged.
+    """
+    if results.path is None:
+        yield StoredRows(None)
+        return
+    with Store(results.path / FILE_NAME) as store:
+        yield StoredRows(store)
