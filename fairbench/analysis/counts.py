@@ -72,7 +72,7 @@ class Counts:
 
 
 def count(truth: Truth, predictions: Predictions) -> Counts:
-    """Return the counts of one method's predictions."""
+    """Return the counts of one method's ``predictions`` for the rows of ``truth``."""
     groups = len(truth.group_names)
     cell = truth.group * 2 + truth.y
     rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(np.float64)
@@ -81,9 +81,10 @@ def count(truth: Truth, predictions: Predictions) -> Counts:
 
 
 def count_jointly(truth: Truth, first: Predictions, second: Predictions) -> Floats:
-    """Return the number of rows (G, 2, 2, 2) by group, label, first and second decision.
+    """Return the number of rows (G, 2, 2, 2) by group, label, ``first`` and ``second`` decision.
 
-    Randomised decisions are tossed independently; the counts are then expectations.
+    Both are predictions for the rows of ``truth``. Randomised decisions are tossed independently; the counts are then
+    expectations.
     """
     groups = len(truth.group_names)
     cell = truth.group * 2 + truth.y
@@ -95,7 +96,10 @@ def count_jointly(truth: Truth, first: Predictions, second: Predictions) -> Floa
 
 
 class StoredRows:
-    """The stored predictions of a run at each record's last step; everything is None if the run has no store."""
+    """The stored predictions of a run at each record's last step.
+
+    Without a ``store``, everything is None.
+    """
 
     def __init__(self, store: Optional[Store]) -> None:
         """Take the open store."""
@@ -127,7 +131,7 @@ class StoredRows:
 
 @contextmanager
 def stored_rows(results: Results) -> Iterator[StoredRows]:
-    """Open the stored predictions of a run for reading.
+    """Open the stored predictions of the run that ``results`` are of.
 
     Raises:
         StoreError: the store is damaged.
