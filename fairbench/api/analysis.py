@@ -2,7 +2,8 @@
 
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
-valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
+valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones,
+``Line`` with any reference line.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
@@ -16,8 +17,11 @@ from fairbench.analysis.intervals import (
     overlap_correction,
 )
 from fairbench.analysis.lines import (
-    AboveCoin,
+    AboveLine,
+    Line,
+    Vertex,
     against_coin,
+    coin,
     coin_accuracy,
     constant_accuracy,
 )
@@ -48,17 +52,20 @@ __all__ = [
     "NO_INTERVAL",
     "SETTINGS",
     "STYLES",
-    "AboveCoin",
+    "AboveLine",
     "CorrectedT",
     "Correction",
     "Counts",
     "Estimate",
+    "Line",
     "Measured",
     "StoredRows",
+    "Vertex",
     "against_coin",
     "alike_count",
     "by_method",
     "chosen_points",
+    "coin",
     "coin_accuracy",
     "constant_accuracy",
     "corrected_t",
