@@ -266,7 +266,7 @@ def ratio_coin(ratio: float, baseline_accuracy: float, rates: Sequence[Floats], 
     if ratio >= 1:
         return constant
     needed = max(max((ratio * rate.max() - rate.min()) / (1 - ratio), 0.0) for rate in rates)
-    return max((baseline_accuracy + needed * ones) / (1 + needed), constant)
+    return float(max((baseline_accuracy + needed * ones) / (1 + needed), constant))
 
 
 def linearised(
