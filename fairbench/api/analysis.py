@@ -6,6 +6,7 @@ valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_co
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
+from fairbench.analysis.baselines import Baseline, baseline_of
 from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, stored_rows
 from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
 from fairbench.analysis.intervals import (
@@ -49,6 +50,7 @@ __all__ = [
     "SETTINGS",
     "STYLES",
     "AboveCoin",
+    "Baseline",
     "CorrectedT",
     "Correction",
     "Counts",
@@ -57,6 +59,7 @@ __all__ = [
     "StoredRows",
     "against_coin",
     "alike_count",
+    "baseline_of",
     "by_method",
     "chosen_points",
     "coin_accuracy",
