@@ -7,8 +7,25 @@ valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_co
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
-from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, stored_rows
-from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
+from fairbench.analysis.baselines import (
+    Baseline,
+    baseline_of,
+)
+from fairbench.analysis.counts import (
+    Counts,
+    StoredRows,
+    count,
+    count_jointly,
+    stored_rows,
+)
+from fairbench.analysis.drawing import (
+    BLACK,
+    BLUE,
+    DOTS_PER_INCH,
+    SETTINGS,
+    STYLES,
+    require_matplotlib,
+)
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
     CorrectedT,
@@ -46,23 +63,25 @@ from fairbench.analysis.values import (
 )
 
 __all__ = [
+    "AboveLine",
     "BLACK",
     "BLUE",
-    "DOTS_PER_INCH",
-    "NO_INTERVAL",
-    "SETTINGS",
-    "STYLES",
-    "AboveLine",
+    "Baseline",
     "CorrectedT",
     "Correction",
     "Counts",
+    "DOTS_PER_INCH",
     "Estimate",
     "Line",
     "Measured",
+    "NO_INTERVAL",
+    "SETTINGS",
+    "STYLES",
     "StoredRows",
     "Vertex",
     "against_coin",
     "alike_count",
+    "baseline_of",
     "by_method",
     "chosen_points",
     "coin",

@@ -1,0 +1,76 @@
+"""Which method of a section the others are compared with: one rule for lines, harm and every other comparison."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairbench.analysis.values import by_method, finished, series
+from fairbench.cells import Choice
+from fairbench.choices import parse_choices
+from fairbench.records import Record, Results
+
+USUAL = "mlp"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The method that others are compared with, as it ran in one section.
+
+    Args:
+        records: its finished repeats; empty if no method can be the baseline.
+        why: why this one, or why there is none; continues a sentence, e.g. "named by the suite".
+    """
+
+    records: tuple[Record, ...]
+    why: str
+
+    @property
+    def name(self) -> str:
+        """Return the method's name; empty if there is no baseline."""
+        return self.records[0].cell.method.name if self.records else ""
+
+
+def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
+    """Return the baseline of a section: the suite's, else ``mlp``, else the most accurate method.
+
+    A method takes part if it has a finished repeat; reference methods never do, unless the suite names one. Of several
+    variants of a method, the first in the plan is taken.
+
+    Args:
+        records: one section, see ``sections``.
+        results: the run that it belongs to, for the suite's ``baseline`` and the names of reference methods.
+
+    Raises:
+        SuiteError: the suite's ``baseline`` is not a choice such as ``mlp[epochs=5]``.
+    """
+    ran = [done for done in map(finished, by_method(records)) if done]
+    references = results.run.get("reference_methods", ())
+    others = [done for done in ran if done[0].cell.method.name not in references]
+    suite = results.run.get("suite", {})
+    named = str(suite.get("baseline") or "")
+    if named:
+        chosen = next((done for done in ran if _meant(named, done[0].cell.method)), None)
+        if chosen:
+            return Baseline(tuple(chosen), "named by the suite")
+    instead = f"the suite's baseline {named} has no finished repeat here; instead " if named else ""
+    usual = next((done for done in others if done[0].cell.method.name == USUAL), None)
+    if usual:
+        return Baseline(tuple(usual), f"{instead or 'none is named; '}the usual baseline")
+    accuracy = {place: series(done, "accuracy") for place, done in enumerate(others)}
+    means = {place: statistics.fmean(found.values()) for place, found in accuracy.items() if found}
+    if not means:
+        return Baseline((), "no method but reference methods has a finished repeat with an accuracy")
+    best = max(means, key=lambda place: means[place])
+    return Baseline(tuple(others[best]), f"{instead or 'none is named, and mlp did not run; '}the most accurate method")
+
+
+def _meant(named: str, method: Choice) -> bool:
+    """Return whether a choice as users write it, which leaves defaults out, stands for this method of a cell."""
+    absent = object()
+    return any(
+        choice.name == method.name
+        and all(method.params.get(name, absent) == value for name, value in choice.params.items())
+        for choice in parse_choices(named)
+    )
