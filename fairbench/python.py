@@ -184,6 +184,8 @@ def run(
     scale: Optional[Names] = None,
     sensitive_as_feature: Optional[bool] = None,
     stratify: Optional[bool] = None,
+    baseline: Optional[str] = None,
+    reference: Optional[bool] = None,
     out: Optional[PathText] = None,
     workers: Optional[int] = None,
     executor: Optional[str] = None,
@@ -208,6 +210,9 @@ def run(
         scale: ``standard`` or ``none``, or both.
         sensitive_as_feature: whether the group is one of the features; by default it is not.
         stratify: whether all parts keep the proportions of label and group; by default they do not.
+        baseline: the method that others are compared with; by default ``mlp``.
+        reference: whether the methods that reference lines need are added (the baseline and ``attainable``); by default
+            they are.
         out: run directory; by default a dated one below ``runs``. A finished run is read, an unfinished one continued.
         workers: processes; by default one for each processor. With 1 everything runs in this process.
         executor: where cells run, e.g. ``"processes[workers=2]"``; overrides ``workers``.
@@ -234,6 +239,8 @@ def run(
         "repeats": _plain(repeats),
         "sensitive_as_feature": None if sensitive_as_feature is None else (_plain(sensitive_as_feature),),
         "stratify": _plain(stratify),
+        "baseline": baseline,
+        "reference": _plain(reference),
     }
     place = _path("out", out)
     chosen = chosen_suite(_path("suite", suite), given)
