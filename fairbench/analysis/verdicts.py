@@ -8,10 +8,10 @@ its parts have.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Optional
+from typing import Any, Optional, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from fairbench.data.rows import Floats, Predictions
 from fairbench.records import Record, Results
 from fairbench.running.truth import Truth
 
+T = TypeVar("T")
 ATTAINABLE = "attainable"
 SHORT = {
     "demographic_parity_difference": "dp",
@@ -134,6 +135,7 @@ class SectionLines:
     correction: Correction
     records: Sequence[Record]
     rows: StoredRows
+    _drawn: dict[tuple[Any, ...], Any] = field(default_factory=dict)  # lines, by kind, metric and repeats
 
     @classmethod
     def of(cls, records: Sequence[Record], results: Results, rows: StoredRows) -> SectionLines:
@@ -169,7 +171,18 @@ class SectionLines:
 
     def coin(self, metric: str, repeats: Sequence[int]) -> Line:
         """Return the trivial line of a ``metric`` over ``repeats`` that baseline and constant have."""
+        return self._once("coin", metric, repeats, lambda: self._coin(metric, repeats))
+
+    def _coin(self, metric: str, repeats: Sequence[int]) -> Line:
         return coin(self._baseline_vertex(metric, repeats), self.constant(repeats))
+
+    def _once(self, kind: str, metric: str, repeats: Sequence[int], draw: Callable[[], T]) -> T:
+        """Return a line that was drawn before, as methods with the same repeats share it, or draw it."""
+        key = (kind, metric, *repeats)
+        if key not in self._drawn:
+            self._drawn[key] = draw()
+        found: T = self._drawn[key]
+        return found
 
     def constant(self, repeats: Sequence[int]) -> Floats:
         """Return the accuracy (J,) of the better constant prediction in these ``repeats``."""
@@ -177,6 +190,9 @@ class SectionLines:
 
     def reached(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
         """Return the attainable line of a ``metric`` over ``repeats``; None if ``attainable`` lacks one of them."""
+        return self._once("attainable", metric, repeats, lambda: self._reached(metric, repeats))
+
+    def _reached(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
         points = [
             _vertex(gaps, accuracy, repeats)
             for gaps, accuracy in self.points(metric).values()
@@ -188,6 +204,9 @@ class SectionLines:
 
     def common(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
         """Return the line of a common threshold on the baseline's scores; None if one of the ``repeats`` has none."""
+        return self._once("common", metric, repeats, lambda: self._common(metric, repeats))
+
+    def _common(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
         chosen = [self._swept.get(repeat) for repeat in repeats]
         swept = [found for found in chosen if found is not None]
         if len(swept) < len(chosen):
