@@ -5,6 +5,8 @@
 valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones,
 ``Line`` with any reference line.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
+Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its rows leave open, ``noise_floor`` how large
+a gap is without any unfairness, and ``draw_jointly`` draws test parts for two methods at once.
 """
 
 from fairbench.analysis.baselines import (
@@ -26,6 +28,19 @@ from fairbench.analysis.drawing import (
     STYLES,
     require_matplotlib,
 )
+from fairbench.analysis.gaps import (
+    GAPS,
+    Direction,
+    Gap,
+    RowInterval,
+    RowSpread,
+    accuracy_interval,
+    debiased,
+    gap,
+    gap_interval,
+    row_spread,
+    row_variance,
+)
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
     CorrectedT,
@@ -41,6 +56,18 @@ from fairbench.analysis.lines import (
     coin,
     coin_accuracy,
     constant_accuracy,
+)
+from fairbench.analysis.noise import (
+    NoiseFloor,
+    floor_over_repeats,
+    gap_of_mean,
+    noise_floor,
+)
+from fairbench.analysis.resampling import (
+    CountDraws,
+    draw_counts,
+    draw_jointly,
+    percentiles,
 )
 from fairbench.analysis.values import (
     Estimate,
@@ -69,16 +96,24 @@ __all__ = [
     "Baseline",
     "CorrectedT",
     "Correction",
+    "CountDraws",
     "Counts",
     "DOTS_PER_INCH",
+    "Direction",
     "Estimate",
+    "GAPS",
+    "Gap",
     "Line",
     "Measured",
     "NO_INTERVAL",
+    "NoiseFloor",
+    "RowInterval",
+    "RowSpread",
     "SETTINGS",
     "STYLES",
     "StoredRows",
     "Vertex",
+    "accuracy_interval",
     "against_coin",
     "alike_count",
     "baseline_of",
@@ -90,15 +125,26 @@ __all__ = [
     "corrected_t",
     "count",
     "count_jointly",
+    "debiased",
+    "draw_counts",
+    "draw_jointly",
     "estimate",
     "finished",
+    "floor_over_repeats",
     "frame",
+    "gap",
+    "gap_interval",
+    "gap_of_mean",
     "grouped",
     "identity",
+    "noise_floor",
     "only",
     "overlap_correction",
+    "percentiles",
     "planned_repeats",
     "require_matplotlib",
+    "row_spread",
+    "row_variance",
     "rows",
     "sections",
     "series",
