@@ -69,6 +69,7 @@ from fairbench.analysis.resampling import (
     draw_jointly,
     percentiles,
 )
+from fairbench.analysis.standings import Standing, Standings, section_standings
 from fairbench.analysis.values import (
     Estimate,
     Measured,
@@ -88,8 +89,14 @@ from fairbench.analysis.values import (
     supports,
     telling_parameters,
 )
+from fairbench.analysis.verdicts import SectionLines, Verdict
 
 __all__ = [
+    "SectionLines",
+    "Standing",
+    "Standings",
+    "Verdict",
+    "section_standings",
     "AboveLine",
     "BLACK",
     "BLUE",

@@ -103,6 +103,11 @@ class Section:
     supports: Mapping[str, tuple[int, ...]]
 
     @property
+    def key(self) -> str:
+        """Return the key of the section's first cell, which no other section has."""
+        return self.cell.key
+
+    @property
     def title(self) -> str:
         """Return the dataset and the attribute."""
         return clean(f"{self.cell.dataset} by {self.cell.group}")
