@@ -13,6 +13,7 @@ from fairbench.analysis.baselines import (
     Baseline,
     baseline_of,
 )
+from fairbench.analysis.claimed import Claimed, claimed_points
 from fairbench.analysis.counts import (
     Counts,
     StoredRows,
@@ -92,6 +93,8 @@ from fairbench.analysis.values import (
 from fairbench.analysis.verdicts import SectionLines, Verdict
 
 __all__ = [
+    "Claimed",
+    "claimed_points",
     "SectionLines",
     "Standing",
     "Standings",
