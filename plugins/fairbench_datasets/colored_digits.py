@@ -22,7 +22,7 @@ class ColoredDigits:
 
     Each copy but the first is rolled by up to a pixel in both directions, and each draws its own label flip and colour:
     green goes with y = 1, red is the protected group. All copies of a digit are in the same part: a split has those of
-    1,200 digits for training, of 97 for validation and of 500 for the test.
+    1,200 digits for training, 97 for validation and 500 for the test.
 
     References:
         Alpaydin and Kaynak (1998), Optical recognition of handwritten digits, UCI; the test file, as scikit-learn has
