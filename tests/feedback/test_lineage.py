@@ -188,7 +188,7 @@ def test_an_annotator_below_the_floor_is_fitted_again_and_then_refused():
         def build_annotators(self):
             return Wrong(), with_fakes(SeqClass, Journal()).build_annotators()[1]
 
-    with pytest.raises(NotApplicable, match=r"right about 0.00 of a group's validation rows, after 5 attempts; annot"):
+    with pytest.raises(NotApplicable, match=r"right on 0.00 of one group's validation rows, after 5 attempts; annot"):
         list(Faked().run(real_split(), FakeMethod(Journal()), seed))
     assert len(set(fits)) == 5
 

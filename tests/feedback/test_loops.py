@@ -138,7 +138,7 @@ def test_images_go_round_too():
     ("parameters", "spec", "message"),
     [
         ({"generator": "tabular_vae"}, ColoredDigits(), "generator tabular_vae works on tables, and these rows are im"),
-        ({"generator": "conv_vae"}, SMALL, r"conv_vae\[preset=digits\] works on images of 3 x 8 x 8 values, seen rows"),
+        ({"generator": "conv_vae"}, SMALL, r"conv_vae\[preset=digits\] works on images of 3 x 8 x 8 values, not rows"),
         ({"generate_group": True}, ColoredDigits(), "generate_group = true works on tables, and these rows are images"),
         ({"group_annotator": "cnn"}, SMALL, "annotator cnn works on images, and these are rows of a table"),
         ({"ideal": (0.5, 0.5)}, SMALL, "ideal has 2 shares; 2 labels and 2 groups need 4"),
