@@ -266,7 +266,7 @@ NAMES = ("f, x", "f, y", "m, x", "m, y")
         (
             {"attributes": "marginal"},
             ("a, b, c", "a, b, d"),
-            "attributes=marginal takes two sensitive attributes, here are 3; constrain their combinations with",
+            "attributes=marginal takes two sensitive attributes, but there are 3; constrain their combinations with",
         ),
         ({"attributes": "marginal"}, ("a, x", "b, x", "c, y"), "attributes=marginal needs attributes of two values"),
         ({"package_compat": True}, ("a", "b", "c"), "package_compat covers mean_prediction of two groups, or of"),
@@ -291,7 +291,7 @@ def test_rows_of_unknown_groups_are_counted_or_refused(strict):
     predictor = ParityProjection(**QUICK, strict=strict).fit(known, validation, seed=0).points["frozen"]
     inputs = make_samples(50, 2, 3).inputs
     count = int((inputs.group == 2).sum())
-    words = f"{count} of 50 rows are of groups without rows to find a shift on ('g2')"
+    words = f"groups without rows to find a shift on ('g2') have {count} of 50 rows"
     if strict:
         with pytest.raises(NotApplicable, match=re.escape(words)):
             predictor(inputs)

@@ -123,7 +123,7 @@ def _optimal(nu: Array, gap: Array, epsilon: Array, rounding: Array) -> bool:
 
 
 def _model_optimum(hessian: Array, linear: Array, epsilon: Array, start: Array) -> Array | None:
-    """Return argmin_x x'Hx/2 - linear'x + sum epsilon|x|, or None where that falls without end.
+    """Return argmin_x x'Hx/2 - linear'x + sum epsilon|x|, or None where that is unbounded below.
 
     Signs are found one by one, values by linear solves (the feature-sign search of Lee et al., 2007, Efficient sparse
     coding algorithms, algorithm 1). What H leaves open stays near the start.
@@ -189,7 +189,7 @@ def _descent(joint: Joint, nu: Array, end: Array, step: Array, epsilon: Array) -
 
 
 def _check_feasible(contrasts: Contrasts, epsilon: Array, rows: Array, box: Box) -> None:
-    """Find out by a linear program whether contrasts contradict each other.
+    """Determine by a linear program whether contrasts contradict each other.
 
     What a cell's outputs can total is an interval, so one number for each cell is enough.
 
