@@ -34,14 +34,14 @@ FIELDS = (
 
 
 def render(results: Results) -> str:
-    """Return one line for each method and metric of each section, under a line of names.
+    """Return one line for each method and metric of each section, below a header line.
 
     ``mean`` and ``std`` are over ``n`` repeats and empty without them; ``undefined`` counts those without a value and
     ``reason`` says why. ``partial`` counts those whose value is over fewer groups than the dataset has, and ``lacking``
     says which they lack; the mean is over these only if there are no others. ``parameters`` are all of the method's, as
     the command line reads them; ``alike`` counts the repeats in which it decides alike for everybody, and ``constant``
-    is true if these are more than half. A method without a finished cell has one line for each
-    metric too, with ``n`` = 0. Numbers are in full precision; ``best`` goes by the three decimals of the other reports.
+    is true if these are more than half. A method without a finished cell has one line for each metric too, with ``n`` =
+    0. Numbers are in full precision; ``best`` is decided on the three decimals of the other reports.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")

@@ -261,7 +261,7 @@ NAMES = ("f, x", "f, y", "m, x", "m, y")
         ({"metric": "equalized_odds"}, None, "equalized odds need the labels of the rows that are predicted"),
         ({"metric": "mean_residual", "mode": "batch"}, None, "mode=batch under mean_residual needs the labels"),
         ({"metric": "mean_residual", "space": "logit"}, None, "mean_residual compares scores with labels"),
-        ({"mode": "stream", "attributes": "marginal"}, NAMES, "mode=stream keeps the groups' mean scores even"),
+        ({"mode": "stream", "attributes": "marginal"}, NAMES, "mode=stream keeps the groups' mean scores equal"),
         ({"attributes": "marginal"}, None, "attributes=marginal constrains two sensitive attributes one by one; name"),
         (
             {"attributes": "marginal"},
