@@ -32,8 +32,7 @@ def balance_sides(train: Samples, *, seed: int) -> Samples:
     protected, others = np.flatnonzero(train.protected), np.flatnonzero(~train.protected)
     if not (len(protected) and len(others)):
         raise NotApplicable(
-            f"equal counts need rows on both sides; the training part has {len(protected):,} protected rows "
-            f"and {len(others):,} others"
+            f"equal counts need rows on both sides; training rows: {len(protected):,} protected, {len(others):,} others"
         )
     smaller = min(protected, others, key=len)
     missing = abs(len(protected) - len(others))

@@ -72,7 +72,7 @@ class BalancedErrors(Network):
     """Retrain with more of the misclassified rows of groups whose true or false positive rate is worse.
 
     Round 0 is the plain network. After each round the training rows are predicted and misclassified ones are added (see
-    ``missing_rows``) to the rows that the next round trains on; every round starts from the same first weights. The
+    ``missing_rows``) to the rows that the next round trains on; every round starts from the same initial weights. The
     round with the smallest equalized odds difference on validation is kept, the earliest if several tie. The paper says
     only that misclassified rows of each group are rebalanced to equalise the rates; how many and how often is decided
     here.

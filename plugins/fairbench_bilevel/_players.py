@@ -22,8 +22,8 @@ def block_place(hidden: Sequence[int], fair_layers: Sequence[int], position: int
     layers = len(hidden) + 1
     if position > layers:
         raise NotApplicable(
-            f"position is {position}; hidden={tuple(hidden)} makes {layers} linear layers, so it must be 1 to {layers} "
-            "(or 0 for the last one)"
+            f"position is {position}; with hidden={tuple(hidden)} it must be 1 to {layers}, the last linear layer "
+            "(or 0 for that one)"
         )
     if min((*hidden, *fair_layers), default=1) < 1:
         raise NotApplicable(

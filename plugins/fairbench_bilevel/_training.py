@@ -20,7 +20,7 @@ from ._players import Player, SplitNetwork, block_place
 
 PAPER = "Yazdani-Jahromi et al., FairBiNN (NeurIPS 2024)"
 RELEASED = f"{PAPER}, released code"
-TRIVIAL = 0.01  # selecting fewer rows than this share, or leaving out fewer, is no trade-off
+TRIVIAL = 0.01  # selecting fewer rows than this share, or leaving out fewer, is not a trade-off
 FALLS_EVERY = 50  # epochs, after which the released code lowers the learning rates
 
 Play = Callable[[StratifiedBatches], Iterator[tuple[Tensor, Tensor]]]

@@ -76,11 +76,11 @@ class Texts:
         return self.translated(column, words.__getitem__, f"one of {', '.join(map(repr, words))}")
 
     def whole(self, column: str, low: int, high: int, missing: str | None = None) -> NDArray[Any]:
-        """Return a column (n,) of whole numbers from low to high; NaN, if ``missing`` is given, where that stands."""
+        """Return a column (n,) of whole numbers from low to high; NaN where the text is ``missing``, if given."""
         return self._numbers(column, WHOLE, low, high, missing, "a whole number")
 
     def real(self, column: str, low: float, high: float, missing: str | None = None) -> NDArray[Any]:
-        """Return a column (n,) of numbers from low to high; NaN, if ``missing`` is given, where that stands.
+        """Return a column (n,) of numbers from low to high; NaN where the text is ``missing``, if given.
 
         They are integers if all are written as such.
         """
@@ -122,7 +122,7 @@ def read(
         separator: between two fields.
         comment: a line that is not a row.
         blanks: whether blanks may follow a separator.
-        quotes: whether fields may stand in quotation marks.
+        quotes: whether fields may be in quotation marks.
 
     Raises:
         DataError: the file cannot be read, lacks a column, or a line has the wrong number of fields.

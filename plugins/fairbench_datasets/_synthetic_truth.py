@@ -96,7 +96,7 @@ class Truth:
             ValueError: the constraint is unknown or the tolerance is negative.
         """
         if constraint not in CONSTRAINTS:
-            raise ValueError(f"no constraint is named {constraint!r}; there are {', '.join(CONSTRAINTS)}")
+            raise ValueError(f"no constraint is named {constraint!r}; choose from {', '.join(CONSTRAINTS)}")
         if not tolerance >= 0:
             raise ValueError(f"the tolerance is {tolerance!r}; it must be 0 or more")
         best = self.blind if blind else self.aware

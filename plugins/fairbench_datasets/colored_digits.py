@@ -66,7 +66,7 @@ class ColoredDigits:
 
 
 def partition(seed: int) -> list[NDArray[np.intp]]:
-    """Return the rows of a split: every digit with all its copies, which stand ``IMAGES`` rows apart."""
+    """Return the rows of a split: every digit with all its copies, which are ``IMAGES`` rows apart."""
     order = np.random.default_rng(derive_seed("partition", seed)).permutation(IMAGES)
     copies = IMAGES * np.arange(COPIES)
     parts = np.split(order, [TRAIN, TRAIN + VALIDATION])

@@ -85,7 +85,7 @@ class Processes:
 
         Raises:
             NotApplicable: memory is limited where the system does not tell how much a process holds.
-            KeyboardInterrupt: the user has stopped the run; results that had arrived are yielded before.
+            KeyboardInterrupt: the user has stopped the run; results that had arrived are yielded first.
         """
         if limits.memory is not None and not os.path.exists("/proc/self/statm"):
             raise NotApplicable("the executor processes can limit memory on Linux only")
@@ -260,7 +260,7 @@ class _Pool:
         """Return which limit a worker has exceeded, if any, and an error that says so."""
         seconds, memory = self.limits.seconds, self.limits.memory
         if seconds is not None and time.monotonic() - worker.since >= seconds:
-            return TIMED_OUT, TimeoutError(f"stopped after {seconds:g} seconds, which is the limit")
+            return TIMED_OUT, TimeoutError(f"stopped after {seconds:g} s, which is the limit")
         held = 0 if memory is None else _memory_of(worker.process.pid)
         if memory is not None and held > memory:
             words = f"stopped when it held {held / 2**20:,.0f} MiB; the limit is {memory / 2**20:,.0f} MiB"

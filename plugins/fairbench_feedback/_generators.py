@@ -44,7 +44,7 @@ def checked_sample(name: str, fitted: FittedGenerator, n: int, d: int, *, seed: 
     """
     X = np.asarray(fitted.sample(n, seed=seed))
     if X.shape != (n, d):
-        raise DataError(f"generator {name} returned an array of shape {X.shape}; {n} rows of {d} values were asked for")
+        raise DataError(f"generator {name} returned an array of shape {X.shape}; {(n, d)} was asked for")
     if not np.isfinite(X).all():
         row, column = np.argwhere(~np.isfinite(X))[0]
         raise DataError(

@@ -92,7 +92,7 @@ class Loop:
         self.build_annotators()
         if self.ideal and (len(self.ideal) % 2 or abs(sum(self.ideal) - 1) > 1e-6):
             raise SuiteError(
-                f"ideal has {len(self.ideal)} shares with sum {sum(self.ideal):g}; it needs one for each label and "
+                f"ideal has length {len(self.ideal)} and sum {sum(self.ideal):g}; it needs a share for each label and "
                 "group, summing to 1"
             )
 
@@ -110,11 +110,11 @@ class Loop:
         """Return the share (K,) that each stratum should have.
 
         Raises:
-            NotApplicable: the ideal given has another number of strata than the data.
+            NotApplicable: the given ideal has a different number of strata from the data.
         """
         if self.ideal and len(self.ideal) != 2 * n_groups:
             raise NotApplicable(
-                f"ideal has {len(self.ideal)} shares; 2 labels and {n_groups} groups need {2 * n_groups}"
+                f"ideal has length {len(self.ideal)}; 2 labels and {n_groups} groups need {2 * n_groups}"
             )
         return self.ideal or uniform(2 * n_groups)
 

@@ -66,7 +66,7 @@ def check(size: int, budget: int, ideal: Sequence[float], n_groups: int) -> None
         raise ValueError(f"STAR needs a batch and a budget of at least one row each, not {size} and {budget}")
     if len(ideal) != 2 * n_groups or min(ideal) < 0 or abs(sum(ideal) - 1) > 1e-6:
         raise ValueError(
-            f"the ideal has {len(ideal)} shares from {min(ideal, default=0):g} up, with sum {sum(ideal):g}; it must be "
+            f"the ideal has length {len(ideal)}, minimum {min(ideal, default=0):g} and sum {sum(ideal):g}; it must be "
             f"a distribution over {2 * n_groups} strata (label 0 first, within it the groups in their order)"
         )
 
@@ -85,7 +85,7 @@ def star(
     The quota of a stratum is ``floor(ideal * size)``, filled by the pool's first members in the order of the draw. What
     the quotas are short of is refilled in one of three ways: ``random`` (the authors') appends new rows whatever their
     stratum, without asking for their groups; ``surplus`` appends the pool's rows beyond their quota, in their order;
-    ``resample`` draws pool after pool until every quota is full, at most 20, and then goes on like ``random``.
+    ``resample`` draws pool after pool until every quota is full, at most 20, and then continues like ``random``.
 
     Args:
         source: of rows, labels and groups.

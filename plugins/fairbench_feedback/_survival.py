@@ -81,7 +81,7 @@ def _verdict(line: Line, plain: Line) -> tuple[bool, str]:
         gained = ", but has one in the end" if leads[gap][1] >= LEAD else ""
         return False, f"{line.method} has no lead to begin with{gained} ({numbers})."
     faults = []
-    if not leads[gap][1] >= LEAD:  # a NaN is no lead
+    if not leads[gap][1] >= LEAD:  # a NaN is not a lead
         faults.append("loses its lead")
     if not accuracy - accuracy_last <= LOSS:
         faults.append("loses its accuracy")

@@ -57,7 +57,7 @@ def fixed_batches(cell: np.ndarray, size: int, random: np.random.Generator, n_ce
     if cell.max() >= n_cells or min(shares) < 1 or any(len(rows) < share for rows, share in zip(members, shares)):
         counts = " and ".join(str(len(rows)) for rows in members)
         raise NotApplicable(
-            f"package_compat makes batches of {size} rows with a constant ratio of {n_cells} groups; of {len(cell)} "
+            f"package_compat makes batches of size {size} with a constant ratio of {n_cells} groups; of {len(cell)} "
             f"rows they have {counts}: choose another batch_size"
         )
     shuffled = [random.permutation(rows) for rows in members]

@@ -1,7 +1,7 @@
 """Scores that arrive in batches of any size, corrected batch by batch; earlier outputs are never changed.
 
 A correction remembers a few numbers. ``state()`` gives them as plain data that survives JSON, ``restore`` takes them
-back and refuses those of another correction or other settings: a stream then goes on to the last bit.
+back and refuses those of another correction or other settings: a stream then continues exactly, to the last bit.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def configurations_of(method: Method) -> dict[str, Method]:
 
 
 def _judge(validation: Samples, predictions: Predictions) -> tuple[float, float]:
-    """Return accuracy and demographic parity ratio; the ratio is 0 where nobody is selected: that is no parity."""
+    """Return accuracy and demographic parity ratio; the ratio is 0 where nobody is selected: that is not parity."""
     rates = group_rates(validation, predictions)
     selection = rates.selection[rates.n > 0]
     accuracy = float(np.nansum(rates.accuracy * rates.n) / len(validation))

@@ -270,7 +270,7 @@ NAMES = ("f, x", "f, y", "m, x", "m, y")
         ),
         ({"attributes": "marginal"}, ("a, x", "b, x", "c, y"), "attributes=marginal needs attributes of two values"),
         ({"package_compat": True}, ("a", "b", "c"), "package_compat covers mean_prediction of two groups, or of"),
-        ({"package_compat": True, "batch_size": 1}, None, "package_compat makes batches of 1 rows with a constant"),
+        ({"package_compat": True, "batch_size": 1}, None, "package_compat makes batches of size 1 with a constant"),
     ],
 )
 def test_settings_that_do_not_fit_are_not_applicable(params, names, message):

@@ -60,10 +60,10 @@ from fairbench.api.projection import (
         ),
         (
             lambda s, g: Contrasts.mean_residual(g, [0.0, 1.0]),
-            "y has 2 values but group has 4 rows; every row needs one",
+            "y has length 2 but group has length 4; every row needs a label",
         ),
         (lambda s, g: Contrasts.mean_residual(g, [0, 1, 0, np.nan]), "NaN or infinite labels: 1 of 4"),
-        (lambda s, g: Contrasts.affine(np.ones((2, 4)), [0.0]), "there are 2 contrasts but 1 offsets"),
+        (lambda s, g: Contrasts.affine(np.ones((2, 4)), [0.0]), "offset has length 1 for contrasts of shape (2, 4)"),
         (lambda s, g: Contrasts.affine([[np.inf] * 4]), "the contrasts' weights and offsets must be finite"),
         (
             lambda s, g: project(s, Contrasts.affine(np.ones(3))),
@@ -80,7 +80,7 @@ from fairbench.api.projection import (
         (lambda s, g: Projection()(s, [-1] * 4), "group codes begin at -1; they must be whole numbers, 0 or more"),
         (
             lambda s, g: Projection("equalized_odds")(s, [0, 1, 2, 0], [0, 1]),
-            "y has 2 values but group has 4 rows; every row needs one",
+            "y has length 2 but group has length 4; every row needs a label",
         ),
         (
             lambda s, g: Projection("equalized_odds")(s, [0, 1, 2, 0], [0, 1, np.nan, 0]),

@@ -38,7 +38,7 @@ class Contrasts:
             raise ValueError(f"the contrasts' weights have shape {weight.shape}; one row for each contrast is needed")
         offset = np.asarray(self.offset, dtype=np.float64).reshape(-1)
         if len(offset) != len(weight):
-            raise ValueError(f"there are {len(weight)} contrasts but {len(offset)} offsets; every contrast needs one")
+            raise ValueError(f"offset has length {len(offset)} for contrasts of shape {weight.shape}; each needs one")
         if not (np.isfinite(weight).all() and np.isfinite(offset).all()):
             raise ValueError("the contrasts' weights and offsets must be finite")
         object.__setattr__(self, "weight", weight)
@@ -153,7 +153,7 @@ def check_labels(y: Any, n: int) -> Array:
     """
     labels = np.asarray(y, dtype=np.float64).reshape(-1)
     if len(labels) != n:
-        raise ValueError(f"y has {len(labels)} values but group has {n} rows; every row needs one")
+        raise ValueError(f"y has length {len(labels)} but group has length {n}; every row needs a label")
     if not np.isfinite(labels).all():
         raise ValueError(f"NaN or infinite labels: {(~np.isfinite(labels)).sum()} of {n}")
     return labels

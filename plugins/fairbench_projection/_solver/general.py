@@ -13,8 +13,8 @@ from fairbench_projection._solver.joint import Joint, JointCells, JointRows, as_
 from fairbench_projection._solver.root import solve_contrast
 from fairbench_projection._solver.scale import at_scale
 
-FEW = 10  # steps are usual; after so many, constraints may contradict each other
-NEWTON_STEPS = 50  # after so many, exact steps along one multiplier at a time, which cannot fail
+FEW = 10  # steps are usual; after this many, constraints may contradict each other
+NEWTON_STEPS = 50  # after this many, exact steps along one multiplier at a time, which cannot fail
 SWEEPS = 1000
 FLAT = 1e-12  # of the largest curvature: less is none
 PATTERNS = 200  # of signs, before a step is taken anyway; a few are usual
@@ -24,7 +24,7 @@ def solve_contrasts(score: Array, contrasts: Contrasts, epsilon: Array, box: Box
     """Return the point nearest to the scores, in the box, whose contrasts lie within epsilon of their targets.
 
     The outputs are clip(score - weight' nu) for multipliers nu, which maximise the concave dual q(nu) - sum_k epsilon_k
-    |nu_k|; the gradient of q is contrasts minus targets. Contrasts that share no cell are solved apart.
+    |nu_k|; the gradient of q is contrasts minus targets. Contrasts that share no cell are solved separately.
 
     Args:
         score: (n,) finite scores.
