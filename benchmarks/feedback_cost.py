@@ -32,7 +32,7 @@ SUITES = {  # preset of the VAE, rows of the training part, suite
     "celeba": ("celeba", 162_770, HERE / "feedback-celeba.toml"),
 }
 STEPS = 3
-FEW = {"celeba": (2, 6)}  # images in a step that stand for the preset's batch
+FEW = {"celeba": (2, 6)}  # images in a step from which the time of the preset's batch is extrapolated
 
 
 def vae_step(preset: str) -> float:

@@ -133,7 +133,7 @@ def contestants(split: Split, epochs: int) -> dict[str, Callable[[], object]]:
 def main() -> None:
     """Time the contestants in turn and print their CPU seconds per epoch and ratios."""
     parser = argparse.ArgumentParser(
-        description="CPU seconds per epoch of FairBiNN on Adult, beside the released loop."
+        description="CPU seconds per epoch of FairBiNN on Adult, compared with the released loop."
     )
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant [default: 5]")
     parser.add_argument("--epochs", type=int, default=5, help="epochs in a turn [default: 5]")

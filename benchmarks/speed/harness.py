@@ -1,4 +1,4 @@
-"""What the harness adds to a cell, beside the same work done by hand: ``python benchmarks/speed/harness.py``."""
+"""What the harness adds to a cell, over the same work done by hand: ``python benchmarks/speed/harness.py``."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def missing(peer: str) -> list[str]:
 
 def main() -> None:
     """Print the table: milliseconds, and in brackets how many times as long it takes as here."""
-    parser = argparse.ArgumentParser(description="Time the projection beside its peers.")
+    parser = argparse.ArgumentParser(description="Time the projection against its peers.")
     parser.add_argument("--to", type=int, default=SIZES[-1], metavar="ROWS", help="the largest batch")
     largest = parser.parse_args().to
     warnings.simplefilter("ignore")

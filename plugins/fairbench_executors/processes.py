@@ -153,7 +153,7 @@ class _Pool:
         if busy and not self.finished:
             ends = [end for worker in busy for end in (worker.pipe, worker.process.sentinel)]
             ready = set(wait(ends, self._patience(busy)))
-            # One at a time: what is still in a pipe when the caller stops is as if it had not been computed.
+            # One at a time: what is still in a pipe when the caller stops counts as not computed.
             for worker in busy:
                 if {worker.pipe, worker.process.sentinel} & ready or worker.process.exitcode is not None:
                     self._collect(worker)

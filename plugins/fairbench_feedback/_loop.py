@@ -83,7 +83,7 @@ class Loop:
         return 1.0
 
     def __post_init__(self) -> None:
-        """Refuse names and values that no run could use.
+        """Refuse names and values that cannot work in any run.
 
         Raises:
             UnknownName, SuiteError: a generator or an annotator is unknown; the ideal is not a distribution.

@@ -1,4 +1,4 @@
-"""What a generation is measured by, beside the metrics: compositions of labels and groups, and a few rates."""
+"""What a generation is measured by, besides the metrics: compositions of labels and groups, and a few rates."""
 
 from __future__ import annotations
 

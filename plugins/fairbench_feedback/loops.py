@@ -6,7 +6,7 @@ original test part, against its true labels and groups. Real rows enter the anno
 mixes in, and nothing else: a method chooses on rows made like its training rows, unless ``validation`` is real. With
 several operating points the chosen one is measured, and labels the rows of the next generation.
 
-What is recorded of each generation beside the metrics (a value that does not exist is null):
+What is recorded for each generation besides the metrics (a value that does not exist is null):
 
 - ``population_*``: composition of a fresh sample of G_t, labelled by A_L (in ``seq_class`` by the labeller of C_t) and
   grouped by A_S: ``_kl`` to the ideal in nats, ``_share[y=0,female]`` and so on, ``_favourable_share``,

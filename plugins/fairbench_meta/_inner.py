@@ -29,7 +29,7 @@ ROWS_OF = {
 
 @dataclass(frozen=True)
 class Terms:
-    """The m fairness terms beside a task's loss, each linear in its scores h, except for an absolute value.
+    """The m fairness terms besides a task's loss, each linear in its scores h, except for an absolute value.
 
     Args:
         criterion: a name in ``ROWS_OF``; favoured rows are those with the favourable label.

@@ -222,7 +222,7 @@ class MetaLearner:
         raise NotImplementedError
 
     def terms(self, schema: Schema) -> Terms:
-        """Return the fairness terms beside the loss."""
+        """Return the fairness terms besides the loss."""
         raise NotImplementedError
 
     def rule(self, *, prediction: bool = False) -> Rule:

@@ -39,7 +39,7 @@ class Stream:
     correct) are read, so that what it does is counted too. A correction may stand between the predictor and what is
     given out; corrected scores are cut at 0.5.
 
-    Recorded for the chosen operating point, beside the metrics of all outputs together: ``stream_average_gap`` (the
+    Recorded for the chosen operating point, besides the metrics of all outputs together: ``stream_average_gap`` (the
     batches' gaps in mean score, averaged over rows; a batch of one group has gap 0), ``stream_pooled_gap`` (the gap of
     all outputs), ``stream_largest_pooled_gap`` and ``stream_steps_above`` (of the pooled gap after each batch: its
     maximum, and how often it exceeded epsilon), ``stream_largest_batch_gap``, ``stream_distortion`` (mean squared

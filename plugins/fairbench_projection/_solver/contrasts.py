@@ -60,7 +60,7 @@ class Contrasts:
 
         Args:
             weight: (K, n) or (n,), the weight of every row.
-            offset: (K,) targets; None stands for zeros.
+            offset: (K,) targets; None means zeros.
             names: (K,) for messages.
         """
         table = np.atleast_2d(np.asarray(weight, dtype=np.float64))

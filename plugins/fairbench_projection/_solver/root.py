@@ -93,7 +93,7 @@ def solve_contrast(
         cells: the rows; cell c is shifted by nu * weight.
         contrast: what is constrained.
         epsilon: >= 0.
-        base: (C,) shifts that are there already; none stands for zeros.
+        base: (C,) shifts that are there already; None means zeros.
         guess: a multiplier to try first.
 
     Raises:
