@@ -33,10 +33,10 @@ ACCURACY, GAP, SELECTED = "accuracy", "demographic_parity_difference", "selectio
 CONSTANT = "constant"
 PLAIN = ("mlp", "cnn", "logistic", "tree")  # the first of these that took part is what the coin mixes with a constant
 COLOURS = (*(colour for colour, _ in STYLES), BLUE)
-MARKS = "o^svPD*<>ph"  # a colour comes with another one when the colours begin again
+MARKS = "o^svPD*<>ph"  # a colour gets another mark when the colours repeat
 INCH = {"panel": 4.8, "row": 3.4, "left": 0.62, "bottom": 0.55, "right": 0.18, "top": 0.3, "line": 0.19, "title": 0.35}
-ENTRY = 2.7  # inches of an entry of the legend
-LETTERS = 60  # of a title above a panel
+ENTRY = 2.7  # inches for an entry of the legend
+LETTERS = 60  # per line of a title above a panel
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Dot:
         text: the values of these parameters.
         gap: of decisions, between groups.
         accuracy: over the same repeats.
-        trivial: whether it decides alike for everybody in more than half of its repeats.
+        trivial: whether it makes the same decision for everybody in more than half of its repeats.
         curve: (gap, accuracy) of each operating point, in the order in which they are stored.
     """
 
@@ -85,7 +85,7 @@ def panels(results: Results) -> list[Panel]:
     """Return what there is to draw: the sections in which a method has both an accuracy and a gap."""
     shown = sections(results)
     telling: dict[str, set[str]] = {}
-    for section in shown:  # of each by itself, as defaults may differ between datasets
+    for section in shown:  # each separately, because defaults may differ between datasets
         here = telling_parameters(row.records[0].cell.method for row in section.rows if row.records)
         telling = {**telling, **{name: names | telling.get(name, set()) for name, names in here.items()}}
     titles, found = _titles(shown), []
@@ -99,7 +99,7 @@ def panels(results: Results) -> list[Panel]:
 
 
 def _titles(shown: Sequence[Section]) -> list[str]:
-    """Return for each section the dataset, the attribute, and what tells its setting from the others'."""
+    """Return for each section the dataset, the attribute, and what distinguishes its setting from the others'."""
     scenarios = [section.cell.scenario for section in shown]
     telling = telling_parameters(scenarios)
     labels = [f"scenario {only(scenario, telling[scenario.name])}" for scenario in scenarios]
@@ -137,7 +137,7 @@ def _both(records: Sequence[Record], point: str | None = None) -> tuple[Estimate
 
 
 def _curve(records: Sequence[Record], repeats: int) -> Iterator[tuple[float, float]]:
-    """Yield the means of each operating point, if there are several; of those alone that as many repeats have."""
+    """Yield the means of each operating point, if there are several; only of those that equally many repeats have."""
     points = dict.fromkeys(point for record in records for point in Measured(record).points)
     for point in points if len(points) > 1 else ():
         gap, accuracy = _both(records, point)
@@ -146,7 +146,7 @@ def _curve(records: Sequence[Record], repeats: int) -> Iterator[tuple[float, flo
 
 
 def render(results: Results) -> bytes:
-    """Return a PNG picture of accuracy against the demographic parity difference, nothing where none has both.
+    """Return a PNG picture of accuracy against the demographic parity difference, nothing if no method has both.
 
     A mark is the mean over repeats at the operating point that stands for the method; its bars are one standard
     deviation to either side, and hollow ones decide alike for everybody. All operating points make a faint curve. The
@@ -201,7 +201,7 @@ def _draw(shown: Sequence[Panel], what: str) -> bytes:
 
 
 def _draw_panel(axes: Any, panel: Panel, styles: Mapping[str, tuple[str, str]], renderer: Any) -> int:
-    """Draw a panel; return for how many texts there was no room."""
+    """Draw a panel; return how many texts there was no room for."""
     for dot in panel.dots:
         colour, mark = styles[dot.label]
         face = "white" if dot.trivial else colour
@@ -251,7 +251,7 @@ def _legend(
 
 
 def _notes(shown: Sequence[Panel], what: str, width: int) -> list[str]:
-    """Return the sentences at the foot of the picture, folded to so many letters."""
+    """Return the sentences at the foot of the picture, wrapped to this many characters."""
     dots = [dot for panel in shown for dot in panel.dots]
     parts = [what]
     if any(dot.text for dot in dots):
