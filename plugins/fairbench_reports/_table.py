@@ -276,8 +276,8 @@ def _entry(repeats: Sequence[Measured], column: MetricColumn, group: str = "") -
 def _mark_best(rows: Sequence[MethodRow], columns: Sequence[MetricColumn]) -> list[MethodRow]:
     """Mark each column's best mean as it is shown, ties included, if there are two to compare.
 
-    A method that makes the same decision for everybody does not compete for gaps and ratios between groups, where it is perfect
-    but meaningless. Nor does a mean over fewer groups than the dataset has.
+    A method that makes the same decision for everybody does not compete for gaps and ratios between groups, where it is
+    perfect but meaningless. Nor does a mean over fewer groups than the dataset has.
     """
     marked = [list(row.entries) for row in rows]
     for index, column in enumerate(columns):
