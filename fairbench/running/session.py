@@ -231,12 +231,18 @@ def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
     chosen = {name: value for name, value in given.items() if value is not None and value != ()}
     check_group_names(chosen.get("group", ()))
     if path is not None:
-        return replace(read_suite(path), **chosen)
+        return _with_reference(replace(read_suite(path), **chosen))
     missing = [name for name in ("methods", "datasets") if name not in chosen]
     if missing:
         raise SuiteError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; name some, or 'all'")
-    usual = {"name": str(chosen["methods"][0]), "reference": True, "parameters": default_parameters()}
-    return Suite(**{**usual, **chosen})
+    return _with_reference(Suite(**{"name": str(chosen["methods"][0]), "parameters": default_parameters(), **chosen}))
+
+
+def _with_reference(suite: Suite) -> Suite:
+    """Return the suite with reference methods, unless it or the environment says no."""
+    if suite.reference is not None:
+        return suite
+    return replace(suite, reference=not os.environ.get("FAIRBENCH_NO_REFERENCE", "").strip())
 
 
 def suite_of(results: Results) -> Suite:
