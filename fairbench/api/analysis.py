@@ -12,6 +12,7 @@ a gap is without any unfairness, and ``draw_jointly`` draws test parts for two m
 from fairbench.analysis.baselines import (
     Baseline,
     baseline_of,
+    names_of,
 )
 from fairbench.analysis.claimed import Claimed, claimed_points
 from fairbench.analysis.counts import (
@@ -147,6 +148,7 @@ __all__ = [
     "gap_of_mean",
     "grouped",
     "identity",
+    "names_of",
     "noise_floor",
     "only",
     "overlap_correction",
