@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fairbench.cells import Preparation
-from fairbench.data.preparation import group_codes, encode, split_dataset
+from fairbench.data.preparation import encode, group_codes, split_dataset
 from fairbench.data.rows import Dataset
 from fairbench.errors import DataError, NotApplicable, SuiteError
 

@@ -4,7 +4,8 @@
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
 valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
 Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its rows leave open, ``noise_floor`` how large
-a gap is without any unfairness, and ``draw_jointly`` draws test parts for two methods at once.
+a gap is without any unfairness, ``detectable_gap`` the smallest one that can be shown; ``draw_jointly`` draws test
+parts for two methods at once.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
@@ -37,6 +38,7 @@ from fairbench.analysis.lines import (
     constant_accuracy,
 )
 from fairbench.analysis.noise import NoiseFloor, floor_over_repeats, gap_of_mean, noise_floor
+from fairbench.analysis.power import Detectable, detectable_gap, too_small
 from fairbench.analysis.resampling import CountDraws, draw_counts, draw_jointly, percentiles
 from fairbench.analysis.values import (
     Estimate,
@@ -71,6 +73,7 @@ __all__ = [
     "Correction",
     "CountDraws",
     "Counts",
+    "Detectable",
     "Direction",
     "Estimate",
     "Gap",
@@ -90,6 +93,7 @@ __all__ = [
     "count",
     "count_jointly",
     "debiased",
+    "detectable_gap",
     "draw_counts",
     "draw_jointly",
     "estimate",
@@ -115,4 +119,5 @@ __all__ = [
     "stored_rows",
     "supports",
     "telling_parameters",
+    "too_small",
 ]

@@ -12,6 +12,7 @@ import click
 from fairbench.cli.audit import audit
 from fairbench.cli.data import data
 from fairbench.cli.options import examples, say
+from fairbench.cli.power import power
 from fairbench.cli.report import export, report, rescore
 from fairbench.cli.reproduce import reproduce
 from fairbench.cli.run import run
@@ -73,6 +74,7 @@ def cli() -> None:
 
 for _command in (
     run,
+    power,
     report,
     export,
     rescore,
