@@ -26,7 +26,7 @@ SPLITS = 10  # over which sizes are averaged
 
 @dataclass(frozen=True, eq=False)
 class GroupSizes:
-    """How many rows the groups have in the test parts of a dataset's splits, as means over repeats, rounded.
+    """How many rows the groups have in the test parts of a dataset's splits, as means over repeats, in whole rows.
 
     Args:
         groups: names of the G groups.
@@ -74,8 +74,16 @@ def group_sizes(dataset: Dataset, cells: Sequence[Cell]) -> GroupSizes:
     splits = [part_rows(dataset, cell.seed("split")) for cell in cells]
     rows = [np.bincount(group_and_label[test], minlength=2 * len(names)) for _, _, test in splits]
     parts = tuple(Parts(len(train), len(rest), len(test), dataset.overlap) for train, rest, test in splits)
-    mean = np.round(np.mean(rows, axis=0)).reshape(len(names), 2)
-    return GroupSizes(names, mean, float(dataset.y.mean()), parts)
+    whole = _whole(np.mean(rows, axis=0)).reshape(len(names), 2)
+    return GroupSizes(names, whole, float(dataset.y.mean()), parts)
+
+
+def _whole(means: Floats) -> Floats:
+    """Return whole numbers with the same sum (rounded): those with the largest fractions are rounded up."""
+    whole = np.floor(means)
+    short = round(float(means.sum() - whole.sum()))
+    whole[np.argsort(whole - means, kind="stable")[:short]] += 1
+    return whole
 
 
 def planned_sizes(
