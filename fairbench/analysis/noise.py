@@ -27,6 +27,7 @@ MOST_LEVELS = 256  # of chances of being selected; more are rounded, which does 
 ROUNDING = 1e-9  # of gaps that are equal but for the last bits
 
 FAIR, NOT_FAIR = "not told apart from fair", "told apart from fair"
+"""How a gap reads beside its noise floor."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from fairbench.analysis.lines import (
     coin_accuracy,
     constant_accuracy,
 )
-from fairbench.analysis.noise import NoiseFloor, floor_over_repeats, gap_of_mean, noise_floor
+from fairbench.analysis.noise import FAIR, NOT_FAIR, NoiseFloor, floor_over_repeats, gap_of_mean, noise_floor
 from fairbench.analysis.power import Detectable, detectable_gap, too_small
 from fairbench.analysis.resampling import CountDraws, draw_counts, draw_jointly, percentiles
 from fairbench.analysis.values import (
@@ -64,7 +64,9 @@ __all__ = [
     "BLACK",
     "BLUE",
     "DOTS_PER_INCH",
+    "FAIR",
     "GAPS",
+    "NOT_FAIR",
     "NO_INTERVAL",
     "SETTINGS",
     "STYLES",
