@@ -7,6 +7,8 @@ valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_co
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its rows leave open, ``noise_floor`` how large
 a gap is without any unfairness, and ``draw_jointly`` draws test parts for two methods at once.
+a gap is without any unfairness, ``detectable_gap`` the smallest one that can be shown; ``draw_jointly`` draws test
+parts for two methods at once.
 """
 
 from fairbench.analysis.baselines import (
@@ -14,7 +16,10 @@ from fairbench.analysis.baselines import (
     baseline_of,
     names_of,
 )
-from fairbench.analysis.claimed import Claimed, claimed_points
+from fairbench.analysis.claimed import (
+    Claimed,
+    claimed_points,
+)
 from fairbench.analysis.counts import (
     Counts,
     StoredRows,
@@ -60,10 +65,17 @@ from fairbench.analysis.lines import (
     constant_accuracy,
 )
 from fairbench.analysis.noise import (
+    FAIR,
+    NOT_FAIR,
     NoiseFloor,
     floor_over_repeats,
     gap_of_mean,
     noise_floor,
+)
+from fairbench.analysis.power import (
+    Detectable,
+    detectable_gap,
+    too_small,
 )
 from fairbench.analysis.resampling import (
     CountDraws,
@@ -71,7 +83,11 @@ from fairbench.analysis.resampling import (
     draw_jointly,
     percentiles,
 )
-from fairbench.analysis.standings import Standing, Standings, section_standings
+from fairbench.analysis.standings import (
+    Standing,
+    Standings,
+    section_standings,
+)
 from fairbench.analysis.values import (
     Estimate,
     Measured,
@@ -91,38 +107,42 @@ from fairbench.analysis.values import (
     supports,
     telling_parameters,
 )
-from fairbench.analysis.verdicts import SectionLines, Verdict
+from fairbench.analysis.verdicts import (
+    SectionLines,
+    Verdict,
+)
 
 __all__ = [
-    "Claimed",
-    "claimed_points",
-    "SectionLines",
-    "Standing",
-    "Standings",
-    "Verdict",
-    "section_standings",
     "AboveLine",
     "BLACK",
     "BLUE",
     "Baseline",
+    "Claimed",
     "CorrectedT",
     "Correction",
     "CountDraws",
     "Counts",
     "DOTS_PER_INCH",
+    "Detectable",
     "Direction",
     "Estimate",
+    "FAIR",
     "GAPS",
     "Gap",
     "Line",
     "Measured",
+    "NOT_FAIR",
     "NO_INTERVAL",
     "NoiseFloor",
     "RowInterval",
     "RowSpread",
     "SETTINGS",
     "STYLES",
+    "SectionLines",
+    "Standing",
+    "Standings",
     "StoredRows",
+    "Verdict",
     "Vertex",
     "accuracy_interval",
     "against_coin",
@@ -130,6 +150,7 @@ __all__ = [
     "baseline_of",
     "by_method",
     "chosen_points",
+    "claimed_points",
     "coin",
     "coin_accuracy",
     "constant_accuracy",
@@ -137,6 +158,7 @@ __all__ = [
     "count",
     "count_jointly",
     "debiased",
+    "detectable_gap",
     "draw_counts",
     "draw_jointly",
     "estimate",
@@ -158,9 +180,11 @@ __all__ = [
     "row_spread",
     "row_variance",
     "rows",
+    "section_standings",
     "sections",
     "series",
     "stored_rows",
     "supports",
     "telling_parameters",
+    "too_small",
 ]
