@@ -91,19 +91,23 @@ class Attainable:
                 cross-fitting, or fewer than two groups have rows enough.
         """
         tables_only(train.schema, "method attainable")
-        labels = np.bincount(train.y, minlength=2)
-        if not labels.all():
-            raise NotApplicable(f"a score model needs both labels; all {len(train)} training rows have {train.y[0]}")
+        if len(np.unique(train.y)) < 2:
+            raise NotApplicable(
+                f"a score model needs both labels; all {len(train)} training rows have y = {train.y[0]}"
+            )
         cross_fitted = self.fitting == CROSS_FITTED
         parts = (train, validation) if cross_fitted else (validation,)
+        where = "train and validation have" if cross_fitted else "the validation part has"
         rows = np.sum([supports(part.group, part.y, len(part.group_names)) for part in parts], axis=0)
-        if cross_fitted and rows.sum(axis=0).min() < 2:
-            raise NotApplicable(f"cross-fitting needs two rows of each label; one has y = {labels.argmin()}")
-        if len(CONSTRAINTS[0].compared(rows)) < 2:
+        labels = rows.sum(axis=0)
+        if cross_fitted and labels.min() < 2:
             raise NotApplicable(
-                f"thresholds are chosen for groups of at least {LEAST_ROWS} rows, two or more of them; "
-                f"{'train and validation have' if cross_fitted else 'validation has'} "
-                + ", ".join(f"{count} of {name!r}" for name, count in zip(train.group_names, rows.sum(axis=1)))
+                f"cross-fitting needs two rows of each label; {where} {labels.min()} with y = {labels.argmin()}"
+            )
+        if len(CONSTRAINTS[0].compared(rows)) < 2:
+            seen = ", ".join(f"{count} of {name!r}" for name, count in zip(train.group_names, rows.sum(axis=1)))
+            raise NotApplicable(
+                f"gaps are between two or more groups with at least {LEAST_ROWS} rows each; {where} {seen}"
             )
         candidates = Candidates(self.C, self.rounds, self.leaves, self.lr)
         inner = derive_seed("score models", seed)
