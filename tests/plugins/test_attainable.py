@@ -308,7 +308,7 @@ def true_rates(samples: Samples, predictions: Predictions, model: Distribution) 
 def test_the_line_on_synthetic_data_is_the_true_one():
     truth = Synthetic().truth()
     found = {}
-    for draw in range(20):
+    for draw in range(16):
         dataset = Synthetic(rows=20_000, data_seed=draw).load({})
         split = split_dataset(dataset, group="group", seed=draw, preparation=Preparation(scale="none"))
         method = Attainable(tolerances=tuple(map(float, TRUE_TOLERANCES)), rounds=5)  # logistic regression is right
@@ -322,8 +322,9 @@ def test_the_line_on_synthetic_data_is_the_true_one():
     for name, difference in zip(NAMES, DIFFERENCES):
         for limit in TRUE_TOLERANCES:
             best = truth.optimum(difference[: -len("_difference")], float(limit))
-            accuracy, selection, true_positive, false_positive = means[f"{name}<={limit}"]
-            gap = {"dp": selection, "eopp": true_positive, "eo": max(true_positive, abs(false_positive))}[name]
+            accuracy, selection, true_positive, _ = means[f"{name}<={limit}"]
+            wider = np.abs(found[f"{name}<={limit}"])[:, 2:].max(axis=1).mean()  # of the two gaps in each draw
+            gap = {"dp": selection, "eopp": true_positive, "eo": wider}[name]
             # at tolerance 0 of eo, both rates of both groups meet in one point, which few rows show
             pt, of_gap = (0.004, 0.01) if (name, limit) == ("eo", "0") else (0.002, 0.005)
             assert accuracy == pytest.approx(best.accuracy, abs=pt), (name, limit)
