@@ -103,8 +103,8 @@ def main() -> None:
         accuracy = np.where(scored.y == 1, chance, 1 - chance).mean()
         ours = ready.solve(constraint, TOLERANCE).accuracy
         print(f"{constraint.name}<={TOLERANCE}, accuracies {accuracy:.5f} (fairlearn) and {ours:.5f}: ", end="")
-        print(f"fairlearn {1000 * slow:.0f} ms, here {1000 * fast:.1f} ms with the hulls (x{slow / fast:.0f}), ", end="")
-        print(f"{1000 * sweep:.2f} ms where they are known (x{slow / sweep:.0f})")
+        print(f"fairlearn {1000 * slow:.0f} ms, here {1000 * fast:.1f} ms (x{slow / fast:.0f}), ", end="")
+        print(f"{1000 * sweep:.2f} ms where the hulls are known (x{slow / sweep:.0f})")
 
 
 if __name__ == "__main__":
