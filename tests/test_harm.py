@@ -80,7 +80,7 @@ def test_parity_on_equal_groups_levels_down_and_serves_everyone_worse():
     level = found.levelling[DP]
     assert (level.best, level.worst, round(level.share_taken, 2)) == ("unprotected", "protected", 0.52)
     assert level.gap == pytest.approx(0.39599, abs=1e-5)
-    assert level.fall.value == pytest.approx(0.39599, abs=1e-5)
+    assert level.rise.value == pytest.approx(-0.39599, abs=1e-5)
     assert (level.down, level.pure, found.everyone_worse) == (True, False, True)
 
 
@@ -89,7 +89,7 @@ def test_parity_for_a_small_group_takes_little_and_is_not_marked_but_its_accurac
     assert given_of(found) == [(0.500, 0.479), (0.204, 0.479)]
     level = found.levelling[DP]
     assert (round(level.share_taken, 2), level.down, level.pure) == (0.07, False, False)
-    assert level.fall.rose
+    assert level.rise.fell
     assert not found.everyone_worse
     protected = found.served[CORRECT][1]
     assert (round(protected.before, 3), round(protected.after, 3)) == (0.743, 0.675)
@@ -102,7 +102,7 @@ def test_the_coin_with_constant_0_takes_everything_and_is_pure(share):
     found = harm([coin(50_000 * strata("equal"), before, share)], GROUPS, 1, None)
     level = found.levelling[DP]
     assert (level.share_taken, level.down, level.pure) == (1.0, True, True)
-    assert level.fall.value == pytest.approx((1 - share) * level.gap)
+    assert level.rise.value == pytest.approx((share - 1) * level.gap)
 
 
 def test_with_few_rows_nothing_is_marked():
@@ -171,8 +171,8 @@ def test_the_favourable_label_0_turns_the_benefit_around():
         assert here.before == pytest.approx(1 - there.before)
     for here, there in zip(found.served[CORRECT], one.served[CORRECT]):
         assert dataclasses.astuple(here.change) == pytest.approx(dataclasses.astuple(there.change))
-    fall = dataclasses.astuple(one.levelling[DP].fall)
-    assert dataclasses.astuple(found.levelling[DP].fall) == pytest.approx(fall)
+    rise = dataclasses.astuple(one.levelling[DP].rise)
+    assert dataclasses.astuple(found.levelling[DP].rise) == pytest.approx(rise)
 
 
 def test_over_repeats_the_interval_is_the_corrected_t_of_the_differences():
@@ -242,7 +242,7 @@ def test_a_group_that_some_repeats_lack_is_compared_in_the_others():
     assert found.missing == ("group 'c' has no row in the test part in 1 of 3 repeats",)
     assert [group.change.n for group in found.served[GIVEN]] == [3, 3, 2]
     level = found.levelling[DP]
-    assert (level.worst, level.gap, level.fall.n) == ("c", pytest.approx(0.6), 2)
+    assert (level.worst, level.gap, level.rise.n) == ("c", pytest.approx(0.6), 2)
 
 
 def test_with_one_group_left_there_is_no_gap():
@@ -284,7 +284,7 @@ def test_every_interval_holds_its_value_and_every_mark_its_conditions(one, label
                 assert group.change.value - 1e-12 <= group.change.high <= 1
                 assert group.change.value == pytest.approx(group.after - group.before)
     for criterion, level in found.levelling.items():
-        assert level.fall.low <= level.fall.value + 1e-12 <= level.fall.high + 2e-12
+        assert level.rise.low <= level.rise.value + 1e-12 <= level.rise.high + 2e-12
         assert level.share_taken is None or 0 <= level.share_taken <= 1
         served = dict(zip(names, found.served[GIVEN if criterion == DP else DESERVED]))
         before = [group.before for group in served.values() if group.before is not None]
@@ -292,7 +292,7 @@ def test_every_interval_holds_its_value_and_every_mark_its_conditions(one, label
         assert served[level.worst].before == min(before)
         if level.down:
             assert served[level.best].change.fell
-            assert level.fall.low > 0
+            assert level.rise.high < 0
             assert level.share_taken >= 0.5
         assert not level.pure or (level.down and not served[level.worst].change.rose)
     correct = [group.change for group in found.served[CORRECT] if group.change is not None]

@@ -26,6 +26,8 @@ from fairbench.errors import Undefined
 from fairbench.records import Record, no_rows
 
 GIVEN, DESERVED, CORRECT = "given", "deserved", "correct"
+"""Keys of ``Harm.served``: the share given the favourable outcome, of all or of the deserving; of correct decisions."""
+
 CRITERIA = {"demographic_parity": GIVEN, "equalized_odds": DESERVED}
 """The benefit that each criterion is about; its gap is the metric's of that name and ``_difference``."""
 
@@ -87,10 +89,10 @@ class Levelling:
         best: the group with the largest benefit under the baseline.
         worst: the group with the smallest.
         gap: the gap under the baseline.
-        fall: how much smaller the gap is under the method.
+        rise: how much larger the gap is under the method.
         share_taken: what the best group lost, as a share of that and what the worst group gained; None if it did not
             lose and the worst did not gain.
-        down: whether this is levelling down: the gap's fall and the best group's loss hold beyond their intervals, and
+        down: whether this is levelling down: the gap and the best group's benefit fall beyond their intervals, and
             at least half is taken.
         pure: whether in addition the worst group's gain does not hold beyond its interval.
     """
@@ -98,7 +100,7 @@ class Levelling:
     best: str
     worst: str
     gap: float
-    fall: Change
+    rise: Change
     share_taken: Optional[float]
     down: bool
     pure: bool
@@ -287,20 +289,20 @@ def _levelling(parts: Sequence[_Part], names: Sequence[str], ratio: Optional[flo
     if float(np.ptp(benefit)) <= ROUNDING:
         raise Undefined("the baseline serves all groups alike")
     best, worst = int(groups[benefit.argmax()]), int(groups[benefit.argmin()])
-    fall = _over_repeats(gaps[:, 0] - gaps[:, 1], ratio) if len(whole) > 1 else _fall_in_one(parts)
+    rise = _over_repeats(gaps[:, 1] - gaps[:, 0], ratio) if len(whole) > 1 else _rise_in_one(parts)
     lost, gained = (_change(parts[0], code, ratio) for code in (best, worst))
-    taken, given = max(-lost.value, 0.0), max(gained.value, 0.0)
+    taken, given = max(0.0, -lost.value), max(0.0, gained.value)
     share = taken / (taken + given) if taken + given > ROUNDING else None
-    down = fall.rose and lost.fell and share is not None and share >= HALF - ROUNDING
+    down = rise.fell and lost.fell and share is not None and share >= HALF - ROUNDING
     gap = float(gaps[:, 0].mean())
-    return Levelling(names[best], names[worst], gap, fall, share, down, down and not gained.rose)
+    return Levelling(names[best], names[worst], gap, rise, share, down, down and not gained.rose)
 
 
-def _fall_in_one(parts: Sequence[_Part]) -> Change:
-    """Return the fall of the gap within one test part: of the differences where the gaps are largest, held fixed."""
+def _rise_in_one(parts: Sequence[_Part]) -> Change:
+    """Return the rise of the gap within one test part: of the differences where the gaps are largest, held fixed."""
     tables = [[part.tables[0, code] for code in part.ever] for part in parts]
-    terms, fall = [], 0.0
-    for which, sign in ((0, 1), (1, -1)):
+    terms, rise = [], 0.0
+    for which, sign in ((0, -1), (1, 1)):
         rates = [part.rates[0, which, part.ever] for part in parts]
         widest = int(np.argmax([np.ptp(rate) for rate in rates]))
         top, bottom = int(rates[widest].argmax()), int(rates[widest].argmin())
@@ -308,6 +310,6 @@ def _fall_in_one(parts: Sequence[_Part]) -> Change:
             top, bottom = 0, 1
         second = which == 1
         terms += [Term(sign, tables[widest][top], second), Term(-sign, tables[widest][bottom], second)]
-        fall += sign * float(np.ptp(rates[widest]))
+        rise += sign * float(np.ptp(rates[widest]))
     low, high = sum_limits(terms)
-    return Change(fall, low, high, 1)
+    return Change(rise, low, high, 1)

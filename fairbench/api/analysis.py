@@ -3,12 +3,23 @@
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
 valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
+``baseline_of`` says which method is a section's baseline, and ``harm_between`` what another changes for each group.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
 from fairbench.analysis.baselines import Baseline, baseline_of
-from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, stored_rows
+from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, positives, stored_rows
 from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
+from fairbench.analysis.harm import (
+    CORRECT,
+    DESERVED,
+    GIVEN,
+    Change,
+    Harm,
+    Levelling,
+    Served,
+    harm_between,
+)
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
     CorrectedT,
@@ -45,17 +56,24 @@ from fairbench.analysis.values import (
 __all__ = [
     "BLACK",
     "BLUE",
+    "CORRECT",
+    "DESERVED",
     "DOTS_PER_INCH",
+    "GIVEN",
     "NO_INTERVAL",
     "SETTINGS",
     "STYLES",
     "AboveCoin",
     "Baseline",
+    "Change",
     "CorrectedT",
     "Correction",
     "Counts",
     "Estimate",
+    "Harm",
+    "Levelling",
     "Measured",
+    "Served",
     "StoredRows",
     "against_coin",
     "alike_count",
@@ -71,10 +89,12 @@ __all__ = [
     "finished",
     "frame",
     "grouped",
+    "harm_between",
     "identity",
     "only",
     "overlap_correction",
     "planned_repeats",
+    "positives",
     "require_matplotlib",
     "rows",
     "sections",
