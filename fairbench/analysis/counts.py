@@ -32,12 +32,23 @@ class Counts:
         rows: (G, 2) number of rows with y = 0 and y = 1.
         selected: (G, 2) number of these that are selected, in expectation over ``decision``.
         randomised: whether some row is selected with a probability other than 0 and 1.
+        levels: (L,) the chances of being selected that occur; None if they are 0 and 1.
+        at_levels: (G, 2, L) number of rows by group, label and chance; None with ``levels``.
     """
 
     groups: tuple[str, ...]
     rows: Floats
     selected: Floats
     randomised: bool = False
+    levels: Optional[Floats] = None
+    at_levels: Optional[Floats] = None
+
+    @property
+    def by_level(self) -> tuple[Floats, Floats]:
+        """Return the chances of being selected that occur (L,), and the rows by group, label and chance (G, 2, L)."""
+        if self.levels is None or self.at_levels is None:
+            return np.array([0.0, 1.0]), np.stack([self.rows - self.selected, self.selected], axis=2)
+        return self.levels, self.at_levels
 
     @property
     def n(self) -> Floats:
@@ -58,14 +69,14 @@ class Counts:
             return np.asarray(right / self.n)
 
     def of(self, rate: str) -> tuple[Floats, Floats]:
-        """Return how many are selected (G,), and of how many rows (G,), for one of the three rates by name."""
+        """Return how many are selected (G,), and of how many rows (G,); ``rate`` names one of the three."""
         if rate == SELECTION:
             return np.asarray(self.selected.sum(axis=1)), self.n
         label = {FALSE_POSITIVE: 0, TRUE_POSITIVE: 1}[rate]
         return self.selected[:, label], self.rows[:, label]
 
     def rates(self, rate: str) -> Floats:
-        """Return one of the three rates by group (G,); NaN where a group has no row to count."""
+        """Return a ``rate``, one of the three by name, by group (G,); NaN where a group has no row to count."""
         selected, rows = self.of(rate)
         with np.errstate(invalid="ignore"):
             return np.asarray(selected / rows)
@@ -77,7 +88,11 @@ def count(truth: Truth, predictions: Predictions) -> Counts:
     cell = truth.group * 2 + truth.y
     rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(np.float64)
     selected = np.bincount(cell, predictions.decision, 2 * groups).reshape(groups, 2).astype(np.float64)
-    return Counts(truth.group_names, rows, selected, predictions.randomised)
+    if not predictions.randomised:
+        return Counts(truth.group_names, rows, selected)
+    levels, level = np.unique(predictions.decision, return_inverse=True)
+    at = np.bincount(cell * len(levels) + level, minlength=2 * groups * len(levels)).astype(np.float64)
+    return Counts(truth.group_names, rows, selected, True, levels, at.reshape(groups, 2, len(levels)))
 
 
 def count_jointly(truth: Truth, first: Predictions, second: Predictions) -> Floats:
@@ -106,7 +121,7 @@ class StoredRows:
         self._read = None if store is None else lru_cache(maxsize=CELLS_KEPT)(store.predictions)
 
     def predictions(self, record: Record, point: Optional[str] = None) -> Optional[tuple[Truth, Predictions]]:
-        """Return what a record predicted at an operating point (None: the chosen one), and for which rows.
+        """Return what a ``record`` predicted at an operating ``point`` (None: the chosen one), and for which rows.
 
         Raises:
             StoreError: the store is damaged; the message names the cell.
@@ -117,12 +132,12 @@ class StoredRows:
         return self._read(record.cell.key).get(place)
 
     def counts(self, record: Record, point: Optional[str] = None) -> Optional[Counts]:
-        """Return the counts of ``predictions``."""
+        """Return the counts of the ``predictions`` of a ``record`` at a ``point``."""
         found = self.predictions(record, point)
         return None if found is None else count(*found)
 
     def joint(self, first: Record, second: Record) -> Optional[Floats]:
-        """Return ``count_jointly`` of two records' chosen points; None if they predicted for different rows."""
+        """Return ``count_jointly`` of the chosen points of ``first`` and ``second``, None if their rows differ."""
         one, other = self.predictions(first), self.predictions(second)
         if one is None or other is None or one[0].key != other[0].key:
             return None

@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
+import numpy as np
+
+from fairbench.analysis.gaps import wilson
 from fairbench.analysis.intervals import LEVEL
 from fairbench.data.rows import Floats
 
@@ -70,8 +72,8 @@ def sum_limits(terms: Sequence[Term], level: float = LEVEL) -> tuple[float, floa
 
 def _reach(term: Term, level: float) -> tuple[float, float]:
     """Return how far a term reaches below and above its value."""
-    rate = term.rate
-    low, high = wilson(rate, float(term.table.sum()), level)
+    rate, rows = term.rate, term.table.sum()
+    low, high = map(float, wilson(np.array(rate * rows), rows, level))
     return (rate - low, high - rate) if term.sign > 0 else (high - rate, rate - low)
 
 
@@ -91,11 +93,3 @@ def _correlation(table: Floats) -> float:
         return 0.0
     excess = float(table[0, 0] * table[1, 1] - table[0, 1] * table[1, 0])
     return (max(excess - float(table.sum()) / 2, 0.0) if excess > 0 else excess) / math.sqrt(margins)
-
-
-def wilson(rate: float, rows: float, level: float = LEVEL) -> tuple[float, float]:
-    """Return Wilson's score limits of a ``rate`` of ``rows`` >= 1, at a confidence ``level``."""
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    middle = (rate + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    width = z * math.sqrt(rate * (1 - rate) / rows + z**2 / (4 * rows**2)) / (1 + z**2 / rows)
-    return max(min(middle - width, rate), 0.0), min(max(middle + width, rate), 1.0)

@@ -2,14 +2,32 @@
 
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
-valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
-``baseline_of`` says which method is a section's baseline, and ``harm_between`` what another changes for each group.
+valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones,
+``Line`` with any reference line. ``baseline_of`` says which method is a section's baseline, and ``harm_between`` what
+another changes for each group.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
-from fairbench.analysis.baselines import Baseline, baseline_of
-from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, positives, stored_rows
-from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
+from fairbench.analysis.baselines import (
+    Baseline,
+    baseline_of,
+)
+from fairbench.analysis.counts import (
+    Counts,
+    StoredRows,
+    count,
+    count_jointly,
+    positives,
+    stored_rows,
+)
+from fairbench.analysis.drawing import (
+    BLACK,
+    BLUE,
+    DOTS_PER_INCH,
+    SETTINGS,
+    STYLES,
+    require_matplotlib,
+)
 from fairbench.analysis.harm import (
     CORRECT,
     DESERVED,
@@ -28,8 +46,11 @@ from fairbench.analysis.intervals import (
     overlap_correction,
 )
 from fairbench.analysis.lines import (
-    AboveCoin,
+    AboveLine,
+    Line,
+    Vertex,
     against_coin,
+    coin,
     coin_accuracy,
     constant_accuracy,
 )
@@ -54,32 +75,35 @@ from fairbench.analysis.values import (
 )
 
 __all__ = [
+    "AboveLine",
     "BLACK",
     "BLUE",
-    "CORRECT",
-    "DESERVED",
-    "DOTS_PER_INCH",
-    "GIVEN",
-    "NO_INTERVAL",
-    "SETTINGS",
-    "STYLES",
-    "AboveCoin",
     "Baseline",
+    "CORRECT",
     "Change",
     "CorrectedT",
     "Correction",
     "Counts",
+    "DESERVED",
+    "DOTS_PER_INCH",
     "Estimate",
+    "GIVEN",
     "Harm",
     "Levelling",
+    "Line",
     "Measured",
+    "NO_INTERVAL",
+    "SETTINGS",
+    "STYLES",
     "Served",
     "StoredRows",
+    "Vertex",
     "against_coin",
     "alike_count",
     "baseline_of",
     "by_method",
     "chosen_points",
+    "coin",
     "coin_accuracy",
     "constant_accuracy",
     "corrected_t",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from fairbench.analysis.intervals import Correction, overlap_correction
-from fairbench.analysis.lines import AboveCoin, against_coin, constant_accuracy, published_above_coin
+from fairbench.analysis.lines import AboveLine, against_coin, constant_accuracy, published_above_coin
 from fairbench.analysis.values import Estimate, Measured, alike_count, chosen_points, finished
 from fairbench.papers.columns import ACCURACY, DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column
 from fairbench.papers.grids import CONSTANT, Grid, Key
@@ -50,8 +50,8 @@ class Coin:
     """Points above the coin at one kind of gap: of the published row and of the measured one."""
 
     gap: Column
-    published: Optional[AboveCoin]
-    measured: Optional[AboveCoin]
+    published: Optional[AboveLine]
+    measured: Optional[AboveLine]
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def constants(measurements: Measurements, grid: Grid, dataset: str) -> dict[int,
     return constant_accuracy(accuracy, selected)
 
 
-def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column) -> Optional[AboveCoin]:
+def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column) -> Optional[AboveLine]:
     """Return how far a row lies above the coin of the baseline, over the repeats that both and the constant have."""
     assert grid.baseline is not None  # noqa: S101 - asked only where there is a coin
     baseline = grid.row(row[0], grid.baseline)
@@ -208,7 +208,7 @@ def _published_coin(
     constant: Optional[float],
     runs: int,
     ratio: Optional[float],
-) -> Optional[AboveCoin]:
+) -> Optional[AboveLine]:
     """Return how far a published row lies above the coin through the published baseline, if all of it is published.
 
     ``ratio`` is that of our splits: the paper's are taken to overlap as ours do.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from fairbench.analysis.intervals import NO_INTERVAL
-from fairbench.analysis.lines import AboveCoin
+from fairbench.analysis.lines import AboveLine
 from fairbench.papers.claims import Judgement, judge_claim
 from fairbench.papers.grids import Grid, Reproduction
 from fairbench.papers.measured import MeasuredRow, Measurements, brief, measure_table
@@ -160,6 +160,6 @@ def _lines(origin: str, table: str, dataset: str, protocol: str, row: MeasuredRo
         }
 
 
-def _coin(name: str, value: Optional[AboveCoin]) -> dict[str, Optional[float]]:
+def _coin(name: str, value: Optional[AboveLine]) -> dict[str, Optional[float]]:
     ends = (None, None, None) if value is None else (value.value, value.low, value.high)
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from fairbench.analysis.intervals import CorrectedT
-from fairbench.analysis.lines import ABOVE, BELOW, AboveCoin
+from fairbench.analysis.lines import ABOVE, BELOW, AboveLine
 from fairbench.analysis.values import Estimate
 from fairbench.papers.measured import Comparison, MeasuredRow
 from fairbench.papers.published import Number
@@ -77,7 +77,7 @@ def off(comparison: Comparison) -> str:
     return f"{number(comparison.difference, signed=True)} {comparison.verdict}{mark}".strip()
 
 
-def above(coin: Optional[AboveCoin]) -> str:
+def above(coin: Optional[AboveLine]) -> str:
     """Return points above the coin with their interval, and the side if the interval leaves 0 out."""
     if coin is None:
         return NOTHING

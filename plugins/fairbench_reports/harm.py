@@ -142,8 +142,8 @@ def _levelled(criterion: str, level: Levelling) -> str:
     share = "nothing" if level.share_taken is None else f"{100 * level.share_taken:.0f}%"
     mark = ": LEVELLING DOWN" + (", PURE" if level.pure else "") if level.down else ""
     return (
-        f"{criterion}: gap {_hundredth(level.gap)} points, {_signed(level.rise.value)} ({_interval(level.rise)}); {share} "
-        f"taken from {clean(level.best)!r}, best off ({clean(level.worst)!r} is worst off){mark}"
+        f"{criterion}: gap {_hundredth(level.gap)} points, {_signed(level.rise.value)} ({_interval(level.rise)}); "
+        f"{share} taken from {clean(level.best)!r}, best off ({clean(level.worst)!r} is worst off){mark}"
     )
 
 
