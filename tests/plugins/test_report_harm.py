@@ -1,0 +1,243 @@
+"""The report on harm: runs with known answers, many groups, and what cannot be compared, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from fairbench_reports import harm
+
+from fairbench.analysis import harm as measured
+from fairbench.analysis.harm import GIVEN, harm_between
+from fairbench.api import Results
+from fairbench.api.analysis import baseline_of, sections, stored_rows
+from fairbench.running.rundir import load_results
+
+METHODS = '''
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fairbench.api import Dataset, Predictions, hookimpl
+
+
+@dataclass(frozen=True)
+class People:
+    """600 people of three races and two sexes; few are of race c, and none of these has y = 1."""
+
+    name = "people"
+    files = ()
+    sensitive_features = ("race", "sex")
+
+    def load(self, files):
+        generator = np.random.default_rng(0)
+        race, sex = generator.choice(list("abc"), 600, p=[0.6, 0.35, 0.05]), generator.choice(list("fm"), 600)
+        x = generator.normal(size=600)
+        y = ((x + generator.normal(size=600) > 0) & (race != "c")).astype(int)
+        return Dataset(
+            name=self.name,
+            X=pd.DataFrame({"x": x}),
+            y=y,
+            sensitive_features=pd.DataFrame({"race": race, "sex": sex}),
+            protected_group={"race": "b", "sex": "f"},
+        )
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """Select nobody."""
+
+    name = "nobody"
+
+    def fit(self, train, validation, *, seed):
+        return lambda inputs: Predictions(np.zeros(len(inputs), dtype=int))
+
+
+@dataclass(frozen=True)
+class Strict:
+    """Select whom the feature x puts above a high threshold."""
+
+    name = "strict"
+
+    def fit(self, train, validation, *, seed):
+        return lambda inputs: Predictions((inputs.X[:, 0] > 1.0).astype(int))
+
+
+@dataclass(frozen=True)
+class Toss:
+    """Toss a fair coin."""
+
+    name = "toss"
+
+    def fit(self, train, validation, *, seed):
+        return lambda inputs: Predictions(np.zeros(len(inputs), int), decision=np.full(len(inputs), 0.5))
+
+
+@hookimpl
+def fairbench_methods():
+    return [Nobody, Strict, Toss]
+
+
+@hookimpl
+def fairbench_datasets():
+    return [People]
+'''
+
+
+@pytest.fixture
+def ran(fairbench, tmp_path):
+    """Run methods; return the text of the report and the results."""
+    (tmp_path / "methods.py").write_text(METHODS)
+
+    def run(*options):
+        status, _, err = fairbench("run", *options, "--out", "r", "--plugin", "methods.py")
+        assert status == 0, err
+        status, out, err = fairbench("report", "r", "--format", "harm")
+        assert status == 0, err
+        return out, load_results(tmp_path / "r")
+
+    return run
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_selecting_nobody_is_pure_levelling_down(ran):
+    text, results = ran("--methods", "logistic,nobody", "--datasets", "synthetic[rows=2000]", "--repeats", "3")
+    said = flat(text)
+    assert "baseline: logistic (none is named, and mlp did not run; the most accurate method)" in said
+    assert "100% taken from 'unprotected', best off ('protected' is worst off): LEVELLING DOWN, PURE" in said
+    (section,) = sections(results.records)
+    with stored_rows(results) as stored:
+        found = harm_between(stored, baseline_of(section, results).records, section[1::2])
+    before, protected = found.served[GIVEN][1].before, found.served[GIVEN][0]
+    assert found.groups == ("protected", "unprotected")
+    selected = [
+        made.decision[truth.group == 1].mean()
+        for record in section
+        if record.cell.method.name == "logistic"
+        for truth, made in [pick(results, record)]
+    ]
+    assert before == pytest.approx(np.mean(selected))
+    fewer = f"of 100 people of 'unprotected' {100 * before:.0f} fewer"
+    assert f"In words: with nobody instead of logistic, {fewer}" in said
+    assert "the groups come closer mostly because 'unprotected', who had most, lose, and 'protected', who had" in said
+    assert "had least, do not gain." in said
+    row = next(line.split() for line in text.splitlines() if line.startswith("protected"))
+    assert row[:6] == ["protected", "given", *numbers(protected), "0.0"]
+
+
+def numbers(served):
+    return [f"{np.mean(served.rows):.0f}", str(min(served.rows)), f"{100 * served.before:.1f}"]
+
+
+def pick(results, record):
+    with stored_rows(results) as stored:
+        return stored.predictions(record)
+
+
+def test_one_repeat_has_the_intervals_of_its_rows_and_says_so(ran):
+    text, results = ran("--methods", "logistic,nobody", "--datasets", "synthetic[rows=2000]", "--repeats", "1")
+    said = flat(text)
+    assert "LEVELLING DOWN, PURE" in said
+    assert "one repeat: the intervals say what its test rows leave open, and nothing of other splits" in said
+    assert "fewest" not in text
+    assert "Student" not in text
+    assert results.planned == 2
+
+
+def test_a_constant_baseline_is_said_to_serve_all_alike(ran):
+    text, results = ran("--methods", "nobody,strict", "--datasets", "synthetic[rows=600]", "--repeats", "1")
+    text = harm.render(dataclasses.replace(results, run={**results.run, "suite": {"baseline": "nobody"}}))
+    said = flat(text)
+    assert "baseline: nobody (named by the suite)" in said
+    assert "demographic parity: not judged, the baseline serves all groups alike" in said
+    assert "equalized odds: not judged, the baseline serves all groups alike" in said
+
+
+def test_chances_count_as_chances(ran):
+    text, results = ran("--methods", "nobody,toss", "--datasets", "synthetic[rows=1000]", "--repeats", "1")
+    given = [line.split() for line in text.splitlines() if " given " in line and "deserving" not in line]
+    base = {"nobody": "0.0", "toss": "50.0"}
+    name = "toss" if "baseline: toss" in text else "nobody"
+    assert {row[-6] for row in given} == {base[name]}
+    assert len(given) == 2
+    assert results.records
+
+
+def test_groups_of_few_rows_and_without_positives_are_kept_and_marked(ran):
+    options = ("--methods", "logistic,strict", "--datasets", "people", "--group", "race,sex", "--repeats", "1")
+    text, results = ran(*options)
+    said = flat(text)
+    assert "c, f ° given" in said
+    assert "° fewer than 10 rows in a test part, each person weighs much: 'c, f', 'c, m'" in said
+    assert "groups 'c, f' and 'c, m' have no row with y = 1 in the test part" in said
+    odds = [value for value in results.records[0].values if value.metric == "equalized_odds_difference"]
+    assert [value.reason for value in odds] == ["groups 'c, f' and 'c, m' have no row with y = 1 in the test part"]
+    assert odds[0].value is not None
+    assert "nan" not in said.lower()
+
+
+def test_what_has_no_stored_rows_or_no_baseline_is_said(ran):
+    _, results = ran("--methods", "logistic,nobody", "--datasets", "synthetic[rows=600]", "--repeats", "1")
+    without = flat(harm.render(dataclasses.replace(results, path=None)))
+    assert "nobody is not compared: there is no repeat with stored predictions of both for the same rows" in without
+    references = dataclasses.replace(results, run={**results.run, "reference_methods": ["logistic", "nobody"]})
+    assert "nothing to compare with: no method but reference methods has a finished repeat" in flat(
+        harm.render(references)
+    )
+    assert flat(harm.render(Results((), {}, 0, {}))) == "there are no results yet"
+
+
+def test_repeats_whose_overlap_is_not_known_have_no_intervals(ran):
+    _, results = ran("--methods", "logistic,nobody", "--datasets", "synthetic[rows=600]", "--repeats", "2")
+    records = [dataclasses.replace(record, parts=None) for record in results.records]
+    said = flat(harm.render(dataclasses.replace(results, records=records)))
+    assert "In words: no valid interval, so who gains and who loses with nobody instead of logistic is open." in said
+    assert "no valid interval: the store does not say how large the parts of the splits are" in said
+    assert "LEVELLING" not in said
+
+
+def people_of(*tables):
+    """Return joint counts (G, 2, 2, 2) from {(label, baseline's, method's decision): number} for each group."""
+    made = np.zeros((len(tables), 2, 2, 2))
+    for group, table in enumerate(tables):
+        for place, count in table.items():
+            made[(group, *place)] = count
+    return made
+
+
+def words(found):
+    return harm._sentence("ours", "mlp", found), harm._notes(found)
+
+
+def test_everyone_served_worse_is_marked_and_put_in_words():
+    right_then_wrong = {(1, 1, 1): 40, (1, 1, 0): 30, (0, 0, 0): 60, (0, 0, 1): 20}
+    found = measured.harm([people_of(right_then_wrong, right_then_wrong)], ("a", "b"), 1, None)
+    sentence, notes = words(found)
+    assert sentence.endswith("; decisions are wrong more often in every group.")
+    assert "EVERYONE SERVED WORSE: fewer correct decisions in every group" in notes
+    assert "demographic parity: not judged, the baseline serves all groups alike" in notes
+
+
+def test_who_gains_and_who_loses_is_said_in_people_per_100_the_largest_change_first():
+    gains, loses = {(1, 0, 1): 40, (1, 0, 0): 60}, {(1, 1, 1): 30, (1, 1, 0): 60, (1, 0, 0): 10}
+    same = {(1, 0, 0): 50, (1, 1, 1): 50}
+    found = measured.harm([people_of(gains, loses, same)], ("a", "b", "c"), 1, None)
+    sentence, notes = words(found)
+    told = "of 100 people of 'b' 60 fewer (49 to 69), of 'a' 40 more (30 to 50) get the favourable outcome"
+    assert sentence.startswith(f"In words: with ours instead of mlp, {told} (no change can be told for 'c'); among")
+    assert "; the groups come closer mostly because 'b', who had most, lose." in sentence
+    assert any("gap 90.0 points, -70.0" in note and "60% taken from 'b'" in note for note in notes)
+
+
+def test_many_groups_are_counted_in_the_sentence():
+    gains = {(1, 0, 1): 40, (0, 0, 0): 60}
+    same = {(1, 0, 0): 50, (0, 1, 1): 50}
+    names = tuple("abcdefghijkl")
+    found = measured.harm([people_of(*[gains] * 6, *[same] * 6)], names, 1, None)
+    sentence, _ = words(found)
+    assert "and others in 2 more groups get the favourable outcome (no change can be told for 6 other" in sentence
