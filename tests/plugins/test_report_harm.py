@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from fairbench_reports import harm
 
+import fairbench
 from fairbench.analysis import harm as measured
 from fairbench.analysis.harm import GIVEN, harm_between
 from fairbench.api import Results
-from fairbench.api.analysis import baseline_of, sections, stored_rows
+from fairbench.api.analysis import stored_rows
+from fairbench.cli.main import main
 from fairbench.running.rundir import load_results
 
 METHODS = '''
@@ -86,116 +88,112 @@ def fairbench_datasets():
 '''
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with a run on two groups, and one on six."""
+    path = tmp_path_factory.mktemp("harm")
+    (path / "methods.py").write_text(METHODS)
+    shared = {"workers": 1, "quiet": True, "plugins": path / "methods.py"}
+    two = {"methods": "logistic,nobody,toss", "datasets": "synthetic[rows=2000]", "repeats": 3}
+    fairbench.run(**two, out=path / "two", **shared)
+    six = {"methods": "logistic,strict", "datasets": "people", "group": "race,sex", "repeats": 1}
+    fairbench.run(**six, out=path / "six", **shared)
+    return path
+
+
 @pytest.fixture
-def ran(fairbench, tmp_path):
-    """Run methods; return the text of the report and the results."""
-    (tmp_path / "methods.py").write_text(METHODS)
-
-    def run(*options):
-        status, _, err = fairbench("run", *options, "--out", "r", "--plugin", "methods.py")
-        assert status == 0, err
-        status, out, err = fairbench("report", "r", "--format", "harm")
-        assert status == 0, err
-        return out, load_results(tmp_path / "r")
-
-    return run
+def two(folder):
+    return load_results(folder / "two")
 
 
-def flat(text: str) -> str:
-    return " ".join(text.split())
+def of(results, methods, repeats=3, baseline="", **fields):
+    """Return the results of some methods and repeats alone."""
+    kept = [r for r in results.records if r.cell.method.name in methods.split(",") and r.cell.repeat < repeats]
+    suite = {**results.run["suite"], "baseline": baseline, "repeats": repeats}
+    return dataclasses.replace(results, records=kept, run={**results.run, "suite": suite}, planned=len(kept), **fields)
 
 
-def test_selecting_nobody_is_pure_levelling_down(ran):
-    text, results = ran("--methods", "logistic,nobody", "--datasets", "synthetic[rows=2000]", "--repeats", "3")
-    said = flat(text)
+def flat(results: Results) -> str:
+    return " ".join(harm.render(results).split())
+
+
+def test_the_command_prints_it(folder, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["fairbench", "report", str(folder / "two"), "--format", "harm"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert out.startswith("synthetic[rows=2000] by group\n")
+    assert "nobody against logistic\n" in out
+
+
+def test_selecting_nobody_is_pure_levelling_down(two):
+    results = of(two, "logistic,nobody")
+    text, said = harm.render(results), flat(results)
     assert "baseline: logistic (none is named, and mlp did not run; the most accurate method)" in said
     assert "100% taken from 'unprotected', best off ('protected' is worst off): LEVELLING DOWN, PURE" in said
-    (section,) = sections(results.records)
+    base, nobody = ([r for r in results.records if r.cell.method.name == name] for name in ("logistic", "nobody"))
     with stored_rows(results) as stored:
-        found = harm_between(stored, baseline_of(section, results).records, section[1::2])
-    before, protected = found.served[GIVEN][1].before, found.served[GIVEN][0]
+        found = harm_between(stored, base, nobody)
+        made = [stored.predictions(record) for record in base]
+    protected, unprotected = found.served[GIVEN]
     assert found.groups == ("protected", "unprotected")
-    selected = [
-        made.decision[truth.group == 1].mean()
-        for record in section
-        if record.cell.method.name == "logistic"
-        for truth, made in [pick(results, record)]
-    ]
-    assert before == pytest.approx(np.mean(selected))
-    fewer = f"of 100 people of 'unprotected' {100 * before:.0f} fewer"
+    selected = [made.decision[truth.group == 1].mean() for truth, made in made]
+    assert unprotected.before == pytest.approx(np.mean(selected))
+    fewer = f"of 100 people of 'unprotected' {100 * unprotected.before:.0f} fewer"
     assert f"In words: with nobody instead of logistic, {fewer}" in said
-    assert "the groups come closer mostly because 'unprotected', who had most, lose, and 'protected', who had" in said
-    assert "had least, do not gain." in said
+    last = "lose, and 'protected', who had least, do not gain."
+    assert f"the groups come closer mostly because 'unprotected', who had most, {last}" in said
     row = next(line.split() for line in text.splitlines() if line.startswith("protected"))
-    assert row[:6] == ["protected", "given", *numbers(protected), "0.0"]
+    rows = [f"{np.mean(protected.rows):.0f}", str(min(protected.rows)), f"{100 * protected.before:.1f}"]
+    assert row[:6] == ["protected", "given", *rows, "0.0"]
 
 
-def numbers(served):
-    return [f"{np.mean(served.rows):.0f}", str(min(served.rows)), f"{100 * served.before:.1f}"]
-
-
-def pick(results, record):
-    with stored_rows(results) as stored:
-        return stored.predictions(record)
-
-
-def test_one_repeat_has_the_intervals_of_its_rows_and_says_so(ran):
-    text, results = ran("--methods", "logistic,nobody", "--datasets", "synthetic[rows=2000]", "--repeats", "1")
-    said = flat(text)
+def test_one_repeat_has_the_intervals_of_its_rows_and_says_so(two):
+    said = flat(of(two, "logistic,nobody", repeats=1))
     assert "LEVELLING DOWN, PURE" in said
     assert "one repeat: the intervals say what its test rows leave open, and nothing of other splits" in said
-    assert "fewest" not in text
-    assert "Student" not in text
-    assert results.planned == 2
+    assert "fewest" not in said
+    assert "Student" not in said
 
 
-def test_a_constant_baseline_is_said_to_serve_all_alike(ran):
-    text, results = ran("--methods", "nobody,strict", "--datasets", "synthetic[rows=600]", "--repeats", "1")
-    text = harm.render(dataclasses.replace(results, run={**results.run, "suite": {"baseline": "nobody"}}))
-    said = flat(text)
+def test_a_constant_baseline_is_said_to_serve_all_alike(two):
+    said = flat(of(two, "logistic,nobody", baseline="nobody"))
     assert "baseline: nobody (named by the suite)" in said
     assert "demographic parity: not judged, the baseline serves all groups alike" in said
     assert "equalized odds: not judged, the baseline serves all groups alike" in said
 
 
-def test_chances_count_as_chances(ran):
-    text, results = ran("--methods", "nobody,toss", "--datasets", "synthetic[rows=1000]", "--repeats", "1")
+def test_chances_count_as_chances(two):
+    text = harm.render(of(two, "nobody,toss", baseline="toss"))
     given = [line.split() for line in text.splitlines() if " given " in line and "deserving" not in line]
-    base = {"nobody": "0.0", "toss": "50.0"}
-    name = "toss" if "baseline: toss" in text else "nobody"
-    assert {row[-6] for row in given} == {base[name]}
-    assert len(given) == 2
-    assert results.records
+    assert [row[-6:-3] for row in given] == [["50.0", "0.0", "-50.0"]] * 2
 
 
-def test_groups_of_few_rows_and_without_positives_are_kept_and_marked(ran):
-    options = ("--methods", "logistic,strict", "--datasets", "people", "--group", "race,sex", "--repeats", "1")
-    text, results = ran(*options)
-    said = flat(text)
+def test_groups_of_few_rows_and_without_positives_are_kept_and_marked(folder):
+    results = load_results(folder / "six")
+    said = flat(results)
     assert "c, f ° given" in said
     assert "° fewer than 10 rows in a test part, each person weighs much: 'c, f', 'c, m'" in said
     assert "groups 'c, f' and 'c, m' have no row with y = 1 in the test part" in said
-    odds = [value for value in results.records[0].values if value.metric == "equalized_odds_difference"]
-    assert [value.reason for value in odds] == ["groups 'c, f' and 'c, m' have no row with y = 1 in the test part"]
-    assert odds[0].value is not None
+    odds = [v for record in results.records for v in record.values if v.metric == "equalized_odds_difference"]
+    assert [v.reason for v in odds] == ["groups 'c, f' and 'c, m' have no row with y = 1 in the test part"] * 2
+    assert None not in [v.value for v in odds]
     assert "nan" not in said.lower()
 
 
-def test_what_has_no_stored_rows_or_no_baseline_is_said(ran):
-    _, results = ran("--methods", "logistic,nobody", "--datasets", "synthetic[rows=600]", "--repeats", "1")
-    without = flat(harm.render(dataclasses.replace(results, path=None)))
+def test_what_has_no_stored_rows_or_no_baseline_is_said(two):
+    without = flat(of(two, "logistic,nobody", path=None))
     assert "nobody is not compared: there is no repeat with stored predictions of both for the same rows" in without
-    references = dataclasses.replace(results, run={**results.run, "reference_methods": ["logistic", "nobody"]})
-    assert "nothing to compare with: no method but reference methods has a finished repeat" in flat(
-        harm.render(references)
-    )
-    assert flat(harm.render(Results((), {}, 0, {}))) == "there are no results yet"
+    references = of(two, "logistic,nobody")
+    references.run["reference_methods"] = ["logistic", "nobody"]
+    assert "nothing to compare with: no method but reference methods has a finished repeat" in flat(references)
+    assert flat(Results((), {}, 0, {})) == "there are no results yet"
 
 
-def test_repeats_whose_overlap_is_not_known_have_no_intervals(ran):
-    _, results = ran("--methods", "logistic,nobody", "--datasets", "synthetic[rows=600]", "--repeats", "2")
-    records = [dataclasses.replace(record, parts=None) for record in results.records]
-    said = flat(harm.render(dataclasses.replace(results, records=records)))
+def test_repeats_whose_overlap_is_not_known_have_no_intervals(two):
+    results = of(two, "logistic,nobody")
+    said = flat(dataclasses.replace(results, records=[dataclasses.replace(r, parts=None) for r in results.records]))
     assert "In words: no valid interval, so who gains and who loses with nobody instead of logistic is open." in said
     assert "no valid interval: the store does not say how large the parts of the splits are" in said
     assert "LEVELLING" not in said

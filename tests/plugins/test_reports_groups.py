@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fairbench.api import Record, Results
+import fairbench
+from fairbench.api import Results
 from fairbench.api.analysis import positives, stored_rows
 from fairbench.running.rundir import load_results
-from fairbench.running.truth import Truth
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from report_helpers import ACCURACY, DP, REPORTS, done, results, summary
@@ -128,26 +128,18 @@ def test_nothing_is_said_of_groups_that_an_old_store_does_not_count() -> None:
     assert "row" not in text
 
 
-def test_the_groups_report_shows_positives_of_stored_rows(fairbench) -> None:
-    options = ("--methods", "constant", "--datasets", "synthetic[rows=400]", "--repeats", "2", "--metrics", "all")
-    assert fairbench("run", *options, "--out", "r")[0] == 0
-    found = load_results(Path("r"))
+def test_the_groups_report_shows_positives_of_stored_rows(tmp_path: Path) -> None:
+    run = {"methods": "constant", "datasets": "synthetic[rows=400]", "metrics": "accuracy,n", "repeats": 2}
+    fairbench.run(**run, workers=1, quiet=True, out=tmp_path / "r")
+    found = load_results(tmp_path / "r")
     with stored_rows(found) as stored:
         ones = positives(stored, found.records)
-    status, out, _ = fairbench("report", "r", "--format", "groups")
-    assert status == 0
-    rows = [line.split() for line in out.splitlines()]
+        made = [stored.predictions(record) for record in found.records]
+    rows = [line.split() for line in REPORTS["groups"].render(found).splitlines()]
     for group, counts in ones.items():
         (row,) = (row for row in rows if group in row)
-        place = row.index(group)
-        assert row[place + 2] == "-".join(str(count) for count in sorted({min(counts), max(counts)}))
-    truth = [stored_truth(found, record) for record in found.records]
-    for code, group in enumerate(truth[0].group_names):
-        assert ones[group] == tuple(int(made.y[made.group == code].sum()) for made in truth)
-
-
-def stored_truth(found: Results, record: Record) -> Truth:
-    with stored_rows(found) as stored:
-        made = stored.predictions(record)
-    assert made is not None
-    return made[0]
+        assert row[row.index(group) + 2] == "-".join(str(count) for count in sorted({min(counts), max(counts)}))
+    truths = [pair[0] for pair in made if pair is not None]
+    assert truths[0].group_names == tuple(ones)
+    for code, counts in enumerate(ones.values()):
+        assert counts == tuple(int(truth.y[truth.group == code].sum()) for truth in truths)
