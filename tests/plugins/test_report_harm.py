@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import fairbench
 from fairbench.analysis import harm as measured
 from fairbench.analysis.harm import GIVEN, harm_between
 from fairbench.api import Results
-from fairbench.api.analysis import stored_rows
+from fairbench.api.analysis import baseline_of, stored_rows
 from fairbench.cli.main import main
 from fairbench.running.rundir import load_results
 
@@ -191,6 +192,23 @@ def test_what_has_no_stored_rows_or_no_baseline_is_said(two):
     assert flat(Results((), {}, 0, {})) == "there are no results yet"
 
 
+def test_references_and_methods_that_failed_are_not_compared(two):
+    references = of(two, "logistic,nobody,toss")
+    references.run["reference_methods"] = ["toss"]
+    said = flat(references)
+    assert "nobody against logistic" in said
+    assert "toss" not in said
+    failed = [
+        dataclasses.replace(record, status="failed", reason="RuntimeError: no", values=())
+        if record.cell.method.name == "toss"
+        else record
+        for record in two.records
+    ]
+    said = flat(dataclasses.replace(of(two, "logistic"), records=failed))
+    assert "toss against" not in said
+    assert "3 cells failed (toss on synthetic[rows=2000] by group): RuntimeError: no" in said
+
+
 def test_repeats_whose_overlap_is_not_known_have_no_intervals(two):
     results = of(two, "logistic,nobody")
     said = flat(dataclasses.replace(results, records=[dataclasses.replace(r, parts=None) for r in results.records]))
@@ -239,3 +257,22 @@ def test_many_groups_are_counted_in_the_sentence():
     found = measured.harm([people_of(*[gains] * 6, *[same] * 6)], names, 1, None)
     sentence, _ = words(found)
     assert "and others in 2 more groups get the favourable outcome (no change can be told for 6 other" in sentence
+
+
+def test_compas_by_race_and_sex_counts_not_being_selected_as_the_benefit(folder):
+    if not os.environ.get("FAIRBENCH_DATA"):
+        pytest.skip("FAIRBENCH_DATA is unset; it must name a folder with the raw files")
+    path = folder / "compas"
+    fairbench.run(
+        methods="logistic,tree", datasets="compas", group="race,sex", repeats=1, workers=1, quiet=True, out=path
+    )
+    results = load_results(path)
+    base = results.records[["logistic", "tree"].index(baseline_of(results.records, results).name)]
+    selected = {v.group: v.value for v in base.values if v.metric == "selection_rate" and v.group}
+    rows = dict(base.supports)
+    assert len(rows) == 4
+    lines = harm.render(results).splitlines()
+    for group, rate in selected.items():
+        (line,) = (line for line in lines if line.startswith(f"{group} "))
+        place = ["given", str(rows[group]), f"{100 * (1 - rate):.1f}"]
+        assert line[len(group) :].split()[:3] == place
