@@ -9,7 +9,7 @@ Bonferroni's correction. The *noise floor* is the gap that a test part of this s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple, Optional
@@ -26,6 +26,7 @@ GAPS = {
     "demographic_parity_difference": (SELECTION,),
     "equalized_odds_difference": (TRUE_POSITIVE, FALSE_POSITIVE),
     "equal_opportunity_difference": (TRUE_POSITIVE,),
+    "false_positive_rate_difference": (FALSE_POSITIVE,),
 }
 """Which rates each metric that is a gap compares; it is the largest difference in any of them."""
 
@@ -35,7 +36,7 @@ UNDEFINED_DRAWS = "more than 1% of the drawn test parts lack the rows of a group
 
 
 class Direction(NamedTuple):
-    """Where a gap is largest: in which ``rate``, and between which groups, by code: ``above`` has the higher rate."""
+    """Where a gap is largest: in which ``rate``, and between which groups, by code; ``above`` has the higher rate."""
 
     rate: str
     above: int
@@ -86,15 +87,26 @@ def gap(counts: Counts, metric: str) -> Gap:
     The value equals the metric's wherever that is defined; ``counts`` are those of one method in one test part.
     """
     found, missing = comparable(counts, metric)
-    best, direction = -1.0, None
-    for rate, groups in found.items():
-        rates = counts.rates(rate)[groups]
-        value = float(rates.max() - rates.min())
-        if value > best:
-            best, direction = value, Direction(rate, int(groups[rates.argmax()]), int(groups[rates.argmin()]))
-    if direction is not None and direction.above == direction.below:  # all rates are equal
-        direction = Direction(direction.rate, *map(int, found[direction.rate][:2]))
-    return Gap(None if direction is None else best, direction, missing)
+    return largest({rate: counts.rates(rate) for rate in found}, missing)
+
+
+def largest(rates: Mapping[str, Floats], missing: tuple[str, ...] = ()) -> Gap:
+    """Return the largest difference between two groups.
+
+    Args:
+        rates: rate by name -> its value in each group (G,); NaN for a group that is left out.
+        missing: why groups are left out, in words.
+    """
+    best = Gap(None, None, missing)
+    for rate, values in rates.items():
+        groups = np.flatnonzero(np.isfinite(values))
+        if len(groups) < 2:
+            continue
+        above, below = int(groups[values[groups].argmax()]), int(groups[::-1][values[groups[::-1]].argmin()])
+        value = float(values[above] - values[below])
+        if best.value is None or value > best.value:
+            best = Gap(value, Direction(rate, above, below), missing)
+    return best
 
 
 def wilson(selected: Floats, rows: Floats, level: float = LEVEL) -> tuple[Floats, Floats]:

@@ -143,16 +143,17 @@ class Line:
         value = float(accuracy.mean()) - self.at(g)
         if n < 2 or ratio is None:
             return AboveLine(value, None, None, n)
-        heights = [self._height(place, gap, accuracy) for place in self._segments(gap, ratio)]
-        strict = 1 - (1 - level) / len(heights)
-        low = max(mean - half_width(sd, n, ratio, strict) for mean, sd in heights)
-        high = max(mean + half_width(sd, n, ratio, level) for mean, sd in heights)
+        heights = [accuracy - self.linear(gap, place) for place in self._segments(gap, ratio)]
+        moments = [(float(height.mean()), float(height.std(ddof=1))) for height in heights]
+        strict = 1 - (1 - level) / len(moments)
+        low = max(mean - half_width(sd, n, ratio, strict) for mean, sd in moments)
+        high = max(mean + half_width(sd, n, ratio, level) for mean, sd in moments)
         return AboveLine(value, min(low, value), max(high, value), n)
 
     def _segments(self, gap: Floats, ratio: float) -> list[int]:
-        """Return the segments that the method may lie over: place i ends in vertex i; the last is the flat one."""
-        g, n, last = float(gap.mean()), len(gap), len(self.vertices)
-        here = next((place for place in range(1, last) if g < self.vertices[place].mean[0]), last)
+        """Return the segments that the method may lie over."""
+        n, last = len(gap), len(self.vertices)
+        here = self._segment(float(gap.mean()))
         found = {here}
         for place in {here - 1, here} & set(range(1, last)):  # vertices between two segments
             apart = gap - self.vertices[place].gap
@@ -160,17 +161,26 @@ class Line:
                 found |= {place, place + 1}
         return sorted(found)
 
-    def _height(self, place: int, gap: Floats, accuracy: Floats) -> tuple[float, float]:
-        """Return the mean height above a prolonged segment and the deviation of its linearisation over repeats."""
-        if place == len(self.vertices):
-            linear = accuracy - self.vertices[-1].accuracy
-            return float(linear.mean()), float(linear.std(ddof=1))
-        left, right = self.vertices[place - 1], self.vertices[place]
+    def linear(self, gap: Floats, place: Optional[int] = None) -> Floats:
+        """Return a linearisation (J,) of the line's height at a method's mean gap, whose mean is that height.
+
+        Args:
+            gap: of the method (J,), over the repeats of the vertices.
+            place: the segment that is prolonged; by default the one under the mean gap.
+        """
+        here = self._segment(float(gap.mean())) if place is None else place
+        if here == len(self.vertices):
+            return self.vertices[-1].accuracy
+        left, right = self.vertices[here - 1], self.vertices[here]
         (x, y), (x_end, y_end) = left.mean, right.mean
         share, slope = (float(gap.mean()) - x) / (x_end - x), (y_end - y) / (x_end - x)
-        line = (1 - share) * left.accuracy + share * right.accuracy
-        linear = accuracy - line - slope * (gap - (1 - share) * left.gap - share * right.gap)
-        return float((accuracy - line).mean()), float(linear.std(ddof=1))
+        height = (1 - share) * left.accuracy + share * right.accuracy
+        return np.asarray(height + slope * (gap - (1 - share) * left.gap - share * right.gap))
+
+    def _segment(self, gap: float) -> int:
+        """Return the segment over a gap: place i ends in vertex i; the last is the flat one."""
+        last = len(self.vertices)
+        return next((place for place in range(1, last) if gap < self.vertices[place].mean[0]), last)
 
 
 def _turns_up(first: Vertex, second: Vertex, third: Vertex) -> bool:

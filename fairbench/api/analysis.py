@@ -6,12 +6,16 @@ valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_co
 ``Line`` with any reference line. ``baseline_of`` says which method is a section's baseline, and ``harm_between`` what
 another changes for each group.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
+Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its rows leave open, ``noise_floor`` how large
+a gap is without any unfairness, and ``draw_jointly`` draws test parts for two methods at once.
 """
 
 from fairbench.analysis.baselines import (
     Baseline,
     baseline_of,
+    names_of,
 )
+from fairbench.analysis.claimed import Claimed, claimed_points
 from fairbench.analysis.counts import (
     Counts,
     StoredRows,
@@ -27,6 +31,19 @@ from fairbench.analysis.drawing import (
     SETTINGS,
     STYLES,
     require_matplotlib,
+)
+from fairbench.analysis.gaps import (
+    GAPS,
+    Direction,
+    Gap,
+    RowInterval,
+    RowSpread,
+    accuracy_interval,
+    debiased,
+    gap,
+    gap_interval,
+    row_spread,
+    row_variance,
 )
 from fairbench.analysis.harm import (
     CORRECT,
@@ -54,6 +71,19 @@ from fairbench.analysis.lines import (
     coin_accuracy,
     constant_accuracy,
 )
+from fairbench.analysis.noise import (
+    NoiseFloor,
+    floor_over_repeats,
+    gap_of_mean,
+    noise_floor,
+)
+from fairbench.analysis.resampling import (
+    CountDraws,
+    draw_counts,
+    draw_jointly,
+    percentiles,
+)
+from fairbench.analysis.standings import Standing, Standings, section_standings
 from fairbench.analysis.values import (
     Estimate,
     Measured,
@@ -73,6 +103,7 @@ from fairbench.analysis.values import (
     supports,
     telling_parameters,
 )
+from fairbench.analysis.verdicts import SectionLines, Verdict
 
 __all__ = [
     "AboveLine",
@@ -81,46 +112,73 @@ __all__ = [
     "Baseline",
     "CORRECT",
     "Change",
+    "Claimed",
     "CorrectedT",
     "Correction",
+    "CountDraws",
     "Counts",
     "DESERVED",
     "DOTS_PER_INCH",
+    "Direction",
     "Estimate",
+    "GAPS",
     "GIVEN",
+    "Gap",
     "Harm",
     "Levelling",
     "Line",
     "Measured",
     "NO_INTERVAL",
+    "NoiseFloor",
+    "RowInterval",
+    "RowSpread",
     "SETTINGS",
     "STYLES",
+    "SectionLines",
     "Served",
+    "Standing",
+    "Standings",
     "StoredRows",
+    "Verdict",
     "Vertex",
+    "accuracy_interval",
     "against_coin",
     "alike_count",
     "baseline_of",
     "by_method",
     "chosen_points",
+    "claimed_points",
     "coin",
     "coin_accuracy",
     "constant_accuracy",
     "corrected_t",
     "count",
     "count_jointly",
+    "debiased",
+    "draw_counts",
+    "draw_jointly",
     "estimate",
     "finished",
+    "floor_over_repeats",
     "frame",
+    "gap",
+    "gap_interval",
+    "gap_of_mean",
     "grouped",
     "harm_between",
     "identity",
+    "names_of",
+    "noise_floor",
     "only",
     "overlap_correction",
+    "percentiles",
     "planned_repeats",
     "positives",
     "require_matplotlib",
+    "row_spread",
+    "row_variance",
     "rows",
+    "section_standings",
     "sections",
     "series",
     "stored_rows",

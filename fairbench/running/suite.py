@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from fairbench.cells import Cell, Choice, Preparation, canonical
 from fairbench.choices import parse_choices
@@ -20,6 +20,7 @@ from fairbench.errors import SuiteError, UnknownName, did_you_mean
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.parameters import check_parameters
 from fairbench.plugins.registry import Registry
+from fairbench.running.references import added_methods, reference_scenario
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,6 +49,9 @@ class Suite:
         scale: ``standard`` or ``none``.
         sensitive_as_feature: whether the group is one of the features.
         stratify: whether splits keep the proportions of label and group.
+        baseline: the method that others are compared with; empty for ``mlp``.
+        reference: whether the methods that reference lines are drawn through are added: ``attainable``, and the
+            baseline if the suite lacks it. None leaves it to whoever runs the suite: ``fairbench run`` adds them.
         parameters: hyper-parameters by dataset (or ``any``) and method; a choice's own parameters win.
     """
 
@@ -61,12 +65,15 @@ class Suite:
     scale: tuple[str, ...] = ("standard",)
     sensitive_as_feature: tuple[bool, ...] = (False,)
     stratify: bool = False
+    baseline: str = ""
+    reference: Optional[bool] = None
     parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what does not need the registry."""
         for what, kind in _PLAIN.items():
-            _checked(getattr(self, what), kind, f"suite {self.name}: {what}")
+            if what != "reference" or self.reference is not None:
+                _checked(getattr(self, what), kind, f"suite {self.name}: {what}")
         for what, kind in _TUPLES.items():
             for item in getattr(self, what):
                 _checked(item, kind, f"suite {self.name}: {what}")
@@ -91,7 +98,7 @@ _TUPLES = {
     "scale": str,
     "sensitive_as_feature": bool,
 }
-_PLAIN = {"name": str, "repeats": int, "stratify": bool}
+_PLAIN = {"name": str, "repeats": int, "stratify": bool, "baseline": str, "reference": bool}
 
 
 def read_suite(path: Path) -> Suite:
@@ -241,8 +248,10 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     attributes, preparations = list(map(_attributes, suite.group)), _preparations(suite)
     declared = {str(dataset): list(registry.dataset(dataset).sensitive_features) for dataset in datasets}
     _check_known(attributes, declared)
-    grid: list[Sequence[object]] = [datasets, methods, scenarios, attributes, preparations]
-    count = math.prod(map(len, grid)) * suite.repeats
+    added = added_methods(suite.baseline, methods, registry) if suite.reference else []
+    beside = reference_scenario(scenarios, registry) if added else None
+    every = len(methods) * len(scenarios) + (len(added) if beside else 0)
+    count = len(datasets) * len(attributes) * len(preparations) * every * suite.repeats
     if count > MOST_CELLS:
         raise SuiteError(
             f"suite {suite.name} has {count} cells; at most {MOST_CELLS} are planned, so ask for fewer repeats"
@@ -250,13 +259,17 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     cells = []
     for dataset in datasets:
         tuned = [registry.complete("methods", tune(suite.parameters, dataset.name, method)) for method in methods]
+        extra = [registry.complete("methods", tune(suite.parameters, dataset.name, method)) for method in added]
         groups = [group or declared[str(dataset)][0] for group in attributes]
         for group in groups:
             for preparation in preparations:
-                for scenario in scenarios:
+                runs = [(scenario, tuned) for scenario in scenarios]
+                if beside is not None:
+                    runs.append((beside, extra))
+                for scenario, several in runs:
                     for repeat in range(suite.repeats):
                         cells += [
-                            Cell(dataset, method, group, repeat, preparation, scenario, metrics) for method in tuned
+                            Cell(dataset, method, group, repeat, preparation, scenario, metrics) for method in several
                         ]
     unique = {cell.key: cell for cell in cells}
     return list(unique.values())

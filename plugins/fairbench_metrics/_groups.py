@@ -67,7 +67,7 @@ def smallest_share(rate: NDArray[np.floating]) -> float | None:
 
 
 def pooled(rate: NDArray[np.floating], rows: NDArray[np.floating], what: str = "") -> float:
-    """Return the rate over all groups together, from each group's rate (G,) and the rows (G,) it is a mean of.
+    """Return the rate over all groups together, from each group's rate (G,) and the number of rows (G,) behind it.
 
     Raises:
         Undefined: there are no such rows; ``what`` says which are meant.

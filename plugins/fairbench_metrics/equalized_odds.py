@@ -1,4 +1,4 @@
-"""Whether the groups are decided equally often among rows with the same label."""
+"""Whether the groups are selected equally often among rows with the same label."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def equal_opportunity_difference(samples: Samples, predictions: Predictions) -> 
         predictions: ``decision`` (n,) in [0, 1], aligned with ``samples``.
 
     Returns:
-        A fraction in [0, 1], not per cent; 0 is parity. AIF360's of this name is signed. ``Partial`` if a group has no
-        row with y = 1: then it is left out (fairlearn takes its rate as 0).
+        A fraction in [0, 1], not per cent; 0 is parity. AIF360's metric of this name is signed. ``Partial`` if a
+        group has no row with y = 1: then it is left out (fairlearn takes its rate as 0).
 
     Raises:
         Undefined: fewer than two groups have rows with y = 1.

@@ -1,4 +1,4 @@
-"""What must stand under the tables: how to read them, what is missing from them, and what produced them."""
+"""What must appear under the tables: how to read them, what is missing from them, and what produced them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import Cell, Results, last_line
-from fairbench.api.analysis import planned_repeats
+from fairbench.api.analysis import names_of, planned_repeats
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
 
@@ -25,7 +25,7 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
     said = [*missing(results), *_remarks(results), *_notes(results), *_references(results)]
-    return [*reading, *said, *_accepted(results), *_produced(results)]
+    return [*reading, *said, *_reference_cost(results), *_accepted(results), *_produced(results)]
 
 
 def missing(results: Results) -> list[str]:
@@ -65,24 +65,27 @@ def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]
     repeats = planned_repeats(results)
     lines = [spread(repeats)]
     if best and any(entry.best for row in rows for entry in row.entries):
-        lines.append(f"{best} marks the best mean of its column, ties as shown; ↑ higher is better, ↓ lower is better")
+        lines.append(
+            f"{best} marks the best mean in its column, and any that is displayed as equal to it; ↑ higher is better, "
+            "↓ lower is better"
+        )
     if any(entry.estimate.undefined for row in rows for entry in row.entries):
         lines.append(f"{UNDEFINED} undefined in some repeats; the mean is over the others")
     if any(entry.estimate.partial for row in rows for entry in row.entries):
         lines.append(
-            f"{PARTIAL} the test parts of some repeats lack a group, or a group's rows with one label, and values over "
-            "the others are left out of the mean; if all repeats lack the same, the mean is over those values"
+            f"{PARTIAL} in some repeats the test part lacks a group, or a group's rows with one label, and values over "
+            "the other groups are left out of the mean; if all repeats lack the same, the mean is over those values"
         )
     if any(row.constant for row in rows):
         lines.append(
-            f"{ALIKE} decides alike for everybody in more than half of its repeats, which makes its gaps and ratios "
-            "between groups meaningless"
+            f"{ALIKE} makes the same decision for everybody in more than half of its repeats, so its gaps and ratios "
+            "between groups are meaningless"
         )
     return lines
 
 
 def _grouped(told: Iterable[tuple[str, Cell]], what: str = "") -> list[str]:
-    """Return a sentence for each text that is told of cells, with the number and the names of those that share it."""
+    """Return a sentence for each text, with the number and the names of the cells that it is about."""
     cells: dict[str, list[Cell]] = {}
     for text, cell in told:
         cells.setdefault(_shown(text), []).append(cell)
@@ -96,7 +99,7 @@ def _grouped(told: Iterable[tuple[str, Cell]], what: str = "") -> list[str]:
 
 
 def _remarks(results: Results) -> list[str]:
-    """Return what must stand beside cells."""
+    """Return what a reader must know about cells."""
     remarks = ((remark, record.cell) for record in results.records for remark in record.remarks)
     return _grouped(remarks)
 
@@ -118,7 +121,7 @@ def _notes(results: Results) -> list[str]:
 
 
 def _references(results: Results) -> list[str]:
-    """Return a sentence for each point that a dataset knows without a run, with those metrics that the run has."""
+    """Return a sentence for each point that a dataset knows without a run, with the metrics that the run has."""
     sentences = []
     for dataset, points in results.run.get("references", {}).items():
         for point in points:
@@ -133,11 +136,26 @@ def _references(results: Results) -> list[str]:
     return sentences
 
 
+def _reference_cost(results: Results) -> list[str]:
+    """Return what the methods cost that the suite did not name, but that reference lines needed."""
+    suite = results.run.get("suite", {})
+    if not suite.get("reference"):
+        return []
+    named = names_of(suite.get("methods", ()))
+    added = [record for record in results.records if not {record.cell.method.name, "all"} & named]
+    if not added:
+        return []
+    spent, total = (sum(record.cpu_seconds for record in records) for records in (added, results.records))
+    names = ", ".join(dict.fromkeys(record.cell.method.name for record in added))
+    share = f" ({spent / total:.0%} of the run's)" if total else ""
+    return [f"added for the reference lines: {names}; {spent:.1f} s of CPU time{share}; --no-reference leaves them out"]
+
+
 def _accepted(results: Results) -> list[str]:
     """Return which cells were made by code that has changed since, as the user has accepted."""
     return [
         _shown(
-            f"{_cells(change['cells'])} of other code than the rest: {change['files']} ({change['source']}); "
+            f"{_cells(change['cells'])} made by different code from the rest: {change['files']} ({change['source']}); "
             f"accepted on {change['when'][:DAY]}"
         )
         for change in results.run.get("accepted", [])
