@@ -51,7 +51,7 @@ from fairbench.plugins.components import (
 )
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
-from fairbench.records import Parts, Record, Results, Value, compares_groups, no_rows
+from fairbench.records import Partial, Parts, Record, Results, Value, compares_groups, no_rows
 from fairbench.seeding import derive_seed
 from fairbench.texts import counted, escape_markdown, last_line
 from fairbench.version import API_VERSION
@@ -86,6 +86,7 @@ __all__ = [
     "NotApplicable",
     "Outcome",
     "Paper",
+    "Partial",
     "Parts",
     "Predictions",
     "Predictor",

@@ -9,6 +9,8 @@ Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its ro
 a gap is without any unfairness, and ``draw_jointly`` draws test parts for two methods at once.
 a gap is without any unfairness, ``detectable_gap`` the smallest one that can be shown; ``draw_jointly`` draws test
 parts for two methods at once.
+``Line`` with any reference line. ``baseline_of`` says which method is a section's baseline, and ``harm_between`` what
+another changes for each group.
 """
 
 from fairbench.analysis.baselines import (
@@ -25,6 +27,7 @@ from fairbench.analysis.counts import (
     StoredRows,
     count,
     count_jointly,
+    positives,
     stored_rows,
 )
 from fairbench.analysis.drawing import (
@@ -47,6 +50,16 @@ from fairbench.analysis.gaps import (
     gap_interval,
     row_spread,
     row_variance,
+)
+from fairbench.analysis.harm import (
+    CORRECT,
+    DESERVED,
+    GIVEN,
+    Change,
+    Harm,
+    Levelling,
+    Served,
+    harm_between,
 )
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
@@ -117,18 +130,24 @@ __all__ = [
     "BLACK",
     "BLUE",
     "Baseline",
+    "CORRECT",
+    "Change",
     "Claimed",
     "CorrectedT",
     "Correction",
     "CountDraws",
     "Counts",
+    "DESERVED",
     "DOTS_PER_INCH",
     "Detectable",
     "Direction",
     "Estimate",
     "FAIR",
     "GAPS",
+    "GIVEN",
     "Gap",
+    "Harm",
+    "Levelling",
     "Line",
     "Measured",
     "NOT_FAIR",
@@ -139,6 +158,7 @@ __all__ = [
     "SETTINGS",
     "STYLES",
     "SectionLines",
+    "Served",
     "Standing",
     "Standings",
     "StoredRows",
@@ -169,6 +189,7 @@ __all__ = [
     "gap_interval",
     "gap_of_mean",
     "grouped",
+    "harm_between",
     "identity",
     "names_of",
     "noise_floor",
@@ -176,6 +197,7 @@ __all__ = [
     "overlap_correction",
     "percentiles",
     "planned_repeats",
+    "positives",
     "require_matplotlib",
     "row_spread",
     "row_variance",

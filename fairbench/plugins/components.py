@@ -196,7 +196,7 @@ class Metric:
 
     Args:
         name: as in the tables, e.g. ``demographic_parity_difference``.
-        function: (Samples, Predictions) -> float; raises ``Undefined`` if there is no value.
+        function: (Samples, Predictions) -> float, ``Partial`` over fewer groups; raises ``Undefined`` if there is none.
         better: ``higher``, ``lower`` or ``neither`` (a count or a rate).
         range: the smallest and the largest possible value.
         reference: the paper or library whose definition this is.

@@ -12,7 +12,7 @@ from typing import Any, Optional
 from fairbench.data.rows import Predictions, Samples
 from fairbench.errors import Undefined, Unstorable
 from fairbench.plugins.components import Metric, Outcome
-from fairbench.records import Record, Value, compares_groups, no_rows
+from fairbench.records import Partial, Record, Value, compares_groups, no_rows
 
 LONGEST = 20_000  # characters of a reason that is kept
 
@@ -209,15 +209,18 @@ def _without(value: Value, lacking: Sequence[str]) -> Value:
     """Return the value, marked if it compares groups and some have no rows."""
     if value.group or value.value is None or not compares_groups(value.metric):
         return value
-    return value._replace(reason=no_rows(lacking))
+    return value._replace(reason="; ".join(filter(None, [no_rows(lacking), value.reason])))
 
 
 def _value(metric: Metric, samples: Samples, predictions: Predictions, step: int, point: str, group: str) -> Value:
     try:
-        value = number(metric(samples, predictions), f"metric {metric.name}")
+        returned = metric(samples, predictions)
     except Undefined as reason:
         return Value(step, point, group, metric.name, None, said(reason))
-    return _finite(step, point, group, metric.name, value, "metric returned")
+    value = _finite(step, point, group, metric.name, number(returned, f"metric {metric.name}"), "metric returned")
+    if isinstance(returned, Partial) and value.value is not None:
+        return value._replace(reason=storable(returned.lacking))
+    return value
 
 
 def _finite(step: int, point: str, group: str, name: str, value: float, done: str) -> Value:

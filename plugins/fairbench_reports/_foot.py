@@ -73,8 +73,8 @@ def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]
         lines.append(f"{UNDEFINED} undefined in some repeats; the mean is over the others")
     if any(entry.estimate.partial for row in rows for entry in row.entries):
         lines.append(
-            f"{PARTIAL} in some repeats the test part lacks a group, and values over the other groups are left out of "
-            "the mean; if all repeats lack it, the mean is over those values"
+            f"{PARTIAL} in some repeats the test part lacks a group, or a group's rows with one label, and values over "
+            "the other groups are left out of the mean; if all repeats lack the same, the mean is over those values"
         )
     if any(row.constant for row in rows):
         lines.append(
