@@ -130,6 +130,10 @@ def test_the_sentence_for_few_datasets_says_how_many_it_takes():
         "6 datasets cannot show a difference at 5%: the smallest possible p of a pair is 0.0312, after Holm's "
         "correction 0.188; it takes 6 datasets for one pair of methods, 8 for the 6 pairs here"
     )
+    assert cannot_show(4, 8) == (
+        "4 datasets cannot show a difference at 5%: the smallest possible p of a pair is 0.125; it takes 6 datasets "
+        "for one pair of methods, 11 for the 28 pairs here"
+    )
     assert cannot_show(1, 2).startswith("1 dataset cannot")
     assert cannot_show(8, 4) == ""
     assert cannot_show(3, 1) == ""

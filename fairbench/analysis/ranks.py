@@ -145,13 +145,12 @@ def cannot_show(datasets: int, methods: int) -> str:
     pairs = methods * (methods - 1) // 2
     if pairs < 1 or datasets >= datasets_needed(pairs):
         return ""
-    one, all_pairs = datasets_needed(1), datasets_needed(pairs)
-    corrected = f" for one pair of methods, {all_pairs} for the {pairs} pairs here" if pairs > 1 else ""
-    least = f"the smallest possible p of a pair is {smallest_p(datasets):.3g}"
-    after = f", after Holm's correction {min(1.0, pairs * smallest_p(datasets)):.3g}" if pairs > 1 else ""
+    least, one = smallest_p(datasets), datasets_needed(1)
+    corrected = f", after Holm's correction {min(1.0, pairs * least):.3g}" if least <= ALPHA else ""
+    several = f" for one pair of methods, {datasets_needed(pairs)} for the {pairs} pairs here" if pairs > 1 else ""
     return (
-        f"{counted(datasets, 'dataset')} cannot show a difference at 5%: {least}{after}; "
-        f"it takes {one} datasets{corrected}"
+        f"{counted(datasets, 'dataset')} cannot show a difference at 5%: the smallest possible p of a pair is "
+        f"{least:.3g}{corrected}; it takes {one} datasets{several}"
     )
 
 
@@ -192,6 +191,11 @@ class Pair:
     wins: tuple[int, int]
     test: SignedRank
     adjusted: float
+
+    @property
+    def told_apart(self) -> bool:
+        """Return whether the adjusted p is no larger than 5%."""
+        return self.adjusted <= ALPHA
 
 
 @dataclass(frozen=True)
@@ -258,7 +262,7 @@ def across_datasets(values: Mapping[str, Mapping[str, float]], methods: Sequence
     enough = len(datasets) >= FEWEST
     found: dict[int, int] = {}
     if enough:
-        apart = {pair.methods: pair.adjusted <= ALPHA for pair in pairs}
+        apart = {pair.methods: pair.told_apart for pair in pairs}
         order = sorted(range(len(methods)), key=lambda method: ranks[:, method].mean())
         found = tiers(order, lambda one, other: apart[min(one, other), max(one, other)])
     omnibus = friedman(ranks) if enough and len(methods) > 2 else None

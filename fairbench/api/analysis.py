@@ -3,11 +3,13 @@
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
 valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
+``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and ``area_skill`` are of fronts.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
 from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, stored_rows
 from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
+from fairbench.analysis.fronts import AreaSkill, area_skill, attainment, gap_at, heights, hull, pareto
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
     CorrectedT,
@@ -20,6 +22,14 @@ from fairbench.analysis.lines import (
     against_coin,
     coin_accuracy,
     constant_accuracy,
+)
+from fairbench.analysis.ranks import (
+    AcrossDatasets,
+    Placed,
+    across_datasets,
+    cannot_show,
+    critical_difference,
+    within_dataset,
 )
 from fairbench.analysis.values import (
     Estimate,
@@ -49,28 +59,40 @@ __all__ = [
     "SETTINGS",
     "STYLES",
     "AboveCoin",
+    "AcrossDatasets",
+    "AreaSkill",
     "CorrectedT",
     "Correction",
     "Counts",
     "Estimate",
     "Measured",
+    "Placed",
     "StoredRows",
+    "across_datasets",
     "against_coin",
     "alike_count",
+    "area_skill",
+    "attainment",
     "by_method",
+    "cannot_show",
     "chosen_points",
     "coin_accuracy",
     "constant_accuracy",
     "corrected_t",
     "count",
     "count_jointly",
+    "critical_difference",
     "estimate",
     "finished",
     "frame",
+    "gap_at",
     "grouped",
+    "heights",
+    "hull",
     "identity",
     "only",
     "overlap_correction",
+    "pareto",
     "planned_repeats",
     "require_matplotlib",
     "rows",
@@ -79,4 +101,5 @@ __all__ = [
     "stored_rows",
     "supports",
     "telling_parameters",
+    "within_dataset",
 ]
