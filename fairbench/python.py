@@ -87,7 +87,7 @@ class Run:
         """Return mean and standard deviation over repeats, one row for each method and metric: the report ``csv``.
 
         ``undefined`` and ``partial`` count the repeats that a mean leaves out, and ``constant`` marks methods that
-        decide alike for everybody in most repeats, whose gaps between groups say nothing.
+        make the same decision for everybody in most repeats, whose gaps between groups say nothing.
         """
         import pandas
 
@@ -98,8 +98,8 @@ class Run:
         """Return means ± standard deviations as text, a row for each method and a column for each metric.
 
         A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, unfinished ones
-        too, and ‡ a method that decides alike for everybody in most repeats. Variants of a method on one dataset
-        are shown with the parameters in which they differ.
+        too, and ‡ a method that makes the same decision for everybody in most repeats. Variants of a method on one
+        dataset are shown with the parameters in which they differ.
 
         Args:
             metrics: their names, in order; by default accuracy and the differences of demographic parity and equalized
@@ -137,7 +137,7 @@ class Run:
             for record in self.results.records
             if record.reason.strip()
         )
-        marks = "† leaves repeats out; ‡ decides alike for everybody in more than half of its repeats"
+        marks = "† leaves repeats out; ‡ makes the same decision for everybody in more than half of its repeats"
         lines = [self.summary, "mean ± standard deviation over repeats", marks, *said, *skipped]
         listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         table = self.table().to_html(na_rep="", escape=True) if len(self.means) else ""

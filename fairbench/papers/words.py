@@ -51,7 +51,7 @@ def estimate(values: Estimate, planned: int) -> str:
 
 
 def published(value: Optional[Number]) -> str:
-    """Return a published number as the paper's directory has it."""
+    """Return a published number as the paper's directory gives it."""
     if value is None:
         return NOTHING
     mark = f" {UNCERTAIN}" if value.uncertain else ""
@@ -78,7 +78,7 @@ def off(comparison: Comparison) -> str:
 
 
 def above(coin: Optional[AboveCoin]) -> str:
-    """Return points above the coin with their interval, and the side if the interval leaves 0 out."""
+    """Return points above the coin with their interval, and the side if the interval excludes 0."""
     if coin is None:
         return NOTHING
     if coin.low is None or coin.high is None:
@@ -88,7 +88,7 @@ def above(coin: Optional[AboveCoin]) -> str:
 
 
 def selected(row: MeasuredRow) -> str:
-    """Return the selection rate, and in how many repeats everybody is decided alike."""
+    """Return the selection rate, and in how many repeats the decision is the same for everybody."""
     if row.selected.mean is None:
         return NOTHING
     alike = f" ({row.alike}/{row.selected.n} alike)" if row.alike else ""

@@ -146,7 +146,7 @@ class Section:
             for row in self.rows
             if 0 < row.alike < len(row.records)
         ]
-        return [f"decides alike for everybody: {', '.join(told)}"] if told else []
+        return [f"makes the same decision for everybody: {', '.join(told)}"] if told else []
 
     def _small_groups(self) -> list[str]:
         """Return a sentence for each group that some test part lacks, or that has few rows in one."""

@@ -34,7 +34,7 @@ class Rows:
     """Rows of a file."""
 
     name = {name!r}
-    files = (DataFile({file!r}, sha256={digest!r}, obtain="it is made for an audit"),)
+    files = (DataFile({file!r}, sha256={digest!r}, obtain="it is generated for an audit"),)
     sensitive_features = ({group!r},)
 
     def load(self, files):
