@@ -83,7 +83,7 @@ def off(comparison: Comparison) -> str:
 
 
 def above(coin: Optional[AboveCoin]) -> str:
-    """Return points above the coin with their interval, and the side if the interval excludes 0."""
+    """Return points above the coin with their interval, and the side if the interval leaves 0 out."""
     if coin is None:
         return NOTHING
     if coin.low is None or coin.high is None:

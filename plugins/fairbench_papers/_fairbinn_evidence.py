@@ -40,7 +40,7 @@ def lower_loss(records: Sequence[Record]) -> Evidence:
 
     Args:
         records: finished cells of one dataset: the constant prediction, the baseline and at least one of the two forms
-            of FairBiNN, each with the same parameters but for eta.
+            of FairBiNN, each with the same parameters except for eta.
 
     Raises:
         Undefined: one of these is missing, or a method was run in several variants.
@@ -85,7 +85,7 @@ def _reading(constant: float) -> list[str]:
         "of the test part. Runs that make the same decision for everybody are trivial: they are left out of fronts and "
         "of comparisons at equal gaps.",
         "CPU seconds per epoch are those of the whole cell (including preparation, validation after every epoch and "
-        "metrics) divided by its number of epochs; shown is the median over runs.",
+        "metrics) divided by its number of epochs; the median over runs is shown.",
     ]
 
 
@@ -102,10 +102,10 @@ def _rates(records: Sequence[Record]) -> str:
     if len({block for _, block in rates.values()}) == 1:
         return same
     return (
-        f"{same} So the fairness block does not move at the same rate: {BASELINE} trains all layers with one "
-        "optimiser. A method whose block hardly moves trains fewer weights and may fit the training part less closely "
-        "for that reason alone. This confounds the comparison of training losses, which does not show what the bilevel "
-        "scheme itself does."
+        f"{same} So the fairness block does not move at the same rate in all methods: {BASELINE} trains all layers "
+        "with one optimiser. A method whose block hardly moves trains fewer weights and may fit the training part less "
+        "closely for that reason alone. This confounds the comparison of training losses, which does not show what the "
+        "bilevel scheme itself does."
     )
 
 

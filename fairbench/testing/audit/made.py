@@ -89,7 +89,7 @@ class Made:
 
 
 def make_pair(folder: Path, decoys: Sequence[str], *, images: bool = False) -> tuple[Made, Made]:
-    """Return the data of the two processes: the same, but for the labels of the rows that the last repeat tests.
+    """Return the data of the two processes: the same, except for the labels of the rows that the last repeat tests.
 
     Args:
         folder: where to make them.
