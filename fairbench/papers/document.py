@@ -9,7 +9,7 @@ from typing import Any
 
 from fairbench.data.alike import NEARLY
 from fairbench.papers import summaries, words
-from fairbench.papers.claims import CONTRARY, HELD, Contrast, Judgement
+from fairbench.papers.claims import Contrast, Judgement
 from fairbench.papers.columns import Column
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
@@ -61,8 +61,9 @@ apart*.
 
 Of many comparisons some are held by chance. The verdict therefore comes first with Holm's correction over the claim's
 comparisons under one protocol (p of at most 5% after it), then *uncorrected*, from each comparison by itself. *By
-chance* is how many would be held without any difference: 2.5%, and as many would lie on the other side. The probability
-of at least the number seen is binomial; comparisons share rows and splits, so it is a guide.
+chance* says how many would be held without any difference: 2.5% of those with an interval; as many would lie on the
+other side. The probability of at least the number seen is binomial; it is a guide, because comparisons share rows and
+splits. The tables of comparisons show each outcome by itself, and p where Holm's correction takes it away.
 """
 
 TESTED = "Where a claim has a test of its own, the verdict is that test's; the test is described with its tables below."
@@ -302,15 +303,14 @@ def _contrasts(judgements: Sequence[Judgement]) -> Iterator[list[str]]:
 
 def _found(contrast: Contrast) -> str:
     alike = f" ({contrast.alike[0]}/{contrast.alike[1]} alike)" if contrast.mostly_alike else ""
-    return f"{words.interval(contrast.measured)} {contrast.outcome}{_p(contrast)}{alike}"
+    return f"{words.interval(contrast.measured)} {contrast.outcome}{_lost(contrast)}{alike}"
 
 
-def _p(contrast: Contrast) -> str:
-    """Return p of a difference, by itself and after Holm's correction, if there is one by itself."""
-    p = None if contrast.measured is None else contrast.measured.p
-    if contrast.outcome not in (HELD, CONTRARY) or p is None or contrast.adjusted is None:
+def _lost(contrast: Contrast) -> str:
+    """Return p after Holm's correction if the outcome does not survive it."""
+    if contrast.corrected == contrast.outcome or contrast.adjusted is None:
         return ""
-    return f" (p {words.probability(p)}, after Holm's correction {words.probability(contrast.adjusted)})"
+    return f" (not with Holm's correction: p {words.number(contrast.adjusted)})"
 
 
 def _notes(outcome: Reproduced) -> list[str]:

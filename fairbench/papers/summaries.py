@@ -50,10 +50,9 @@ def _judged(judgement: Judgement) -> str:
         return f"{judgement.outcome} (of {run}: {alone})"
     alike = [contrast.mostly_alike for contrast in judgement.contrasts if contrast.corrected == HELD]
     corrected = _counted(judgement.corrected_outcomes, alike)
-    return (
-        f"{judgement.corrected} (of {run}: {corrected}); uncorrected: {judgement.outcome} ({alone}); "
-        f"{by_chance(judgement.chance)}"
-    )
+    same = judgement.corrected_outcomes == judgement.outcomes
+    uncorrected = "the same" if same else f"{judgement.outcome} ({alone})"
+    return f"{judgement.corrected} (of {run}: {corrected}); uncorrected: {uncorrected}; {by_chance(judgement.chance)}"
 
 
 def _counted(outcomes: Sequence[str], alike: Sequence[bool]) -> str:
@@ -72,7 +71,7 @@ def by_chance(chance: Chance) -> str:
     """Return how many comparisons would be held by chance, and how likely as many as were seen are."""
     likely = f"{chance.probability:.2f}" if chance.probability >= 0.005 else "below 0.01"
     seen = f", {chance.held} or more with probability {likely}" if chance.held else ""
-    return f"by chance {chance.expected:.1f} of {chance.n} would be held{seen}"
+    return f"by chance {chance.expected:.2g} of {chance.n} would be held{seen}"
 
 
 def verdicts(outcome: Reproduced) -> Summary:

@@ -42,11 +42,6 @@ def points(fraction: float) -> str:
     return number(100 * fraction, 1, signed=True)
 
 
-def probability(p: float) -> str:
-    """Return a p value with three decimals."""
-    return "below 0.001" if p < 0.0005 else number(p)
-
-
 def estimate(values: Estimate, planned: int) -> str:
     """Return ``0.652 ± 0.020``, with ``[3/5]`` where repeats are missing."""
     if values.mean is None:

@@ -121,6 +121,16 @@ def test_holm_is_over_all_comparisons_of_the_claim():
     assert (found.outcome, found.corrected) == (MIXED, PARTLY)
 
 
+def test_the_document_says_where_holms_correction_takes_an_outcome_away(outcome):
+    text = render(
+        dataclasses.replace(outcome, judgements=(judged(compared(0.02), compared(0.03)),)), Drawn((), ()), "", ""
+    )
+    assert "| +0.100 [+0.010, +0.300] held |" in text  # .04 after it
+    lost = judged(compared(0.001), compared(0.04), compared(0.6))
+    text = render(dataclasses.replace(outcome, judgements=(lost,)), Drawn((), ()), "", "")
+    assert "| +0.100 [+0.010, +0.300] held (not with Holm's correction: p 0.080) |" in text
+
+
 def test_comparisons_without_an_interval_do_not_count_for_holm_and_chance():
     missing = Contrast("d", ("a", "b"), Column("accuracy"), None, None, MISSING, (0, 0))
     single = CorrectedT(0.1, 0.0, 1, None, None, None, None)
@@ -149,7 +159,11 @@ def test_the_summary_has_both_readings_and_chance(outcome):
     both = dataclasses.replace(outcome, judgements=(judged(compared(0.02), compared(0.03), compared(0.6)),))
     assert summaries.claims(both)[1][0][1] == (
         "not told apart (of 3: 3 not told apart); uncorrected: held in part (2 held; 1 not told apart); "
-        "by chance 0.1 of 3 would be held, 2 or more with probability below 0.01"
+        "by chance 0.075 of 3 would be held, 2 or more with probability below 0.01"
+    )
+    same = dataclasses.replace(outcome, judgements=(judged(compared(0.2), compared(0.3)),))
+    assert summaries.claims(same)[1][0][1] == (
+        "not told apart (of 2: 2 not told apart); uncorrected: the same; by chance 0.05 of 2 would be held"
     )
 
 
