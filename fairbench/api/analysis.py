@@ -11,6 +11,7 @@ a gap is without any unfairness, ``detectable_gap`` the smallest one that can be
 parts for two methods at once.
 ``Line`` with any reference line. ``baseline_of`` says which method is a section's baseline, and ``harm_between`` what
 another changes for each group.
+``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and ``area_skill`` are of fronts.
 """
 
 from fairbench.analysis.baselines import (
@@ -37,6 +38,15 @@ from fairbench.analysis.drawing import (
     SETTINGS,
     STYLES,
     require_matplotlib,
+)
+from fairbench.analysis.fronts import (
+    AreaSkill,
+    area_skill,
+    attainment,
+    gap_at,
+    heights,
+    hull,
+    pareto,
 )
 from fairbench.analysis.gaps import (
     GAPS,
@@ -90,6 +100,14 @@ from fairbench.analysis.power import (
     detectable_gap,
     too_small,
 )
+from fairbench.analysis.ranks import (
+    AcrossDatasets,
+    Placed,
+    across_datasets,
+    cannot_show,
+    critical_difference,
+    within_dataset,
+)
 from fairbench.analysis.resampling import (
     CountDraws,
     draw_counts,
@@ -127,6 +145,8 @@ from fairbench.analysis.verdicts import (
 
 __all__ = [
     "AboveLine",
+    "AcrossDatasets",
+    "AreaSkill",
     "BLACK",
     "BLUE",
     "Baseline",
@@ -153,6 +173,7 @@ __all__ = [
     "NOT_FAIR",
     "NO_INTERVAL",
     "NoiseFloor",
+    "Placed",
     "RowInterval",
     "RowSpread",
     "SETTINGS",
@@ -165,10 +186,14 @@ __all__ = [
     "Verdict",
     "Vertex",
     "accuracy_interval",
+    "across_datasets",
     "against_coin",
     "alike_count",
+    "area_skill",
+    "attainment",
     "baseline_of",
     "by_method",
+    "cannot_show",
     "chosen_points",
     "claimed_points",
     "coin",
@@ -177,6 +202,7 @@ __all__ = [
     "corrected_t",
     "count",
     "count_jointly",
+    "critical_difference",
     "debiased",
     "detectable_gap",
     "draw_counts",
@@ -186,15 +212,19 @@ __all__ = [
     "floor_over_repeats",
     "frame",
     "gap",
+    "gap_at",
     "gap_interval",
     "gap_of_mean",
     "grouped",
     "harm_between",
+    "heights",
+    "hull",
     "identity",
     "names_of",
     "noise_floor",
     "only",
     "overlap_correction",
+    "pareto",
     "percentiles",
     "planned_repeats",
     "positives",
@@ -209,4 +239,5 @@ __all__ = [
     "supports",
     "telling_parameters",
     "too_small",
+    "within_dataset",
 ]
