@@ -17,21 +17,11 @@ from typing import Optional
 import numpy as np
 
 from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, half_width
+from fairbench.data.coin import coin_accuracy
 from fairbench.data.rows import Floats
 
 ABOVE, BELOW, OPEN = "above the coin", "below the coin", "not told apart from the coin"
 ROUNDING = 1e-9  # the baseline itself lies on its coin, but for the last bits
-
-
-def coin_accuracy(gap: float, baseline_accuracy: float, baseline_gap: float, constant_accuracy: float) -> float:
-    """Return the accuracy T(g) of the best mixture of baseline and constant whose difference between groups is ``gap``.
-
-    All arguments are fractions. Beyond the baseline's own gap (``baseline_gap``) the baseline alone is the best; if
-    ``baseline_accuracy`` is no better than ``constant_accuracy``, the line is flat.
-    """
-    gain = max(baseline_accuracy - constant_accuracy, 0.0)
-    share = 1.0 if gap >= baseline_gap else gap / baseline_gap
-    return constant_accuracy + gain * share
 
 
 def best_constant(share_of_ones: Sequence[float]) -> Floats:

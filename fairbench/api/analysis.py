@@ -18,7 +18,6 @@ from fairbench.analysis.intervals import (
 from fairbench.analysis.lines import (
     AboveCoin,
     against_coin,
-    coin_accuracy,
     constant_accuracy,
 )
 from fairbench.analysis.values import (
@@ -40,6 +39,7 @@ from fairbench.analysis.values import (
     supports,
     telling_parameters,
 )
+from fairbench.data.coin import coin_accuracy
 
 __all__ = [
     "BLACK",

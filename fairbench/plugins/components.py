@@ -223,7 +223,7 @@ class Outcome:
 
     Args:
         samples: the rows on which the metrics are computed.
-        predictions: predictions for those rows, by operating point.
+        predictions: predictions for those rows, by operating point; none if the step only saves its ``state``.
         chosen: the point that represents the method.
         step: a number that rises from outcome to outcome.
         diagnostics: curves recorded on the way, by name.

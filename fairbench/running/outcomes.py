@@ -68,7 +68,7 @@ def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
             raise Unstorable(f"{who} returned {len(made.y_pred)} predictions for {len(outcome.samples)} rows")
         predictions[point] = made
     chosen = _point(outcome.chosen, who)
-    if chosen not in predictions:
+    if chosen not in predictions and (predictions or outcome.state is None):
         raise Unstorable(f"{who}: the chosen operating point {chosen!r} is not among {list(predictions)[:10]}")
     diagnostics = {_name(name, "a diagnostic"): _curve(name, curve) for name, curve in outcome.diagnostics.items()}
     values = {
