@@ -2,7 +2,8 @@
 
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
-valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
+valid, and ``corrected_t`` computes them. ``selection`` compares choices with an oracle's, and ``ledger`` what methods
+were given. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
@@ -15,11 +16,13 @@ from fairbench.analysis.intervals import (
     corrected_t,
     overlap_correction,
 )
+from fairbench.analysis.ledger import Spent, ledger
 from fairbench.analysis.lines import (
     AboveCoin,
     against_coin,
     constant_accuracy,
 )
+from fairbench.analysis.optimism import Optimism, Selection, optimism, rule_of, selection
 from fairbench.analysis.values import (
     Estimate,
     Measured,
@@ -54,6 +57,9 @@ __all__ = [
     "Counts",
     "Estimate",
     "Measured",
+    "Optimism",
+    "Selection",
+    "Spent",
     "StoredRows",
     "against_coin",
     "alike_count",
@@ -69,12 +75,16 @@ __all__ = [
     "frame",
     "grouped",
     "identity",
+    "ledger",
     "only",
+    "optimism",
     "overlap_correction",
     "planned_repeats",
     "require_matplotlib",
     "rows",
+    "rule_of",
     "sections",
+    "selection",
     "series",
     "stored_rows",
     "supports",

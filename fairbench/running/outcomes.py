@@ -54,7 +54,8 @@ def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
         step = index(outcome.step)
     except TypeError:
         raise Unstorable(f"the scenario's step is {_shown(outcome.step)}; it must be an integer") from None
-    if not (-1 if after is None else after) < step < 2**63:
+    first = -1 if after is None or not outcome.predictions else after
+    if not first < step < 2**63:
         before = "0 or above" if after is None else f"above {after}, the step before"
         raise Unstorable(f"the scenario's step is {step}; it must be {before}")
     predictions: dict[str, Predictions] = {}

@@ -140,7 +140,7 @@ class Search:
             said["validation_gap"] = [point.gap(rule.shown_gap) for point in judged.values()]
         said.update(told(chosen, len(trials.places), len(trials.made)))
         tested = {label: test for label, (_, test) in trials.made.items()}
-        yield Outcome(split.test, tested, chosen.label, last, said)
+        yield Outcome(split.test, tested, chosen.label, diagnostics=said)
 
     @staticmethod
     def _fit(rule: Rule, split: Split, method: Method, seed: int) -> tuple[Predictions, Predictions]:
