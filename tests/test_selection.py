@@ -109,7 +109,12 @@ def test_max_accuracy_takes_the_most_accurate_and_the_earliest_of_equals():
 
 
 def test_a_condition_holds_the_gap_and_ties_go_to_the_smaller_gap_then_to_the_earlier():
-    points = {"far": selecting(50, 40), "near": selecting(50, 46), "nearer": selecting(47, 49), "again": selecting(49, 47)}
+    points = {
+        "far": selecting(50, 40),
+        "near": selecting(50, 46),
+        "nearer": selecting(47, 49),
+        "again": selecting(49, 47),
+    }
     # accuracies: .95, .98, .98, .98; gaps .10, .04, .02, .02
     rule = "max accuracy subject to dp <= 0.05"
     assert chosen(rule, **points) == Chosen("nearer")
