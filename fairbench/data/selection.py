@@ -72,7 +72,7 @@ class Judged:
         return float(selection.min() / selection.max()) if selection.max() > 0 else 0.0
 
     def gap(self, name: str) -> float:
-        """Return a gap of ``GAPS``; a group without rows to count is left out.
+        """Return the gap of this ``name``, ``dp`` or ``eo``; a group without rows to count is left out.
 
         Raises:
             NotApplicable: fewer than two groups have such rows.
@@ -82,8 +82,9 @@ class Judged:
     def upper(self, name: str) -> float:
         """Return the upper end of the interval of a gap: the largest that the rows leave possible, at 95%.
 
-        It is the largest upper end among all pairs of groups, and for ``eo`` both rates, each by Newcombe's method. A
-        randomised decision counts as its chance of being selected; the interval is then too wide rather than too short.
+        It is the largest upper end among all pairs of groups, and for the ``name`` ``eo`` among both rates, each by
+        Newcombe's method: no correction is needed, as the largest difference is one of them. A randomised decision
+        counts as its chance of being selected; the interval is then too wide rather than too short.
 
         Raises:
             NotApplicable: as for ``gap``.
@@ -121,7 +122,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a rule chose: the point's ``label``, and whether it satisfies the rule's condition, if there is one."""
+    """What a rule chose: the point's ``label``; ``feasible`` is False if no point satisfies the rule's condition."""
 
     label: str
     feasible: bool = True

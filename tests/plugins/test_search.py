@@ -1,4 +1,4 @@
-"""The search scenario: as many trials for every method, the same ones whenever it runs, and resumed where it stopped."""
+"""The search scenario: as many trials for every method, the same whenever it runs, and resumed where it stopped."""
 
 from __future__ import annotations
 

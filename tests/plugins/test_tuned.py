@@ -113,7 +113,7 @@ def test_least_ratio_is_short_for_the_rule_that_it_becomes():
     assert (short.rule, short.least_ratio) == ("max accuracy subject to dp ratio >= 0.5", None)
     assert short == Tuned(rule="max accuracy subject to dp ratio>=0.5")
     with pytest.raises(
-        SuiteError, match="least_ratio=0.5 is short for the rule .* and the rule is 'min dp'; give only"
+        SuiteError, match=r"least_ratio=0.5 is short for the rule .* and the rule is 'min dp'; give only"
     ):
         Tuned(least_ratio=0.5, rule="min dp")
 
