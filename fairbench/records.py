@@ -110,7 +110,7 @@ class Record:
         chosen: the operating point that stands for the method.
         diagnostics: curves recorded while training, by name.
         seconds: wall-clock time of the cell.
-        cpu_seconds: CPU time of the process that ran it.
+        cpu_seconds: CPU time of the process that ran it, with those that it started and that have ended.
         versions: distribution -> version of fairbench and of each plugin that affects the numbers.
         parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
         alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.

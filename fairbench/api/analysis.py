@@ -12,6 +12,8 @@ parts for two methods at once.
 ``Line`` with any reference line. ``baseline_of`` says which method is a section's baseline, and ``harm_between`` what
 another changes for each group.
 ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and ``area_skill`` are of fronts.
+valid, and ``corrected_t`` computes them. ``selection`` compares choices with an oracle's, and ``ledger`` what methods
+were given. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
 """
 
 from fairbench.analysis.baselines import (
@@ -78,13 +80,16 @@ from fairbench.analysis.intervals import (
     corrected_t,
     overlap_correction,
 )
+from fairbench.analysis.ledger import (
+    Spent,
+    ledger,
+)
 from fairbench.analysis.lines import (
     AboveLine,
     Line,
     Vertex,
     against_coin,
     coin,
-    coin_accuracy,
     constant_accuracy,
 )
 from fairbench.analysis.noise import (
@@ -94,6 +99,13 @@ from fairbench.analysis.noise import (
     floor_over_repeats,
     gap_of_mean,
     noise_floor,
+)
+from fairbench.analysis.optimism import (
+    Optimism,
+    Selection,
+    optimism,
+    rule_of,
+    selection,
 )
 from fairbench.analysis.power import (
     Detectable,
@@ -142,6 +154,7 @@ from fairbench.analysis.verdicts import (
     SectionLines,
     Verdict,
 )
+from fairbench.data.coin import coin_accuracy
 
 __all__ = [
     "AboveLine",
@@ -173,13 +186,16 @@ __all__ = [
     "NOT_FAIR",
     "NO_INTERVAL",
     "NoiseFloor",
+    "Optimism",
     "Placed",
     "RowInterval",
     "RowSpread",
     "SETTINGS",
     "STYLES",
     "SectionLines",
+    "Selection",
     "Served",
+    "Spent",
     "Standing",
     "Standings",
     "StoredRows",
@@ -220,9 +236,11 @@ __all__ = [
     "heights",
     "hull",
     "identity",
+    "ledger",
     "names_of",
     "noise_floor",
     "only",
+    "optimism",
     "overlap_correction",
     "pareto",
     "percentiles",
@@ -232,8 +250,10 @@ __all__ = [
     "row_spread",
     "row_variance",
     "rows",
+    "rule_of",
     "section_standings",
     "sections",
+    "selection",
     "series",
     "stored_rows",
     "supports",

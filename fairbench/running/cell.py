@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -139,7 +140,8 @@ class _Clock:
 
     @staticmethod
     def _now() -> tuple[float, float]:
-        return time.perf_counter(), time.process_time()
+        ended = os.times()  # process_time does not count the processes that this one started and waited for
+        return time.perf_counter(), time.process_time() + ended.children_user + ended.children_system
 
     def spent(self) -> tuple[float, float]:
         now = self._now()
@@ -184,7 +186,8 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
     last: Optional[int] = None
     _seed_global_generators(cell.seed("global"))
     if checkpoint and isinstance(scenario, Resumable) and (saved := checkpoint.load(record.versions)):
-        record, predictions, last = saved.measured.record, dict(saved.measured.predictions), saved.step
+        record, predictions = saved.measured.record, dict(saved.measured.predictions)
+        last = max((step for step, _ in predictions), default=None)
         clock.earlier = saved.seconds, saved.cpu_seconds
         outcomes = scenario.resume(split, method, cell.seed, saved.step, saved.state)
     else:
@@ -192,7 +195,7 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
     for outcome in outcomes:
         _refuse_writes(own, f"{who} wrote to its inputs")
         outcome = checked(outcome, who, last)
-        last = outcome.step
+        last = outcome.step if outcome.predictions else last
         record = measured(record, outcome, metrics)
         _refuse_writes(own, "a metric wrote to the samples that it measured")
         truth = Truth.of(outcome.samples)

@@ -54,7 +54,8 @@ def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
         step = index(outcome.step)
     except TypeError:
         raise Unstorable(f"the scenario's step is {_shown(outcome.step)}; it must be an integer") from None
-    if not (-1 if after is None else after) < step < 2**63:
+    first = -1 if after is None or not outcome.predictions else after
+    if not first < step < 2**63:
         before = "0 or above" if after is None else f"above {after}, the step before"
         raise Unstorable(f"the scenario's step is {step}; it must be {before}")
     predictions: dict[str, Predictions] = {}
@@ -68,7 +69,7 @@ def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
             raise Unstorable(f"{who} returned {len(made.y_pred)} predictions for {len(outcome.samples)} rows")
         predictions[point] = made
     chosen = _point(outcome.chosen, who)
-    if chosen not in predictions:
+    if chosen not in predictions and (predictions or outcome.state is None):
         raise Unstorable(f"{who}: the chosen operating point {chosen!r} is not among {list(predictions)[:10]}")
     diagnostics = {_name(name, "a diagnostic"): _curve(name, curve) for name, curve in outcome.diagnostics.items()}
     values = {
