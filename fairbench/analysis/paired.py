@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.analysis.gaps import wilson
 from fairbench.analysis.intervals import LEVEL
 from fairbench.data.rows import Floats
+from fairbench.data.score_limits import wilson
 
 
 @dataclass(frozen=True)
