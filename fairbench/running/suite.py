@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,13 @@ class Suite:
         scenarios: choices; ``holdout`` by default.
         metrics: names, or ``all``.
         group: the sensitive attributes whose groups are compared; empty for each dataset's first.
-        repeats: number of splits, each with its own seed.
+        repeats: number of splits, each with its own seed: how results vary with the data.
+        tunings: for each split, number of ways to divide what is not its test part into training and validation part:
+            how results vary with what is tuned on.
+        fits: for each of these, number of fits with seeds of their own: how results vary with the model's seed.
         scale: ``standard`` or ``none``.
         sensitive_as_feature: whether the group is one of the features.
-        stratify: whether splits keep the proportions of label and group.
+        stratify: whether the parts keep the proportions of label and group.
         parameters: hyper-parameters by dataset (or ``any``) and method; a choice's own parameters win.
     """
 
@@ -58,9 +62,11 @@ class Suite:
     metrics: tuple[str, ...] = (ALL,)
     group: tuple[str, ...] = ("",)
     repeats: int = 5
+    tunings: int = 1
+    fits: int = 1
     scale: tuple[str, ...] = ("standard",)
     sensitive_as_feature: tuple[bool, ...] = (False,)
-    stratify: bool = False
+    stratify: tuple[bool, ...] = (False,)
     parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,8 +80,14 @@ class Suite:
                 advice = "or 'all'" if what in ("datasets", "methods") else "or leave it out for the default"
                 raise SuiteError(f"suite {self.name}: {what} is empty; name at least one, {advice}")
 
-        if self.repeats < 1:
-            raise SuiteError(f"suite {self.name}: repeats is {self.repeats}; at least 1 is needed")
+        for what in ("repeats", "tunings", "fits"):
+            if getattr(self, what) < 1:
+                raise SuiteError(f"suite {self.name}: {what} is {getattr(self, what)}; at least 1 is needed")
+
+    @property
+    def runs(self) -> int:
+        """Return how often each method runs on a dataset: repeats by tunings by fits."""
+        return self.repeats * self.tunings * self.fits
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suite as plain data, as ``run.json`` keeps it."""
@@ -90,8 +102,9 @@ _TUPLES = {
     "group": str,
     "scale": str,
     "sensitive_as_feature": bool,
+    "stratify": bool,
 }
-_PLAIN = {"name": str, "repeats": int, "stratify": bool}
+_PLAIN = {"name": str, "repeats": int, "tunings": int, "fits": int}
 
 
 def read_suite(path: Path) -> Suite:
@@ -242,7 +255,7 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     declared = {str(dataset): list(registry.dataset(dataset).sensitive_features) for dataset in datasets}
     _check_known(attributes, declared)
     grid: list[Sequence[object]] = [datasets, methods, scenarios, attributes, preparations]
-    count = math.prod(map(len, grid)) * suite.repeats
+    count = math.prod(map(len, grid)) * suite.runs
     if count > MOST_CELLS:
         raise SuiteError(
             f"suite {suite.name} has {count} cells; at most {MOST_CELLS} are planned, so ask for fewer repeats"
@@ -254,10 +267,11 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
         for group in groups:
             for preparation in preparations:
                 for scenario in scenarios:
-                    for repeat in range(suite.repeats):
-                        cells += [
-                            Cell(dataset, method, group, repeat, preparation, scenario, metrics) for method in tuned
-                        ]
+                    runs = product(range(suite.repeats), range(suite.tunings), range(suite.fits), tuned)
+                    cells += [
+                        Cell(dataset, method, group, repeat, preparation, scenario, metrics, tuning, fit)
+                        for repeat, tuning, fit, method in runs
+                    ]
     unique = {cell.key: cell for cell in cells}
     return list(unique.values())
 
@@ -367,7 +381,8 @@ def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:
 
 def _preparations(suite: Suite) -> list[Preparation]:
     return [
-        Preparation(scale, sensitive, suite.stratify)
+        Preparation(scale, sensitive, stratify)
         for scale in suite.scale
         for sensitive in suite.sensitive_as_feature
+        for stratify in suite.stratify
     ]
