@@ -32,12 +32,23 @@ class Counts:
         rows: (G, 2) number of rows with y = 0 and y = 1.
         selected: (G, 2) number of these that are selected, in expectation over ``decision``.
         randomised: whether some row is selected with a probability other than 0 and 1.
+        levels: (L,) the chances of being selected that occur; None if they are 0 and 1.
+        at_levels: (G, 2, L) number of rows by group, label and chance; None with ``levels``.
     """
 
     groups: tuple[str, ...]
     rows: Floats
     selected: Floats
     randomised: bool = False
+    levels: Optional[Floats] = None
+    at_levels: Optional[Floats] = None
+
+    @property
+    def by_level(self) -> tuple[Floats, Floats]:
+        """Return the chances of being selected that occur (L,), and the rows by group, label and chance (G, 2, L)."""
+        if self.levels is None or self.at_levels is None:
+            return np.array([0.0, 1.0]), np.stack([self.rows - self.selected, self.selected], axis=2)
+        return self.levels, self.at_levels
 
     @property
     def n(self) -> Floats:
@@ -77,7 +88,11 @@ def count(truth: Truth, predictions: Predictions) -> Counts:
     cell = truth.group * 2 + truth.y
     rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(np.float64)
     selected = np.bincount(cell, predictions.decision, 2 * groups).reshape(groups, 2).astype(np.float64)
-    return Counts(truth.group_names, rows, selected, predictions.randomised)
+    if not predictions.randomised:
+        return Counts(truth.group_names, rows, selected)
+    levels, level = np.unique(predictions.decision, return_inverse=True)
+    at = np.bincount(cell * len(levels) + level, minlength=2 * groups * len(levels)).astype(np.float64)
+    return Counts(truth.group_names, rows, selected, True, levels, at.reshape(groups, 2, len(levels)))
 
 
 def count_jointly(truth: Truth, first: Predictions, second: Predictions) -> Floats:

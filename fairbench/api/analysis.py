@@ -3,12 +3,27 @@
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
 valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
+Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its rows leave open, ``noise_floor`` how large
+a gap is without any unfairness, and ``draw_jointly`` draws test parts for two methods at once.
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
 from fairbench.analysis.baselines import Baseline, baseline_of
 from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, stored_rows
 from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
+from fairbench.analysis.gaps import (
+    GAPS,
+    Direction,
+    Gap,
+    RowInterval,
+    RowSpread,
+    accuracy_interval,
+    debiased,
+    gap,
+    gap_interval,
+    row_spread,
+    row_variance,
+)
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
     CorrectedT,
@@ -22,6 +37,8 @@ from fairbench.analysis.lines import (
     coin_accuracy,
     constant_accuracy,
 )
+from fairbench.analysis.noise import NoiseFloor, floor_over_repeats, gap_of_mean, noise_floor
+from fairbench.analysis.resampling import CountDraws, draw_counts, draw_jointly, percentiles
 from fairbench.analysis.values import (
     Estimate,
     Measured,
@@ -47,6 +64,7 @@ __all__ = [
     "BLACK",
     "BLUE",
     "DOTS_PER_INCH",
+    "GAPS",
     "NO_INTERVAL",
     "SETTINGS",
     "STYLES",
@@ -54,10 +72,17 @@ __all__ = [
     "Baseline",
     "CorrectedT",
     "Correction",
+    "CountDraws",
     "Counts",
+    "Direction",
     "Estimate",
+    "Gap",
     "Measured",
+    "NoiseFloor",
+    "RowInterval",
+    "RowSpread",
     "StoredRows",
+    "accuracy_interval",
     "against_coin",
     "alike_count",
     "baseline_of",
@@ -68,15 +93,26 @@ __all__ = [
     "corrected_t",
     "count",
     "count_jointly",
+    "debiased",
+    "draw_counts",
+    "draw_jointly",
     "estimate",
     "finished",
+    "floor_over_repeats",
     "frame",
+    "gap",
+    "gap_interval",
+    "gap_of_mean",
     "grouped",
     "identity",
+    "noise_floor",
     "only",
     "overlap_correction",
+    "percentiles",
     "planned_repeats",
     "require_matplotlib",
+    "row_spread",
+    "row_variance",
     "rows",
     "runs_within",
     "sections",
