@@ -8,6 +8,7 @@ a gap is without any unfairness, and ``draw_jointly`` draws test parts for two m
 Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
+from fairbench.analysis.arbitrariness import FEW_PEOPLE, Arbitrariness, Consistency, arbitrariness
 from fairbench.analysis.baselines import Baseline, baseline_of
 from fairbench.analysis.counts import Counts, StoredRows, count, count_jointly, stored_rows
 from fairbench.analysis.drawing import BLACK, BLUE, DOTS_PER_INCH, SETTINGS, STYLES, require_matplotlib
@@ -59,17 +60,22 @@ from fairbench.analysis.values import (
     supports,
     telling_parameters,
 )
+from fairbench.analysis.variance import SOURCES, Shares, Source, variance_shares
 
 __all__ = [
     "BLACK",
     "BLUE",
     "DOTS_PER_INCH",
+    "FEW_PEOPLE",
     "GAPS",
     "NO_INTERVAL",
     "SETTINGS",
+    "SOURCES",
     "STYLES",
     "AboveCoin",
+    "Arbitrariness",
     "Baseline",
+    "Consistency",
     "CorrectedT",
     "Correction",
     "CountDraws",
@@ -81,10 +87,13 @@ __all__ = [
     "NoiseFloor",
     "RowInterval",
     "RowSpread",
+    "Shares",
+    "Source",
     "StoredRows",
     "accuracy_interval",
     "against_coin",
     "alike_count",
+    "arbitrariness",
     "baseline_of",
     "by_method",
     "chosen_points",
@@ -120,4 +129,5 @@ __all__ = [
     "stored_rows",
     "supports",
     "telling_parameters",
+    "variance_shares",
 ]
