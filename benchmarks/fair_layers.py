@@ -21,7 +21,7 @@ from typing import Optional
 import numpy as np
 
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, corrected_t, overlap_correction
-from fairbench.analysis.lines import AboveCoin, against_coin, constant_accuracy
+from fairbench.analysis.lines import AboveLine, against_coin, constant_accuracy
 from fairbench.analysis.values import finished, series
 from fairbench.cells import Choice
 from fairbench.errors import StoreError
@@ -95,7 +95,7 @@ class Block:
         """Return a method's configurations by rising parameter."""
         return sorted((row for row in self.rows if row.method.name == name), key=lambda row: row.value or 0.0)
 
-    def above_coin(self, row: Configuration) -> Optional[AboveCoin]:
+    def above_coin(self, row: Configuration) -> Optional[AboveLine]:
         """Return how far a configuration lies above the coin at its own gap of decisions."""
         quantities = [one.series(metric) for one in (row, self.baseline) for metric in (ACCURACY, DECISIONS)]
         return against_coin(*quantities, self.constant, self.correction.ratio)
@@ -134,7 +134,7 @@ def describe(block: Block) -> Iterator[str]:
         yield f"| {row.label} | {' | '.join(shown)} | {_coin(block.above_coin(row))} |"
 
 
-def _coin(found: Optional[AboveCoin]) -> str:
+def _coin(found: Optional[AboveLine]) -> str:
     if found is None:
         return "-"
     spread = "" if found.low is None or found.high is None else f" [{found.low:+.4f}, {found.high:+.4f}]"

@@ -87,7 +87,7 @@ class Run:
         """Return mean and standard deviation over repeats, one row for each method and metric: the report ``csv``.
 
         ``undefined`` and ``partial`` count the repeats that a mean leaves out, and ``constant`` marks methods that
-        decide alike for everybody in most repeats, whose gaps between groups say nothing.
+        make the same decision for everybody in most repeats, whose gaps between groups say nothing.
         """
         import pandas
 
@@ -98,8 +98,8 @@ class Run:
         """Return means ± standard deviations as text, a row for each method and a column for each metric.
 
         A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, unfinished ones
-        too, and ‡ a method that decides alike for everybody in most repeats. Variants of a method on one dataset
-        are shown with the parameters in which they differ.
+        too, and ‡ a method that makes the same decision for everybody in most repeats. Variants of a method on one
+        dataset are shown with the parameters in which they differ.
 
         Args:
             metrics: their names, in order; by default accuracy and the differences of demographic parity and equalized
@@ -137,7 +137,7 @@ class Run:
             for record in self.results.records
             if record.reason.strip()
         )
-        marks = "† leaves repeats out; ‡ decides alike for everybody in more than half of its repeats"
+        marks = "† leaves repeats out; ‡ makes the same decision for everybody in more than half of its repeats"
         lines = [self.summary, "mean ± standard deviation over repeats", marks, *said, *skipped]
         listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         table = self.table().to_html(na_rep="", escape=True) if len(self.means) else ""
@@ -186,6 +186,8 @@ def run(
     scale: Optional[Names] = None,
     sensitive_as_feature: Optional[bool] = None,
     stratify: Optional[bool] = None,
+    baseline: Optional[str] = None,
+    reference: Optional[bool] = None,
     out: Optional[PathText] = None,
     workers: Optional[int] = None,
     executor: Optional[str] = None,
@@ -212,6 +214,9 @@ def run(
         scale: ``standard`` or ``none``, or both.
         sensitive_as_feature: whether the group is one of the features; by default it is not.
         stratify: whether all parts keep the proportions of label and group; by default they do not.
+        baseline: the method that others are compared with; by default ``mlp``.
+        reference: whether the methods that reference lines need are added (the baseline and ``attainable``); by default
+            they are.
         out: run directory; by default a dated one below ``runs``. A finished run is read, an unfinished one continued.
         workers: processes; by default one for each processor. With 1 everything runs in this process.
         executor: where cells run, e.g. ``"processes[workers=2]"``; overrides ``workers``.
@@ -240,6 +245,8 @@ def run(
         "fits": _plain(fits),
         "sensitive_as_feature": None if sensitive_as_feature is None else (_plain(sensitive_as_feature),),
         "stratify": None if stratify is None else (_plain(stratify),),
+        "baseline": baseline,
+        "reference": _plain(reference),
     }
     place = _path("out", out)
     chosen = chosen_suite(_path("suite", suite), given)

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from sklearn.model_selection import train_test_split
 
 from fairbench.analysis.intervals import corrected_t
-from fairbench.analysis.lines import above_coin, best_constant, published_above_coin
+from fairbench.analysis.lines import AboveLine, Vertex, best_constant, coin, published_above_coin
 from fairbench.cells import Choice, Preparation, canonical
 from fairbench.data.alike import common_chance, side_of_rates
 from fairbench.data.preparation import encode, part_rows, split_dataset
@@ -20,6 +20,12 @@ from fairbench.errors import NotApplicable
 from fairbench.records import compares_groups, no_rows
 
 RATIO = 0.25
+
+
+def above_coin(accuracy, gap, baseline_accuracy, baseline_gap, constant_accuracy, ratio, level=0.95) -> AboveLine:
+    """Return how far a method lies above the coin, from sequences over the same repeats."""
+    line = coin(Vertex(np.array(baseline_gap), np.array(baseline_accuracy)), np.array(constant_accuracy))
+    return line.above(np.array(gap), np.array(accuracy), ratio, level)
 
 
 def test_no_json_of_ours_holds_a_number_that_is_none():
@@ -81,9 +87,9 @@ def test_two_repeats_are_enough_for_points_above_the_coin():
 
 def test_the_line_is_flat_from_the_baselines_gap_on_and_under_a_baseline_no_better_than_the_constant():
     spread = {"accuracy": [0.6, 0.8], "gap": [0.2, 0.4], "baseline_gap": [0.3, 0.3], "constant_accuracy": [0.5, 0.5]}
-    at_the_kink = above_coin(**spread, baseline_accuracy=[0.7, 0.7], ratio=RATIO)
     alone = corrected_t([0.6, 0.8], RATIO)
-    assert at_the_kink.high - at_the_kink.value == pytest.approx(alone.high - alone.mean)  # the gap's spread is out
+    beyond = above_coin(**{**spread, "gap": [0.6, 0.61]}, baseline_accuracy=[0.7, 0.7], ratio=RATIO)
+    assert beyond.high - beyond.value == pytest.approx(alone.high - alone.mean)  # the gap's spread is out
     level_with_it = above_coin(**{**spread, "gap": [0.1, 0.3]}, baseline_accuracy=[0.5, 0.5], ratio=RATIO)
     assert level_with_it.high - level_with_it.value == pytest.approx(alone.high - alone.mean)
 

@@ -7,24 +7,37 @@ import pytest
 from fairbench_metrics.accuracy import accuracy
 from fairbench_metrics.demographic_parity import demographic_parity_difference
 from fairbench_metrics.equalized_odds import equalized_odds_difference
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairbench.analysis.intervals import NO_INTERVAL
 from fairbench.analysis.lines import (
     ABOVE,
     BELOW,
     OPEN,
-    AboveCoin,
-    above_coin,
+    AboveLine,
+    Line,
+    Vertex,
     against_coin,
     best_constant,
+    coin,
     coin_accuracy,
     constant_accuracy,
+    linearised,
     published_above_coin,
+    ratio_coin,
 )
 from fairbench.data.rows import Predictions, Samples, Schema
 
 RATIO = 0.15 / 0.70
 DIFFERENCES = (demographic_parity_difference, equalized_odds_difference)
+
+
+def above_coin(accuracy, gap, baseline_accuracy, baseline_gap, constant, ratio) -> AboveLine:
+    """Return how far a method lies above the coin, from sequences over the same repeats."""
+    parts = (np.asarray(part, dtype=float) for part in (accuracy, gap, baseline_accuracy, baseline_gap, constant))
+    a, g, a_b, g_b, a_c = parts
+    return coin(Vertex(g_b, a_b), a_c).above(g, a, ratio)
 
 
 def people(groups: int, seed: int) -> Samples:
@@ -145,7 +158,7 @@ def test_readings_follow_the_interval():
 def test_a_published_row_has_no_interval_where_none_is_valid():
     row = (0.6, 0.02), (0.05, 0.01), (0.68, 0.2), 0.55, 5
     assert published_above_coin(*row, RATIO).low is not None
-    assert published_above_coin(*row, None) == AboveCoin(published_above_coin(*row, RATIO).value, None, None, 5)
+    assert published_above_coin(*row, None) == AboveLine(published_above_coin(*row, RATIO).value, None, None, 5)
 
 
 # Accuracy in per cent with its spread in points, then the two differences with theirs: Malik & Mopuri, table 1. The
@@ -214,4 +227,112 @@ def test_a_method_is_held_against_the_coin_over_the_repeats_that_all_parts_have(
     found = against_coin(*parts, constant, RATIO)
     assert found == above_coin([0.8, 0.9], [0.1, 0.1], [0.85, 0.85], [0.3, 0.2], [0.5, 0.6], RATIO)
     assert against_coin(*parts, {1: 0.6}, RATIO) is None
-    assert against_coin(*parts, constant, None) == AboveCoin(pytest.approx(found.value), None, None, 2)
+    assert against_coin(*parts, constant, None) == AboveLine(pytest.approx(found.value), None, None, 2)
+
+
+# ------------------------------------------------------------------------- lines
+
+
+points = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8)
+
+
+def vertices(pairs) -> list[Vertex]:
+    return [Vertex(np.array([gap]), np.array([accuracy])) for gap, accuracy in pairs]
+
+
+@given(points, st.floats(0.3, 0.9))
+def test_a_line_is_concave_rises_and_lies_on_or_above_every_point_and_the_constant(pairs, level):
+    line = Line.through(np.array([level]), vertices(pairs))
+    grid = np.linspace(0, 1, 41)
+    heights = np.array([line.at(gap) for gap in grid])
+    assert (heights >= level - 1e-12).all()
+    assert (np.diff(heights) >= -1e-12).all()
+    assert (np.diff(heights, 2) <= 1e-9).all()
+    assert all(line.at(gap) >= accuracy - 1e-12 for gap, accuracy in pairs)
+
+
+@given(points, st.floats(0.3, 0.9), st.floats(0, 1))
+def test_every_height_of_a_line_is_a_mixture_of_two_of_its_points(pairs, level, gap):
+    """The hull by brute force: the best mixture of two points whose gap is at most this one."""
+    line, every = Line.through(np.array([level]), vertices(pairs)), [(0.0, level), *pairs]
+    best = max(accuracy for x, accuracy in every if x <= gap)
+    for x, y in every:
+        for x2, y2 in every:
+            if x <= gap < x2:
+                best = max(best, y + (y2 - y) * (gap - x) / (x2 - x))
+    assert line.at(gap) == pytest.approx(best, abs=1e-9)
+
+
+def test_a_method_equal_to_its_baseline_is_seldom_called_above_the_coin():
+    """The coin bends at the baseline: without a correction there, chance alone lifts such a method above it.
+
+    Repeats are independent here, so nothing but that correction keeps the share of false alarms low.
+    """
+    draw, trials, called = np.random.default_rng(0), 2000, 0
+    for _ in range(trials):
+        shared = draw.normal(scale=0.01, size=5)  # of the splits: both methods see them
+        a, a_b = (0.75 + shared + draw.normal(scale=0.004, size=5) for _ in range(2))
+        g, g_b = (0.1 + draw.normal(scale=0.02, size=5) for _ in range(2))
+        called += coin(Vertex(g_b, a_b), np.full(5, 0.5)).above(g, a, 0.0).side == 1
+    assert called / trials <= 0.035
+
+
+def test_points_above_a_line_of_several_segments_are_measured_on_the_one_under_the_method():
+    accuracy = np.array([0.7, 0.72, 0.74])
+    line = Line.through(
+        np.full(3, 0.5), [Vertex(np.full(3, 0.1), np.full(3, 0.7)), Vertex(np.full(3, 0.3), np.full(3, 0.8))]
+    )
+    assert [line.at(gap) for gap in (0, 0.05, 0.2, 0.5)] == pytest.approx([0.5, 0.6, 0.75, 0.8])
+    gap = np.array([0.19, 0.2, 0.21])
+    found = line.above(gap, accuracy, 0.0)
+    linear = accuracy - 0.65 - 0.5 * gap
+    assert found.value == pytest.approx(-0.03)
+    assert found.high - found.value == pytest.approx(4.302653 * linear.std(ddof=1) / np.sqrt(3), rel=1e-6)
+
+
+# ------------------------------------------------------------------------ ratios
+
+
+def ratio_of(weights, rates) -> float:
+    """Return the worst ratio of a mixture: weights of baseline, constant 0 and constant 1."""
+    mixed = [weights[0] * rate + weights[2] for rate in rates]
+    return min(rate.min() / rate.max() if rate.max() > 0 else 1.0 for rate in mixed)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)), min_size=1, max_size=2),
+    st.floats(0.3, 0.9),
+    st.floats(0.1, 0.9),
+    st.floats(0.05, 0.95),
+)
+def test_the_coin_of_a_ratio_is_the_best_mixture_of_three_predictions(pairs, accuracy, ones, ratio):
+    """Against a grid over the weights; a mixture with constant 0 never helps, and a pure random one stands apart."""
+    rates = [np.array(pair) for pair in pairs]
+    found = ratio_coin(ratio, accuracy, rates, ones)
+    best = max(ones, 1 - ones)
+    for share in np.linspace(0.001, 1, 400):
+        for one in (1 - share) * np.linspace(0, 1, 11):
+            weights = (share, 1 - share - one, one)
+            if ratio_of(weights, rates) >= ratio - 1e-12:
+                best = max(best, share * accuracy + (1 - share - one) * (1 - ones) + one * ones)
+    assert found >= best - 1e-9
+    assert found <= best + 0.02
+
+
+def test_the_ratio_of_a_mixture_with_one_rises_as_the_specified_example_says():
+    rates = np.array([0.75, 0.25])
+    for share, ratio in ((1, 1 / 3), (0.5, 0.7142857), (0.1, 0.9487179)):
+        assert ratio_of((share, 0, 1 - share), [rates]) == pytest.approx(ratio)
+        assert ratio_of((share, 1 - share, 0), [rates]) == pytest.approx(1 / 3)
+        expected = share * 0.9 + (1 - share) * 0.6
+        assert ratio_coin(ratio, 0.9, [rates], 0.6) == pytest.approx(expected, abs=1e-6)
+    assert ratio_coin(1.0, 0.9, [rates], 0.6) == 0.6
+
+
+def test_a_linearised_function_of_means_has_the_interval_of_its_gradient():
+    values = np.array([[0.5, 0.6, 0.7], [0.2, 0.1, 0.3]])
+    found = linearised(lambda means: means[0] * means[1], values, 0.25)
+    linear = 0.2 * values[0] + 0.6 * values[1]
+    assert found.value == pytest.approx(0.12)
+    assert found.high - found.value == pytest.approx(4.302653 * linear.std(ddof=1) * np.sqrt(1 / 3 + 0.25), rel=1e-6)
+    assert linearised(lambda means: means[0], values[:, :1], 0.25).low is None

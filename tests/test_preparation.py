@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fairbench.cells import Preparation
-from fairbench.data.preparation import _group_codes, encode, split_dataset
+from fairbench.data.preparation import encode, group_codes, split_dataset
 from fairbench.data.rows import Dataset
 from fairbench.errors import DataError, NotApplicable, SuiteError
 
@@ -282,7 +282,7 @@ WORDS = st.sampled_from(["a", "b", "é", "a, b", "b, é", "B2"])
 
 @given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=2, max_size=30), data=st.data())
 @settings(deadline=None)
-def test_group_codes_are_those_of_a_walk_over_the_rows(rows, data):
+def testgroup_codes_are_those_of_a_walk_over_the_rows(rows, data):
     table = pd.DataFrame(rows, columns=["one", "two", "three"], index=range(5, len(rows) + 5))
     assume(all(table[attribute].nunique() > 1 for attribute in table))
     protected = table.iloc[data.draw(st.integers(0, len(rows) - 1))].to_dict()
@@ -292,8 +292,8 @@ def test_group_codes_are_those_of_a_walk_over_the_rows(rows, data):
     expected = codes_row_by_row(made, attributes)
     if len(set(expected[1])) < len(expected[1]):
         with pytest.raises(NotApplicable, match="would both be the group"):
-            _group_codes(made, attributes)
+            group_codes(made, attributes)
     else:
-        codes, names, code = _group_codes(made, attributes)
+        codes, names, code = group_codes(made, attributes)
         assert (codes.tolist(), names, code) == expected
         assert codes.dtype == np.int64

@@ -275,14 +275,14 @@ def test_an_edited_plugin_file_is_run_again_or_accepted_and_the_foot_says_so(fai
     plugin.write_text(METHOD.replace("< 20", "< 80").replace("    name", "    # a comment\n    name"))
     status, out, err = afresh(tmp_path, "--accept-changes")
     assert "4 of 4 cells were finished before" in err
-    assert "2 cells of other code than the rest: share.py changed" in " ".join(out.split())
+    assert "2 cells made by different code from the rest: share.py changed" in " ".join(out.split())
     (change,) = json.loads((tmp_path / "r/run.json").read_text())["accepted"]
     assert change["files"] == "share.py changed"
     assert rates(fairbench) == [1.0, 1.0]
     status, out, err = afresh(tmp_path)
     assert "4 of 4 cells were finished before" in err
     assert "run again" not in err
-    assert "2 cells of other code than the rest: share.py changed" in " ".join(out.split())
+    assert "2 cells made by different code from the rest: share.py changed" in " ".join(out.split())
 
 
 def test_cells_of_another_version_stand_in_no_table_until_they_are_run_again(fairbench, tmp_path):

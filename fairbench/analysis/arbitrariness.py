@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairbench.analysis.counts import StoredRows
 from fairbench.data.rows import Floats, Integers
@@ -104,7 +105,7 @@ def arbitrariness(stored: StoredRows, records: Iterable[Record]) -> Arbitrarines
     code = group[np.unique(row, return_index=True)[1]][np.isin(np.unique(row), people)]
     seen = np.isin(row, people)
 
-    def of(name: str, who: Integers, decided: Integers) -> Consistency:
+    def of(name: str, who: NDArray[np.bool_], decided: NDArray[np.bool_]) -> Consistency:
         if not who.any():
             return Consistency(name, 0, 0.0, None, None)
         rate = float(chance[decided].mean())

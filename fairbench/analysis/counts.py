@@ -69,14 +69,14 @@ class Counts:
             return np.asarray(right / self.n)
 
     def of(self, rate: str) -> tuple[Floats, Floats]:
-        """Return how many are selected (G,), and of how many rows (G,), for one of the three rates by name."""
+        """Return how many are selected (G,), and of how many rows (G,); ``rate`` names one of the three."""
         if rate == SELECTION:
             return np.asarray(self.selected.sum(axis=1)), self.n
         label = {FALSE_POSITIVE: 0, TRUE_POSITIVE: 1}[rate]
         return self.selected[:, label], self.rows[:, label]
 
     def rates(self, rate: str) -> Floats:
-        """Return one of the three rates by group (G,); NaN where a group has no row to count."""
+        """Return a ``rate``, one of the three by name, by group (G,); NaN where a group has no row to count."""
         selected, rows = self.of(rate)
         with np.errstate(invalid="ignore"):
             return np.asarray(selected / rows)
@@ -121,7 +121,7 @@ class StoredRows:
         self._read = None if store is None else lru_cache(maxsize=CELLS_KEPT)(store.predictions)
 
     def predictions(self, record: Record, point: Optional[str] = None) -> Optional[tuple[Truth, Predictions]]:
-        """Return what a record predicted at an operating point (None: the chosen one), and for which rows.
+        """Return what a ``record`` predicted at an operating ``point`` (None: the chosen one), and for which rows.
 
         Raises:
             StoreError: the store is damaged; the message names the cell.
@@ -132,12 +132,12 @@ class StoredRows:
         return self._read(record.cell.key).get(place)
 
     def counts(self, record: Record, point: Optional[str] = None) -> Optional[Counts]:
-        """Return the counts of ``predictions``."""
+        """Return the counts of the ``predictions`` of a ``record`` at a ``point``."""
         found = self.predictions(record, point)
         return None if found is None else count(*found)
 
     def joint(self, first: Record, second: Record) -> Optional[Floats]:
-        """Return ``count_jointly`` of two records' chosen points; None if they predicted for different rows."""
+        """Return ``count_jointly`` of the chosen points of ``first`` and ``second``, None if their rows differ."""
         one, other = self.predictions(first), self.predictions(second)
         if one is None or other is None or one[0].key != other[0].key:
             return None

@@ -26,6 +26,7 @@ GAPS = {
     "demographic_parity_difference": (SELECTION,),
     "equalized_odds_difference": (TRUE_POSITIVE, FALSE_POSITIVE),
     "equal_opportunity_difference": (TRUE_POSITIVE,),
+    "false_positive_rate_difference": (FALSE_POSITIVE,),
 }
 """Which rates each metric that is a gap compares; it is the largest difference in any of them."""
 
@@ -35,7 +36,7 @@ UNDEFINED_DRAWS = "more than 1% of the drawn test parts lack the rows of a group
 
 
 class Direction(NamedTuple):
-    """Where a gap is largest: in which ``rate``, and between which groups, by code: ``above`` has the higher rate."""
+    """Where a gap is largest: in which ``rate``, and between which groups; ``above`` has more than ``below`` (codes)."""
 
     rate: str
     above: int

@@ -1,16 +1,21 @@
-"""The coin: what mixing a baseline with a constant prediction achieves, and how far a method lies above it.
+"""Reference lines: the accuracy that is to be had for nothing, or at best, at every gap between groups.
 
-Toss a coin for every row, regardless of its group: with probability lambda the baseline decides, else a constant. The
-selection, true positive and false positive rates of every group are then the same mixture, so accuracy and each largest
-difference between groups (demographic parity, equalized odds) fall together on a straight line, down to the constant's
-accuracy at difference 0. A method below that line is worth less than the coin. Ratios between groups are not linear in
-lambda; no line is drawn for them here.
+A line is the upper-left hull of points (gap, accuracy): no mixture of them is more accurate at a smaller gap, and every
+point on it is reached by mixing two of them at random, row by row and regardless of the group. Mixing makes accuracy
+and every largest difference between groups fall together on a straight segment. The *coin*, the trivial line, mixes a
+baseline with a constant prediction; the *common threshold* moves one threshold for everybody over the baseline's
+scores; the *attainable* line is the hull of an optimal post-processing that knows the group. Ratios between groups are
+not linear in the share of a mixture, and have a rule of their own: ``ratio_coin``.
+
+The coin was used before by Hort et al. (2021), "Fairea: a model behaviour mutation approach to benchmarking bias
+mitigation methods" (ESEC/FSE), who mix predictions with a constant or with random labels and classify mitigation
+methods by the resulting line.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -20,18 +25,8 @@ from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, half_width
 from fairbench.data.rows import Floats
 
 ABOVE, BELOW, OPEN = "above the coin", "below the coin", "not told apart from the coin"
-ROUNDING = 1e-9  # the baseline itself lies on its coin, but for the last bits
-
-
-def coin_accuracy(gap: float, baseline_accuracy: float, baseline_gap: float, constant_accuracy: float) -> float:
-    """Return the accuracy T(g) of the best mixture of baseline and constant whose difference between groups is ``gap``.
-
-    All arguments are fractions. Beyond the baseline's own gap (``baseline_gap``) the baseline alone is the best; if
-    ``baseline_accuracy`` is no better than ``constant_accuracy``, the line is flat.
-    """
-    gain = max(baseline_accuracy - constant_accuracy, 0.0)
-    share = 1.0 if gap >= baseline_gap else gap / baseline_gap
-    return constant_accuracy + gain * share
+ROUNDING = 1e-9  # a point on a line lies on it but for the last bits
+BEND = 0.999  # level at which a method's gap must differ from a bend's, for the segments behind it to be ruled out
 
 
 def best_constant(share_of_ones: Sequence[float]) -> Floats:
@@ -59,11 +54,24 @@ def constant_accuracy(accuracy: Mapping[int, float], selected: Mapping[int, floa
     return dict(zip(repeats, best_constant(ones).tolist())) if repeats else {}
 
 
-@dataclass(frozen=True)
-class AboveCoin:
-    """Accuracy above the coin at the method's own gap, V, as a fraction, with its interval if there is one.
+@dataclass(frozen=True, eq=False)
+class Vertex:
+    """A point that a line can go through, over J repeats: ``gap`` (J,) and ``accuracy`` (J,), fractions."""
 
-    ``value`` is V over ``n`` repeats; ``low`` and ``high`` are None if no interval is valid.
+    gap: Floats
+    accuracy: Floats
+
+    @property
+    def mean(self) -> tuple[float, float]:
+        """Return the means of gap and accuracy over the repeats."""
+        return float(self.gap.mean()), float(self.accuracy.mean())
+
+
+@dataclass(frozen=True)
+class AboveLine:
+    """Accuracy above a line at the method's own gap, as a fraction, with its interval if there is one.
+
+    ``value`` is over ``n`` repeats; ``low`` and ``high`` are None if no interval is valid.
     """
 
     value: float
@@ -72,45 +80,131 @@ class AboveCoin:
     n: int
 
     @property
-    def reading(self) -> str:
-        """Return whether the interval excludes 0, and on which side."""
+    def side(self) -> Optional[int]:
+        """Return 1 if the interval lies above 0, -1 if below, 0 if it holds 0, None if there is none."""
         if self.low is None or self.high is None:
-            return NO_INTERVAL
-        return ABOVE if self.low > ROUNDING else BELOW if self.high < -ROUNDING else OPEN
+            return None
+        return 1 if self.low > ROUNDING else -1 if self.high < -ROUNDING else 0
+
+    @property
+    def reading(self) -> str:
+        """Return on which side of the coin the interval lies."""
+        return NO_INTERVAL if self.side is None else (OPEN, ABOVE, BELOW)[self.side]
 
 
-def above_coin(
-    accuracy: Sequence[float],
-    gap: Sequence[float],
-    baseline_accuracy: Sequence[float],
-    baseline_gap: Sequence[float],
-    constant_accuracy: Sequence[float],
-    ratio: Optional[float],
-    level: float = LEVEL,
-) -> AboveCoin:
-    """Return how far a method lies above the coin, from values (J,) of the same J >= 1 repeats.
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A concave line that rises from a constant's accuracy at gap 0 and is flat after its last vertex.
 
-    The line goes through the means over the repeats: the slope from a single split explodes if the baseline's gap is
-    noise. The interval is the corrected t of V's linearisation at the means, which includes the spread of the baseline
-    and of the constant, and their correlation with the method's values; ``ratio`` is the splits' ratio, see
-    ``intervals.overlap_correction``, None if no interval is valid.
+    The hull is taken over means: the slope from a single split explodes if the baseline's gap is noise.
+
+    Args:
+        vertices: of the hull, by rising gap; the first has gap 0.
     """
-    z = np.array([accuracy, gap, baseline_accuracy, baseline_gap, constant_accuracy], dtype=np.float64)  # (5, J)
-    a, g, a_b, g_b, a_c = z.mean(axis=1)
-    value = float(a - coin_accuracy(g, a_b, g_b, a_c))
-    n = z.shape[1]
-    if n < 2 or ratio is None:
-        return AboveCoin(value, None, None, n)
-    if a_b <= a_c:
-        gradient = [1.0, 0.0, 0.0, 0.0, -1.0]
-    elif g >= g_b:
-        gradient = [1.0, 0.0, -1.0, 0.0, 0.0]
-    else:
-        slope, share = (a_b - a_c) / g_b, g / g_b
-        gradient = [1.0, -slope, -share, slope * share, -(1 - share)]
-    linear = np.array(gradient) @ z  # (J,)
-    width = half_width(float(linear.std(ddof=1)), n, ratio, level)
-    return AboveCoin(value, value - width, value + width, n)
+
+    vertices: tuple[Vertex, ...]
+
+    @classmethod
+    def through(cls, constant: Floats, points: Sequence[Vertex]) -> Line:
+        """Return the hull of ``points`` and the better constant prediction, whose accuracy (J,) is ``constant``."""
+        hull: list[Vertex] = []
+        start = Vertex(np.zeros_like(constant), constant)
+        for vertex in [start, *sorted(points, key=lambda vertex: (vertex.mean[0], -vertex.mean[1]))]:
+            gap, accuracy = vertex.mean
+            if hull and accuracy <= hull[-1].mean[1]:
+                continue
+            while hull and (gap <= hull[-1].mean[0] or (len(hull) > 1 and _turns_up(hull[-2], hull[-1], vertex))):
+                hull.pop()
+            hull.append(vertex)
+        return cls(tuple(hull))
+
+    def at(self, gap: float) -> float:
+        """Return the line's accuracy at a ``gap``, a fraction."""
+        means = [vertex.mean for vertex in self.vertices]
+        return float(np.interp(gap, [x for x, _ in means], [y for _, y in means]))
+
+    def above(self, gap: Floats, accuracy: Floats, ratio: Optional[float], level: float = LEVEL) -> AboveLine:
+        """Return how far a method lies above the line, from its values and the vertices' over the same J repeats.
+
+        The line is the lowest of its segments, prolonged, so the height above it is the largest of the heights above
+        segments. Each has an interval, the corrected t of its linearisation at the means, which includes the spread of
+        the vertices and their correlation with the method. Segments that meet in a vertex whose gap is not told apart
+        from the method's all count: the upper end is the largest of theirs, the lower end the largest at the level
+        that Bonferroni asks for. Without this, a method equal to the baseline would lie above the coin by chance,
+        because the coin bends there.
+
+        Args:
+            gap: of the method (J,).
+            accuracy: of the method (J,).
+            ratio: the splits' ratio, see ``intervals.overlap_correction``; None if no interval is valid.
+            level: confidence level of the interval.
+        """
+        g, n = float(gap.mean()), len(gap)
+        value = float(accuracy.mean()) - self.at(g)
+        if n < 2 or ratio is None:
+            return AboveLine(value, None, None, n)
+        heights = [accuracy - self.linear(gap, place) for place in self._segments(gap, ratio)]
+        moments = [(float(height.mean()), float(height.std(ddof=1))) for height in heights]
+        strict = 1 - (1 - level) / len(moments)
+        low = max(mean - half_width(sd, n, ratio, strict) for mean, sd in moments)
+        high = max(mean + half_width(sd, n, ratio, level) for mean, sd in moments)
+        return AboveLine(value, min(low, value), max(high, value), n)
+
+    def _segments(self, gap: Floats, ratio: float) -> list[int]:
+        """Return the segments that the method may lie over."""
+        n, last = len(gap), len(self.vertices)
+        here = self._segment(float(gap.mean()))
+        found = {here}
+        for place in {here - 1, here} & set(range(1, last)):  # vertices between two segments
+            apart = gap - self.vertices[place].gap
+            if abs(apart.mean()) <= half_width(float(apart.std(ddof=1)), n, ratio, BEND):
+                found |= {place, place + 1}
+        return sorted(found)
+
+    def linear(self, gap: Floats, place: Optional[int] = None) -> Floats:
+        """Return a linearisation (J,) of the line's height at a method's mean gap, whose mean is that height.
+
+        Args:
+            gap: of the method (J,), over the repeats of the vertices.
+            place: the segment that is prolonged; by default the one under the mean gap.
+        """
+        here = self._segment(float(gap.mean())) if place is None else place
+        if here == len(self.vertices):
+            return self.vertices[-1].accuracy
+        left, right = self.vertices[here - 1], self.vertices[here]
+        (x, y), (x_end, y_end) = left.mean, right.mean
+        share, slope = (float(gap.mean()) - x) / (x_end - x), (y_end - y) / (x_end - x)
+        height = (1 - share) * left.accuracy + share * right.accuracy
+        return np.asarray(height + slope * (gap - (1 - share) * left.gap - share * right.gap))
+
+    def _segment(self, gap: float) -> int:
+        """Return the segment over a gap: place i ends in vertex i; the last is the flat one."""
+        last = len(self.vertices)
+        return next((place for place in range(1, last) if gap < self.vertices[place].mean[0]), last)
+
+
+def _turns_up(first: Vertex, second: Vertex, third: Vertex) -> bool:
+    """Return whether the second vertex lies on or below the segment from the first to the third."""
+    (x, y), (x2, y2), (x3, y3) = first.mean, second.mean, third.mean
+    return (y2 - y) * (x3 - x) <= (y3 - y) * (x2 - x)
+
+
+def coin(baseline: Vertex, constant: Floats) -> Line:
+    """Return the trivial line: mixtures of the ``baseline`` with the better ``constant`` (accuracy (J,)).
+
+    It is flat if the baseline is no more accurate than the constant.
+    """
+    return Line.through(constant, [baseline])
+
+
+def coin_accuracy(gap: float, baseline_accuracy: float, baseline_gap: float, constant_accuracy: float) -> float:
+    """Return the accuracy of the best mixture of baseline and constant whose difference between groups is ``gap``.
+
+    All arguments are fractions. Beyond the baseline's own gap (``baseline_gap``) the baseline alone is the best; if
+    ``baseline_accuracy`` is no better than ``constant_accuracy``, the line is flat.
+    """
+    baseline = Vertex(np.array([baseline_gap]), np.array([baseline_accuracy]))
+    return coin(baseline, np.array([constant_accuracy])).at(gap)
 
 
 def against_coin(
@@ -120,16 +214,18 @@ def against_coin(
     baseline_gap: Mapping[int, float],
     constant: Mapping[int, float],
     ratio: Optional[float],
-) -> Optional[AboveCoin]:
-    """Return ``above_coin`` over the repeats that all quantities have; None if there are none.
+) -> Optional[AboveLine]:
+    """Return how far a method lies above the coin, over the repeats that all quantities have; None if there are none.
 
     ``accuracy`` and ``gap`` are the method's by repeat, ``baseline_accuracy`` and ``baseline_gap`` the baseline's, and
     ``constant`` is the better constant's accuracy; ``ratio`` is the splits' ratio, None if no interval is valid.
     """
     parts = (accuracy, gap, baseline_accuracy, baseline_gap, constant)
     repeats = sorted(set(accuracy).intersection(*parts))
-    columns = [[part[repeat] for repeat in repeats] for part in parts]
-    return above_coin(columns[0], columns[1], columns[2], columns[3], columns[4], ratio) if repeats else None
+    if not repeats:
+        return None
+    a, g, a_b, g_b, a_c = (np.array([part[repeat] for repeat in repeats]) for part in parts)
+    return coin(Vertex(g_b, a_b), a_c).above(g, a, ratio)
 
 
 def published_above_coin(
@@ -140,7 +236,7 @@ def published_above_coin(
     runs: int,
     ratio: Optional[float],
     level: float = LEVEL,
-) -> AboveCoin:
+) -> AboveLine:
     """Return how far a published point lies above the coin through the published baseline.
 
     If both spreads are published, accuracy and gap are treated as uncorrelated and the baseline as exact; otherwise
@@ -157,8 +253,48 @@ def published_above_coin(
     """
     value = accuracy[0] - coin_accuracy(gap[0], *baseline, constant_accuracy)
     if accuracy[1] is None or gap[1] is None or ratio is None or runs < 2:
-        return AboveCoin(value, None, None, runs)
+        return AboveLine(value, None, None, runs)
     rising = baseline[0] > constant_accuracy and gap[0] < baseline[1]
     slope = (baseline[0] - constant_accuracy) / baseline[1] if rising else 0.0
     width = half_width(math.hypot(accuracy[1], slope * gap[1]), runs, ratio, level)
-    return AboveCoin(value, value - width, value + width, runs)
+    return AboveLine(value, value - width, value + width, runs)
+
+
+def ratio_coin(ratio: float, baseline_accuracy: float, rates: Sequence[Floats], ones: float) -> float:
+    """Return the accuracy of the best mixture of baseline and constants whose ratio between groups is ``ratio``.
+
+    Mixing with the constant 0 leaves the ratio of a rate as it is; mixing with 1 raises it. The line is the better of
+    that mixture and a constant: a random prediction of a tiny rate has ratio 1 and nearly the accuracy of 0.
+
+    Args:
+        ratio: below 1, smallest over largest rate; with several rates the worst of their ratios.
+        baseline_accuracy: a fraction.
+        rates: of the baseline, each (G,): selection rates, or true and false positive rates.
+        ones: share of the label 1, which is the accuracy of the constant 1.
+    """
+    constant = max(ones, 1 - ones)
+    if ratio >= 1:
+        return constant
+    needed = max(max((ratio * rate.max() - rate.min()) / (1 - ratio), 0.0) for rate in rates)
+    return float(max((baseline_accuracy + needed * ones) / (1 + needed), constant))
+
+
+def linearised(
+    function: Callable[[Floats], float], values: Floats, ratio: Optional[float], level: float = LEVEL
+) -> AboveLine:
+    """Return a smooth function of means with its interval, the corrected t of its linearisation.
+
+    Args:
+        function: of the means (K,).
+        values: by quantity and repeat (K, J).
+        ratio: the splits' ratio; None if no interval is valid.
+        level: confidence level of the interval.
+    """
+    means, n = values.mean(axis=1), values.shape[1]
+    value = function(means)
+    if n < 2 or ratio is None:
+        return AboveLine(value, None, None, n)
+    steps = np.eye(len(means)) * 1e-6
+    gradient = np.array([(function(means + step) - function(means - step)) / 2e-6 for step in steps])
+    width = half_width(float((gradient @ values).std(ddof=1)), n, ratio, level)
+    return AboveLine(value, value - width, value + width, n)

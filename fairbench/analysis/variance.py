@@ -88,8 +88,8 @@ def shares(values: Floats, within: Optional[float]) -> dict[str, Source]:
         found[TUNING] = _at_least_0(between_tunings - (model or 0.0) / fits)
     if splits < 2:
         unknown = {name: Source(None, NO_SPREAD) for name, source in found.items() if source.variance is None}
-        rows = Source(None, NO_COUNTS) if within is None else Source(within)
-        return {**found, **unknown, ROWS: rows, TRAINING: Source(None, NO_SPREAD)}
+        from_rows = Source(None, NO_COUNTS) if within is None else Source(within)
+        return {**found, **unknown, ROWS: from_rows, TRAINING: Source(None, NO_SPREAD)}
     below = (model or 0.0) / fits if between_tunings is None else between_tunings / tunings
     split = _at_least_0(float(by_split.var(ddof=1)) - below)
     if within is None:

@@ -53,7 +53,7 @@ from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
 from fairbench.records import Parts, Record, Results, Value, compares_groups, no_rows
 from fairbench.seeding import derive_seed
-from fairbench.texts import escape_markdown, last_line
+from fairbench.texts import counted, escape_markdown, last_line
 from fairbench.version import API_VERSION
 
 __all__ = [
@@ -107,6 +107,7 @@ __all__ = [
     "build_choice",
     "common_chance",
     "compares_groups",
+    "counted",
     "decides_alike",
     "escape_markdown",
     "group_rates",

@@ -65,6 +65,17 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="Keep the proportions of label and group in all parts.  [default: no]",
         ),
+        click.option(
+            "--baseline",
+            metavar="METHOD",
+            help="The method that others are compared with, e.g. 'logistic'.  [default: mlp]",
+        ),
+        click.option(
+            "--no-reference",
+            is_flag=True,
+            envvar="FAIRBENCH_NO_REFERENCE",
+            help="Do not add the methods that reference lines need (the baseline and 'attainable').",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -126,4 +137,6 @@ def _given(suite: Optional[Path], options: dict[str, Any]) -> dict[str, Any]:
             )
     listed = ("methods", "datasets", "scenarios", "metrics", "sensitive_as_feature", "stratify")
     given = {name: (options[name],) for name in listed if options[name] is not None}
-    return {**given, **{name: options[name] for name in ("group", "scale", "repeats", "tunings", "fits")}}
+    plain = ("group", "scale", "repeats", "tunings", "fits", "baseline")
+    reference = {"reference": False} if options["no_reference"] else {}
+    return {**given, **reference, **{name: options[name] for name in plain}}

@@ -52,7 +52,7 @@ def split_dataset(
         DataError: the dataset's own partition is invalid.
     """
     attributes = group.split(",")
-    codes, names, protected = _group_codes(dataset, attributes)
+    codes, names, protected = group_codes(dataset, attributes)
     if dataset.partition is not None and preparation.stratify:
         raise NotApplicable(f"{dataset.name} has its own partition, which cannot be stratified; use stratify = false")
     strata = codes * 2 + dataset.y if preparation.stratify else None
@@ -93,7 +93,7 @@ def split_dataset(
     return Split(train, validation, replace(test, rows=parts[2]))
 
 
-def _group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...], int]:
+def group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...], int]:
     """Return each row's group code, the names of the groups and the code of the protected one."""
     table = dataset.sensitive_features
     for attribute in attributes:

@@ -31,7 +31,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Node:
-    """A TOML table and where it stands, for messages."""
+    """A TOML table and where it is, for messages."""
 
     table: Mapping[str, Any]
     where: str
@@ -63,7 +63,7 @@ class Node:
         values = self.get(key, list, default)
         for value in values:
             if not isinstance(value, str):
-                raise PaperError(f"{self.where}: {key} holds {value!r}; it must be a list of texts")
+                raise PaperError(f"{self.where}: {key} contains {value!r}; it must be a list of texts")
         return tuple(values)
 
     def child(self, key: str) -> Node:

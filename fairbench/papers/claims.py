@@ -1,4 +1,4 @@
-"""Whether what a paper says of its tables holds: paired differences between two rows, or the paper's own tests."""
+"""Whether a paper's claims about its tables hold: paired differences between two rows, or the paper's own tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Contrast:
         published: published difference between the means, or None.
         measured: the paired differences, method minus other; None where there are none.
         outcome: ``held``, ``did not hold``, ``not told apart``, ``no valid interval`` or ``not run``.
-        alike: in how many repeats the first row decides alike for everybody, and how many there are.
+        alike: in how many repeats the first row makes the same decision for everybody, and how many there are.
     """
 
     dataset: str
@@ -46,13 +46,13 @@ class Contrast:
 
     @property
     def mostly_alike(self) -> bool:
-        """Return whether the first row decides alike for everybody in most repeats."""
+        """Return whether the first row makes the same decision for everybody in most repeats."""
         return 2 * self.alike[0] > self.alike[1]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What the paper's own test came to on one dataset: evidence, or the reason why there is none."""
+    """The result of the paper's own test on one dataset: evidence, or the reason why there is none."""
 
     dataset: str
     evidence: Optional[Evidence]
@@ -66,7 +66,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim under a protocol, with all its comparisons or, if it has a test of its own, what that came to."""
+    """A claim under a protocol, with all its comparisons or, if it has a test of its own, that test's results."""
 
     claim: Claim
     protocol: str
@@ -74,12 +74,12 @@ class Judgement:
     trials: tuple[Trial, ...] = ()
 
     def count(self, outcome: str) -> int:
-        """Return how many comparisons ended so."""
+        """Return how many comparisons had this outcome."""
         return sum(contrast.outcome == outcome for contrast in self.contrasts)
 
     @property
     def outcome(self) -> str:
-        """Return one word for all comparisons that were run.
+        """Return the outcome of all comparisons that were run, taken together.
 
         ``held`` if all held, ``held in part`` if some did, ``did not hold`` if none did and the interval of at least
         one lies on the other side, else ``not told apart``.

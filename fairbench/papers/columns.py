@@ -1,4 +1,4 @@
-"""What the numbers of a paper's tables measure, and the look-up of the names that its files give."""
+"""What the numbers of a paper's tables measure, and the look-up of the names in its files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Column:
             ``diagnostic``, its last value; ``number_of`` and ``mean_of``, how many values it has and their mean;
             ``cpu_seconds_per``, the cell's CPU seconds by their number.
         step: of metrics and values, the scenario's step (a generation); None for its last.
-        judged: whether a measured number far from the published one is worth a verdict; times of two machines are not.
+        judged: whether a measured number far from the published one is worth a verdict; times on two machines are not.
     """
 
     metric: str
@@ -44,7 +44,7 @@ class Column:
 
     @property
     def quantity(self) -> str:
-        """Return what is measured in words: the metric's name, or what is done with which curve."""
+        """Return in words what is measured: the metric's name, or what is computed from which curve."""
         of_a_curve = {
             DIAGNOSTIC: "last",
             CPU_SECONDS_PER: "CPU seconds per",
@@ -97,7 +97,7 @@ class Names:
         return replace(column, heading=column.heading or " of ".join(filter(None, [label, column.group])))
 
     def check_range(self, node: Node, column: Column, value: float) -> None:
-        """Refuse a number that the metric cannot have."""
+        """Refuse a number outside the metric's range."""
         if self.registry is None or column.kind != METRIC:
             return
         low, high = self.registry.metric(column.metric).range

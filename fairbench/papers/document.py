@@ -15,50 +15,50 @@ from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
 from fairbench.papers.reproduced import Reproduced, TableOutcome
 from fairbench.records import DONE
+from fairbench.texts import counted
 
 SLOWEST = 6  # how many kinds of cells the document names by their share of the time
 
 READING = """
-*{Called}* is mean ± spread over {runs} runs; {uncertain} marks a number that is hard to read in the source.
+*{Called}* numbers are mean ± spread over {runs} runs; {uncertain} marks a number that is hard to read in the source.
 
-*Measured* is mean ± standard deviation over repeats, each with a split of its own. Where there are more than {runs}
-repeats, the first {runs} of them stand in brackets. [3/5] says that a number is undefined or missing in two of five.
+*Measured* numbers are mean ± standard deviation over repeats, each with its own split. Where there are more than
+{runs} repeats, the numbers over the first {runs} follow in parentheses. [3/5] means that a number is undefined or
+missing in two of five repeats.
 
-*Off* is the measured mean over all repeats minus the {called} mean, with the verdict: `within` if it is no larger than
-the {called} spread, else `higher` or `lower`. {own} says that no spread is known and the measured one over the first
-{runs} repeats took its place.
+*Off* is the measured mean over all repeats minus the {called} mean, with a verdict: `within` if the difference is no
+larger than the {called} spread, otherwise `higher` or `lower`. {own} means that no {called} spread is known, so the
+measured spread over the first {runs} repeats is used instead.
 """
 
 COIN = """
 *Points above the coin* are percentage points of accuracy above a coin that mixes `{baseline}` with the better constant
-prediction and has the row's own difference between groups; for published rows the coin goes through the published
-baseline and our constant, its splits taken to overlap as ours do. In brackets stands the 95% interval, by Student's t
-with Nadeau and Bengio's correction for splits that overlap; *above* and *below* say that it leaves 0 out. A row below
-the coin is worth less than tossing it.
+prediction so that it has the same difference between groups as the row; for published rows the coin mixes the published
+baseline with our constant, and the paper's splits are assumed to overlap as ours do. The 95% interval in brackets is by
+Student's t with Nadeau and Bengio's correction for overlapping splits; *above* and *below* mean that it excludes 0. A
+row below the coin is worse than tossing the coin.
 
 *Selected* is the selection rate. Rates and gaps are fractions.
 """
 
-NO_COIN = "All numbers are fractions, but for values that a scenario measures in units of its own."
+NO_COIN = "All numbers are fractions, except values that a scenario measures in its own units."
 
 ALIKE = """
-"3/5 alike" says that three of five repeats decide alike for everybody: at least {alike:.0%} of the people, both labels
-counting equally, have a chance of being selected within {nearly:g} of the median chance. Such a row is even between
-groups for that reason alone.
+"3/5 alike" means that three of five repeats make the same decision for everybody: at least {alike:.0%} of the people,
+with both labels counting equally, have a chance of being selected within {nearly:g} of the median chance. Such a row
+shows parity between groups for that reason alone.
 """
 
 JUDGING = """
-A claim is judged by comparing two rows on one dataset: the differences between them, repeat by repeat, with their mean
-and its 95% interval, by Student's t with Nadeau and Bengio's correction for splits that overlap. A comparison *held* if
-the interval lies on the claimed side of 0, *did not hold* if it lies on the other side, and is *not told apart* if 0 is
-in it. It has *no valid interval* where none is known for the way in which the splits overlap. A claim *held* if all its
-comparisons did, *held in part* if some did, *did not hold* if none did and one lies on the other side. Nothing corrects
-for the number of comparisons.
+A claim is judged by comparing two rows on one dataset: the differences between them are taken repeat by repeat, and
+their mean is given with its 95% interval by Student's t with Nadeau and Bengio's correction for overlapping splits. A
+comparison *held* if the interval lies on the claimed side of 0, *did not hold* if it lies on the other side, and is
+*not told apart* if it contains 0. It has *no valid interval* if none is known for the way in which the splits overlap.
+A claim *held* if all its comparisons did, *held in part* if some did, and *did not hold* if none did and at least one
+lies on the other side. There is no correction for the number of comparisons.
 """
 
-TESTED = (
-    "Where a claim has a test of its own, the verdict is that test's; how it was made stands with its tables below."
-)
+TESTED = "Where a claim has a test of its own, the verdict is that test's; the test is described with its tables below."
 
 
 def render(outcome: Reproduced, drawn: Drawn, command: str, folder: str) -> str:
@@ -85,7 +85,7 @@ def render(outcome: Reproduced, drawn: Drawn, command: str, folder: str) -> str:
 
 
 def _head(outcome: Reproduced, command: str) -> list[str]:
-    """Return what this is and how to read it."""
+    """Return the title and how to read the document."""
     paper, rerun, published = outcome.reproduction.paper, outcome.reproduction.rerun, outcome.reproduction.published
     parts = (READING, COIN if rerun.baseline else NO_COIN, ALIKE)
     reading = "\n\n".join(part.strip() for part in parts).format(
@@ -99,12 +99,12 @@ def _head(outcome: Reproduced, command: str) -> list[str]:
         Called=published.called.capitalize(),
     )
     origin = (
-        f"**The numbers here called recomputed are not printed in the paper:** {words.escape(published.recomputed)}"
+        f"**The numbers called recomputed here are not printed in the paper:** {words.escape(published.recomputed)}"
     )
     return [
         f"# {words.escape(paper.title)}: run again",
         "",
-        f"{words.escape(paper.reference)}. Made by `{command}`: all measured numbers, and all sentences about them.",
+        f"{words.escape(paper.reference)}. All measured numbers and all sentences about them were made by `{command}`.",
         "",
         *([origin, ""] if published.recomputed else []),
         "## How to read this",
@@ -119,7 +119,7 @@ def _head(outcome: Reproduced, command: str) -> list[str]:
 
 
 def _runs(outcome: Reproduced) -> list[int]:
-    """Return behind how many runs the numbers of the tables shown are, each number once."""
+    """Return the numbers of runs behind the tables shown, each once."""
     return sorted({table.table.runs for table in outcome.tables})
 
 
@@ -140,9 +140,9 @@ def _short(outcome: Reproduced) -> list[str]:
         return []
     called = outcome.reproduction.published.called
     agreement = [
-        f"## {called.capitalize()} and measured in short",
+        f"## {called.capitalize()} and measured: summary",
         "",
-        f"How many of the {called} numbers have which verdict.",
+        f"How many of the {called} numbers got each verdict.",
         "",
         *words.table(*summaries.verdicts(outcome), left=2),
     ]
@@ -150,9 +150,9 @@ def _short(outcome: Reproduced) -> list[str]:
         return agreement
     return [
         *agreement,
-        "## Above the coin in short",
+        "## Above the coin: summary",
         "",
-        "How many of the paper's rows, its baseline aside, lie above or below the coin by more than their interval.",
+        "How many of the paper's rows, apart from its baseline, have an interval that lies above or below the coin.",
         "",
         *words.table(*summaries.coins(outcome), left=3),
     ]
@@ -163,9 +163,14 @@ def _table(outcome: TableOutcome, whole: Reproduced) -> list[str]:
     table, names = outcome.table, [grid.protocol.name for grid in outcome.grids]
     repeats = max(len(cells) for grid in outcome.grids for cells in grid.cells.values())
     called = whole.reproduction.published.called
-    runs = f"; the {called} numbers are over {table.runs} run{'' if table.runs == 1 else 's'}"
+    runs = f"; the {called} numbers are over {counted(table.runs, 'run')}"
     behind = runs if len(_runs(whole)) > 1 else ""
-    lines = [f"## {words.escape(table.name)}: {words.escape(table.title)}", "", f"{repeats} repeats{behind}.", ""]
+    lines = [
+        f"## {words.escape(table.name)}: {words.escape(table.title)}",
+        "",
+        f"{counted(repeats, 'repeat')}{behind}.",
+        "",
+    ]
     lines += words.bullets(map(words.escape, table.notes))
     for dataset, protocols in outcome.rows.items():
         rows = list(zip(*(protocols[name] for name in names)))
@@ -181,7 +186,7 @@ def _table(outcome: TableOutcome, whole: Reproduced) -> list[str]:
             headings = ["row", *(f"{gap.heading}: {who}" for gap in GAPS for who in (called, *names))]
             headings += [f"selected: {name}" for name in names]
             lines += [
-                "Points above the coin at the row's own difference:",
+                "Points above the coin at each row's own difference:",
                 "",
                 *words.table(headings, map(_coin_row, rows)),
             ]
@@ -225,9 +230,9 @@ def _coin_row(versions: Sequence[MeasuredRow]) -> list[str]:
 
 
 def _quoted(outcome: Reproduced) -> list[str]:
-    """Return the published numbers that no row answers to."""
+    """Return the published numbers that correspond to no row."""
     published = outcome.reproduction.published
-    lines = [f"## {published.called.capitalize()}, with no row of its own here", ""] if published.quoted else []
+    lines = [f"## {published.called.capitalize()} numbers without a row here", ""] if published.quoted else []
     for quoted in published.quoted.values():
         lines += [f"### {words.escape(quoted.title)}", "", *words.bullets(map(words.escape, quoted.notes))]
         headings = [words.escape(column.heading) for column in quoted.columns]
@@ -236,7 +241,7 @@ def _quoted(outcome: Reproduced) -> list[str]:
 
 
 def _figures(drawn: Drawn, folder: str) -> list[str]:
-    """Return the figures, and the tables that stand beside explanations."""
+    """Return the figures, each with its table if it has one."""
     if not drawn.pictures and not drawn.left_out:
         return []
     lines = ["## Figures", ""]
@@ -266,7 +271,7 @@ def _comparisons(outcome: Reproduced) -> list[str]:
 
 
 def _trials(judgements: Sequence[Judgement]) -> Iterator[str]:
-    """Yield what a claim's own test came to, under each protocol and on each dataset."""
+    """Yield the result of a claim's own test, under each protocol and on each dataset."""
     pairs = [(judgement.protocol, trial) for judgement in judgements for trial in judgement.trials]
     for protocol, trial in pairs:
         yield from (f"On {words.escape(trial.dataset)}, protocol {protocol}: {words.escape(trial.verdict)}.", "")
@@ -294,7 +299,7 @@ def _found(contrast: Contrast) -> str:
 
 
 def _notes(outcome: Reproduced) -> list[str]:
-    """Return what must stand beside the tables, and what is missing from them."""
+    """Return what a reader of the tables must know, and what is missing from them."""
     datasets: Mapping[str, Sequence[str]] = outcome.results.run.get("notes", {})
     used = {str(cell.dataset) for cell in outcome.reproduction.cells}
     notes = [f"{name}: {note}" for name, sentences in datasets.items() if name in used for note in sentences]
@@ -310,17 +315,16 @@ def _produced(outcome: Reproduced, drawn: Drawn, command: str) -> list[str]:
     for record in outcome.results.records:
         spent[f"{record.cell.method.name} on {record.cell.dataset}"] += round(1000 * record.cpu_seconds)
     total = sum(spent.values())
+    done = sum(record.status == DONE for record in outcome.results.records)
     slowest = "; ".join(f"{name} {share / total:.0%}" for name, share in spent.most_common(SLOWEST) if total)
     machines = ", ".join(dict.fromkeys(map(_machine, sessions)))
     wall = sum(map(_seconds, sessions))
     sentences = [
         f"Command: `{command}`.",
-        f"{sum(record.status == DONE for record in outcome.results.records)} cells took {words.minutes(total / 1000)} "
-        "of CPU time.",
-        *([f"What took longest, by share of it: {words.escape(slowest)}."] if slowest else []),
-        f"By the clock, running them took {words.minutes(wall)} in {len(sessions)} "
-        f"session{'' if len(sessions) == 1 else 's'} on {machines}.",
-        *([f"Explaining models took {words.minutes(drawn.seconds)} more."] if drawn.seconds else []),
+        f"{counted(done, 'cell')} took {words.minutes(total / 1000)} of CPU time.",
+        *([f"What took longest, by share of CPU time: {words.escape(slowest)}."] if slowest else []),
+        f"Wall-clock time was {words.minutes(wall)}, in {counted(len(sessions), 'session')} on {machines}.",
+        *([f"Explaining models took another {words.minutes(drawn.seconds)}."] if drawn.seconds else []),
         *dict.fromkeys(map(_versions, sessions)),
     ]
     return ["## How this was made", "", *words.bullets(sentences)]
@@ -335,7 +339,7 @@ def _seconds(session: Mapping[str, Any]) -> float:
 
 
 def _machine(session: Mapping[str, Any]) -> str:
-    return f"{session['executor']} ({session['machine']}, {session['processors']} processors)"
+    return f"{session['executor']} ({session['machine']}, {counted(session['processors'], 'processor')})"
 
 
 def _versions(session: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as files: ``stem``.png and ``stem``.svg, with a caption and perhaps a table to stand beside it."""
+    """A figure as files: ``stem``.png and ``stem``.svg, with a caption and perhaps a table."""
 
     figure: str
     protocol: str
@@ -26,7 +26,7 @@ class Drawn:
     Args:
         pictures: those that were made.
         left_out: a sentence for each that was not.
-        seconds: what fitting and explaining models took, now or when it was kept.
+        seconds: the time that fitting and explaining models took, now or when the explanations were stored.
     """
 
     pictures: tuple[Picture, ...] = ()

@@ -1,7 +1,7 @@
 """SHAP values of a fitted method, attribute by attribute; they need the extra ``explain``.
 
 Any method can be explained, since only its scores are asked for. The players are the dataset's attributes, not the
-encoded columns: an attribute's one-hot columns are swapped together, so that no model is asked about a person of two
+encoded columns: an attribute's one-hot columns are swapped together, so that no model is asked about a person with two
 occupations.
 """
 
@@ -37,7 +37,7 @@ class Explanation:
         values: (n, p) contributions to the score, a fraction.
         levels: (n, p) each attribute's value as a rank in [0, 1]; NaN for an attribute of more than two categories.
         protected: (n,) whether the row belongs to the protected group.
-        seconds: what fitting and explaining took.
+        seconds: the time that fitting and explaining took.
     """
 
     names: tuple[str, ...]
@@ -67,7 +67,7 @@ def explain(cell: Cell, workbench: Workbench, folder: Path) -> Explanation:
     """Return the explanation of the fit that a cell stands for, kept in the folder for the next time.
 
     Raises:
-        NotApplicable: shap is missing, the dataset cannot be had, or the method has no score or does not apply.
+        NotApplicable: shap is missing, the dataset cannot be obtained, or the method has no score or does not apply.
     """
     path = folder / FOLDER / f"{cell.key}.npz"
     if path.is_file():
@@ -97,7 +97,7 @@ def require_shap() -> Any:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # shap's own use of matplotlib and numba is not ours to mend
+            warnings.simplefilter("ignore")  # shap's own use of matplotlib and numba is not ours to fix
             import shap
     except ImportError as error:
         raise NotApplicable(
@@ -126,7 +126,7 @@ def _some(samples: Samples, count: int, draw: np.random.Generator) -> Samples:
 
 
 class _Score:
-    """The score of made-up people, who have each attribute from one of the real ones."""
+    """The score of made-up people, each of whose attributes comes from a real person."""
 
     def __init__(self, predictor: Predictor, people: Samples, others: Samples, blocks: Sequence[Any]) -> None:
         self.X = np.vstack([people.X, others.X])  # (n + m, d)
@@ -151,7 +151,9 @@ class _Score:
 def _shap_values(shap: Any, score: _Score, n: int, m: int, seed: int) -> Floats:
     """Return SHAP values (n, p) of the first n rows against the m others."""
     players = len(score.blocks)
-    ids = np.repeat(np.arange(n + m, dtype=np.float64)[:, None], players, axis=1)  # an attribute as where it comes from
+    ids = np.repeat(
+        np.arange(n + m, dtype=np.float64)[:, None], players, axis=1
+    )  # the row that each attribute comes from
     state = np.random.get_state()
     try:
         with warnings.catch_warnings():
@@ -169,7 +171,7 @@ def _blocks(dataset: Dataset, train: Samples, group: str) -> Mapping[str, Any]:
     names = train.schema.feature_names
     width = 1 if len(train.group_names) == 2 else len(train.group_names)
     table: Any = dataset.X  # never images: they have no column for the group
-    columns = sorted(table.columns, key=len, reverse=True)  # of two that fit, the longer one is meant
+    columns = sorted(table.columns, key=len, reverse=True)  # if two match, the longer one is meant
     found: dict[str, list[int]] = {}
     for place, name in enumerate(names[: len(names) - width]):
         owner = name if name in columns else next(c for c in columns if name.startswith(f"{c}_"))

@@ -23,6 +23,7 @@ from fairbench.papers.reproduced import Reproduced
 from fairbench.papers.rerun import EXPLANATION, Figure, Series
 from fairbench.records import DONE
 from fairbench.running.cell import Workbench
+from fairbench.texts import counted
 
 FOLDER = "figures"
 
@@ -74,11 +75,11 @@ def _trade_off(outcome: Reproduced, figure: Figure, protocol: str, stem: Path) -
     curved = any(panel.curve for panel in panels)
     operating = ", or the curve's operating point" if curved else ""
     headings, rows = _beside_quoted(outcome, figure, panels, gap)
-    between = " The table has the quoted points and what the measured series have at their gaps, on straight lines."
+    between = " The table compares quoted points with measured series at the same gaps (interpolated)."
     caption = (
-        f"{figure.title}. Means over repeats; bars are standard deviations{published}. Numbers beside points tell them "
-        f"apart: the parameter that a series varies{operating}."
-        f"{' The curve may run on beyond the frame.' if curved else ''}{between if rows else ''}"
+        f"{figure.title}. Means over repeats; bars are standard deviations{published}. The number beside a point is "
+        f"the parameter that its series varies{operating}."
+        f"{' The curve may extend beyond the frame.' if curved else ''}{between if rows else ''}"
     )
     return Picture(figure.name, protocol, figure.title, caption, stem.name, headings, rows)
 
@@ -214,12 +215,13 @@ def _explanation(
     people, attributes = parts[0][1].values.shape
     sensitive = parts[0][1].names[-1]
     caption = (
-        f"{figure.title}: {people} people of the first repeat's test part, each against {BACKGROUND} of its training "
-        "part; contributions to the score by shap's permutation estimator (seeded), one-hot columns of an attribute "
-        "taken together. Of two categories the second is the high value, and of the sensitive attribute the protected "
-        f"group; attributes with more categories are grey. The table is over {repeats} repeats of the same: the "
-        "attribute's rank by mean |SHAP| (1 is the most important), that mean, its share of all attributes', and its "
-        "mean SHAP value among protected people minus that among the others."
+        f"{figure.title}: {people} people from the first repeat's test part, each compared with {BACKGROUND} from its "
+        "training part; contributions to the score by shap's permutation estimator (seeded), with the one-hot columns "
+        "of an attribute taken together. The high value of an attribute with two categories is the second one, that of "
+        "the sensitive attribute is the protected group; attributes with more categories are grey. The table covers "
+        f"{counted(repeats, 'repeat')}: the sensitive attribute's rank by mean |SHAP| (1 is the most important), "
+        "that mean, its share of the sum over all attributes, and the attribute's mean SHAP value among protected "
+        "people minus that among the others."
     )
     headings = [
         "model",

@@ -1,4 +1,4 @@
-"""What a reproduction runs: the cells of every table under every protocol, each cell once however many tables ask."""
+"""What a reproduction runs: the cells of every table under every protocol, each cell once even if several use it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _identity(method: Choice) -> str:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What is to be run again of a paper, planned.
+    """What is to be run again from a paper, planned.
 
     Args:
         paper: the paper.
@@ -158,7 +158,7 @@ def plan_reproduction(
     Args:
         text: name of a paper, or ``paper:part,part`` with names of its tables and figures.
         registry: of all components.
-        times: how many times the paper's runs every table gets; None for what ``rerun.toml`` says.
+        times: multiplies the paper's number of runs, in every table; None for what ``rerun.toml`` says.
         datasets: a list of datasets to keep; None for all.
 
     Raises:
@@ -194,7 +194,7 @@ class _Planner:
     registry: Registry
 
     def select(self, parts: Sequence[str]) -> tuple[list[str], list[Figure]]:
-        """Return the tables and figures asked for: without a choice all but those that are run only by name.
+        """Return the tables and figures asked for: without a choice all but those that are run only if named.
 
         A figure brings the tables that it draws.
         """
@@ -226,7 +226,7 @@ class _Planner:
             if len({cell.repeat for cell in row}) < len(row):
                 raise PaperError(
                     f"{self._where(part.suites)}: {row[0].method.name} on {dataset} is planned in several variants "
-                    "(group or scale); a table needs one"
+                    "(group or scale); a table needs exactly one"
                 )
         known = {key: labels.get(key[:2], row[0].method.name) for key, row in cells.items()}
         rows = {key: tuple(row) for key, row in cells.items()}
@@ -238,8 +238,8 @@ class _Planner:
             if len(found) > 1:
                 scenarios = ", ".join(dict.fromkeys(str(cells[key][0].scenario) for key in found))
                 raise PaperError(
-                    f"{line.where}: {len(found)} rows are planned for it; give its scenario the parameters that tell "
-                    f"it from the others ({scenarios})"
+                    f"{line.where}: {len(found)} rows are planned for it; give its scenario the parameters that "
+                    f"distinguish it from the others ({scenarios})"
                 )
             key = found[0] if found else None
             if key is None and has_method(self.registry, line.method.name):
@@ -248,13 +248,13 @@ class _Planner:
                     f"add it to the datasets and methods of {' or '.join(part.suites)}"
                 )
             if key is not None and seen.setdefault(key, line.where) != line.where:
-                raise PaperError(f"{line.where}: the same row as {seen[key]}; remove one, or give other parameters")
+                raise PaperError(f"{line.where}: the same row as {seen[key]}; remove one, or give different parameters")
         for dataset in grid.datasets if baseline else ():
             for needed in filter(None, (CONSTANT, baseline)):
                 if grid.find(dataset, needed) is None:
                     raise PaperError(
                         f"{self._where(part.suites)}: no row for {needed} on {dataset}; add it to the methods, "
-                        "the coin is made of it"
+                        "since the coin needs it"
                     )
         return grid
 
@@ -280,7 +280,7 @@ class _Planner:
         if grids and not any(grid.find(dataset, method, scenario) for grid in grids for dataset in grid.datasets):
             tables = ", ".join(dict.fromkeys(grid.table.name for grid in grids))
             wanted = f"{method} under {scenario}" if scenario else method
-            raise PaperError(f"{where}: no row of {tables} is {wanted}, or several are; compare what its suite runs")
+            raise PaperError(f"{where}: no row of {tables} is {wanted}, or several are; check what its suite runs")
 
     def explained(self, figure: Figure, protocol: Protocol) -> Iterator[tuple[Cell, ...]]:
         """Yield for each series the cells that an explanation fits again, with the group among the features."""
@@ -295,8 +295,8 @@ class _Planner:
         names = [] if wanted else [name for name in self.published.tables if name not in tables]
         if names:
             yield (
-                f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} run only by name "
-                f"('fairbench reproduce {self.paper.name}:{names[0]}'), for the cost"
+                f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} run only if named "
+                f"('fairbench reproduce {self.paper.name}:{names[0]}'), because of the cost"
             )
 
     def absent(self, tables: Sequence[str]) -> Iterator[str]:
@@ -343,6 +343,7 @@ def _changed(suite: Suite, protocol: Protocol, repeats: int) -> Suite:
         scale=suite.scale if protocol.scale is None else (protocol.scale,),
         sensitive_as_feature=suite.sensitive_as_feature if hidden is None else (hidden,),
         stratify=suite.stratify if stratify is None else (stratify,),
+        reference=False,
         parameters=merge_parameters(suite.parameters, protocol.parameters),
     )
 

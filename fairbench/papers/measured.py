@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from fairbench.analysis.intervals import Correction, overlap_correction
-from fairbench.analysis.lines import AboveCoin, against_coin, constant_accuracy, published_above_coin
+from fairbench.analysis.lines import AboveLine, against_coin, constant_accuracy, published_above_coin
 from fairbench.analysis.values import Estimate, Measured, alike_count, chosen_points, finished
 from fairbench.papers.columns import ACCURACY, DIAGNOSTIC, MEAN_OF, METRIC, NUMBER_OF, VALUE, Column
 from fairbench.papers.grids import CONSTANT, Grid, Key
@@ -50,8 +50,8 @@ class Coin:
     """Points above the coin at one kind of gap: of the published row and of the measured one."""
 
     gap: Column
-    published: Optional[AboveCoin]
-    measured: Optional[AboveCoin]
+    published: Optional[AboveLine]
+    measured: Optional[AboveLine]
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class MeasuredRow:
         planned: how many repeats were planned.
         comparisons: one for each of the table's columns.
         coins: one for each kind of gap; empty where nothing is held against a coin.
-        beside: one for each of the table's columns of which nothing is published.
+        beside: one for each of the table's columns for which nothing is published.
         chosen: the operating points that stood for the method, with the number of repeats; the most frequent first.
         selected: the selection rate.
-        alike: in how many repeats it decides alike for everybody, see ``alike.py``.
-        reason: why there is nothing, if so.
+        alike: in how many repeats it makes the same decision for everybody, see ``alike.py``.
+        reason: why there are no values, if there are none.
     """
 
     label: str
@@ -84,7 +84,7 @@ class MeasuredRow:
 
 
 def verdict(published: Number, mean: float, own_sd: Optional[float]) -> tuple[str, bool]:
-    """Return whether a measured mean lies within the published spread of the published mean, or which way off.
+    """Return whether a measured mean is within the published spread of the published mean, or else higher or lower.
 
     Without a published spread, the measured standard deviation over the paper's number of repeats takes its place.
 
@@ -152,11 +152,11 @@ class Measurements:
         return [self._measured[cell.key].record for cell in grid.cells[row] if cell.key in self._measured]
 
     def alike(self, grid: Grid, row: Key) -> int:
-        """Return in how many repeats a row decides alike for everybody."""
+        """Return in how many repeats a row makes the same decision for everybody."""
         return alike_count(self.finished(grid, row))
 
     def correction(self, grid: Grid, dataset: str) -> Correction:
-        """Return what intervals on a dataset take for the overlap of the splits, which all its rows share."""
+        """Return the correction for overlapping splits of intervals on a dataset; all its rows share it."""
         rows = (row for row in grid.cells if row[0] == dataset)
         return overlap_correction(record for row in rows for record in self.finished(grid, row))
 
@@ -186,7 +186,7 @@ def constants(measurements: Measurements, grid: Grid, dataset: str) -> dict[int,
     return constant_accuracy(accuracy, selected)
 
 
-def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column) -> Optional[AboveCoin]:
+def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column) -> Optional[AboveLine]:
     """Return how far a row lies above the coin of the baseline, over the repeats that both and the constant have."""
     assert grid.baseline is not None  # noqa: S101 - asked only where there is a coin
     baseline = grid.row(row[0], grid.baseline)
@@ -208,10 +208,10 @@ def _published_coin(
     constant: Optional[float],
     runs: int,
     ratio: Optional[float],
-) -> Optional[AboveCoin]:
+) -> Optional[AboveLine]:
     """Return how far a published row lies above the coin through the published baseline, if all of it is published.
 
-    ``ratio`` is that of our splits: the paper's are taken to overlap as ours do.
+    ``ratio`` is that of our splits: the paper's are assumed to overlap as ours do.
     """
     if line is None or baseline is None or constant is None:
         return None

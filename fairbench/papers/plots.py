@@ -23,8 +23,8 @@ from fairbench.analysis.drawing import (
 )
 from fairbench.papers.explain import Explanation
 
-BESIDE = ((6, 4), (-6, 4), (6, -9))  # points, where each series' texts stand; more of them begin again
-NARROWEST = 7.0  # inches, so that the legend has its place below a single panel
+BESIDE = ((6, 4), (-6, 4), (6, -9))  # points, where each series' texts go; further series start again
+NARROWEST = 7.0  # inches, so that the legend fits below a single panel
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def draw_trade_off(
 
 
 def _entitle(figure: Any, title: str) -> None:
-    """Write the title above all, on as many lines as the width asks for."""
+    """Write the title above everything, on as many lines as the width requires."""
     width = int(11 * figure.get_figwidth())  # letters of this size
     figure.suptitle("\n".join(textwrap.fill(line, width) for line in title.splitlines()), fontsize=11)
 
@@ -132,7 +132,7 @@ def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str) -> No
                 label=f"{label}, as published",
                 **style,
             )
-    # The curve is drawn within the limits of the rest: it runs on to gaps that nobody would choose.
+    # The curve is drawn within the limits of the rest: it extends to gaps that nobody would choose.
     left, right = axes.get_xlim()
     axes.set_xlim(max(left, -0.06 * right), 1.1 * right)  # no gap is below 0, whatever a bar suggests
     axes.set_ylim(axes.get_ylim())
@@ -182,7 +182,7 @@ def draw_explanations(parts: Sequence[tuple[str, Explanation]], title: str, stem
         for axes, (label, explanation) in zip(grid, parts):
             _beeswarm(axes, explanation, colours)
             axes.set_title(label, loc="left")
-            axes.set_xlabel("SHAP value (change of the score, a fraction)")
+            axes.set_xlabel("SHAP value (change in the score, a fraction)")
         bar = figure.colorbar(ScalarMappable(Normalize(0, 1), colours), ax=grid, ticks=[0, 1], aspect=40, pad=0.01)
         bar.ax.set_yticklabels(["low\nvalue", "high\nvalue"])
         bar.outline.set_visible(False)

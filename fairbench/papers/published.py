@@ -5,7 +5,7 @@
     runs = 5                                # independent runs behind each number
     notes = ["a sentence that must stand beside the tables"]
     optional_methods = ["fair_maml"]        # left out, with the reason, where they are not installed
-    recomputed = "from what"                # only where the numbers are not the paper's: they are then never called so
+    recomputed = "from what"                # only where the numbers are not the paper's: they are called recomputed
 
     [columns]                               # short name -> metric, for a group if need be; rates and gaps are fractions
     accuracy = "accuracy"
@@ -18,7 +18,7 @@
     [tables.table1]
     title = "what it shows"
     columns = ["accuracy", "theirs"]
-    otherwise = "not reported"              # for a column that a row leaves out; without it every row gives them all
+    otherwise = "not reported"              # for columns that a row leaves out; else every row gives all
     beside = ["tasks"]                      # columns that are measured only, shown in a table of their own
     rows = [
       { dataset = "adult", method = "mlp", label = "baseline", accuracy = 0.82, theirs = "not reported" },
@@ -30,7 +30,7 @@
     runs = 3                                # behind the numbers of this table, where it differs from the others
     steps = [0, 10]                         # each number stands for these steps (generations): accuracy = [0.9, 0.8]
 
-    [quoted.front]                          # numbers that no row here answers to: shown, not compared
+    [quoted.front]                          # numbers that correspond to no row: shown, not compared
     title = "decoded from a figure"
     dataset = "adult"                       # if a figure is to draw them
     columns = ["what", "accuracy", "dp"]    # of [columns], or headings
@@ -85,7 +85,7 @@ class Number:
 class PublishedRow:
     """A line of a published table; ``numbers`` go with the table's columns.
 
-    ``scenario`` gives as many parameters as tell it from the others that the table's suites run; None if there is one.
+    ``scenario`` gives the parameters that distinguish it from the others of the table's suites; None if there is one.
     """
 
     dataset: Choice
@@ -100,7 +100,7 @@ class PublishedRow:
 class Table:
     """A published table.
 
-    ``runs`` independent runs are behind each of its numbers; ``beside`` has columns of which nothing is published.
+    ``runs`` independent runs are behind each of its numbers; ``beside`` has columns for which nothing is published.
     """
 
     name: str
@@ -114,7 +114,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Quoted:
-    """Published numbers that no row answers to, of this paper or, if its notes say so, of another one.
+    """Published numbers that correspond to no row, of this paper or, if its notes say so, of another one.
 
     ``dataset`` is empty where no figure draws them; a number of ``rows`` goes with each of the columns.
     """
@@ -126,7 +126,7 @@ class Quoted:
     notes: tuple[str, ...]
 
     def numbers(self, *columns: Column) -> list[tuple[Number, ...]]:
-        """Return of each row the numbers in these columns; nothing if one of them is not there."""
+        """Return the numbers of each row in these columns; nothing if one of them is not there."""
         if not set(columns) <= set(self.columns):
             return []
         return [tuple(row[self.columns.index(column)] for column in columns) for row in self.rows]
@@ -145,7 +145,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says of its table: ``method`` has lower (or higher) values than ``against`` in every pair.
+    """What a paper says about its table: ``method`` has lower (or higher) values than ``against`` in every pair.
 
     Or whatever the paper's own ``test`` of that name judges; then there are no columns and no pairs.
     """
@@ -163,7 +163,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Published:
-    """All that a paper reports; ``recomputed`` says where numbers are from that the paper itself does not print."""
+    """All that a paper reports; ``recomputed`` says where numbers come from that the paper itself does not print."""
 
     runs: int
     tables: Mapping[str, Table]
@@ -219,9 +219,9 @@ def _table(name: str, node: Node, columns: Mapping[str, Column], names: Names, r
     steps = node.get("steps", list, [])
     for step in steps:
         if not isinstance(step, int) or step < 0:
-            raise PaperError(f"{node.where}: steps holds {step!r}; a step is a whole number, the first one is 0")
+            raise PaperError(f"{node.where}: steps contains {step!r}; steps are whole numbers, counted from 0")
     if steps and any(columns[column].kind not in (METRIC, VALUE) for column in chosen):
-        raise PaperError(f"{node.where}: a curve has no steps; remove steps, or its columns")
+        raise PaperError(f"{node.where}: a curve has no steps; remove steps, or the columns of curves")
     otherwise, given = node.get("otherwise", str, ""), {column: columns[column] for column in chosen}
     rows = tuple(_row(row, given, steps, otherwise, names) for row in node.rows("rows"))
     if not rows:
@@ -295,7 +295,7 @@ def _quoted(node: Node, columns: Mapping[str, Column], names: Names) -> Quoted:
     rows = []
     for row in node.get("rows", list):
         if not isinstance(row, list) or len(row) != len(given):
-            raise PaperError(f"{node.where}: rows holds {row!r}; give a list with an entry for each of {shorts}")
+            raise PaperError(f"{node.where}: rows contains {row!r}; give a list with an entry for each of {shorts}")
         cells = zip(given.items(), row)
         rows.append(
             tuple(

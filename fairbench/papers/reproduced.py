@@ -1,4 +1,4 @@
-"""All that a reproduction found, computed once from the stored records: what the document and the command show."""
+"""Everything that a reproduction found, computed once from the stored records for the document and the command."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from fairbench.analysis.intervals import NO_INTERVAL
-from fairbench.analysis.lines import AboveCoin
+from fairbench.analysis.lines import AboveLine
 from fairbench.papers.claims import Judgement, judge_claim
 from fairbench.papers.grids import Grid, Reproduction
 from fairbench.papers.measured import MeasuredRow, Measurements, brief, measure_table
 from fairbench.papers.published import Table
 from fairbench.records import DONE, Record, Results
+from fairbench.texts import counted
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Reproduced:
         return cls(reproduction, results, tables, judgements, measurements)
 
     def without_interval(self) -> list[str]:
-        """Return a sentence for each reason why datasets have no intervals, and so no verdicts from any."""
+        """Return a sentence for each reason why datasets have no intervals, and so no verdicts based on them."""
         datasets: dict[str, list[str]] = {}
         for grid in self.reproduction.grids:
             for dataset in grid.datasets:
@@ -88,19 +89,20 @@ class Reproduced:
                 kind = re.sub(r"\d[\d.,]*", "", brief(record))  # counts differ from split to split
                 cells.setdefault((record.status, kind), []).append(record)
         sentences = [
-            f"{len(here)} cells {status} ({_names(record.cell.method.name for record in here)} on "
+            f"{counted(len(here), 'cell')} {status} ({_names(record.cell.method.name for record in here)} on "
             f"{_names(str(record.cell.dataset) for record in here)}): {brief(here[0])}"
             f"{' (and the like)' if len(set(map(brief, here))) > 1 else ''}"
             for (status, _), here in cells.items()
         ]
         lacking = Counter((str(record.cell.dataset), _lacking(record)) for record in self.results.records)
         sentences += [
-            f"values that compare groups are left out of {count} cells on {dataset}: {reason}"
+            f"values that compare groups are left out of {counted(count, 'cell')} on {dataset}: {reason}"
             for (dataset, reason), count in lacking.items()
             if reason
         ]
         left = self.results.planned - len(self.results.records)
-        return [*self.reproduction.left_out, *sentences, *([f"{left} cells have not been run"] if left else [])]
+        unrun = [f"{counted(left, 'cell')} {'has' if left == 1 else 'have'} not been run"] if left else []
+        return [*self.reproduction.left_out, *sentences, *unrun]
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield every comparison as one flat row, for CSV and JSON."""
@@ -115,7 +117,7 @@ class Reproduced:
 
 
 def _lacking(record: Record) -> str:
-    """Return without which groups some values are taken, if any are."""
+    """Return which groups some values leave out, if any do."""
     return next((value.lacking for value in record.values if value.lacking), "")
 
 
@@ -160,6 +162,6 @@ def _lines(origin: str, table: str, dataset: str, protocol: str, row: MeasuredRo
         }
 
 
-def _coin(name: str, value: Optional[AboveCoin]) -> dict[str, Optional[float]]:
+def _coin(name: str, value: Optional[AboveLine]) -> dict[str, Optional[float]]:
     ends = (None, None, None) if value is None else (value.value, value.low, value.high)
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends))

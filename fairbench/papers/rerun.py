@@ -3,7 +3,7 @@
 ``rerun.toml`` may be left out: then every table has a suite of its name (``table1.toml``), run as it is. ::
 
     baseline = "mlp"                        # the coin mixes it with a constant
-    coin = true                             # false: rows are not held against it, and suites need neither of the two
+    coin = true                             # false: rows are not compared with it, and suites need neither of the two
 
     [protocols.paper]                       # each changes every suite in the same way
     title = "features as they are"
@@ -14,7 +14,7 @@
     [tables.table1]
     suites = ["table1.toml"]
     times = 10                              # multiply the paper's number of runs
-    by_name = true                          # run only by name, because it takes so long
+    by_name = true                          # run only if named, because it takes so long
 
     [figures.figure2]
     kind = "trade-off"
@@ -24,7 +24,7 @@
     curve = "threshold"                     # the method whose operating points make a curve
     series = [
       { label = "ours", methods = "faalgrad[inner_steps=1|10]", texts = ["1", "10"] },
-      { label = "theirs", quoted = "front" },   # drawn hollow, and set beside the others in a table
+      { label = "theirs", quoted = "front" },   # drawn hollow, and compared with the others in a table
     ]
 
     [figures.figure3]
@@ -95,7 +95,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Part:
-    """How one table is run: its suites, how many times the paper's runs, and whether only if it is named."""
+    """How one table is run: its suites, by what to multiply the paper's runs, and whether it runs only if named."""
 
     suites: tuple[str, ...]
     times: int = 1
@@ -104,7 +104,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Rerun:
-    """How a paper is run again; without a baseline nothing is held against a coin."""
+    """How a paper is run again; without a baseline nothing is compared with a coin."""
 
     baseline: Optional[Choice]
     protocols: tuple[Protocol, ...]
@@ -127,11 +127,11 @@ def read_rerun(paper: Paper, published: Published) -> Rerun:
         _known_table(name, node, published)
     parts = {name: _part(name, given.get(name, Node({}, where))) for name in published.tables}
     if all(part.by_name for part in parts.values()):
-        raise PaperError(f"{where}: every table has by_name = true; leave one to be run where nothing is named")
+        raise PaperError(f"{where}: every table has by_name = true; leave at least one to be run when none is named")
     figures = {name: _figure(name, node, published) for name, node in top.children("figures").items()}
     for name in figures:
         if name in parts:
-            raise PaperError(f"{where}: {name!r} names a table and a figure; rename one")
+            raise PaperError(f"{where}: {name!r} names both a table and a figure; rename one")
     alone = (Protocol("suite", "as the suite says"),)
     baseline = top.choice("baseline") if "baseline" in top.table else Choice("mlp")
     coin = top.get("coin", bool, True)
@@ -143,9 +143,7 @@ def read_rerun(paper: Paper, published: Published) -> Rerun:
 
 def _known_table(name: str, node: Node, published: Published) -> None:
     if name not in published.tables:
-        raise PaperError(
-            f"{node.where}: no published table is named {name!r} (there are: {', '.join(published.tables)})"
-        )
+        raise PaperError(f"{node.where}: no published table is named {name!r} (known: {', '.join(published.tables)})")
 
 
 def _protocol(name: str, node: Node, published: Published) -> Protocol:
@@ -198,10 +196,12 @@ def _known_points(name: str, gap: Column, node: Node, published: Published) -> N
     """Refuse a quotation that is not there or has no points to draw."""
     if name not in published.quoted:
         known = ", ".join(published.quoted) or "none"
-        raise PaperError(f"{node.where}: nothing is quoted under {name!r} (there is: {known})")
+        raise PaperError(f"{node.where}: nothing is quoted under {name!r} (known: {known})")
     quoted = published.quoted[name]
     if not quoted.dataset or not quoted.numbers(ACCURACY, gap):
-        raise PaperError(f"{node.where}: to draw {name!r} it needs a dataset and the columns accuracy and {gap.metric}")
+        raise PaperError(
+            f"{node.where}: {name!r} cannot be drawn without a dataset and the columns accuracy and {gap.metric}"
+        )
 
 
 def _series(node: Node) -> Series:

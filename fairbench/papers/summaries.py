@@ -44,7 +44,7 @@ def _judged(judgement: Judgement) -> str:
     if not run:
         return MISSING
     alike = sum(contrast.mostly_alike for contrast in judgement.contrasts if contrast.outcome == HELD)
-    held = f"held, {alike} of them by deciding alike for everybody" if alike else "held"
+    held = f"held, {alike} of them by making the same decision for everybody" if alike else "held"
     counts = [
         f"{judgement.count(outcome)} {word}"
         for outcome, word in (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from fairbench.analysis.intervals import CorrectedT
-from fairbench.analysis.lines import ABOVE, BELOW, AboveCoin
+from fairbench.analysis.lines import ABOVE, BELOW, AboveLine
 from fairbench.analysis.values import Estimate
 from fairbench.papers.measured import Comparison, MeasuredRow
 from fairbench.papers.published import Number
@@ -51,7 +51,7 @@ def estimate(values: Estimate, planned: int) -> str:
 
 
 def published(value: Optional[Number]) -> str:
-    """Return a published number as the paper's directory has it."""
+    """Return a published number as the paper's directory gives it."""
     if value is None:
         return NOTHING
     mark = f" {UNCERTAIN}" if value.uncertain else ""
@@ -77,7 +77,7 @@ def off(comparison: Comparison) -> str:
     return f"{number(comparison.difference, signed=True)} {comparison.verdict}{mark}".strip()
 
 
-def above(coin: Optional[AboveCoin]) -> str:
+def above(coin: Optional[AboveLine]) -> str:
     """Return points above the coin with their interval, and the side if the interval leaves 0 out."""
     if coin is None:
         return NOTHING
@@ -88,7 +88,7 @@ def above(coin: Optional[AboveCoin]) -> str:
 
 
 def selected(row: MeasuredRow) -> str:
-    """Return the selection rate, and in how many repeats everybody is decided alike."""
+    """Return the selection rate, and in how many repeats the decision is the same for everybody."""
     if row.selected.mean is None:
         return NOTHING
     alike = f" ({row.alike}/{row.selected.n} alike)" if row.alike else ""

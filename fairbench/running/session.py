@@ -235,7 +235,8 @@ def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
     missing = [name for name in ("methods", "datasets") if name not in chosen]
     if missing:
         raise SuiteError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; name some, or 'all'")
-    return Suite(**{"name": str(chosen["methods"][0]), "parameters": default_parameters(), **chosen})
+    usual = {"name": str(chosen["methods"][0]), "reference": True, "parameters": default_parameters()}
+    return Suite(**{**usual, **chosen})
 
 
 def chosen_executor(text: Optional[str]) -> Optional[Choice]:

@@ -21,6 +21,7 @@ from fairbench.errors import SuiteError, UnknownName, did_you_mean
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.parameters import check_parameters
 from fairbench.plugins.registry import Registry
+from fairbench.running.references import added_methods, reference_scenario
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,6 +53,9 @@ class Suite:
         scale: ``standard`` or ``none``.
         sensitive_as_feature: whether the group is one of the features.
         stratify: whether the parts keep the proportions of label and group.
+        baseline: the method that others are compared with; empty for ``mlp``.
+        reference: whether the methods that reference lines are drawn through are added: ``attainable``, and the
+            baseline if the suite lacks it. A suite file that does not say so has them.
         parameters: hyper-parameters by dataset (or ``any``) and method; a choice's own parameters win.
     """
 
@@ -67,6 +71,8 @@ class Suite:
     scale: tuple[str, ...] = ("standard",)
     sensitive_as_feature: tuple[bool, ...] = (False,)
     stratify: tuple[bool, ...] = (False,)
+    baseline: str = ""
+    reference: bool = False
     parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,7 +110,7 @@ _TUPLES = {
     "sensitive_as_feature": bool,
     "stratify": bool,
 }
-_PLAIN = {"name": str, "repeats": int, "tunings": int, "fits": int}
+_PLAIN = {"name": str, "repeats": int, "tunings": int, "fits": int, "baseline": str, "reference": bool}
 
 
 def read_suite(path: Path) -> Suite:
@@ -147,7 +153,7 @@ def parse_suite(text: str, where: str, name: str) -> Suite:
     for needed in ("datasets", "methods"):
         if needed not in table:
             raise SuiteError(f"suite {where} has no {needed!r}; add e.g. {needed} = ['all']")
-    fields: dict[str, Any] = {"name": name}
+    fields: dict[str, Any] = {"name": name, "reference": True}
     for key, kind in _PLAIN.items():
         if key in table:
             fields[key] = _checked(table[key], kind, f"suite {where}: {key}")
@@ -254,8 +260,10 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     attributes, preparations = list(map(_attributes, suite.group)), _preparations(suite)
     declared = {str(dataset): list(registry.dataset(dataset).sensitive_features) for dataset in datasets}
     _check_known(attributes, declared)
-    grid: list[Sequence[object]] = [datasets, methods, scenarios, attributes, preparations]
-    count = math.prod(map(len, grid)) * suite.runs
+    added = added_methods(suite.baseline, methods, registry) if suite.reference else []
+    beside = reference_scenario(scenarios, registry) if added else None
+    every = len(methods) * len(scenarios) + (len(added) if beside else 0)
+    count = len(datasets) * len(attributes) * len(preparations) * every * suite.runs
     if count > MOST_CELLS:
         raise SuiteError(
             f"suite {suite.name} has {count} cells; at most {MOST_CELLS} are planned, so ask for fewer repeats"
@@ -263,14 +271,18 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     cells = []
     for dataset in datasets:
         tuned = [registry.complete("methods", tune(suite.parameters, dataset.name, method)) for method in methods]
+        extra = [registry.complete("methods", tune(suite.parameters, dataset.name, method)) for method in added]
         groups = [group or declared[str(dataset)][0] for group in attributes]
         for group in groups:
             for preparation in preparations:
-                for scenario in scenarios:
-                    runs = product(range(suite.repeats), range(suite.tunings), range(suite.fits), tuned)
+                runs = [(scenario, tuned) for scenario in scenarios]
+                if beside is not None:
+                    runs.append((beside, extra))
+                for scenario, several in runs:
+                    within = product(range(suite.repeats), range(suite.tunings), range(suite.fits), several)
                     cells += [
                         Cell(dataset, method, group, repeat, preparation, scenario, metrics, tuning, fit)
-                        for repeat, tuning, fit, method in runs
+                        for repeat, tuning, fit, method in within
                     ]
     unique = {cell.key: cell for cell in cells}
     return list(unique.values())

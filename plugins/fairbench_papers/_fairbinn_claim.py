@@ -21,7 +21,7 @@ SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclu
 
 @dataclass(frozen=True)
 class Run:
-    """What one fit came to.
+    """The results of one fit.
 
     Args:
         eta: weight of the fairness loss.
@@ -32,9 +32,9 @@ class Run:
         score_gap: largest gap in mean score between two groups, test.
         gap: demographic parity difference of decisions, test.
         accuracy: test.
-        trivial: whether it decides alike for everybody on the test part, which makes any gap small.
-        validation: accuracy and gap of decisions on the validation part.
-        epoch_seconds: CPU seconds of the whole cell, by its epochs.
+        trivial: whether it makes the same decision for everybody on the test part, which makes any gap small.
+        validation: accuracy and gap in decisions on the validation part.
+        epoch_seconds: CPU seconds of the whole cell, divided by its number of epochs.
     """
 
     eta: float
@@ -131,7 +131,7 @@ def verdict(equal_eta: Comparison, equal_gap: Comparison) -> str:
 
 
 def front(points: Mapping[float, tuple[float, float]]) -> list[float]:
-    """Return the keys of the points (accuracy, gap) that no other dominates, by falling accuracy.
+    """Return the keys of the points (accuracy, gap) that no other dominates, by decreasing accuracy.
 
     A point dominates another if it is at least as accurate and as fair, and better in one of the two.
     """
@@ -155,7 +155,7 @@ def hypervolume(points: Iterable[tuple[float, float]], accuracy: float, gap: flo
 
 
 def mean_by_eta(runs: Iterable[Run], quantity: Quantity) -> dict[float, float]:
-    """Return a quantity's mean over repeats for each weight, in rising order."""
+    """Return a quantity's mean over repeats for each weight, in increasing order."""
     found: dict[float, list[float]] = {}
     for run in runs:
         found.setdefault(run.eta, []).append(quantity(run))
@@ -165,7 +165,7 @@ def mean_by_eta(runs: Iterable[Run], quantity: Quantity) -> dict[float, float]:
 def chosen_front(runs: Sequence[Run]) -> list[tuple[float, float]]:
     """Return test (accuracy, gap), means over repeats, of the weights that make the front on validation.
 
-    A weight with a trivial run does not take part.
+    A weight with a trivial run is left out.
     """
     trivial = {run.eta for run in runs if run.trivial}
     sound = [run for run in runs if run.eta not in trivial]

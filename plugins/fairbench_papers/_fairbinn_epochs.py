@@ -1,4 +1,4 @@
-"""What an epoch of FairBiNN costs by what one of the Lagrangian baseline does."""
+"""The cost of an epoch of FairBiNN relative to one of the Lagrangian baseline."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ BILEVEL, BASELINE = "fairbinn_coupled", "lagrangian_dp"
 
 
 def epoch_cost(records: Sequence[Record]) -> Evidence:
-    """Return the ratio of CPU seconds per epoch, FairBiNN as released by the baseline.
+    """Return the ratio of CPU seconds per epoch, FairBiNN as released divided by the baseline.
 
     Args:
-        records: finished cells of one dataset; both methods in one variant, others are not looked at.
+        records: finished cells of one dataset, with one variant of either method; other methods are ignored.
 
     Raises:
         Undefined: the two methods have no repeat in common.
@@ -36,8 +36,9 @@ def epoch_cost(records: Sequence[Record]) -> Evidence:
     return Evidence(
         f"{statistics.fmean(ratios.values()):.2f}{spread} by CPU time",
         [
-            "The ratio is taken within repeats (mean ± standard deviation over them). CPU seconds are those of the "
-            "whole cell by its epochs, so that what both share (preparation, validation) draws it towards 1."
+            "The ratio is taken within repeats (mean ± standard deviation over them). CPU seconds per epoch are those "
+            "of the whole cell divided by its number of epochs, so the work that both methods share (preparation, "
+            "validation) draws the ratio towards 1."
         ],
         {"CPU seconds per epoch, and their ratio": rows},
     )

@@ -1,4 +1,4 @@
-"""FairBiNN's claim about losses, tested on the finished cells of a sweep over eta and told in tables."""
+"""FairBiNN's claim about losses, tested on the finished cells of a sweep over eta and reported in tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def lower_loss(records: Sequence[Record]) -> Evidence:
 
     Args:
         records: finished cells of one dataset: the constant prediction, the baseline and at least one of the two forms
-            of FairBiNN, each with the same parameters but for eta.
+            of FairBiNN, each with the same parameters except for eta.
 
     Raises:
         Undefined: one of these is missing, or a method was run in several variants.
@@ -61,8 +61,8 @@ def lower_loss(records: Sequence[Record]) -> Evidence:
         {
             "Means over repeats": _losses(runs),
             f"Cross-entropy minus that of {BASELINE}": differences,
-            f"Minus {BASELINE} at each eta": _by_eta(runs),
-            "Fronts of accuracy and the gap of decisions, and time": _fronts(runs, floor),
+            f"Differences from {BASELINE} at each eta": _by_eta(runs),
+            "Fronts of accuracy and gap in decisions, and CPU time": _fronts(runs, floor),
         },
     )
 
@@ -70,22 +70,22 @@ def lower_loss(records: Sequence[Record]) -> Evidence:
 def _reading(constant: float) -> list[str]:
     targets = ", ".join(f"{target:g}" for target in TARGETS)
     return [
-        "Theorem 9 speaks of the loss that is minimised, without the fairness loss, on the training part. That of the "
-        "test part is judged beside it, since layers that hardly move overfit less. Neither holds the fairness "
-        "loss, which is shown of the training part and without eta; the gap in mean score is that of the test part.",
+        "Theorem 9 is about the minimised loss, without the fairness loss, on the training part. The loss on the test "
+        "part is judged as well, since layers that hardly move overfit less. Neither includes the fairness loss, which "
+        "is shown for the training part and without eta; the gap in mean score is that of the test part.",
         "Differences are taken within repeats: at equal eta (the mean over all weights) and, because the run with the "
         f"lower loss may simply be less fair, at equal gaps in mean score. These are {targets}, interpolated between a "
-        "method's runs; a gap that one of the two methods does not span in a repeat is left out.",
-        "Supported takes a lower loss at equal eta and at equal gaps, not supported a higher one at either, by "
-        f"one-sided sign tests over repeats at the {LEVEL:.0%} level, which fewer than five repeats cannot reach. All "
-        "else is inconclusive. The repeats' splits overlap, which sign tests do not correct for. Nothing is concluded "
-        "from the theorem itself.",
-        f"The area under a front (hyper-volume) counts accuracy above the constant prediction's {constant:.3f} and "
-        f"gaps below {WORST_GAP:g}. Which weights make the front is chosen on validation; their accuracy and gap are "
-        "those of the test part. Runs that decide alike for everybody are trivial: they take part in no front and "
-        "stand for no gap.",
-        "CPU seconds are those of the whole cell (preparation, validation after every epoch and metrics included) by "
-        "its epochs, the median over runs.",
+        "method's runs; a gap outside the range of either method's runs in a repeat is left out there.",
+        '"Supported" requires a lower loss at equal eta and at equal gaps, "not supported" a higher one at either, by '
+        f"one-sided sign tests over repeats at the {LEVEL:.0%} level, which fewer than five repeats cannot reach. "
+        "Anything else is inconclusive. The repeats' splits overlap, which sign tests do not correct for. Nothing is "
+        "concluded from the theorem itself.",
+        f"The area under a front (hypervolume) counts accuracy above the constant prediction's {constant:.3f} and "
+        f"gaps below {WORST_GAP:g}. The weights on a front are chosen on validation; their accuracy and gap are those "
+        "of the test part. Runs that make the same decision for everybody are trivial: they are left out of fronts and "
+        "of comparisons at equal gaps.",
+        "CPU seconds per epoch are those of the whole cell (including preparation, validation after every epoch and "
+        "metrics) divided by its number of epochs; the median over runs is shown.",
     ]
 
 
@@ -95,15 +95,17 @@ def _rates(records: Sequence[Record]) -> str:
     rates = {name: (found[name]["lr"], _block_rate(found[name])) for name in (*BILEVEL, BASELINE) if name in found}
     told = "; ".join(f"{name} {lr:g} and {block:g}" for name, (lr, block) in rates.items())
     same = (
-        "Networks, first weights, epochs and mini-batches are the same for all methods (the fairness block of the "
-        f"printed algorithm gets a second deal of them). Learning rates of accuracy layers and fairness block: {told}."
+        "Networks, initial weights, epochs and mini-batches are the same for all methods (the fairness block of the "
+        "printed algorithm gets mini-batches from a second shuffle). Learning rates of accuracy layers and fairness "
+        f"block: {told}."
     )
     if len({block for _, block in rates.values()}) == 1:
         return same
     return (
-        f"{same} So the fairness block does not move alike: {BASELINE} trains all layers with one optimiser. A method "
-        "whose block hardly moves trains fewer weights and may fit the training part less closely for that reason, "
-        "which confounds the comparison of training losses: they do not tell what the bilevel scheme does by itself."
+        f"{same} So the fairness block does not move at the same rate in all methods: {BASELINE} trains all layers "
+        "with one optimiser. A method whose block hardly moves trains fewer weights and may fit the training part less "
+        "closely for that reason alone. This confounds the comparison of training losses, which does not show what the "
+        "bilevel scheme itself does."
     )
 
 
@@ -119,10 +121,10 @@ def _series(records: Sequence[Record]) -> dict[str, list[Run]]:
         if name in found and len(record.cell.method.params["eta"]) == 1:
             run = _run(record)
             if found[name].setdefault((run.eta, run.repeat), run) is not run:
-                raise Undefined(f"{name} was run in several variants with eta = {run.eta:g}; the test needs one")
+                raise Undefined(f"{name} was run in several variants with eta = {run.eta:g}; it needs exactly one")
     series = {name: list(runs.values()) for name, runs in found.items() if runs}
     if BASELINE not in series or len(series) < 2:
-        raise Undefined(f"{BASELINE} and one of {' and '.join(BILEVEL)} are needed, each with one eta a cell")
+        raise Undefined(f"{BASELINE} and {' or '.join(BILEVEL)} are needed, each with one eta per cell")
     return series
 
 

@@ -1,4 +1,4 @@
-"""What must stand under the tables: how to read them, what is missing from them, and what produced them."""
+"""What must appear under the tables: how to read them, what is missing from them, and what produced them."""
 
 from __future__ import annotations
 
@@ -78,24 +78,27 @@ def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]
     repeats = planned_repeats(results)
     lines = [spread(repeats), *_within(results)]
     if best and any(entry.best for row in rows for entry in row.entries):
-        lines.append(f"{best} marks the best mean of its column, ties as shown; ↑ higher is better, ↓ lower is better")
+        lines.append(
+            f"{best} marks the best mean in its column, and any that is displayed as equal to it; ↑ higher is better, "
+            "↓ lower is better"
+        )
     if any(entry.estimate.undefined for row in rows for entry in row.entries):
         lines.append(f"{UNDEFINED} undefined in some repeats; the mean is over the others")
     if any(entry.estimate.partial for row in rows for entry in row.entries):
         lines.append(
-            f"{PARTIAL} the test parts of some repeats lack a group, and values over the others are left out of the "
-            "mean; if all repeats lack it, the mean is over those values"
+            f"{PARTIAL} in some repeats the test part lacks a group, and values over the other groups are left out of "
+            "the mean; if all repeats lack it, the mean is over those values"
         )
     if any(row.constant for row in rows):
         lines.append(
-            f"{ALIKE} decides alike for everybody in more than half of its repeats, which makes its gaps and ratios "
-            "between groups meaningless"
+            f"{ALIKE} makes the same decision for everybody in more than half of its repeats, so its gaps and ratios "
+            "between groups are meaningless"
         )
     return lines
 
 
 def _grouped(told: Iterable[tuple[str, Cell]], what: str = "") -> list[str]:
-    """Return a sentence for each text that is told of cells, with the number and the names of those that share it."""
+    """Return a sentence for each text, with the number and the names of the cells that it is about."""
     cells: dict[str, list[Cell]] = {}
     for text, cell in told:
         cells.setdefault(_shown(text), []).append(cell)
@@ -109,7 +112,7 @@ def _grouped(told: Iterable[tuple[str, Cell]], what: str = "") -> list[str]:
 
 
 def _remarks(results: Results) -> list[str]:
-    """Return what must stand beside cells."""
+    """Return what a reader must know about cells."""
     remarks = ((remark, record.cell) for record in results.records for remark in record.remarks)
     return _grouped(remarks)
 
@@ -131,7 +134,7 @@ def _notes(results: Results) -> list[str]:
 
 
 def _references(results: Results) -> list[str]:
-    """Return a sentence for each point that a dataset knows without a run, with those metrics that the run has."""
+    """Return a sentence for each point that a dataset knows without a run, with the metrics that the run has."""
     sentences = []
     for dataset, points in results.run.get("references", {}).items():
         for point in points:
@@ -150,7 +153,7 @@ def _accepted(results: Results) -> list[str]:
     """Return which cells were made by code that has changed since, as the user has accepted."""
     return [
         _shown(
-            f"{_cells(change['cells'])} of other code than the rest: {change['files']} ({change['source']}); "
+            f"{_cells(change['cells'])} made by different code from the rest: {change['files']} ({change['source']}); "
             f"accepted on {change['when'][:DAY]}"
         )
         for change in results.run.get("accepted", [])

@@ -103,6 +103,11 @@ class Section:
     supports: Mapping[str, tuple[int, ...]]
 
     @property
+    def key(self) -> str:
+        """Return the key of the section's first cell, which no other section has."""
+        return self.cell.key
+
+    @property
     def title(self) -> str:
         """Return the dataset and the attribute."""
         return clean(f"{self.cell.dataset} by {self.cell.group}")
@@ -146,7 +151,7 @@ class Section:
             for row in self.rows
             if 0 < row.alike < len(row.records)
         ]
-        return [f"decides alike for everybody: {', '.join(told)}"] if told else []
+        return [f"makes the same decision for everybody: {', '.join(told)}"] if told else []
 
     def _small_groups(self) -> list[str]:
         """Return a sentence for each group that some test part lacks, or that has few rows in one."""

@@ -6,6 +6,7 @@ import csv
 import io
 
 from fairbench.api import Report, Results, hookimpl
+from fairbench.api.analysis import Standing, section_standings
 from fairbench_reports._entries import clean
 from fairbench_reports._table import sections
 
@@ -30,6 +31,17 @@ FIELDS = (
     "partial",
     "lacking",
     "best",
+    "low",
+    "high",
+    "rows",
+    "floor",
+    "above_coin",
+    "above_coin_low",
+    "above_coin_high",
+    "room",
+    "room_low",
+    "skill",
+    "verdict",
 )
 
 
@@ -40,13 +52,20 @@ def render(results: Results) -> str:
     ``reason`` says why. ``partial`` counts those whose value is over fewer groups than the dataset has, and ``lacking``
     says which they lack; the mean is over these only if there are no others. ``parameters`` are all of the method's, as
     the command line reads them; ``alike`` counts the repeats in which it decides alike for everybody, and ``constant``
-    is true if these are more than half. A method without a finished cell has one line for each
-    metric too, with ``n`` = 0. Numbers are in full precision; ``best`` goes by the three decimals of the other reports.
+    is true if these are more than half. A method without a finished cell has one line for each metric too, with ``n``
+    = 0. Numbers are in full precision; ``best`` goes by the three decimals of the other reports.
+
+    The other columns belong to gaps of methods that are compared with a baseline. ``low`` and ``high`` are the ends of
+    the 95% interval over repeats, ``rows`` is the half-width that the rows of one test part alone leave, and ``floor``
+    the mean gap of a fair method; then come points above the coin (as a fraction) with their interval, the room with
+    the lower end of its interval, the skill, and the verdict in words.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
-    for section in sections(results):
+    shown = sections(results)
+    standings = {here.section: here for here in section_standings(results)} if shown else {}
+    for section in shown:
         cell, preparation = section.cell, section.cell.preparation
         where = {
             "scenario": str(cell.scenario),
@@ -56,7 +75,10 @@ def render(results: Results) -> str:
             "sensitive_as_feature": _truth(preparation.sensitive_as_feature),
             "stratify": _truth(preparation.stratify),
         }
+        here = standings.get(section.key)
+        told = {done[0].cell.key: by_metric for done, by_metric in here.methods} if here else {}
         for row in section.rows:
+            stands = told.get(row.records[0].cell.key, {}) if row.records else {}
             who = {
                 "method": row.method,
                 "parameters": row.parameters,
@@ -77,8 +99,28 @@ def render(results: Results) -> str:
                     "lacking": clean(estimate.lacking),
                     "best": _truth(entry.best),
                 }
-                writer.writerow({**where, **who, **what})
+                beside = _standing(stands[column.metric]) if column.metric in stands else {}
+                writer.writerow({**where, **who, **what, **beside})
     return text.getvalue()
+
+
+def _standing(standing: Standing) -> dict[str, object]:
+    """Return what stands beside the mean of a gap."""
+    verdict, gap = standing.verdict, standing.gap
+    above, room = verdict.above, verdict.room
+    return {
+        "low": gap and gap.low,
+        "high": gap and gap.high,
+        "rows": standing.rows,
+        "floor": standing.floor and standing.floor.mean,
+        "above_coin": above and above.value,
+        "above_coin_low": above and above.low,
+        "above_coin_high": above and above.high,
+        "room": room and room.value,
+        "room_low": room and room.low,
+        "skill": verdict.skill,
+        "verdict": clean(verdict.reading),
+    }
 
 
 def _truth(value: bool) -> str:

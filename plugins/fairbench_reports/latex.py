@@ -10,6 +10,7 @@ from fairbench.api.analysis import planned_repeats
 from fairbench_reports._entries import PARTIAL, UNDEFINED, Entry
 from fairbench_reports._foot import foot, spread
 from fairbench_reports._table import ALIKE, MethodRow, MetricColumn, Section, number, sections
+from fairbench_reports._verdicts import HEADINGS, POINTS, VerdictTable, reading, verdict_tables
 
 PAGE, COLUMN = 100, 48  # characters of a small font that fit the width
 CELL = 13  # characters of a number with its standard deviation
@@ -53,11 +54,18 @@ def _document(results: Results, environment: str, width: int) -> str:
     shown = sections(results)
     lines = ["% needs \\usepackage{booktabs}"]
     labels: list[str] = []
-    for section in shown:
+    verdicts = verdict_tables(results, shown)
+    for section, judged in zip(shown, verdicts):
         labels.append(_unused(_slug(section.title), labels))
         lines += ["", *_table(section, labels[-1], spread(planned_repeats(results)), environment, width)]
+        for verdict in judged:
+            title = f"{section.title}, {verdict.title}"
+            labels.append(_unused(_slug(title), labels))
+            lines += ["", *_verdict(verdict, title, labels[-1], environment, width)]
+    every = [verdict for judged in verdicts for verdict in judged]
     lines += ["", r"\paragraph{Notes}", r"\begin{itemize}"]
-    lines += [f"  \\item {escape(_stopped(sentence))}" for sentence in foot(results, shown, best="bold")]
+    notes = [*reading(every), *foot(results, shown, best="bold")]
+    lines += [f"  \\item {escape(_stopped(sentence))}" for sentence in notes]
     return "\n".join([*lines, r"\end{itemize}", ""])
 
 
@@ -96,6 +104,28 @@ def _table(section: Section, label: str, what: str, environment: str, width: int
         *([f"  \\par\\smallskip\\footnotesize {notes}"] if notes else []),
         f"\\end{{{environment}}}",
     ]
+
+
+def _verdict(verdict: VerdictTable, title: str, label: str, environment: str, width: int) -> list[str]:
+    """Return the verdicts at one kind of gap, in two tables where the page is a column wide."""
+    last = len(HEADINGS) - 1
+    blocks = [range(1, POINTS), range(POINTS, last + 1)] if width <= COLUMN else [range(1, last + 1)]
+    lines = [
+        f"\\begin{{{environment}}}",
+        r"  \centering",
+        r"  \small\setlength{\tabcolsep}{3pt}",
+        f"  \\caption{{{escape(_stopped(title))}}}",
+        f"  \\label{{tab:{label}}}",
+    ]
+    for block in blocks:
+        kinds = "".join(r"p{.28\linewidth}" if place == last else "r" for place in block)
+        lines += [] if block is blocks[0] else [r"  \par\medskip"]
+        lines += [f"  \\begin{{tabular}}{{l{kinds}}}", r"    \toprule"]
+        lines += [_row(escape(HEADINGS[place]) for place in (0, *block)), r"    \midrule"]
+        lines += [_row(escape(row[place]) for place in (0, *block)) for row in verdict.rows]
+        lines += [r"    \bottomrule", r"  \end{tabular}"]
+    notes = " ".join(escape(_stopped(note)) for note in verdict.notes)
+    return [*lines, f"  \\par\\smallskip\\footnotesize {notes}", f"\\end{{{environment}}}"]
 
 
 def _blocks(section: Section, width: int) -> Iterator[str]:

@@ -8,17 +8,22 @@ from fairbench.api import Report, Results, escape_markdown, hookimpl
 from fairbench_reports._entries import Entry
 from fairbench_reports._foot import foot
 from fairbench_reports._table import ALIKE, MethodRow, MetricColumn, Section, number, sections
+from fairbench_reports._verdicts import HEADINGS, VerdictTable, reading, verdict_tables
 
 
 def render(results: Results) -> str:
     """Return a heading and a table for each section, the best of each column in bold, and the notes as a list."""
     shown = sections(results)
     lines = ["# Results", ""]
-    for section in shown:
+    verdicts = verdict_tables(results, shown)
+    for section, judged in zip(shown, verdicts):
         lines += [f"## {escape_markdown(section.title)}", "", escape_markdown(section.setting), ""]
         lines += [*_table(section), ""]
         lines += _list(section.notes())
-    lines += ["## Notes", "", *_list(foot(results, shown, best="bold"))]
+        for verdict in judged:
+            lines += [f"### {escape_markdown(verdict.title)}", "", *_verdict(verdict), "", *_list(verdict.notes)]
+    every = [verdict for judged in verdicts for verdict in judged]
+    lines += ["## Notes", "", *_list([*reading(every), *foot(results, shown, best="bold")])]
     return "\n".join(lines)
 
 
@@ -26,6 +31,11 @@ def _table(section: Section) -> list[str]:
     headings = ["method", "repeats", *map(_heading, section.columns)]
     rule = ["---", *("---:" for _ in headings[1:])]
     return [_row(headings), _row(rule), *(_row(_cells(row)) for row in section.rows)]
+
+
+def _verdict(verdict: VerdictTable) -> list[str]:
+    rule = ["---", *("---:" for _ in HEADINGS[1:-1]), "---"]
+    return [_row(HEADINGS), _row(rule), *(_row(map(escape_markdown, row)) for row in verdict.rows)]
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -19,10 +19,12 @@ from fairbench.api.analysis import planned_repeats
 from fairbench_reports._entries import Entry, clean
 from fairbench_reports._foot import foot, missing, spread
 from fairbench_reports._table import ALIKE, MethodRow, MetricColumn, Section, number, sections
+from fairbench_reports._verdicts import HEADINGS, POINTS, VerdictTable, reading, verdict_tables
 
 WIDTH, NARROWEST = 100, 40
 LABEL_WIDTH = 24  # a method's label may be folded to this before the columns are spread over several tables
 BEST = "*"
+LEAST_LABEL, LEAST_VERDICT = 14, 24  # of a table of verdicts: narrower columns would fold at every word
 
 
 def render(results: Results) -> str:
@@ -33,14 +35,18 @@ def render(results: Results) -> str:
     """
     console = _console()
     shown = sections(results)
-    for section in shown:
+    verdicts = verdict_tables(results, shown)
+    for section, judged in zip(shown, verdicts):
         _head(console, section)
         for table in _main_tables(section, console.width):
             console.print(table)
             console.print()
         _lines(console, section.notes())
         console.print()
-    _lines(console, foot(results, shown, best=BEST))
+        for verdict in judged:
+            _verdict(console, verdict)
+    every = [verdict for judged in verdicts for verdict in judged]
+    _lines(console, [*reading(every), *foot(results, shown, best=BEST)])
     return _text(console)
 
 
@@ -122,6 +128,37 @@ def _main_table(section: Section, block: range, *, beside: bool, label_width: in
         numbers = (Text(texts[index][position]) for index in block)
         table.add_row(Text(_label(row)), Text(row.repeats), *numbers)
     return table
+
+
+def _verdict(console: Console, verdict: VerdictTable) -> None:
+    """Print the verdicts at one kind of gap: one table, or two where one is too wide to be read."""
+    console.print(Text(verdict.title))
+    console.print()
+    fixed = range(1, len(HEADINGS) - 1)
+    widths = [max(len(row[place]) for row in verdict.rows) for place in fixed]
+    blocks = [range(1, len(HEADINGS))]
+    if sum(widths) + 2 * len(widths) + LEAST_LABEL + LEAST_VERDICT > console.width:
+        blocks = [range(1, POINTS), range(POINTS, len(HEADINGS))]
+    for block in blocks:
+        numbers = [_folded(HEADINGS[place]) for place in block if place in fixed]
+        last = [HEADINGS[-1]] if block[-1] not in fixed else []
+        table = _table(2, ["method"], numbers, LABEL_WIDTH)
+        for heading in last:
+            table.add_column("\n" * max(text.count("\n") for text in numbers) + heading, overflow="fold")
+        for row in verdict.rows:
+            table.add_row(Text(row[0].replace(",", ", ")), *(Text(row[place]) for place in block))
+        console.print(table)
+        console.print()
+    _lines(console, verdict.notes)
+    console.print()
+
+
+def _folded(heading: str) -> str:
+    """Return a heading on two lines, broken where its halves are most alike."""
+    words = heading.split()
+    cuts = range(1, len(words))
+    halves = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in cuts]
+    return "\n".join(min(halves, key=lambda pair: max(map(len, pair)), default=("", heading)))
 
 
 def _group_table(section: Section) -> Table:

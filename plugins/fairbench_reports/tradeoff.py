@@ -259,7 +259,7 @@ def _notes(shown: Sequence[Panel], what: str, width: int) -> list[str]:
     if any(dot.curve for dot in dots):
         parts.append("faint: all operating points, of which the mark is the chosen one")
     if any(dot.trivial for dot in dots):
-        parts.append("hollow: decides alike for everybody in more than half of its repeats")
+        parts.append("hollow: makes the same decision for everybody in more than half of its repeats")
     if any(panel.constant is not None and panel.baseline is not None for panel in shown):
         parts.append("what lies below the dashed line is worth less than tossing that coin")
     return textwrap.wrap("; ".join(parts), width)

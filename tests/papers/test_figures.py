@@ -102,7 +102,7 @@ def explanation(players=4, rows=50):
 
 def test_a_beeswarm_names_its_attributes_and_its_unit(tmp_path):
     draw_explanations([("plain", explanation()), ("fair", explanation())], "Why", tmp_path / "f")
-    assert_drawn(tmp_path / "f", ["attribute 0", "sensitive", "SHAP value (change of the score, a fraction)", "fair"])
+    assert_drawn(tmp_path / "f", ["attribute 0", "sensitive", "SHAP value (change in the score, a fraction)", "fair"])
 
 
 def test_importance_rank_and_direction_are_those_of_the_values():

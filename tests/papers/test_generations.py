@@ -132,8 +132,8 @@ def test_a_claim_compares_two_scenarios_at_a_step(outcome):
 
 def test_recomputed_numbers_are_never_called_published(outcome):
     text = render(outcome, Drawn((), (), 0.0), "fairbench reproduce loops", "figures")
-    assert "**The numbers here called recomputed are not printed in the paper:** they are means over files." in text
-    assert "*Recomputed* is mean ± spread over 2 runs" in text
+    assert "**The numbers called recomputed here are not printed in the paper:** they are means over files." in text
+    assert "*Recomputed* numbers are mean ± spread over 2 runs" in text
     assert "| row | metric | recomputed | suite: measured |" in text
     assert "published" not in text.lower()
     assert "coin" not in text
@@ -149,7 +149,7 @@ def test_recomputed_numbers_are_never_called_published(outcome):
             r"\(.*reparation=classifier\]\): accuracy is 0.8; give a list with",
         ),
         ("accuracy = [0.8, 0.7]", "accuracy = [0.8]", r"an entry for each of the steps \[0, 1\]"),
-        ("steps = [0, 1]", "steps = [0, -1]", "tables.loop: steps holds -1; a step is a whole number"),
+        ("steps = [0, 1]", "steps = [0, -1]", "tables.loop: steps contains -1; steps are whole numbers"),
         ('[reparation=classifier]"\nlabel', '"\nlabel', "2 rows are planned for it; give its scenario the parameters"),
         ('[reparation=classifier]"\nlabel', '[luck=1]"\nlabel', "no parameter of scenario seq_class is named 'luck'"),
         ('[reparation=classifier]"\nlabel', '[reparation=none,batch=3]"\nlabel', "nothing is planned for it"),
@@ -237,8 +237,8 @@ def test_what_takes_weeks_is_run_only_by_name(registry):
     assert [grid.table.name for grid in whole.grids] == ["digits", "gauss"]
     assert len(whole.cells) == 63
     assert whole.left_out == (
-        "colored_mnist, colored_svhn, synthetic_share are run only by name "
-        "('fairbench reproduce feedback-loops:colored_mnist'), for the cost",
+        "colored_mnist, colored_svhn, synthetic_share are run only if named "
+        "('fairbench reproduce feedback-loops:colored_mnist'), because of the cost",
     )
 
 
@@ -250,7 +250,7 @@ def test_a_table_may_have_other_runs_than_the_paper(planned, registry):
     records = [loop(cell, 0.8 + 0.01 * cell.repeat, 0.1) for cell in reproduction.cells]
     outcome = Reproduced.of(reproduction, Results(records, {}, len(records), {}))
     text = render(outcome, Drawn((), (), 0.0), "fairbench reproduce loops", "figures")
-    assert "*Recomputed* is mean ± spread over 3 runs" in text
+    assert "*Recomputed* numbers are mean ± spread over 3 runs" in text
     assert "(first" not in text
 
 
@@ -267,7 +267,9 @@ def test_tables_of_different_runs_each_say_theirs(planned, tmp_path, registry):
 
 
 def test_one_table_at_least_is_run_without_being_named(planned):
-    with pytest.raises(PaperError, match="every table has by_name = true; leave one to be run where nothing is named"):
+    with pytest.raises(
+        PaperError, match="every table has by_name = true; leave at least one to be run when none is named"
+    ):
         planned("rerun.toml", "coin = false\n", "coin = false\n[tables.loop]\nby_name = true\n")
 
 

@@ -66,7 +66,7 @@ def test_quoted_numbers_are_read_with_their_columns(spoiled, registry):
         (
             '"they", 0.7, 0.05',
             '"they", 0.7',
-            r"quoted.other: rows holds \['they', 0.7\]; give a list with an entry for",
+            r"quoted.other: rows contains \['they', 0.7\]; give a list with an entry for",
         ),
         ('"they", 0.7', '"they", 70', r"quoted.other: 70 is not a value of accuracy"),
         ("[rows=300]", "[rows=x]", r"quoted.other.*rows"),
@@ -83,9 +83,15 @@ def test_a_wrong_quotation_is_refused(spoiled, registry, old, new, message):
     ("label", "quotation", "old", "new", "message"),
     [
         ("networks", "other", "", "", ""),
-        ("networks", "others", "", "", r"figures.curve: nothing is quoted under 'others' \(there is: other\)"),
-        ("networks", "other", '"dp"', '"eo"', r"to draw 'other' it needs a dataset and the columns accuracy and demog"),
-        ("networks", "other", "dataset = ", "# ", r"to draw 'other' it needs a dataset"),
+        ("networks", "others", "", "", r"figures.curve: nothing is quoted under 'others' \(known: other\)"),
+        (
+            "networks",
+            "other",
+            '"dp"',
+            '"eo"',
+            r"'other' cannot be drawn without a dataset and the columns accuracy and demog",
+        ),
+        ("networks", "other", "dataset = ", "# ", r"'other' cannot be drawn without a dataset"),
         (
             "network",
             "other",
@@ -200,7 +206,7 @@ def test_a_wrong_published_file_is_refused(spoiled, registry, old, new, message)
             'kind = "pie"',
             r"figures.curve: kind is 'pie'; it must be 'trade-off' or 'explanation'",
         ),
-        ("[figures.why]", "[figures.one]", r"'one' names a table and a figure"),
+        ("[figures.why]", "[figures.one]", r"'one' names both a table and a figure"),
         ('texts = ["short", "long"]', 'texts = ["short"]', r"series 1: texts has 1 entries for 2 methods"),
         ("{ batch_size = 0 }", "3", r"parameters must be tables"),
         ('"none"', '"none"\nscenarios.three = "tuned"', r"raw: scenarios: no published table is named 'three'"),

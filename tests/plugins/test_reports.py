@@ -159,8 +159,8 @@ def test_notes_say_what_is_missing_and_what_the_signs_mean(run: Results, name: s
     plus_minus = r"$\pm$" if name == "latex" else "±"
     for sentence in (
         f"mean {plus_minus} standard deviation over 3 repeats",
-        "decides alike for everybody in more than half of its repeats",
-        "decides alike for everybody: logistic in 1 of 3 repeats",
+        "makes the same decision for everybody in more than half of its repeats",
+        "makes the same decision for everybody: logistic in 1 of 3 repeats",
         f"DP ratio undefined in 3 of 3 repeats (majority): {NOBODY}",
         "DP diff. undefined in 1 of 3 repeats (logistic): only group 'male' has rows",
         "3 cells skipped (repair on adult by sex): needs 3 groups",

@@ -42,7 +42,10 @@ def test_accepted_changes_of_code_are_named(name: str) -> None:
         "cells": 3,
     }
     text = flat(name, results(done("a", accuracy=0.5), accepted=[change]))
-    assert "3 cells of other code than the rest: my_methods.py changed (my_methods.py); accepted on 2026-01-31" in text
+    assert (
+        "3 cells made by different code from the rest: my_methods.py changed (my_methods.py); accepted on 2026-01-31"
+        in text
+    )
 
 
 @TEXTS

@@ -34,7 +34,7 @@ class Rows:
     """Rows of a file."""
 
     name = {name!r}
-    files = (DataFile({file!r}, sha256={digest!r}, obtain="it is made for an audit"),)
+    files = (DataFile({file!r}, sha256={digest!r}, obtain="it is generated for an audit"),)
     sensitive_features = ({group!r},)
 
     def load(self, files):
@@ -89,7 +89,7 @@ class Made:
 
 
 def make_pair(folder: Path, decoys: Sequence[str], *, images: bool = False) -> tuple[Made, Made]:
-    """Return the data of the two processes: the same, but for the labels of the rows that the last repeat tests.
+    """Return the data of the two processes: the same, except for the labels of the rows that the last repeat tests.
 
     Args:
         folder: where to make them.

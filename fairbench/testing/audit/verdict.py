@@ -34,7 +34,7 @@ from fairbench.testing.audit.made import REPEATS, Made, make_pair
 from fairbench.testing.audit.worker import REFUSED
 from fairbench.texts import last_line
 
-LEVEL = 1e-6  # chance that coins alone are foreseen so well; a cheat beyond it is far beyond
+LEVEL = 1e-6  # chance of predicting coin tosses so well by luck; cheats are far below it
 METRICS = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
 RUN = Path("runs") / "audit"
 CLEAR, FOUND, UNTRIED = "clear", "found", "not tried"
@@ -97,7 +97,7 @@ def audit(methods: str, plugins: Sequence[str] = ()) -> list[AuditFinding]:
         FairbenchError: the methods, their parameters or the plugins cannot be used.
     """
     if ALL in _names(methods):
-        raise SuiteError(f"an audit takes methods by name, e.g. 'mlp,tree'; seen {methods!r}")
+        raise SuiteError(f"an audit takes methods by name, e.g. 'mlp,tree'; this is {methods!r}")
     try:
         findings = _together(methods, plugins, images=False)
     except ProcessDied as error:
@@ -106,7 +106,7 @@ def audit(methods: str, plugins: Sequence[str] = ()) -> list[AuditFinding]:
             return [AuditFinding(choices[0], RUNS, FOUND, str(error))]
         return [finding for choice in choices for finding in audit(choice, plugins)]
     for_images = {finding.method for finding in findings if finding.result == UNTRIED}
-    if for_images:  # whoever refuses tables is asked about images; if that is refused too, this says why
+    if for_images:  # methods that refuse tables get images; if those are refused too, the finding says why
         findings = [finding for finding in findings if finding.method not in for_images]
         findings += _together(",".join(sorted(for_images)), plugins, images=True)
     suspects = {finding.method for finding in findings if finding.result == FOUND}
@@ -270,7 +270,7 @@ def _redrawn(label: str, one: Process, two: Process, own: Sequence[Sequence[Reco
         label,
         tried,
         FOUND,
-        f"the predictions changed with labels that the method is never given (of the {n} coin tosses {right} are "
+        f"the predictions changed with labels that the method is never given (it got {right} of the {n} coin tosses "
         "right), or they change from process to process",
     )
 
@@ -294,7 +294,7 @@ def _foreseen(label: str, processes: Sequence[Process], own: Sequence[Sequence[R
     n = len(processes[0].tested[0])
     tail = sum(math.comb(n, k) for k in range(max(hits), n + 1)) / 2**n
     result = FOUND if tail < LEVEL else CLEAR
-    return AuditFinding(label, "coin tosses foreseen", result, f"{', '.join(map(str, hits))} of {n} (30 by chance)")
+    return AuditFinding(label, "coin tosses predicted", result, f"{', '.join(map(str, hits))} of {n} (30 by chance)")
 
 
 def _wrongly_recorded(process: Process, names: Collection[str], metrics: Sequence[Metric]) -> Iterator[str]:

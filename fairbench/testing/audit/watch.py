@@ -26,7 +26,7 @@ READS = {
     "shutil.copyfile": "copies",
 }
 LOOKS = {
-    "gc.get_objects": "looks through all objects of the process (gc.get_objects)",
+    "gc.get_objects": "looks through all objects in the process (gc.get_objects)",
     "gc.get_referrers": "looks up who holds an object (gc.get_referrers)",
     "sys._getframe": "looks at its callers' variables (sys._getframe)",
     "sys._current_frames": "looks at other threads' variables (sys._current_frames)",
@@ -39,11 +39,11 @@ LOOKS = {
 }
 FRAMES = ("tb_frame", "gi_frame", "cr_frame", "ag_frame")
 LEAVES = {
-    "subprocess.Popen": "starts a process, which the audit cannot look into",
-    "os.system": "starts a process, which the audit cannot look into",
-    "os.exec": "starts a process, which the audit cannot look into",
-    "os.fork": "starts a process, which the audit cannot look into",
-    "os.posix_spawn": "starts a process, which the audit cannot look into",
+    "subprocess.Popen": "starts a process, which the audit cannot inspect",
+    "os.system": "starts a process, which the audit cannot inspect",
+    "os.exec": "starts a process, which the audit cannot inspect",
+    "os.fork": "starts a process, which the audit cannot inspect",
+    "os.posix_spawn": "starts a process, which the audit cannot inspect",
     "socket.connect": "connects to the network",
 }
 _PROCESS = re.compile(r"/proc/[^/]+/(task/[^/]+/)?(fd|mem|environ|cmdline)\b")

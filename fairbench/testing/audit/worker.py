@@ -17,7 +17,7 @@ def main() -> None:
     """Run what the first argument describes in JSON; see ``verdict``."""
     settings = json.loads(sys.argv[1])
     sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]  # nothing is imported from there
-    sys.argv = ["fairbench", *settings["words"]]  # as where a user runs the methods
+    sys.argv = ["fairbench", *settings["words"]]  # as when a user runs the methods
     from fairbench.analysis import export  # noqa: F401 - loaded, so that what replaces its parts is seen
     from fairbench.cells import Choice
     from fairbench.choices import parse_choices
@@ -39,7 +39,7 @@ def main() -> None:
     sys.addaudithook(watch)
     before = functions()
     try:
-        with suppress(FairbenchError):  # which the command says better
+        with suppress(FairbenchError):  # which the command explains better
             registry, _ = load_plugins([*settings["plugins"], settings["data"]])
             known = [name for name in names if name in registry.names("methods")]
             modules = {name: sys.modules[registry.get("methods", name).__module__] for name in known}

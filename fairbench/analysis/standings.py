@@ -1,0 +1,208 @@
+"""How each method of a section stands: its gaps with every uncertainty kept apart, beside the verdicts on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from fairbench.analysis.counts import FALSE_POSITIVE, SELECTION, TRUE_POSITIVE, Counts, stored_rows
+from fairbench.analysis.gaps import GAPS, RowInterval, gap_interval, row_spread
+from fairbench.analysis.intervals import CorrectedT, corrected_t
+from fairbench.analysis.noise import FAIR, NoiseFloor, floor_over_repeats
+from fairbench.analysis.power import Parts, power_view
+from fairbench.analysis.values import by_method, finished, sections, series
+from fairbench.analysis.verdicts import ABOVE_BOTH, ABOVE_COIN, ROWS, SectionLines, Verdict
+from fairbench.records import Record, Results
+from fairbench.texts import counted
+
+NAMES = {
+    "demographic_parity_difference": "demographic parity difference",
+    "equalized_odds_difference": "equalized odds difference",
+    "equal_opportunity_difference": "equal opportunity difference",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A method at one kind of gap.
+
+    Args:
+        verdict: points above the coin, skill and verdict.
+        gap: mean over the repeats with its corrected interval, "± repeats"; None if the gap is undefined in all.
+        rows: half-width of the interval that the rows of a test part alone leave, "± rows"; None without predictions.
+        within: the interval within the test part of a single repeat; else None.
+        floor: the gap that chance alone shows; None without predictions.
+        smallest: the smallest gap that the dataset can show in as many repeats at the baseline's rates, wherever it
+            lies; None if no gap can be shown, or without predictions.
+    """
+
+    verdict: Verdict
+    gap: Optional[CorrectedT]
+    rows: Optional[float]
+    within: Optional[RowInterval]
+    floor: Optional[NoiseFloor]
+    smallest: Optional[float]
+
+    @property
+    def faint(self) -> bool:
+        """Return whether the gap is smaller than what can be shown, and not told apart from that of a fair method."""
+        if self.floor is None or self.floor.reading != FAIR:
+            return False
+        return self.smallest is None or self.floor.value < self.smallest
+
+
+@dataclass(frozen=True, eq=False)
+class Standings:
+    """How the methods of a section stand.
+
+    Args:
+        section: key of its first cell.
+        lines: its reference lines.
+        methods: all but baseline and reference methods, each with its finished repeats and its standing by metric.
+    """
+
+    section: str
+    lines: SectionLines
+    methods: tuple[tuple[Sequence[Record], dict[str, Standing]], ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record], results: Results, lines: SectionLines) -> Standings:
+        """Return how the methods of a section stand.
+
+        Args:
+            records: of the section.
+            results: of the run.
+            lines: of the section.
+        """
+        metrics = [metric for metric in GAPS if metric in results.labels]
+        references = results.run.get("reference_methods", ())
+        methods = [done for done in map(finished, by_method(records)) if done]
+        smallest = smallest_gaps(lines)
+        return cls(
+            records[0].cell.key,
+            lines,
+            tuple(
+                (done, {metric: _standing(done, metric, lines, smallest.get(metric)) for metric in metrics})
+                for done in methods
+                if done[0].cell.method.name not in references and not is_baseline(done, lines)
+            ),
+        )
+
+    def sentence(self, metric: str) -> str:
+        """Return what the section shows at one kind of gap (``metric``), as one sentence; empty without a verdict."""
+        told = [(done, here[metric]) for done, here in self.methods if metric in here and here[metric].verdict.above]
+        if not told:
+            return ""
+        cell, baseline = told[0][0][0].cell, self.lines.baseline.name
+        parts: list[str] = []
+        for side, words in ((1, "above"), (0, "not told apart from"), (-1, "below")):
+            found = [(done, here) for done, here in told if here.verdict.above and here.verdict.above.side == side]
+            if found:
+                coin = f"a coin that mixes {baseline} with a constant prediction" if not parts else "it"
+                parts.append(f"{len(found)} {_is(len(found))} {words} {coin}{_named(found) if side else ''}")
+        if not parts:
+            return ""
+        judged = [here.verdict.reading for _, here in told if here.verdict.reading in (ABOVE_BOTH, ABOVE_COIN)]
+        both = judged.count(ABOVE_BOTH)
+        stricter = (
+            f"; {both or 'none'} of these {len(judged)} is above a stricter common threshold too" if judged else ""
+        )
+        repeats = counted(max(len(done) for done, _ in told), "repeat")
+        if told[0][1].verdict.basis == ROWS:
+            repeats = "1 repeat, with intervals over the rows of its test part"
+        return (
+            f"On {cell.dataset} by {cell.group}, {repeats}: of {counted(len(told), 'method')}, compared at "
+            f"{'its' if len(told) == 1 else 'their'} own {NAMES[metric]}, {_listed(parts)}{stricter}."
+        )
+
+
+def is_baseline(records: Sequence[Record], lines: SectionLines) -> bool:
+    """Return whether these ``records`` are those of the method that the ``lines`` are drawn through."""
+    own = lines.baseline.records
+    return bool(own) and records[0].cell.key in {record.cell.key for record in own}
+
+
+def smallest_gaps(lines: SectionLines) -> dict[str, float]:
+    """Return by metric the smallest gap that the repeats can show at the baseline's rates, wherever it lies.
+
+    A metric is left out if a gap between some groups cannot be shown at all, and all are if the baseline of the
+    ``lines`` has no stored predictions.
+    """
+    counts = [found for found in map(lines.rows.counts, lines.baseline.records) if found is not None]
+    if not counts or len({found.groups for found in counts}) > 1:
+        return {}
+    rows = np.asarray(np.round(np.mean([found.rows for found in counts], axis=0)), dtype=np.float64)
+    parts = [record.parts for record in lines.baseline.records if record.parts]
+    train = round(float(np.mean([part.train for part in parts]))) if parts else 0
+    repeats, found = len(counts), {}
+    view = power_view(
+        Parts(counts[0].groups, rows, round(float(rows.sum())), train),
+        {rate: _pooled(counts, rate) for rate in (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE)},
+        lines.correction.ratio,
+        [repeats],
+    )
+    for metric in GAPS:
+        needed = [pair.smallest[repeats] for pair in view if pair.metric == metric]
+        values = [None if need is None else need.value for need in needed]
+        known = [value for value in values if value is not None]
+        if known and len(known) == len(values):
+            found[metric] = max(known)
+    return found
+
+
+def _pooled(repeats: Sequence[Counts], rate: str) -> float:
+    """Return a rate over all groups, from the rows of all repeats together."""
+    selected, rows = (sum(float(part.sum()) for part in parts) for parts in zip(*(found.of(rate) for found in repeats)))
+    return selected / rows if rows else 0.0
+
+
+def section_standings(results: Results) -> list[Standings]:
+    """Return how the methods of each section of the ``results`` stand, in the order of the plan.
+
+    Raises:
+        StoreError: the run's store is damaged.
+    """
+    with stored_rows(results) as rows:
+        return [
+            Standings.of(records, results, SectionLines.of(records, results, rows))
+            for records in sections(results.records)
+            if finished(records)
+        ]
+
+
+def _standing(records: Sequence[Record], metric: str, lines: SectionLines, smallest: Optional[float]) -> Standing:
+    verdict = lines.verdict(records, metric)
+    values = series(records, metric)
+    counts = [found for found in map(lines.rows.counts, records) if found is not None]
+    spread = row_spread(counts, metric) if counts else None
+    return Standing(
+        verdict,
+        corrected_t(list(values.values()), lines.correction.ratio) if values else None,
+        None if spread is None else spread.half_width,
+        gap_interval(counts[0], metric) if len(counts) == 1 else None,
+        floor_over_repeats(counts, metric) if counts else None,
+        smallest,
+    )
+
+
+def _named(found: Sequence[tuple[Sequence[Record], Standing]]) -> str:
+    """Return the methods with their points and intervals, in brackets; no more than three."""
+    shown = []
+    for done, here in found[:3]:
+        above = here.verdict.above
+        if above is not None and above.low is not None and above.high is not None:
+            low, high = 100 * above.low, 100 * above.high
+            shown.append(f"{done[0].cell.method.name} {100 * above.value:+.1f} points, {low:+.1f} to {high:+.1f}")
+    more = [f"and {len(found) - 3} more"] if len(found) > 3 else []
+    return f" ({'; '.join([*shown, *more])})"
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

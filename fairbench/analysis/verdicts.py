@@ -1,0 +1,337 @@
+"""What may be said of a method in one section: points above the coin, skill, and a verdict, each from its interval.
+
+The lines are made of stored rows alone: the coin of the baseline's, the common threshold of the baseline's scores, the
+attainable line of the operating points of the method ``attainable``. Every comparison is over the repeats that all of
+its parts have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Optional, TypeVar
+
+import numpy as np
+
+from fairbench.analysis.baselines import Baseline, baseline_of
+from fairbench.analysis.counts import Counts, StoredRows
+from fairbench.analysis.gaps import GAPS, gap
+from fairbench.analysis.intervals import NO_INTERVAL, Correction, half_width, overlap_correction
+from fairbench.analysis.lines import ABOVE, BELOW, OPEN, ROUNDING, AboveLine, Line, Vertex, best_constant, coin
+from fairbench.analysis.resampling import draw_jointly, percentiles
+from fairbench.analysis.values import Measured, finished, series
+from fairbench.cells import Cell
+from fairbench.data.rows import Floats, Predictions
+from fairbench.records import Record, Results
+from fairbench.running.truth import Truth
+
+T = TypeVar("T")
+ATTAINABLE = "attainable"
+SHORT = {
+    "demographic_parity_difference": "dp",
+    "equalized_odds_difference": "eo",
+    "equal_opportunity_difference": "eopp",
+}
+"""How the operating points of ``attainable`` call the gap that they bound: ``dp<=0.05``."""
+
+ABOVE_COIN = "above the coin, not above a stricter common threshold"
+ABOVE_BOTH = "above the coin and a stricter common threshold"
+NO_ROOM = "no room: the lines are not told apart at this gap"
+NO_ATTAINABLE = "no attainable line"
+REPEATS, ROWS = "repeats", "rows"
+LEVELS = np.linspace(0, 1, 41)  # shares of the test part that the common threshold selects
+
+
+def thresholds(truth: Truth, predictions: Predictions) -> list[Counts]:
+    """Return the counts at one threshold for everybody, for each share of ``LEVELS``; equal scores stay together.
+
+    Args:
+        truth: the test part.
+        predictions: with a score.
+    """
+    score, groups = np.asarray(predictions.y_score), len(truth.group_names)
+    order = np.argsort(-score, kind="stable")
+    cell = (truth.group * 2 + truth.y)[order]
+    taken = np.zeros((len(cell) + 1, groups * 2))
+    np.cumsum(cell[:, None] == np.arange(groups * 2), axis=0, out=taken[1:])
+    last = np.append(np.flatnonzero(np.diff(score[order])) + 1, len(cell))  # rows up to the end of each score
+    ends = np.concatenate([[0], last])
+    wanted = ends[np.searchsorted(ends, np.round(LEVELS * len(cell)), side="left")]
+    rows = taken[-1].reshape(groups, 2)
+    return [Counts(truth.group_names, rows, taken[end].reshape(groups, 2)) for end in dict.fromkeys(wanted.tolist())]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be said of a method at one kind of gap.
+
+    Args:
+        metric: the gap, one of ``gaps.GAPS``.
+        value: mean gap of the method over the repeats that count.
+        above: points above the coin, V, as a fraction; None with the ``reason``.
+        room: height of the attainable line above the coin at the method's gap; None without an attainable line.
+        common: height above the common threshold; None without the baseline's scores.
+        notes: what else must be known, e.g. a wider gap than the baseline's.
+        reason: why there is no verdict.
+        basis: ``repeats``, or ``rows`` for a single repeat: then the interval is over the rows of its test part.
+    """
+
+    metric: str
+    value: Optional[float] = None
+    above: Optional[AboveLine] = None
+    room: Optional[AboveLine] = None
+    common: Optional[AboveLine] = None
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    basis: str = REPEATS
+
+    @property
+    def reading(self) -> str:
+        """Return the verdict in words."""
+        if self.above is None:
+            return f"no verdict: {self.reason}"
+        if self.above.side is None:
+            return NO_INTERVAL
+        if self.above.side != 1 or self.common is None:
+            return (OPEN, ABOVE, BELOW)[self.above.side]
+        return ABOVE_BOTH if self.common.side == 1 else ABOVE_COIN
+
+    @property
+    def skill(self) -> Optional[float]:
+        """Return V as a share of the room; None if the room is not told apart from none, or unknown."""
+        if self.above is None or self.room is None or self.room.low is None or self.room.low <= ROUNDING:
+            return None
+        return self.above.value / self.room.value
+
+    @property
+    def skill_words(self) -> str:
+        """Return "2.5 of 8.7 points (29%)"; without a share, why there is none."""
+        if self.above is None:
+            return self.reason
+        points = f"{100 * self.above.value + 0.0:.1f}"
+        if self.room is None:
+            return f"{points} points; {NO_ATTAINABLE}"
+        if self.skill is None:
+            return f"{points} points; {NO_ROOM if self.room.low is not None else NO_INTERVAL}"
+        return f"{points} of {100 * self.room.value:.1f} points ({self.skill:.0%})"
+
+
+@dataclass(frozen=True, eq=False)
+class SectionLines:
+    """The reference lines of one section: one dataset, attribute, preparation and scenario.
+
+    Args:
+        baseline: the method that the coin mixes with a constant.
+        ones: share of the label 1 in the test part of each repeat.
+        correction: for intervals over the repeats.
+        records: all finished records of the split, those of the reference methods included.
+        rows: the run's stored predictions.
+    """
+
+    baseline: Baseline
+    ones: Mapping[int, float]
+    correction: Correction
+    records: Sequence[Record]
+    rows: StoredRows
+    _drawn: dict[tuple[Any, ...], Any] = field(default_factory=dict)  # lines, by kind, metric and repeats
+
+    @classmethod
+    def of(cls, records: Sequence[Record], results: Results, rows: StoredRows) -> SectionLines:
+        """Return the lines of a section from its ``records``, the run's ``results`` and its stored ``rows``.
+
+        If the section has no attainable method or no baseline of its own, those of another scenario on the same splits
+        are taken: a suite that tunes its methods has its reference methods in ``holdout``.
+        """
+        same = [record for record in finished(results.records) if _place(record.cell) == _place(records[0].cell)]
+        own = finished(records)
+        names = {record.cell.method.name for record in own}
+        others = [
+            record for record in same if record.cell.scenario.name == "holdout" and record.cell.method.name not in names
+        ]
+        every = [*own, *others]
+        baseline = baseline_of(every, results)
+        return cls(baseline, _ones(every, rows), overlap_correction(every), every, rows)
+
+    @cached_property
+    def attainable(self) -> Sequence[Record]:
+        """Return the finished repeats of the method ``attainable``."""
+        return [record for record in self.records if record.cell.method.name == ATTAINABLE]
+
+    def points(self, metric: str) -> dict[str, tuple[Mapping[int, float], Mapping[int, float]]]:
+        """Return gap and accuracy by repeat of the points of ``attainable`` for a ``metric``, and of its model."""
+        names = dict.fromkeys(name for record in self.attainable for name in Measured(record).points)
+        wanted = re.compile(rf"{SHORT.get(metric, '-')}\W.*|unconstrained")
+        return {
+            name: (series(self.attainable, metric, point=name), series(self.attainable, "accuracy", point=name))
+            for name in names
+            if wanted.fullmatch(name)
+        }
+
+    def coin(self, metric: str, repeats: Sequence[int]) -> Line:
+        """Return the trivial line of a ``metric`` over ``repeats`` that baseline and constant have."""
+        return self._once("coin", metric, repeats, lambda: self._coin(metric, repeats))
+
+    def _coin(self, metric: str, repeats: Sequence[int]) -> Line:
+        return coin(self._baseline_vertex(metric, repeats), self.constant(repeats))
+
+    def _once(self, kind: str, metric: str, repeats: Sequence[int], draw: Callable[[], T]) -> T:
+        """Return a line that was drawn before, as methods with the same repeats share it, or draw it."""
+        key = (kind, metric, *repeats)
+        if key not in self._drawn:
+            self._drawn[key] = draw()
+        found: T = self._drawn[key]
+        return found
+
+    def constant(self, repeats: Sequence[int]) -> Floats:
+        """Return the accuracy (J,) of the better constant prediction in these ``repeats``."""
+        return best_constant([self.ones[repeat] for repeat in repeats])
+
+    def reached(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
+        """Return the attainable line of a ``metric`` over ``repeats``; None if ``attainable`` lacks one of them."""
+        return self._once("attainable", metric, repeats, lambda: self._reached(metric, repeats))
+
+    def _reached(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
+        points = [
+            _vertex(gaps, accuracy, repeats)
+            for gaps, accuracy in self.points(metric).values()
+            if {*repeats} <= gaps.keys() & accuracy.keys()
+        ]
+        if not points:
+            return None
+        return Line.through(self.constant(repeats), [*points, self._baseline_vertex(metric, repeats)])
+
+    def common(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
+        """Return the line of a common threshold on the baseline's scores; None if one of the ``repeats`` has none."""
+        return self._once("common", metric, repeats, lambda: self._common(metric, repeats))
+
+    def _common(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
+        chosen = [self._swept.get(repeat) for repeat in repeats]
+        swept = [found for found in chosen if found is not None]
+        if len(swept) < len(chosen):
+            return None
+        values = [[(gap(counts, metric).value, counts.accuracy) for counts in found] for found in swept]
+        if len({len(found) for found in values}) > 1:  # ties leave fewer thresholds in some repeats
+            values = [[found[round(at * (len(found) - 1))] for at in LEVELS] for found in values]
+        points = []
+        for column in zip(*values):
+            gaps = [value for value, _ in column if value is not None]
+            if len(gaps) == len(column):
+                points.append(Vertex(np.array(gaps), np.array([accuracy for _, accuracy in column])))
+        return Line.through(self.constant(repeats), [*points, self._baseline_vertex(metric, repeats)])
+
+    @cached_property
+    def _swept(self) -> dict[int, list[Counts]]:
+        found = {}
+        for record in self.baseline.records:
+            stored = self.rows.predictions(record)
+            if stored is not None and stored[1].y_score is not None:
+                found[record.cell.repeat] = thresholds(*stored)
+        return found
+
+    @cached_property
+    def _baseline(self) -> dict[str, Mapping[int, float]]:
+        return {metric: series(self.baseline.records, metric) for metric in ("accuracy", *GAPS)}
+
+    def _baseline_vertex(self, metric: str, repeats: Sequence[int]) -> Vertex:
+        return _vertex(self._baseline[metric], self._baseline["accuracy"], repeats)
+
+    def shared(self, metric: str) -> list[int]:
+        """Return the repeats in which the baseline has this ``metric`` and an accuracy, and the constant is known."""
+        return sorted(self._baseline[metric].keys() & self._baseline["accuracy"].keys() & self.ones.keys())
+
+    def verdict(self, records: Sequence[Record], metric: str) -> Verdict:
+        """Return what may be said of a method.
+
+        Args:
+            records: its finished repeats in this section.
+            metric: one of ``gaps.GAPS``.
+        """
+        if not self.baseline.records:
+            return Verdict(metric, reason=f"there is no baseline: {self.baseline.why}")
+        gaps, accuracy = series(records, metric), series(records, "accuracy")
+        own = gaps.keys() & accuracy.keys()
+        repeats = sorted(own & {*self.shared(metric)})
+        if not own:
+            return Verdict(metric, reason="no repeat has both this gap and an accuracy")
+        if not repeats:
+            return Verdict(metric, reason=f"no repeat is finished and defined for both it and {self.baseline.name}")
+        point = _vertex(gaps, accuracy, repeats)
+        line, ratio = self.coin(metric, repeats), self.correction.ratio
+        above, basis = line.above(point.gap, point.accuracy, ratio), REPEATS
+        if len(repeats) == 1:
+            above, basis = self._in_rows(records, metric, repeats[0], above)
+        reached, common = self.reached(metric, repeats), self.common(metric, repeats)
+        room = None if reached is None else _between(reached, line, point.gap, ratio)
+        beside = None if common is None else common.above(point.gap, point.accuracy, ratio)
+        notes = self._notes(point, metric, repeats)
+        return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis)
+
+    def _notes(self, point: Vertex, metric: str, repeats: Sequence[int]) -> list[str]:
+        baseline, constant = self._baseline_vertex(metric, repeats), float(self.constant(repeats).mean())
+        notes = []
+        if baseline.mean[1] <= constant:
+            notes.append("the baseline is no better than a constant")
+        if point.mean[0] > baseline.mean[0] + ROUNDING:
+            notes.append("wider gap than the baseline")
+        if point.mean[1] < constant - ROUNDING:
+            label = int(np.mean([self.ones[repeat] for repeat in repeats]) >= 0.5)
+            notes.append(f"below always predicting {label}")
+        return notes
+
+    def _in_rows(self, records: Sequence[Record], metric: str, repeat: int, above: AboveLine) -> tuple[AboveLine, str]:
+        """Return the points above the coin of a single repeat with the interval that the rows of its test part leave.
+
+        Gaps of the drawn test parts are taken in the direction in which they are largest in the test part itself.
+        """
+        first = next((record for record in self.baseline.records if record.cell.repeat == repeat), None)
+        second = next((record for record in records if record.cell.repeat == repeat), None)
+        joint = None if first is None or second is None else self.rows.joint(first, second)
+        counts = [None if record is None else self.rows.counts(record) for record in (first, second)]
+        if joint is None or counts[0] is None or counts[1] is None:
+            return above, REPEATS
+        directions = [gap(found, metric).direction for found in counts if found is not None]
+        if None in directions:
+            return above, REPEATS
+        drawn = draw_jointly(joint)
+        gaps = [draws.difference(*direction) for draws, direction in zip(drawn, directions) if direction is not None]
+        ones = drawn[0].rows[:, :, 1].sum(axis=1) / drawn[0].rows.sum(axis=(1, 2))
+        constant = ones if self.ones[repeat] >= 0.5 else 1 - ones
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.clip(np.where(gaps[0] > 0, gaps[1] / gaps[0], 1.0), 0, 1)
+        gain = np.maximum(drawn[0].accuracy - constant, 0)
+        limits = percentiles(drawn[1].accuracy - constant - gain * share)
+        if limits is None:
+            return above, REPEATS
+        return AboveLine(above.value, min(limits[0], above.value), max(limits[1], above.value), 1), ROWS
+
+
+def _place(cell: Cell) -> tuple[str, str, str]:
+    return str(cell.dataset), cell.group, str(cell.preparation)
+
+
+def _vertex(gaps: Mapping[int, float], accuracy: Mapping[int, float], repeats: Iterable[int]) -> Vertex:
+    chosen = list(repeats)
+    return Vertex(np.array([gaps[repeat] for repeat in chosen]), np.array([accuracy[repeat] for repeat in chosen]))
+
+
+def _between(upper: Line, lower: Line, gaps: Floats, ratio: Optional[float]) -> AboveLine:
+    """Return the height of one line over another at a method's gap; the vertices around the gap are held fixed."""
+    linear, n = upper.linear(gaps) - lower.linear(gaps), len(gaps)
+    value = float(linear.mean())
+    if n < 2 or ratio is None:
+        return AboveLine(value, None, None, n)
+    width = half_width(float(linear.std(ddof=1)), n, ratio)
+    return AboveLine(value, value - width, value + width, n)
+
+
+def _ones(records: Sequence[Record], rows: StoredRows) -> dict[int, float]:
+    """Return the share of the label 1 in each repeat's test part, from any record of it that has predictions."""
+    found: dict[int, float] = {}
+    for record in records:
+        if record.cell.repeat not in found:
+            stored = rows.predictions(record)
+            if stored is not None and len(stored[0].y):
+                found[record.cell.repeat] = float(np.mean(stored[0].y))
+    return found

@@ -1,0 +1,169 @@
+"""The attainable line: how accurate the best model's scores can be made under a tolerance for a fairness gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairbench.api import (
+    Fitted,
+    Inputs,
+    Method,
+    NotApplicable,
+    Predictions,
+    Predictor,
+    Samples,
+    derive_seed,
+    hookimpl,
+    parameter,
+    tables_only,
+)
+from fairbench_baselines._constraints import CONSTRAINTS, LEAST_ROWS, solve
+from fairbench_baselines._hulls import HALF, Decision, roc_curve
+from fairbench_baselines._scores import Candidates, Model, Scored
+
+CROSS_FITTED, VALIDATION = "cross-fitted", "validation"
+
+
+@dataclass(frozen=True)
+class Attainable:
+    """Post-process the better of two models optimally, group by group, at every tolerance for a fairness gap.
+
+    Scores of logistic regression and of gradient boosting, both with the group as an input, are compared by log loss.
+    The upper hull of each group's ROC curve bounds what thresholds on the better scores, and mixtures of them, can
+    reach. On the hulls, the most accurate decisions are found whose gap stays within each tolerance:
+
+    - ``dp<=0.05``: selection rates (demographic parity), likewise ``dp<=0`` and so on;
+    - ``eopp<=0.05``: true positive rates (equal opportunity);
+    - ``eo<=0.05``: true and false positive rates (equalized odds);
+    - ``unconstrained``, which stands for the method: the better model, with a threshold of one half for everybody.
+
+    Decisions need the group and may be left to chance: ``decision`` is a probability. For methods that do not use the
+    group they are a bound, not a promise. The test part is never used.
+
+    *Optimism*: on new rows accuracy is lower, and gaps are wider, than on the rows that the thresholds were chosen on.
+    The diagnostics give the latter, to be compared with what is measured: ``claimed_accuracy_dp`` and
+    ``claimed_gap_dp`` (also ``_eopp`` and ``_eo``) have an entry for each entry of the diagnostic ``tolerance``;
+    ``claimed_accuracy_unconstrained`` has one. ``log_loss_logistic`` and ``log_loss_boosting`` say which model is
+    better.
+
+    A group with fewer than ten rows to choose thresholds on is decided at one half and is not constrained; nor is, by
+    ``eopp``, a group without rows with y = 1, and by ``eo`` one without rows of either label. The diagnostic
+    ``left_out_of_dp: 'name'`` (``_eopp``, ``_eo``) gives how many of its rows have y = 0 and y = 1. A constraint that
+    is left with fewer than two groups has no points.
+
+    References:
+        Hardt, Price and Srebro (2016), Equality of opportunity in supervised learning, NeurIPS: optimal post-processing
+        of scores, here at any tolerance, for any number of groups.
+    """
+
+    name = "attainable"
+    is_reference = True
+
+    fitting: str = parameter(
+        CROSS_FITTED,
+        "choose model and thresholds on out-of-fold scores of train and validation, or on validation alone",
+        source="own: validation alone is too small (german: a gap of 11% at tolerance 0)",
+        choices=(CROSS_FITTED, VALIDATION),
+    )
+    tolerances: tuple[float, ...] = parameter(
+        (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), "the largest gap allowed at each point", minimum=0, maximum=1
+    )
+    folds: int = parameter(5, "folds of the cross-fitting", minimum=2)
+    C: float = parameter(0.1, "logistic regression: inverse strength of the penalty", source="own", minimum=1e-12)
+    rounds: int = parameter(100, "boosting: number of trees", source="scikit-learn's default", minimum=1)
+    leaves: Optional[int] = parameter(
+        None, "boosting: leaves of a tree; none means 8, and 31 from 20,000 rows on", source="own", minimum=2
+    )
+    lr: Optional[float] = parameter(
+        None, "boosting: learning rate; none means 0.05, and 0.1 from 20,000 rows on", source="own", minimum=1e-12
+    )
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
+        """Return a predictor for each constraint and tolerance, and one for the model as it is.
+
+        Raises:
+            NotApplicable: the rows are images, the training part has one label, a label has too few rows for
+                cross-fitting, or fewer than two groups have rows enough.
+        """
+        tables_only(train.schema, "method attainable")
+        labels = np.bincount(train.y, minlength=2)
+        if not labels.all():
+            raise NotApplicable(f"a score model needs both labels; all {len(train)} training rows have {train.y[0]}")
+        cross_fitted = self.fitting == CROSS_FITTED
+        supports = _supports(validation) + (_supports(train) if cross_fitted else 0)
+        if cross_fitted and supports.sum(axis=0).min() < 2:
+            raise NotApplicable(f"cross-fitting needs two rows of each label; one has y = {labels.argmin()}")
+        if len(CONSTRAINTS[0].compared(supports)) < 2:
+            rows = zip(train.group_names, supports.sum(axis=1))
+            raise NotApplicable(
+                f"thresholds are chosen for groups of at least {LEAST_ROWS} rows, two or more of them; "
+                f"{'train and validation have' if cross_fitted else 'validation has'} "
+                + ", ".join(f"{count} of {name!r}" for name, count in rows)
+            )
+        candidates = Candidates(self.C, self.rounds, self.leaves, self.lr)
+        inner = derive_seed("score models", seed)
+        if cross_fitted:
+            scored = candidates.cross_fitted((train, validation), self.folds, inner)
+        else:
+            scored = candidates.validated(train, validation, inner)
+        return self._points(scored, supports, train.group_names, derive_seed("toss", seed))
+
+    def _points(self, scored: Scored, supports: NDArray[Any], names: Sequence[str], toss: int) -> Fitted:
+        """Return the operating points that the scored rows lead to, with what they do to these rows."""
+        tolerances = {f"{tolerance:g}": tolerance for tolerance in sorted(self.tolerances)}
+        right = (scored.score >= 0.5) == scored.y
+        plain = np.bincount(scored.group, weights=right, minlength=len(names))
+        points = {"unconstrained": _predictor(scored.model, [HALF] * len(names), toss)}
+        diagnostics: dict[str, list[float]] = {
+            "tolerance": list(tolerances.values()),
+            "claimed_accuracy_unconstrained": [float(right.mean())],
+            **{f"log_loss_{name}": [loss] for name, loss in scored.log_loss.items()},
+        }
+        rows = {code: scored.group == code for code in CONSTRAINTS[0].compared(supports)}
+        hulls = {code: roc_curve(scored.score[own], scored.y[own]).hull() for code, own in rows.items()}
+        for constraint in CONSTRAINTS:
+            compared = constraint.compared(supports)
+            for code in set(range(len(names))).difference(compared):
+                diagnostics[f"left_out_of_{constraint.name}: {names[code]!r}"] = supports[code].tolist()
+            if len(compared) < 2:
+                continue
+            own_hulls = {code: hulls[code] for code in compared}
+            solutions = {
+                name: solve(constraint, own_hulls, tolerance, supports, plain) for name, tolerance in tolerances.items()
+            }
+            for name, solution in solutions.items():
+                points[f"{constraint.name}<={name}"] = _predictor(scored.model, solution.decisions, toss)
+            diagnostics[f"claimed_accuracy_{constraint.name}"] = [found.accuracy for found in solutions.values()]
+            diagnostics[f"claimed_gap_{constraint.name}"] = [found.gap for found in solutions.values()]
+        return Fitted(points, chosen="unconstrained", diagnostics=diagnostics)
+
+
+def _supports(part: Samples) -> NDArray[Any]:
+    """Return the rows (G, 2) of each group and label."""
+    groups = len(part.group_names)
+    return np.bincount(part.group * 2 + part.y, minlength=2 * groups).reshape(groups, 2)
+
+
+def _predictor(model: Model, decisions: Sequence[Decision], toss: int) -> Predictor:
+    """Return the predictor that decides each group's rows by its own decision on the model's scores."""
+
+    def predict(inputs: Inputs) -> Predictions:
+        score = model(inputs)
+        chance = np.empty(len(inputs))
+        for code, decide in enumerate(decisions):
+            own = inputs.group == code
+            chance[own] = decide(score[own])
+        return Predictions.from_decision(chance, seed=toss, y_score=score)
+
+    return predict
+
+
+@hookimpl
+def fairbench_methods() -> list[type[Method]]:
+    """Return the method."""
+    return [Attainable]

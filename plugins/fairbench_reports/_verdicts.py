@@ -1,0 +1,128 @@
+"""The verdict on each method as neutral tables: gaps with every uncertainty apart, points above the coin, skill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fairbench.api import Results, counted
+from fairbench.api.analysis import Standing, Standings, Verdict, section_standings
+from fairbench_reports._entries import clean
+from fairbench_reports._table import Section, number
+
+METRICS = ("demographic_parity_difference", "equalized_odds_difference")
+FAINT = "~"
+HEADINGS = ("method", "gap", "± repeats", "± rows", "floor", "points above the coin", "of the room", "verdict")
+POINTS = HEADINGS.index("points above the coin")
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class VerdictTable:
+    """The verdicts of a section at one kind of gap.
+
+    Args:
+        title: e.g. "DP diff.: points of accuracy above the coin".
+        rows: a text for each of ``HEADINGS``.
+        notes: the section in one sentence, and what must be known of single methods.
+    """
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def verdict_tables(results: Results, shown: Sequence[Section]) -> list[list[VerdictTable]]:
+    """Return for each section its tables, one for each kind of gap; empty where no method is compared."""
+    if not shown:
+        return []
+    standings = {here.section: here for here in section_standings(results)}
+    return [_tables(section, standings.get(section.key)) for section in shown]
+
+
+def _tables(section: Section, standings: Standings | None) -> list[VerdictTable]:
+    if standings is None:
+        return []
+    labels = {row.records[0].cell.key: row.label for row in section.rows if row.records}
+    headings = {column.metric: column.heading for column in section.columns}
+    found = []
+    for metric in METRICS:
+        told = [(labels[done[0].cell.key], here[metric]) for done, here in standings.methods if metric in here]
+        if told and metric in headings:
+            rows = tuple((label, *_texts(standing)) for label, standing in told)
+            title = f"{headings[metric]}: accuracy above the coin of {standings.lines.baseline.name} and a constant"
+            found.append(VerdictTable(clean(title), rows, tuple(_notes(standings, metric, told))))
+    return found
+
+
+def _texts(standing: Standing) -> list[str]:
+    verdict, gap, floor = standing.verdict, standing.gap, standing.floor
+    half = None if gap is None or gap.high is None else gap.high - gap.mean
+    return [
+        number(None if gap is None else gap.mean) + (FAINT if standing.faint else ""),
+        number(half),
+        number(standing.rows),
+        number(None if floor is None else floor.mean),
+        _above(verdict),
+        _room(verdict),
+        clean(verdict.reading),
+    ]
+
+
+def _above(verdict: Verdict) -> str:
+    """Return the points above the coin with their interval: ``+1.1 [-5.7, +7.9]``."""
+    above = verdict.above
+    if above is None:
+        return NOTHING
+    if above.low is None or above.high is None:
+        return _points(above.value)
+    return f"{_points(above.value)} [{_points(above.low)}, {_points(above.high)}]"
+
+
+def _points(fraction: float) -> str:
+    return f"{round(100 * fraction, 1) + 0.0:+.1f}"
+
+
+def _room(verdict: Verdict) -> str:
+    """Return the room in points and, where it can be told from none, the share of it that the method makes use of."""
+    if verdict.above is None or verdict.room is None:
+        return NOTHING
+    if verdict.skill is None:
+        return "no room" if verdict.room.low is not None else f"{100 * verdict.room.value:.1f}"
+    return f"{100 * verdict.room.value:.1f} ({verdict.skill:.0%})"
+
+
+def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing]]) -> list[str]:
+    """Return the section in one sentence, the smallest gap, and what must be known of single methods."""
+    notes = [standings.sentence(metric)]
+    smallest = told[0][1].smallest
+    repeats = counted(len(standings.lines.baseline.records), "repeat")
+    if smallest is not None:
+        notes.append(f"the smallest gap that {repeats} can show here is {smallest:.3f}")
+    elif told[0][1].floor is not None:
+        notes.append("no gap between some of these groups can be shown here: their rates would have to leave [0, 1]")
+    for text in dict.fromkeys(note for _, standing in told for note in standing.verdict.notes):
+        labels = ", ".join(label for label, standing in told if text in standing.verdict.notes)
+        notes.append(f"{text}: {labels}" if len(told) > 1 else text)
+    if any(standing.verdict.basis == "rows" for _, standing in told):
+        notes.append("a single repeat has no spread: intervals are over the rows of its test part")
+    return [clean(note) for note in notes if note]
+
+
+def reading(tables: Iterable[VerdictTable]) -> list[str]:
+    """Return how the ``tables`` are to be read; nothing if there are none."""
+    shown = list(tables)
+    if not shown:
+        return []
+    lines = [
+        "points above the coin: accuracy beyond that of tossing a coin between the baseline and a constant prediction "
+        "with the same gap between groups, in per cent of all rows, with its 95% interval; a coin costs nothing, so "
+        "only what lies above it is progress",
+        "of the room: the height of the attainable line (optimal post-processing that knows the group) above the coin "
+        "at the method's own gap, and the share of it that is reached; no room: the lines are not told apart there",
+        "± repeats: half-width of the 95% interval of the mean gap over repeats (corrected t); ± rows: half-width that "
+        "the rows of one test part alone leave; floor: the mean gap of a fair method on such rows",
+    ]
+    if any(FAINT in row[1] for table in shown for row in table.rows):
+        lines.append(f"{FAINT} smaller than these repeats can show, and not told apart from the gap of a fair method")
+    return lines
