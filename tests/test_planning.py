@@ -216,9 +216,9 @@ def test_cells_of_one_split_stand_side_by_side(registry):
     [
         (
             "repeat = 3",
-            "suite x.toml: 'repeat' is not a key; did you mean 'repeats'? (keys: name, repeats, tunings, fits, baseline, "
-            "reference, datasets, methods, scenarios, metrics, group, scale, sensitive_as_feature, stratify, parameters, "
-            "extends)",
+            "suite x.toml: 'repeat' is not a key; did you mean 'repeats'? (keys: name, repeats, tunings, fits, "
+            "baseline, reference, datasets, methods, scenarios, metrics, group, scale, sensitive_as_feature, "
+            "stratify, parameters, extends)",
         ),
         (
             "parameters = 3",

@@ -58,6 +58,7 @@ from fairbench.analysis.lines import (
     coin_accuracy,
     constant_accuracy,
 )
+from fairbench.analysis.multiverse import Compared, Finding, Multiverse, multiverses
 from fairbench.analysis.noise import (
     NoiseFloor,
     floor_over_repeats,
@@ -95,6 +96,10 @@ from fairbench.analysis.variance import SOURCES, Shares, Source, variance_shares
 from fairbench.analysis.verdicts import SectionLines, Verdict
 
 __all__ = [
+    "Compared",
+    "Finding",
+    "Multiverse",
+    "multiverses",
     "SectionLines",
     "Standing",
     "Standings",
