@@ -18,8 +18,9 @@ from fairbench.analysis.counts import StoredRows
 from fairbench.data.rows import Floats, Integers
 from fairbench.records import Record
 
-COIN = 0.5
-FEW_PEOPLE = 30  # below which a mean over them hangs on each
+FEW_PEOPLE = 30
+"""How many people of a group a mean over them should have at least; with fewer, it hangs on each of them."""
+
 NOT_STORED = "no predictions are stored"
 NO_ROWS = (
     "who is in two test parts is not known: they are not rows of the dataset, or an older fairbench did not keep which"
@@ -49,7 +50,13 @@ class Consistency:
 
 @dataclass(frozen=True)
 class Arbitrariness:
-    """A method's self-consistency: of everybody, and of each group. ``reason`` says why there is none, if so."""
+    """A method's self-consistency.
+
+    Args:
+        overall: of everybody; None if there is none.
+        groups: of each group; empty if there is none.
+        reason: why there is none.
+    """
 
     overall: Optional[Consistency]
     groups: tuple[Consistency, ...] = ()

@@ -23,6 +23,8 @@ from fairbench.records import Record
 
 ROWS, TRAINING, TUNING, MODEL = "test rows", "training data", "tuning rows", "model's seed"
 SOURCES = (ROWS, TRAINING, TUNING, MODEL)
+"""The sources of variance by name, from the data to the model."""
+
 NO_SPREAD = "no spread: one repeat"
 WITHIN_TRAINING = "not told apart from the training data's: there is one {} of each"
 NEGATIVE = "the estimate is negative and shown as 0"
