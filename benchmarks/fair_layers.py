@@ -1,12 +1,12 @@
-"""Fair layers beside each other, put into words from a finished run.
+"""Compare fair layers in words, from a finished run.
 
     fairbench run benchmarks/pareto-fair-layers.toml --out runs/pareto-fair-layers
     python benchmarks/fair_layers.py runs/pareto-fair-layers
     fairbench report runs/pareto-fair-layers --format tradeoff > tradeoff.png    # the picture
 
-Markdown is printed. For each dataset: a table of means over repeats, with accuracy above the coin (a blind mixture of
+It prints Markdown. For each dataset: a table of means over repeats, with accuracy above the coin (a blind mixture of
 the plain network and a constant), and what the numbers say about each paper's claim. A difference counts as one if its
-95% interval over repeats (Nadeau and Bengio's correction for overlapping splits) leaves 0 out; where no interval is
+95% interval over repeats (Nadeau and Bengio's correction for overlapping splits) excludes 0; where no interval is
 valid, none counts. Nothing is chosen on the test part: every configuration is shown.
 """
 
@@ -54,7 +54,7 @@ class Configuration:
 
     @property
     def label(self) -> str:
-        """Return its name in tables."""
+        """Return the name that it has in tables."""
         name = self.method.name
         return f"{name}, {SWEEPS[name]} {self.value:g}" if name in SWEEPS else name
 
@@ -88,11 +88,11 @@ class Block:
 
     @property
     def correction(self) -> Correction:
-        """Return what intervals take for the overlap of the splits, which all configurations share."""
+        """Return what intervals assume about the overlap of the splits, which all configurations share."""
         return overlap_correction(record for row in self.rows for record in row.records)
 
     def sweep(self, name: str) -> list[Configuration]:
-        """Return a method's configurations by rising parameter."""
+        """Return a method's configurations in increasing order of the parameter."""
         return sorted((row for row in self.rows if row.method.name == name), key=lambda row: row.value or 0.0)
 
     def above_coin(self, row: Configuration) -> Optional[AboveLine]:
@@ -117,7 +117,7 @@ def read_blocks(results: Results) -> list[Block]:
         here = [Configuration(records[0].cell.method, records) for records in rows.values()]
         missing = {CONSTANT, BASELINE} - {row.method.name for row in here}
         if missing:
-            raise SystemExit(f"{title} was run without {' and '.join(sorted(missing))}, which the coin is made of")
+            raise SystemExit(f"{title} was run without {' and '.join(sorted(missing))}, which the coin mixes")
         constant = next(row for row in here if row.method.name == CONSTANT)
         blocks.append(Block(title, here, constant_accuracy(constant.series(ACCURACY), constant.series(SELECTED))))
     return blocks
@@ -148,7 +148,7 @@ def compared(mine: Mapping[int, float], theirs: Mapping[int, float], what: str, 
     """
     repeats = sorted(mine.keys() & theirs.keys())
     if len(repeats) < 2:
-        return f"{what}: nothing to compare ({len(repeats)} repeats in common)"
+        return f"{what}: nothing to compare ({len(repeats)} repeat{'' if len(repeats) == 1 else 's'} in common)"
     differences = [mine[repeat] - theirs[repeat] for repeat in repeats]
     found = corrected_t(differences, ratio)
     spread, reading = "", NO_INTERVAL
@@ -179,7 +179,7 @@ def at_equal_gaps(
 
 
 def _by_repeat(rows: Sequence[Configuration], metric: str) -> dict[int, np.ndarray]:
-    """Return for each repeat that all rows have gaps and values (2, n), by rising gap."""
+    """Return for each repeat that all rows have the gaps and values (2, n), by increasing gap."""
     gaps, values = ([row.series(name) for row in rows] for name in (DECISIONS, metric))
     repeats = set.intersection(*(set(gap) & set(value) for gap, value in zip(gaps, values))) if rows else set()
     return {
@@ -190,7 +190,7 @@ def _by_repeat(rows: Sequence[Configuration], metric: str) -> dict[int, np.ndarr
 
 def bilevel_claim(block: Block) -> Iterator[str]:
     """Yield what the run says about FairBiNN against its Lagrangian baseline."""
-    yield "**FairBiNN** is to be at least as good as the Lagrangian baseline."
+    yield "**FairBiNN** is claimed to be at least as good as the Lagrangian baseline."
     theirs = block.sweep(LAGRANGIAN)
     for name in BILEVEL:
         mine = block.sweep(name)
@@ -211,10 +211,10 @@ def bilevel_claim(block: Block) -> Iterator[str]:
 def layer_claim(block: Block) -> Iterator[str]:
     """Yield what the run says about the fairness layer: what it holds, what it costs, what it does not hold."""
     yield (
-        "**The fairness layer** is to hold the gap of mean scores within epsilon at little distortion. Below, how "
-        "often it did on the test part: where all its rows were projected together, and by the frozen shifts; how "
-        "often the gap of decisions was within epsilon; the mean squared change of a training score by the frozen "
-        "shifts, and the share of rows that they clip; batches of one group and infeasible ones in the last epoch."
+        "**The fairness layer** is claimed to hold the gap of mean scores within epsilon at little distortion. The "
+        "table shows how often it did on the test part, with all rows projected together and with the frozen shifts; "
+        "how often the gap of decisions was within epsilon; the mean squared change of a training score by the frozen "
+        "shifts, and the share of rows that they clip; and batches of one group and infeasible ones in the last epoch."
     )
     yield ""
     heads = ("method", "together (largest gap)", "frozen (largest gap)", "decisions (mean gap)", "change", "clipped")
@@ -274,7 +274,7 @@ def report(blocks: Sequence[Block]) -> str:
 
 
 def main() -> None:
-    """Print what the run directory that is named says."""
+    """Print the comparison for the given run directory."""
     parser = argparse.ArgumentParser(
         description="Say what a run of benchmarks/pareto-fair-layers.toml shows about the papers' claims."
     )

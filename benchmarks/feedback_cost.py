@@ -2,9 +2,10 @@
 
     python benchmarks/feedback_cost.py mnist      # or share, svhn, celeba
 
-The VAE and the network are trained on random images for a few steps each; what a generation takes is their steps in
-one. What is left out (sampling, labelling, measuring) is small beside them. A step of CelebA's VAE takes so long that
-it is timed for a few images, and a line through two such times gives the whole batch's.
+The VAE and the network are trained on random images for a few steps each, and the time of a step is multiplied by the
+number of steps in a generation. What is left out (sampling, labelling, measuring) is small by comparison. A step of
+CelebA's VAE takes so long that it is timed for a few images, and the time for the whole batch is extrapolated from two
+such times.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SUITES = {  # preset of the VAE, rows of the training part, suite
     "celeba": ("celeba", 162_770, HERE / "feedback-celeba.toml"),
 }
 STEPS = 3
-FEW = {"celeba": (2, 6)}  # images in a step that stand for the preset's batch
+FEW = {"celeba": (2, 6)}  # images in a step from which the time of the preset's batch is extrapolated
 
 
 def vae_step(preset: str) -> float:
@@ -45,11 +46,11 @@ def vae_step(preset: str) -> float:
 
 
 def step_of(preset: str, size: int) -> float:
-    """Return the CPU seconds of one training step with so many images."""
+    """Return the CPU seconds of one training step with this many images."""
     made = PRESETS[preset]
     X = np.random.default_rng(0).random((STEPS * size, math.prod(made.image_shape)), dtype=np.float32)
     seconds = []
-    for rows in (size, size, STEPS * size):  # first touches once for nothing; the difference leaves building out
+    for rows in (size, size, STEPS * size):  # the first is a warm-up; the difference leaves out the building
         start = time.process_time()
         ConvVAE(preset=preset, epochs=1, batch_size=size).fit(X[:rows], made.image_shape, seed=0)
         seconds.append(time.process_time() - start)
@@ -82,7 +83,7 @@ def main() -> None:
     generator = vae * how.epochs * math.ceil(n / how.batch_size)
     rows = round(loop["passes"] * n)
     labels = classifier * network["epochs"] * math.ceil(rows / network["batch_size"])
-    print(f"one step of the VAE {vae:.3f} s, of the network {classifier:.4f} s of one core")
+    print(f"one training step, on one core: VAE {vae:.3f} s, network {classifier:.4f} s")
     print(f"a generation: {generator / 3600:.1f} h for its generator, {labels / 3600:.2f} h for its classifier")
     total = 0.0
     for cell in cells:

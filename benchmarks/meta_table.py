@@ -1,18 +1,19 @@
-"""What meta-learners come to, printed and drawn from a finished run.
+"""Results of the meta-learners, printed and drawn from a finished run.
 
     fairbench reproduce faalgrad:table5 --out runs/table5      # one budget for all, chosen on validation
     python benchmarks/meta_table.py runs/table5
     fairbench run benchmarks/meta-tasks.toml --out runs/tasks  # or meta-tasks-country.toml: defaults over other tasks
     python benchmarks/meta_table.py runs/tasks
 
-For each dataset a row a method, means over repeats: the operating point that stands for it most often and how often,
-with the choice of validation (where methods are tuned) and the mode of prediction; by what the tasks are formed, their
-number T and the mean number of rows that weights adapt to; accuracy; the ratios of demographic parity and equalized
-odds with y = 1 as the favoured outcome, and with y = 0, for a ratio depends on which outcome is called favourable; the
-selection rate of each group; and in how many repeats everybody is decided alike. If several configurations were
-tried, the picture ``configurations.png`` in the run directory shows every test point; hollow ones were not chosen.
+For each dataset there is one row per method, with means over repeats: the operating point chosen most often and how
+often, with the choice of validation (where methods are tuned) and the mode of prediction; what the tasks are formed by,
+their number T and the mean number of rows that weights adapt to; accuracy; the ratios of demographic parity and
+equalized odds with y = 1 as the favoured outcome, and with y = 0, since a ratio depends on which outcome is called
+favourable; the selection rate of each group; and in how many repeats everybody is decided alike. If several
+configurations were tried, the picture ``configurations.png`` in the run directory shows every test point; hollow ones
+were not chosen.
 
-Below stand the numbers that Malik & Mopuri quote for these methods. They are not comparable: they come from other data,
+Below are the numbers that Malik & Mopuri quote for these methods. They are not comparable: they come from other data,
 splits, labels, tasks and definitions of the ratios (see ``fairbench reproduce faalgrad:table5``). What is measured here
 is training over tasks within one dataset, neither transfer to new tasks nor learning online.
 """
@@ -60,7 +61,7 @@ def rates_of(record: Record, point: str) -> Rates:
 
 
 def ratio(rates: Sequence[float]) -> float:
-    """Return the smallest rate as a share of the largest, NaN if that is 0 or a rate is undefined."""
+    """Return the smallest rate as a share of the largest, NaN if the largest is 0 or a rate is undefined."""
     return min(rates) / max(rates) if max(rates) > 0 and not np.isnan(rates).any() else float("nan")
 
 
@@ -112,7 +113,7 @@ def mean(values: Sequence[float]) -> str:
 
 
 def row(method: str, records: Sequence[Record]) -> str:
-    """Return a method's line."""
+    """Return a method's row of the table."""
     chosen, times = chosen_points(records)[0]
     tasks = {len(record.diagnostics["task_sizes"]) for record in records if "task_sizes" in record.diagnostics}
     supports = [np.mean(sizes) for record in records if (sizes := record.diagnostics.get("support_sizes"))]
@@ -186,7 +187,7 @@ def _scatter(axes: object, method: str, records: Sequence[Record], colour: str, 
 
 
 def main() -> None:
-    """Print and draw the run directory that is named."""
+    """Print and draw the results in the given run directory."""
     parser = argparse.ArgumentParser(description="The table and the picture of a run of meta-learners.")
     parser.add_argument("run", type=Path, help="the directory of a finished run")
     path = parser.parse_args().run

@@ -3,8 +3,8 @@
     fairbench run benchmarks/stream.toml --out runs/stream
     python benchmarks/stream_table.py runs/stream
 
-It is the report ``streams``, and below it the least mean squared change that would bring all scores of a stream
-together within epsilon, in hindsight.
+It prints the report ``streams`` and then the least mean squared change that, in hindsight, would bring all scores of a
+stream taken together within epsilon.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def compares_groups(metric: str) -> bool:
     """Return whether a metric compares groups, going by its name: a difference, a ratio, a gap or a worst value.
 
     The value of such a metric over fewer groups than the dataset has is a different quantity, and the metric says
-    nothing about a method that decides alike for everybody.
+    nothing about a method that makes the same decision for everybody.
     """
     return metric.endswith(("_difference", "_ratio", "_gap")) or metric.startswith("worst_")
 

@@ -1,7 +1,7 @@
-"""An epoch of FaAlGrad on data of COMPAS's size, beside plain training and beside metrics in the loop.
+"""An epoch of FaAlGrad on data of COMPAS's size, compared with plain training and with metrics in the loop.
 
-``python benchmarks/speed/epoch.py`` prints milliseconds and ratios, one thread, best of three. The fourth row is the
-habit of evaluating four library metrics on the training and the validation part in every epoch, as the method's first
+``python benchmarks/speed/epoch.py`` prints milliseconds and ratios, one thread, best of three. The fourth row adds the
+evaluation of four library metrics on the training and validation parts in every epoch, as the method's original
 implementation does. The last two compare, on data of Adult's size, torch's linear layers with those of ``mlp``, which
 multiply few units by many rows column-wise.
 """

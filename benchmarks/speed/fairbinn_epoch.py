@@ -3,12 +3,12 @@
     python benchmarks/speed/fairbinn_epoch.py [--rounds 5] [--epochs 5]
 
 All have the released code's layers (101, 101, 101 with one square block before the second) and batches of 200, and run
-on one thread, taking turns; of each the fastest round counts, in CPU seconds, which other processes disturb least. A
+on one thread, taking turns; the fastest round of each counts, in CPU seconds, which other processes disturb least. A
 fit's time is divided by its epochs, so the dealing of batches, the validation and a share of the last pass over the
-training rows are in it, none of which the released loop has. That is rebuilt from its description: the constraint's
-hinge matrix, two sigmoids, gradients cleared once a batch. ``released, with scoring`` adds what it does in every epoch
-besides: an accuracy counted row by row in Python, running means over all batches so far, and the test part scored after
-the first batch. Its progress bar is left out.
+training rows are included, none of which the released loop has. That loop is rebuilt from its description: the
+constraint's hinge matrix, two sigmoids, gradients cleared once a batch. ``released, with scoring`` adds what it does in
+every epoch besides: an accuracy counted row by row in Python, running means over all batches so far, and the test part
+scored after the first batch. Its progress bar is left out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ETA = 10_000.0
 
 
 class ReleasedPenalty(nn.Module):
-    """The released demographic parity loss: 2K hinges on group means of twice squashed outputs."""
+    """The released demographic parity loss: 2K hinges on group means of outputs squashed twice."""
 
     def __init__(self, groups: Sequence[int]) -> None:
         """Build the matrix of the constraints; only the first group's column is ever filled."""
@@ -111,7 +111,7 @@ def released_epochs(split: Split, epochs: int, scoring: bool) -> None:
 
 
 def contestants(split: Split, epochs: int) -> dict[str, Callable[[], object]]:
-    """Return what is timed, by name; each makes so many epochs."""
+    """Return what is timed, by name; each runs this many epochs."""
     registry, _ = load_plugins()
     block = {**LAYERS, "position": 2, "epochs": epochs, "eta": ETA}
     choices = {
@@ -133,7 +133,7 @@ def contestants(split: Split, epochs: int) -> dict[str, Callable[[], object]]:
 def main() -> None:
     """Time the contestants in turn and print their CPU seconds per epoch and ratios."""
     parser = argparse.ArgumentParser(
-        description="CPU seconds per epoch of FairBiNN on Adult, beside the released loop."
+        description="CPU seconds per epoch of FairBiNN on Adult, compared with the released loop."
     )
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant [default: 5]")
     parser.add_argument("--epochs", type=int, default=5, help="epochs in a turn [default: 5]")

@@ -1,4 +1,4 @@
-"""What the harness adds to a cell, beside the same work done by hand: ``python benchmarks/speed/harness.py``."""
+"""What the harness adds to a cell, over the same work done by hand: ``python benchmarks/speed/harness.py``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def by_hand(cells, workbench: Workbench) -> None:
 
 
 def main() -> None:
-    """Print CPU milliseconds for each cell, by hand and through the harness: the least of several rounds."""
+    """Print CPU milliseconds for each cell, by hand and through the harness: the minimum of several rounds."""
     registry, _ = load_plugins()
     metrics = ("accuracy", "demographic_parity_difference", "equalized_odds_difference", "selection_rate")
     rows = "synthetic[rows=5000]"
@@ -52,7 +52,7 @@ def main() -> None:
     by_hand(cells[:30], runner.workbench)  # imports, and the data; splits are kept for a few cells only
     through_the_harness(cells[:30])
     hand, harness = [], []
-    for _ in range(ROUNDS):  # in turn, for a machine is not always as fast
+    for _ in range(ROUNDS):  # in turn, because a machine's speed varies
         hand.append(cpu_milliseconds(lambda: by_hand(cells, runner.workbench)) / len(cells))
         harness.append(cpu_milliseconds(lambda: through_the_harness(cells)) / len(cells))
     least, most = min(hand), min(harness)

@@ -1,4 +1,4 @@
-"""How long an outer step of each meta-learner takes: tasks side by side, and one after the other through higher.
+"""How long an outer step of each meta-learner takes: tasks side by side, and one after another through higher.
 
 Both loops are timed in turns within one run, on data of the shapes of three datasets, and checked to agree.
 
@@ -26,7 +26,7 @@ TASKS = 8
 
 
 def make_samples(rows: int, features: int) -> Samples:
-    """Return normal features, two groups, and labels that lean on both."""
+    """Return normal features, two groups, and labels that depend on both."""
     random = np.random.default_rng(0)
     X, group = random.normal(size=(rows, features)).astype(np.float32), random.integers(0, 2, rows)
     y = (X[:, 0] + group + random.normal(size=rows) > 0.5).astype(int)

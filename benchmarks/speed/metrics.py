@@ -1,4 +1,4 @@
-"""Metrics from one table of counts beside fairlearn's, the same values: ``python benchmarks/speed/metrics.py``."""
+"""Metrics from one table of counts, against the same from fairlearn: ``python benchmarks/speed/metrics.py``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A pass of a baseline's network over its mini-batches: the written-out gradient beside torch's graph.
+"""A pass of a baseline's network over its mini-batches: the written-out gradient against torch's graph.
 
-``python benchmarks/speed/minibatch.py`` prints milliseconds of a pass (median of many, one thread, the two taken in
-turn) and the ratio, for the shapes of Adult and COMPAS. Both ways end with the same bits.
+``python benchmarks/speed/minibatch.py`` prints milliseconds of a pass (median of many, one thread, the two in turn) and
+the ratio, for the shapes of Adult and COMPAS. Both ways end with the same bits.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""The projection layer beside differentiable convex solvers, a plain sigmoid and a sort of the batch.
+"""The projection layer compared with differentiable convex solvers, a plain sigmoid and a sort of the batch.
 
     python benchmarks/speed/projection.py            # 256 to 1,048,576 rows: minutes
     python benchmarks/speed/projection.py --to 1024  # a quick look
 
 It prints CPU milliseconds of this process (so that other processes matter less) on one thread, and ratios: mean
 prediction parity of two groups, float32 scores in the box (0, 1) of which a few per cent are clipped, epsilon 0.05.
-Times are the best of several bursts, and so are the ratios; for the projection here the median burst stands beside it.
+Times are the best of several bursts, and so are the ratios; for the projection here the median burst is given too.
 
-Peers are not needed; those that are missing are named and left out. ``pip install cvxpy cvxpylayers diffcp`` brings a
+Peers are optional; those that are missing are named and left out. ``pip install cvxpy cvxpylayers diffcp`` brings a
 layer that is built once for one batch's groups, differentiated by diffcp, and CVXPY with Clarabel, forward only. The
-authors' package builds its problem anew for every batch; it takes an environment of its own, for it does not import
+authors' package builds its problem anew for every batch; it needs an environment of its own, because it cannot import
 newer peers: ``pip install --no-deps fairness-training cvxpylayers==0.1.9 cvxpy==1.6.5 diffcp scs``.
 """
 
@@ -44,7 +44,7 @@ Work = Callable[[], object]
 
 
 def milliseconds(work: Work, repeats: int = 9, budget: float = 4.0) -> tuple[float, float]:
-    """Return the best and the median time of a call, over so many bursts or, if it is slow, for a few seconds."""
+    """Return the best and the median time of a call, over this many bursts or, if it is slow, for a few seconds."""
     work()
     bursts, began = [], time.perf_counter()
     calls = 1
@@ -72,7 +72,7 @@ def differentiable_problem(group: np.ndarray):
 
 
 def cvxpy_layer(group: np.ndarray, score: torch.Tensor, gradient: torch.Tensor) -> Work:
-    """Return forward and backward through a layer that is built once, which no changing groups allow."""
+    """Return forward and backward through a layer that is built once, which changing groups would not allow."""
     from cvxpylayers.torch import CvxpyLayer
 
     problem, z, y = differentiable_problem(group)
@@ -147,8 +147,8 @@ def missing(peer: str) -> list[str]:
 
 
 def main() -> None:
-    """Print the table: milliseconds, and in brackets how many times as long as here."""
-    parser = argparse.ArgumentParser(description="Time the projection beside its peers.")
+    """Print the table: milliseconds, and in brackets how many times as long it takes as here."""
+    parser = argparse.ArgumentParser(description="Time the projection against its peers.")
     parser.add_argument("--to", type=int, default=SIZES[-1], metavar="ROWS", help="the largest batch")
     largest = parser.parse_args().to
     warnings.simplefilter("ignore")
@@ -164,7 +164,7 @@ def main() -> None:
             for name in names
         ]
         print(f"{n:>9,} {best:>9.3f} {middle:>9.3f}" + "".join(cells), flush=True)
-    print(f"here: {'compiled' if COMPILED else 'not compiled, for there was no compiler: the general search'}")
+    print(f"here: {'compiled' if COMPILED else 'not compiled, because there was no compiler: the general search'}")
     print("milliseconds; clarabel: forward only; sort: torch.sort of the scores; the others: forward and backward")
     for peer in NEEDS:
         if lacking := missing(peer):

@@ -36,7 +36,7 @@ UNDEFINED_DRAWS = "more than 1% of the drawn test parts lack the rows of a group
 
 
 class Direction(NamedTuple):
-    """Where a gap is largest: in which ``rate``, and between which groups; ``above`` has more than ``below`` (codes)."""
+    """Where a gap is largest: in which ``rate``, and between which groups, by code; ``above`` has the higher rate."""
 
     rate: str
     above: int

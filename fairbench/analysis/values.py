@@ -95,7 +95,7 @@ class Measured:
         return None if found is None else found.whole
 
     def decides_alike(self, step: Optional[int] = None) -> bool:
-        """Return whether the chosen operating point decides alike for everybody at a step (None: the last)."""
+        """Return whether the chosen point makes the same decision for everybody at a step (None: the last)."""
         return (self.last_step if step is None else step, self.record.chosen) in self.record.alike
 
     def _at(self, point: str) -> Mapping[tuple[str, str, int], Value]:
@@ -193,7 +193,7 @@ def finished(records: Iterable[Record]) -> list[Record]:
 
 
 def alike_count(records: Iterable[Record]) -> int:
-    """Return in how many of a method's ``records`` it decides alike for everybody at the last step."""
+    """Return in how many of a method's ``records`` it makes the same decision for everybody at the last step."""
     return sum(Measured(record).decides_alike() for record in records)
 
 

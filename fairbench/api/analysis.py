@@ -13,7 +13,9 @@ from fairbench.analysis.arbitrariness import FEW_PEOPLE, Arbitrariness, Consiste
 from fairbench.analysis.baselines import (
     Baseline,
     baseline_of,
+    names_of,
 )
+from fairbench.analysis.claimed import Claimed, claimed_points
 from fairbench.analysis.counts import (
     Counts,
     StoredRows,
@@ -96,6 +98,8 @@ from fairbench.analysis.variance import SOURCES, Shares, Source, variance_shares
 from fairbench.analysis.verdicts import SectionLines, Verdict
 
 __all__ = [
+    "Claimed",
+    "claimed_points",
     "Compared",
     "Finding",
     "Multiverse",
@@ -159,6 +163,7 @@ __all__ = [
     "gap_of_mean",
     "grouped",
     "identity",
+    "names_of",
     "noise_floor",
     "only",
     "overlap_correction",

@@ -117,7 +117,7 @@ def trace(layers: nn.Sequential, features: Tensor) -> list[Tensor]:
 def backward(
     layers: nn.Sequential, kept: Sequence[Tensor], slope: Tensor, *, weights: bool = True, inputs: bool = True
 ) -> tuple[list[Tensor], Tensor]:
-    """Return the gradients of a loss by the layers' parameters, in order, and its gradient by the features.
+    """Return the gradients of a loss with respect to the layers' parameters, in order, and to the features.
 
     The result is bit for bit that of torch's graph.
 
@@ -126,8 +126,8 @@ def backward(
         kept: what ``trace`` returned.
         slope: gradient of the loss by the output of the layers.
         weights: whether to compute the parameters' gradients; if not, the list is empty.
-        inputs: whether to compute the gradient by the features; if not, the gradient by the output of the first linear
-            layer is returned in its place, which saves one product.
+        inputs: whether to compute the gradient with respect to the features; if not, that with respect to the output of
+            the first linear layer is returned in its place, which saves one product.
     """
     gradients: list[Tensor] = []
     place = len(kept) - 1

@@ -199,7 +199,7 @@ class Adapted:
     """A model with the final weights of an inner loop: it returns logits, and gradients reach the initial weights."""
 
     def __init__(self, functional: nn.Module, model: nn.Module) -> None:
-        """Keep higher's functional model, and the module whose structure and first weights it has."""
+        """Keep higher's functional model, and the module whose structure and initial weights it has."""
         self._functional = functional
         self._model = model
 

@@ -11,6 +11,7 @@ import click
 
 from fairbench.cli.audit import audit
 from fairbench.cli.data import data
+from fairbench.cli.lines import lines
 from fairbench.cli.options import examples, say
 from fairbench.cli.report import export, report, rescore
 from fairbench.cli.reproduce import reproduce
@@ -76,6 +77,7 @@ for _command in (
     report,
     export,
     rescore,
+    lines,
     reproduce,
     data,
     list_components,

@@ -73,8 +73,8 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--no-reference",
             is_flag=True,
-            envvar="FAIRBENCH_NO_REFERENCE",
-            help="Do not add the methods that reference lines need (the baseline and 'attainable').",
+            help="Do not add the methods that reference lines need (the baseline and 'attainable'); "
+            "FAIRBENCH_NO_REFERENCE=1 does the same.",
         ),
     ]
     for option in reversed(options):

@@ -343,7 +343,6 @@ def _changed(suite: Suite, protocol: Protocol, repeats: int) -> Suite:
         scale=suite.scale if protocol.scale is None else (protocol.scale,),
         sensitive_as_feature=suite.sensitive_as_feature if hidden is None else (hidden,),
         stratify=suite.stratify if stratify is None else (stratify,),
-        reference=False,
         parameters=merge_parameters(suite.parameters, protocol.parameters),
     )
 

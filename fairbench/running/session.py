@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional
@@ -231,12 +231,32 @@ def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
     chosen = {name: value for name, value in given.items() if value is not None and value != ()}
     check_group_names(chosen.get("group", ()))
     if path is not None:
-        return replace(read_suite(path), **chosen)
+        return _with_reference(replace(read_suite(path), **chosen))
     missing = [name for name in ("methods", "datasets") if name not in chosen]
     if missing:
         raise SuiteError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; name some, or 'all'")
-    usual = {"name": str(chosen["methods"][0]), "reference": True, "parameters": default_parameters()}
-    return Suite(**{**usual, **chosen})
+    return _with_reference(Suite(**{"name": str(chosen["methods"][0]), "parameters": default_parameters(), **chosen}))
+
+
+def _with_reference(suite: Suite) -> Suite:
+    """Return the suite with reference methods, unless it or the environment says no."""
+    if suite.reference is not None:
+        return suite
+    return replace(suite, reference=not os.environ.get("FAIRBENCH_NO_REFERENCE", "").strip())
+
+
+def suite_of(results: Results) -> Suite:
+    """Return the suite of a run that ``fairbench run`` or ``fairbench.run`` made.
+
+    Raises:
+        SuiteError: the run was made otherwise, or its record is damaged.
+    """
+    kept = results.run.get("suite", {})
+    names = {known.name for known in fields(Suite)}
+    if not {"methods", "datasets"} <= kept.keys() or not kept.keys() <= names:
+        raise SuiteError("only a run of 'fairbench run' can be extended; this one was made by another command")
+    found: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    return Suite(**found)
 
 
 def chosen_executor(text: Optional[str]) -> Optional[Choice]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from fairbench.cells import Cell, Choice, Preparation, canonical
 from fairbench.choices import parse_choices
@@ -55,7 +55,7 @@ class Suite:
         stratify: whether the parts keep the proportions of label and group.
         baseline: the method that others are compared with; empty for ``mlp``.
         reference: whether the methods that reference lines are drawn through are added: ``attainable``, and the
-            baseline if the suite lacks it. A suite file that does not say so has them.
+            baseline if the suite lacks it. None leaves it to whoever runs the suite: ``fairbench run`` adds them.
         parameters: hyper-parameters by dataset (or ``any``) and method; a choice's own parameters win.
     """
 
@@ -72,13 +72,14 @@ class Suite:
     sensitive_as_feature: tuple[bool, ...] = (False,)
     stratify: tuple[bool, ...] = (False,)
     baseline: str = ""
-    reference: bool = False
+    reference: Optional[bool] = None
     parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what does not need the registry."""
         for what, kind in _PLAIN.items():
-            _checked(getattr(self, what), kind, f"suite {self.name}: {what}")
+            if what != "reference" or self.reference is not None:
+                _checked(getattr(self, what), kind, f"suite {self.name}: {what}")
         for what, kind in _TUPLES.items():
             for item in getattr(self, what):
                 _checked(item, kind, f"suite {self.name}: {what}")
@@ -153,7 +154,7 @@ def parse_suite(text: str, where: str, name: str) -> Suite:
     for needed in ("datasets", "methods"):
         if needed not in table:
             raise SuiteError(f"suite {where} has no {needed!r}; add e.g. {needed} = ['all']")
-    fields: dict[str, Any] = {"name": name, "reference": True}
+    fields: dict[str, Any] = {"name": name}
     for key, kind in _PLAIN.items():
         if key in table:
             fields[key] = _checked(table[key], kind, f"suite {where}: {key}")
@@ -392,9 +393,4 @@ def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:
 
 
 def _preparations(suite: Suite) -> list[Preparation]:
-    return [
-        Preparation(scale, sensitive, stratify)
-        for scale in suite.scale
-        for sensitive in suite.sensitive_as_feature
-        for stratify in suite.stratify
-    ]
+    return [Preparation(*choice) for choice in product(suite.scale, suite.sensitive_as_feature, suite.stratify)]

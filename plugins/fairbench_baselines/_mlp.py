@@ -18,9 +18,11 @@ class Network:
     """Hyper-parameters of a multi-layer perceptron trained for accuracy alone."""
 
     hidden: tuple[int, ...] = parameter((64,), "width of each hidden layer", source="own, by validation accuracy")
-    activation: str = parameter("relu", "after each hidden layer", source=f"{PAPER}, 5.2", choices=tuple(ACTIVATIONS))
+    activation: str = parameter(
+        "relu", "activation function after each hidden layer", source=f"{PAPER}, 5.2", choices=tuple(ACTIVATIONS)
+    )
     lr: float = parameter(1e-3, "learning rate of AdamW", source=f"{PAPER}, 5.2", minimum=0)
-    batch_size: int = parameter(256, "rows in a step; 0 for all of them", minimum=0)
+    batch_size: int = parameter(256, "rows per step; 0 for all of them", minimum=0)
     epochs: int = parameter(100, "the largest number of epochs", source=f"{PAPER}, reference code", minimum=1)
     patience: int = parameter(
         10, "epochs without a smaller validation loss before stopping", source=f"{PAPER}, reference code", minimum=1
@@ -30,8 +32,8 @@ class Network:
     def train(self, train: Samples, validation: Samples, *, seed: int) -> tuple[nn.Module, dict[str, list[float]]]:
         """Return the trained module, with the weights of its best epoch, and its curves.
 
-        The first weights are those of every method with this architecture and seed, so that methods differ by what they
-        do and not by where they start.
+        The initial weights are the same for every method with this architecture and seed, so that methods differ in
+        what they do and not in where they start.
         """
         rows = as_batch(train)
         model = mlp(rows.n_features, self.hidden, self.activation, seed=seed)

@@ -1,4 +1,4 @@
-"""The fair coin: parity for nothing."""
+"""A fair coin: perfect parity without any information."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, deriv
 class Coin:
     """Select everyone with probability one half.
 
-    Every gap is 0 and every ratio 1, at an accuracy of one half: what a row of a table must beat to say anything.
+    Every gap is 0 and every ratio is 1, at an accuracy of one half: the least that a useful method has to beat.
     """
 
     name = "coin"

@@ -13,7 +13,7 @@ from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hooki
 class Constant:
     """Predict the majority class of the training part for everyone.
 
-    Parity is perfect and means nothing: every other method's gaps are to be read against this accuracy.
+    Parity is perfect but meaningless: read every other method's gaps against this accuracy.
     """
 
     name = "constant"

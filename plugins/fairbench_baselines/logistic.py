@@ -19,7 +19,7 @@ class Logistic:
     steps: int = parameter(1000, "largest number of steps of L-BFGS", minimum=1)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
-        """Return the predictor; the group is not looked at, and nothing is random.
+        """Return the predictor; the group is not used, and nothing is random.
 
         Raises:
             NotApplicable: the training part has one label.
@@ -32,7 +32,7 @@ class Logistic:
                 f"logistic regression needs both labels; all {len(train)} training rows have {train.y[0]}"
             )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # ``steps`` is a limit that the user has set
+            warnings.simplefilter("ignore", ConvergenceWarning)  # ``steps`` is a limit set by the user
             model = LogisticRegression(C=self.C, max_iter=self.steps).fit(train.X.astype(np.float64), train.y)
 
         def predict(inputs: Inputs) -> Predictions:

@@ -13,15 +13,15 @@ from ._mlp import Network
 
 
 def balance_sides(train: Samples, *, seed: int) -> Samples:
-    """Return all rows, followed by copies that make the protected rows and the others equally many.
+    """Return all rows, followed by copies that bring the protected rows and the others to equal counts.
 
-    The copies are drawn with replacement from the smaller side. That is the protected group in the paper's words; where
+    Copies are drawn with replacement from the smaller side. That is the protected group in the paper's words; where
     the protected group is the larger side (African-Americans in COMPAS) the others are oversampled, because the aim is
-    equal counts. With more than two groups the other side is all the rest together.
+    equal counts. With more than two groups, the other side is all the rest combined.
 
     Args:
         train: (n,) rows.
-        seed: of the draw.
+        seed: for the draw.
 
     Returns:
         The n rows in their order, then the copies.
@@ -32,8 +32,7 @@ def balance_sides(train: Samples, *, seed: int) -> Samples:
     protected, others = np.flatnonzero(train.protected), np.flatnonzero(~train.protected)
     if not (len(protected) and len(others)):
         raise NotApplicable(
-            f"equal counts need rows on both sides; the training part has {len(protected):,} protected rows "
-            f"and {len(others):,} others"
+            f"equal counts need rows on both sides; training rows: {len(protected):,} protected, {len(others):,} others"
         )
     smaller = min(protected, others, key=len)
     missing = abs(len(protected) - len(others))
@@ -43,7 +42,7 @@ def balance_sides(train: Samples, *, seed: int) -> Samples:
 
 @dataclass(frozen=True)
 class BalancedGroups(Network):
-    """Oversample the smaller of protected and unprotected group to equal counts, then train the plain network.
+    """Oversample the smaller of the protected and unprotected groups to equal counts, then train the plain network.
 
     References:
         Malik & Mopuri, FaAlGrad (TMLR), 5.2, "MBA for DP"; after Kamiran & Calders (2011), Data preprocessing

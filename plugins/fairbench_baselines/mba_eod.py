@@ -1,4 +1,4 @@
-"""Manual baseline adjustment for equalized odds: the misclassified rows of the worse-served groups come again."""
+"""Manual baseline adjustment for equalized odds: repeat misclassified rows of the worse-served groups."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from ._mlp import Network
 
 
 def missing_rows(train: Samples, predictions: Predictions, *, seed: int) -> np.ndarray:
-    """Return positions (m,) of misclassified rows that would equalise the groups' error rates if they were right.
+    """Return positions (m,) of misclassified rows that would equalise the groups' error rates if they were correct.
 
     A group with P rows of y = 1 and a true positive rate of t, where the best group has t*, needs (t* - t) P more true
-    positives: so many (rounded) of its misclassified positives are drawn, without replacement. The same holds for its
+    positives: that many (rounded) of its misclassified positives are drawn, without replacement. The same holds for its
     misclassified negatives and the smallest false positive rate.
 
     Args:
         train: (n,) rows.
-        predictions: of the same rows.
-        seed: of the draw.
+        predictions: for the same rows.
+        seed: for the draw.
     """
     rates = group_rates(train, predictions)
     random = np.random.default_rng(seed)
@@ -72,9 +72,10 @@ class BalancedErrors(Network):
     """Retrain with more of the misclassified rows of groups whose true or false positive rate is worse.
 
     Round 0 is the plain network. After each round the training rows are predicted and misclassified ones are added (see
-    ``missing_rows``) to the rows that the next round trains on; every round starts from the same first weights. The
-    round with the smallest equalized odds difference on validation is kept, the earliest of equals. The paper says only
-    that misclassified rows of each group are rebalanced to equalise the rates; how many and how often is decided here.
+    ``missing_rows``) to the rows that the next round trains on; every round starts from the same initial weights. The
+    round with the smallest equalized odds difference on validation is kept, the earliest if several tie. The paper says
+    only that misclassified rows of each group are rebalanced to equalise the rates; how many and how often is decided
+    here.
 
     References:
         Malik & Mopuri, FaAlGrad (TMLR), 5.2, "MBA for EOD"; the criterion is that of Hardt, Price and Srebro (2016).
@@ -82,7 +83,7 @@ class BalancedErrors(Network):
 
     name = "mba_eod"
 
-    rounds: int = parameter(5, "how often rows are added and the network is trained again", source="own", minimum=0)
+    rounds: int = parameter(5, "times that rows are added and the network is retrained", source="own", minimum=0)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
         """Return the predictor of the best round, its curves, and the validation gap of every round.

@@ -17,7 +17,7 @@ class MLP(Network):
     name = "mlp"
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
-        """Return the predictor of the epoch with the smallest validation loss; the group is not looked at."""
+        """Return the predictor of the epoch with the smallest validation loss; the group is not used."""
         model, curves = self.train(train, validation, seed=seed)
         return Fitted({"": predictor(model)}, chosen="", diagnostics=curves)
 

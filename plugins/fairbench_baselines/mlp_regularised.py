@@ -39,12 +39,12 @@ class RegularisedMLP(Network):
 
     References:
         Slack, Friedler and Givental (2020), Fairness warnings and Fair-MAML: learning fairly with minimal data, FAT*;
-        their code's experiment on COMPAS is this with ``mean_over=batch``.
+        the COMPAS experiment in their code is this method with ``mean_over=batch``.
     """
 
     name = "mlp_regularised"
 
-    gamma: float = parameter(0.5, "weight of the fairness term", source="as fair_maml's", minimum=0)
+    gamma: float = parameter(0.5, "weight of the fairness term", source="as in fair_maml", minimum=0)
     criterion: str = parameter(
         "demographic_parity",
         "whose scores the term raises: all protected rows, or those with the favourable label",
@@ -53,7 +53,7 @@ class RegularisedMLP(Network):
     )
     mean_over: str = parameter(
         "counted",
-        "divide the sum of scores by the number of rows it is over, or by that of all rows of the batch",
+        "divide the sum of scores by the number of rows in the sum, or by that of all rows in the batch",
         choices=("counted", "batch"),
     )
 

@@ -12,11 +12,11 @@ from fairbench.api.torch import predictor
 from ._mlp import Network
 
 THRESHOLDS = tuple(tenth / 10 for tenth in range(1, 11))
-"""Of the protected group: 0.1, 0.2, ..., 1.0 (Malik & Mopuri, FaAlGrad, TMLR, 5.2); everybody else keeps 0.5."""
+"""For the protected group: 0.1, 0.2, ..., 1.0 (Malik & Mopuri, FaAlGrad, TMLR, 5.2); everybody else keeps 0.5."""
 
 
 def with_threshold(scorer: Predictor, threshold: float) -> Predictor:
-    """Return the predictor that selects protected rows from the threshold on, and all others from 0.5 on."""
+    """Return the predictor that selects protected rows with scores from the threshold up, and others from 0.5 up."""
 
     def predict(inputs: Inputs) -> Predictions:
         return Predictions.from_score(scorer(inputs).y_score, np.where(inputs.protected, threshold, 0.5))
@@ -36,8 +36,8 @@ class GroupThreshold(Network):
     """Train the plain network and sweep the protected group's threshold.
 
     Every threshold is an operating point, ``threshold=0.1`` to ``threshold=1.0``. The one with the smallest demographic
-    parity difference on validation is chosen; of equals the more accurate one, then the lowest. The paper does not say
-    on which part it chose.
+    parity difference on validation is chosen; ties go to the more accurate one, then to the lowest. The paper does not
+    say on which part it chose.
 
     References:
         Malik & Mopuri, FaAlGrad (TMLR), 5.2, "Threshold adjustment", and figure 2.

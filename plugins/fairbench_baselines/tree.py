@@ -21,7 +21,7 @@ class Tree:
     leaf: int = parameter(1, "smallest number of rows in a leaf", source="scikit-learn's default", minimum=1)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
-        """Return the predictor, whose score is the share of y = 1 in a leaf; the group is not looked at."""
+        """Return the predictor, whose score is the share of y = 1 in a leaf; the group is not used."""
         from sklearn.tree import DecisionTreeClassifier
 
         model = DecisionTreeClassifier(max_depth=self.depth, min_samples_leaf=self.leaf, random_state=seed)

@@ -13,10 +13,11 @@ from fairbench.api.torch import Batch, as_batch, deal
 
 
 def strata(train: Samples, by_label: bool) -> Tensor:
-    """Return each row's stratum (n,), a code from 0 without gaps: its group, or its group and label.
+    """Return each row's stratum (n,), a consecutive code from 0: its group, or its group and label.
 
     Raises:
-        NotApplicable: with labels, a group that has rows has none of one label, so there is no rate to compare.
+        NotApplicable: with labels, a group that has rows has none with one of the labels, so there is no rate to
+            compare.
     """
     groups, codes = np.unique(train.group, return_inverse=True)
     if by_label:
@@ -32,9 +33,9 @@ def strata(train: Samples, by_label: bool) -> Tensor:
 
 
 class StratifiedBatches:
-    """Training rows, dealt anew into mini-batches each time that they are iterated over.
+    """Training rows, dealt anew into mini-batches on each iteration over them.
 
-    Rows of a stratum that has fewer of them than there are batches come again in an epoch, one in each batch.
+    A stratum with fewer rows than there are batches repeats its rows within an epoch, one in each batch.
     """
 
     def __init__(self, train: Samples, size: int, *, by_label: bool, seed: int) -> None:
@@ -42,9 +43,9 @@ class StratifiedBatches:
 
         Args:
             train: (n,) rows.
-            size: the largest number of rows in a batch (rows that come again may add to it); 0 for all in one batch.
+            size: the largest number of rows in a batch (repeated rows may add to it); 0 for all in one batch.
             by_label: whether each batch must hold both labels of each group.
-            seed: of the dealing.
+            seed: for dealing the rows.
         """
         self.rows = as_batch(train)
         self.stratum = strata(train, by_label)
@@ -52,11 +53,11 @@ class StratifiedBatches:
         self._generators = [torch.Generator().manual_seed(derive_seed("deal", seed, hand)) for hand in range(2)]
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield every row once, or more often where its stratum has fewer rows than there are batches."""
+        """Yield every row once, or several times where its stratum has fewer rows than there are batches."""
         return self._dealt(self._generators[0])
 
     def pairs(self) -> Iterator[tuple[Batch, Batch]]:
-        """Yield the same batches as iteration does, each with one of a second, independent deal."""
+        """Yield the same batches as iteration does, each paired with one from a second, independent deal."""
         return zip(self, self._dealt(self._generators[1]))
 
     def _dealt(self, generator: torch.Generator) -> Iterator[Batch]:

@@ -15,12 +15,12 @@ from ._slopes import SLOPES, sigmoid_slope
 
 
 def accuracy_slope(logit: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the cross-entropy and its gradient by the logits (n, 1)."""
+    """Return the cross-entropy and its gradient with respect to the logits (n, 1)."""
     return cross_entropy(logit, y), (logit.sigmoid() - y).div_(len(y))
 
 
 def fairness_slope(penalty: Penalty, eta: float, logit: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the fairness loss without its weight, and the gradient of eta times it by the logits (n, 1)."""
+    """Return the fairness loss without its weight, and the gradient of eta times it for the logits (n, 1)."""
     if penalty.name in SLOPES:
         with torch.no_grad():
             score = logit.sigmoid().reshape(-1)
@@ -33,10 +33,10 @@ def fairness_slope(penalty: Penalty, eta: float, logit: Tensor, batch: Batch) ->
 
 
 class Pass:
-    """A pass of rows through consecutive parts of a network, from which gradients by any of the parts can be had."""
+    """A pass of rows through consecutive parts of a network, from which the gradients of any part can be computed."""
 
     def __init__(self, parts: Sequence[nn.Sequential], features: Tensor) -> None:
-        """Run the rows through the parts and keep what each layer makes of them.
+        """Run the rows through the parts and keep what each layer computes.
 
         Args:
             parts: layers as ``trace`` takes them; a part may be empty.
@@ -50,13 +50,13 @@ class Pass:
         self.output = features
 
     def back(self, slope: Tensor, wanted: Sequence[bool], *, inputs: bool = False) -> tuple[list[list[Tensor]], Tensor]:
-        """Return a loss's gradients by the parameters of each part, and its slope by the features.
+        """Return a loss's gradients for the parameters of each part, and its slope with respect to the features.
 
         Args:
-            slope: of the loss, by the output.
-            wanted: for each part whether its gradients are; in place of others stand empty lists.
-            inputs: whether the slope by the features is wanted. Without, nothing is computed before the first layer
-                that is, and the slope that is returned means nothing.
+            slope: of the loss with respect to the output.
+            wanted: for each part, whether its gradients are wanted; the other parts get empty lists.
+            inputs: whether the slope with respect to the features is wanted. If not, nothing is computed before the
+                first part that is wanted, and the slope that is returned is meaningless.
         """
         gradients: list[list[Tensor]] = [[] for _ in self.parts]
         first = min(place for place, part in enumerate(self.parts) if wanted[place] and len(part))

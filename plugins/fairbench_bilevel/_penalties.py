@@ -32,7 +32,7 @@ def group_means(score: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def squared_gap(score: Tensor, group: Tensor) -> Tensor:
-    """Return (m_1 - m_0)^2 for two groups; for more of them the mean over groups of (m_k - m)^2."""
+    """Return (m_1 - m_0)^2 for two groups; for more than two, the mean over groups of (m_k - m)^2."""
     mean, _ = group_means(score, group)
     if len(mean) == 2:
         return (mean[1] - mean[0]) ** 2
@@ -42,8 +42,8 @@ def squared_gap(score: Tensor, group: Tensor) -> Tensor:
 def legacy_gap(score: Tensor, in_reference: Tensor) -> Tensor:
     """Return what the released code of FairBiNN minimises for demographic parity, up to its factor eta.
 
-    Its hinge terms reduce to (m_r - m)^2 / 2, where r is one group alone, whatever their number, and the means are over
-    the sigmoid of scores that are sigmoids already.
+    Its hinge terms reduce to (m_r - m)^2 / 2, where r is one group alone, however many there are, and the means are
+    over the sigmoid of scores that are already sigmoids.
 
     Args:
         score: (n,) in [0, 1].

@@ -14,7 +14,7 @@ OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 def block_place(hidden: Sequence[int], fair_layers: Sequence[int], position: int) -> int:
-    """Return how many hidden layers stand before the fairness block; see ``SplitNetwork`` for the arguments.
+    """Return how many hidden layers precede the fairness block; see ``SplitNetwork`` for the arguments.
 
     Raises:
         NotApplicable: there is no such position, a width is below 1, or the block does not fit there.
@@ -22,8 +22,8 @@ def block_place(hidden: Sequence[int], fair_layers: Sequence[int], position: int
     layers = len(hidden) + 1
     if position > layers:
         raise NotApplicable(
-            f"position is {position}; hidden={tuple(hidden)} makes {layers} linear layers, so it must be 1 to {layers} "
-            "(or 0, which is the last)"
+            f"position is {position}; with hidden={tuple(hidden)} it must be 1 to {layers}, the last linear layer "
+            "(or 0 for that one)"
         )
     if min((*hidden, *fair_layers), default=1) < 1:
         raise NotApplicable(
@@ -36,31 +36,31 @@ def block_place(hidden: Sequence[int], fair_layers: Sequence[int], position: int
 
 
 def check_block(fair_layers: Sequence[int], width: int, where: str) -> None:
-    """Refuse a fairness block that does not begin and end with the width of what it stands behind.
+    """Refuse a fairness block that does not begin and end with the width of what it follows.
 
     Raises:
         NotApplicable: it does not.
     """
     if fair_layers and (len(fair_layers) < 2 or fair_layers[0] != width or fair_layers[-1] != width):
         raise NotApplicable(
-            f"fair_layers={tuple(fair_layers)} must begin and end with {width}, the width of {where}, and have two "
-            "entries or more: n entries make n - 1 layers"
+            f"fair_layers={tuple(fair_layers)} must begin and end with {width}, the width of {where}, and have two or "
+            "more entries: n entries make n - 1 layers"
         )
 
 
 class SplitNetwork(nn.Module):
     """A perceptron with a fairness block inserted: X (n, d) -> logits (n, 1).
 
-    ``before``, ``block`` and ``after`` are run in this order. Every linear layer but the last one is followed by ReLU.
+    ``before``, ``block`` and ``after`` run in this order. Every linear layer but the last one is followed by ReLU.
 
     Args:
         n_features: d.
         hidden: widths of the hidden layers of the accuracy player.
-        fair_layers: widths of the block, its input's first and again last (n entries make n - 1 layers); none for one
-            square layer.
-        position: number of the linear layer of the accuracy player before which the block stands, from 1 (the block
-            sees the raw features); 0 for the last one.
-        seed: of the first weights (torch's default initialisation).
+        fair_layers: widths of the block, beginning and ending with that of its input (n entries make n - 1 layers);
+            none for one square layer.
+        position: number of the linear layer of the accuracy player before which the block is inserted, from 1 (the
+            block sees the raw features); 0 for the last one.
+        seed: for the initial weights (torch's default initialisation).
 
     References:
         Yazdani-Jahromi et al. (2024), FairBiNN, NeurIPS, table 2.
@@ -90,7 +90,7 @@ class SplitNetwork(nn.Module):
 
     @property
     def parts(self) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
-        """Return the layers in three parts, in the order in which they are run."""
+        """Return the layers in three parts, in the order in which they run."""
         return self.before, self.block, self.after
 
     def leading(self) -> list[nn.Parameter]:
@@ -112,19 +112,19 @@ def _relu_layers(widths: Sequence[int]) -> nn.Sequential:
 class Player:
     """Parameters that one optimiser moves along gradients that are handed to it.
 
-    Nothing is read from ``.grad``: which loss moves whom is said where the gradients are taken. The parameters become
-    views of one vector, so that Adam costs a dozen operations and not a dozen for each layer.
+    Nothing is read from ``.grad``: which loss moves which player is decided where the gradients are computed. The
+    parameters become views of one vector, so that Adam costs a dozen operations rather than a dozen for each layer.
     """
 
     def __init__(
         self, parameters: Iterable[nn.Parameter], lr: float, *, decay: float = 1.0, optimizer: str = "adam"
     ) -> None:
-        """Take the parameters over; their values stay.
+        """Take over the parameters; their values stay the same.
 
         Args:
             parameters: what the player moves.
             lr: learning rate.
-            decay: what the learning rate is multiplied by when it falls.
+            decay: what the learning rate is multiplied by each time it falls.
             optimizer: ``adam`` or ``sgd`` (plain gradient descent).
         """
         self.parameters = list(parameters)
@@ -156,5 +156,5 @@ class Player:
         self.vector.copy_(torch.cat([value.detach().reshape(-1) for value in values]))
 
     def displacement(self) -> float:
-        """Return the Euclidean distance from the first weights."""
+        """Return the Euclidean distance from the initial weights."""
         return float((self.vector - self.first).norm())

@@ -1,4 +1,4 @@
-"""The demographic parity losses' gradients in closed form: the bits of torch's graph, without its bookkeeping."""
+"""The demographic parity losses' gradients in closed form: to the bit those of torch's graph, without its overhead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._penalties import group_means
 
 
 def squared_slope(score: Tensor, group: Tensor, weight: Tensor) -> Tensor:
-    """Return the gradient (n,) of weight times ``squared_gap`` by the scores (n,)."""
+    """Return the gradient (n,) of weight times ``squared_gap`` with respect to the scores (n,)."""
     mean, rows = group_means(score, group)
     if len(mean) == 2:
         by_higher = weight * (2 * (mean[1] - mean[0]))
@@ -22,14 +22,14 @@ def squared_slope(score: Tensor, group: Tensor, weight: Tensor) -> Tensor:
 
 
 def absolute_slope(score: Tensor, group: Tensor, weight: Tensor) -> Tensor:
-    """Return the gradient (n,) of weight times ``parity_gap`` by the scores (n,); groups that tie share it."""
+    """Return the gradient (n,) of weight times ``parity_gap`` with respect to the scores (n,); ties share it."""
     mean, rows = group_means(score, group)
     highest, lowest = mean == mean.amax(), mean == mean.amin()
     return _spread(weight * highest / highest.sum() - weight * lowest / lowest.sum(), rows, group)
 
 
 def legacy_slope(score: Tensor, in_reference: Tensor, weight: Tensor) -> Tensor:
-    """Return the gradient (n,) of weight times ``legacy_gap`` by the scores (n,)."""
+    """Return the gradient (n,) of weight times ``legacy_gap`` with respect to the scores (n,)."""
     twice = score.sigmoid()
     there = twice[in_reference]
     if not len(there):
@@ -40,13 +40,13 @@ def legacy_slope(score: Tensor, in_reference: Tensor, weight: Tensor) -> Tensor:
 
 
 def sigmoid_slope(slope: Tensor, output: Tensor) -> Tensor:
-    """Return the slope by a sigmoid's input, from that by its output."""
+    """Return the slope with respect to a sigmoid's input, from that with respect to its output."""
     before: Tensor = torch.ops.aten.sigmoid_backward.default(slope, output)
     return before
 
 
 def _spread(by_mean: Tensor, rows: Tensor, group: Tensor) -> Tensor:
-    """Return the slope by the scores, from that by the means of the groups that have rows."""
+    """Return the slope with respect to the scores, from that with respect to the means of the groups that have rows."""
     if len(by_mean) < len(rows):
         by_mean = by_mean.new_zeros(len(rows)).masked_scatter(rows > 0, by_mean)
     return (by_mean / rows)[group]
@@ -57,4 +57,4 @@ SLOPES: Mapping[str, Callable[[Tensor, Tensor, int, Tensor], Tensor]] = {
     "dp_abs": lambda score, group, reference, weight: absolute_slope(score, group, weight),
     "dp_legacy": lambda score, group, reference, weight: legacy_slope(score, group == reference, weight),
 }
-"""(score (n,), group (n,) codes, code of the group of ``dp_legacy``, weight, a scalar) -> slope (n,) by the scores."""
+"""(score (n,), group (n,) codes, code of the group of ``dp_legacy``, weight, a scalar) -> slope (n,) for the scores."""

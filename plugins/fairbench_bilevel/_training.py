@@ -20,11 +20,11 @@ from ._players import Player, SplitNetwork, block_place
 
 PAPER = "Yazdani-Jahromi et al., FairBiNN (NeurIPS 2024)"
 RELEASED = f"{PAPER}, released code"
-TRIVIAL = 0.01  # selecting fewer rows than this share, or leaving out fewer, is no trade-off
+TRIVIAL = 0.01  # selecting fewer rows than this share, or leaving out fewer, is not a trade-off
 FALLS_EVERY = 50  # epochs, after which the released code lowers the learning rates
 
 Play = Callable[[StratifiedBatches], Iterator[tuple[Tensor, Tensor]]]
-"""The batches of an epoch -> for each round of moves the cross-entropy and the penalty that were seen, detached."""
+"""The batches of an epoch -> for each round of moves, the cross-entropy and the penalty seen in it, detached."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FairNetwork:
 
     eta: tuple[float, ...] = parameter(
         (3.0,),
-        "weight of the fairness loss; each of several is an operating point, one of them chosen on validation",
+        "weight of the fairness loss; if there are several, each is an operating point and one is chosen on validation",
         source="own: of 0.3, 3 and 30 the largest that costs at most 0.02 of validation accuracy on adult and compas",
         minimum=0,
     )
@@ -46,16 +46,16 @@ class FairNetwork:
         choices=tuple(PENALTIES),
     )
     hidden: tuple[int, ...] = parameter(
-        (64, 32), "width of each hidden layer, the fairness block aside", source=f"{PAPER}, table 2 (Adult)"
+        (64, 32), "width of each hidden layer, not counting the fairness block", source=f"{PAPER}, table 2 (Adult)"
     )
     fair_layers: tuple[int, ...] = parameter(
         (),
-        "widths of the fairness block, its input's first and again last; none for one square layer",
+        "widths of the fairness block, beginning and ending with that of its input; none for one square layer",
         source=f"{PAPER}, table 2 (Adult)",
     )
     position: int = parameter(
         0,
-        "number of the linear layer before which the block stands, from 1; 0 for the last one",
+        "number of the linear layer before which the block is inserted, from 1; 0 for the last one",
         source=f"{PAPER}, ablation of the position",
         minimum=0,
     )
@@ -65,7 +65,7 @@ class FairNetwork:
     )
     batch_size: int = parameter(
         200,
-        "rows in a step, of every group (rows of a group that is smaller than the number of steps come again); 0 for "
+        "rows per step, some from every group (a group with fewer rows than there are steps repeats its rows); 0 for "
         "all rows",
         source=RELEASED,
         minimum=0,
@@ -80,15 +80,15 @@ class FairNetwork:
     )
     accuracy_slack: float = parameter(
         0.02,
-        "of several eta the one with the smallest gap on validation is chosen, among those whose accuracy there is at "
-        "most so much below the best, and which select 1 to 99 % of the rows if any does",
+        "of several eta, the one with the smallest gap on validation is chosen, among those whose accuracy there is "
+        "at most this far below the best, and which select 1% to 99% of the rows if any does",
         source="own",
         minimum=0,
         maximum=1,
     )
 
     def __post_init__(self) -> None:
-        """Check the weights, and that the fairness block has a place, as far as that can be said without the data."""
+        """Check the weights, and that the fairness block fits, as far as that can be known without the data."""
         if not self.eta or len(set(map(_point, self.eta))) < len(self.eta):
             raise NotApplicable(f"{self.name}: eta is {self.eta}; give one weight or several different ones")
         try:
@@ -101,7 +101,7 @@ class FairNetwork:
         raise NotImplementedError
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
-        """Return a predictor for each eta, named ``eta=...`` where there are several, with every training's curves.
+        """Return a predictor for each eta, named ``eta=...`` if there are several, and all training curves.
 
         Raises:
             NotApplicable: the fairness block does not fit the features, or equalized odds lack rows.
@@ -156,7 +156,7 @@ class FairNetwork:
 
 @dataclass(frozen=True)
 class Bilevel(FairNetwork):
-    """The same with a fairness block that is a player of its own."""
+    """The same, with a fairness block that is a player of its own."""
 
     fair_lr: float = parameter(
         1e-5, "learning rate of the fairness block's optimiser", source=f"{PAPER}, table 2", minimum=0
@@ -171,7 +171,7 @@ def _point(eta: float) -> str:
 
 
 class Observer:
-    """The validation loss, cross-entropy + eta * penalty; what else is seen on the way is kept in ``curves``."""
+    """The validation loss, cross-entropy + eta * penalty; other quantities seen on the way are in ``curves``."""
 
     def __init__(self, validation: Samples, penalty: Penalty, eta: float, *, by_label: bool) -> None:
         """Keep the rows as tensors."""
@@ -180,7 +180,7 @@ class Observer:
         self.curves: dict[str, list[float]] = {}
 
     def __call__(self, model: Model) -> Tensor:
-        """Return the loss of the model as it stands."""
+        """Return the loss of the model in its present state."""
         logit = model(self._rows.X)
         bce, penalty = cross_entropy(logit, self._rows.y), self._penalty(logit, self._rows)
         y_pred = (logit >= 0).reshape(-1).numpy().astype(np.int64)

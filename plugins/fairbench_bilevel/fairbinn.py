@@ -27,13 +27,14 @@ class FairBiNN(Bilevel):
     """Alternate steps of a leader (all other layers, cross-entropy) and a follower (the fairness block, fairness loss).
 
     Each player descends the gradient of its own loss with respect to its own layers, and nothing else. Two things
-    follow: Adam cancels a constant factor on a loss, so eta does next to nothing here (plain descent, ``sgd``, feels
-    it); and the follower's loss knows nothing of accuracy, so its best response is to make all scores the same.
+    follow: Adam cancels a constant factor on a loss, so eta has next to no effect here (it does have one with plain
+    gradient descent, ``sgd``); and the follower's loss knows nothing of accuracy, so its best response is to make all
+    scores the same.
     ``fairbinn_coupled`` is what the released code computes instead.
 
     With ``unroll_steps`` the leader differentiates through that many gradient steps of the follower (of size
     ``fair_lr``), which the paper's text describes and its code does not do; ``order``, ``follower_steps`` and
-    ``follower_optimizer`` are not looked at then.
+    ``follower_optimizer`` are then ignored.
 
     References:
         Yazdani-Jahromi et al. (2024), FairBiNN: On Balancing Fairness and Accuracy via Stackelberg Equilibrium,
@@ -50,7 +51,7 @@ class FairBiNN(Bilevel):
     )
     follower_steps: int = parameter(1, "steps of the follower in a round", source=f"{PAPER}, algorithm 1", minimum=1)
     follower_optimizer: str = parameter(
-        "adam", "of the fairness block", source=f"{PAPER}, table 2", choices=tuple(OPTIMIZERS)
+        "adam", "optimiser of the fairness block", source=f"{PAPER}, table 2", choices=tuple(OPTIMIZERS)
     )
     unroll_steps: int = parameter(
         0, "steps of the follower that the leader differentiates through; 0 for none", source=PAPER, minimum=0

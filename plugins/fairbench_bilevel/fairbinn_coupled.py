@@ -20,12 +20,12 @@ from ._training import RELEASED, Bilevel, Play
 class FairBiNNCoupled(Bilevel):
     """Let the fairness block follow the fairness loss, and all other layers the sum of both losses' gradients.
 
-    In the released code gradients are cleared once for each mini-batch and not between the two backward passes. So the
+    In the released code gradients are cleared once per mini-batch and not between the two backward passes. So the
     accuracy layers step along the gradient of the cross-entropy (after the block has moved) plus that of the fairness
     loss (before), where the paper has the first alone: eta acts on them as a Lagrange multiplier. ``fairbinn`` is the
     algorithm as printed, ``coupling = 0`` its variant with one batch for both players.
 
-    Other than in the released code, rows are shuffled and every batch holds every group.
+    Unlike in the released code, rows are shuffled and every batch contains every group.
 
     References:
         Yazdani-Jahromi et al. (2024), FairBiNN, NeurIPS; the released code's tabular, graph and vision training alike.
@@ -49,7 +49,7 @@ class FairBiNNCoupled(Bilevel):
         def play(batches: StratifiedBatches) -> Iterator[tuple[Tensor, Tensor]]:
             for batch in batches:
                 # The layers before the block are run forwards and backwards once for both losses: their gradient comes
-                # through what they hand to the block, and is linear in it.
+                # through their output to the block, and is linear in the gradient there.
                 outer = Pass([model.before], batch.X)
                 inner = Pass([model.block, model.after], outer.output)
                 unfairness, slope = fairness_slope(penalty, eta, inner.output, batch)

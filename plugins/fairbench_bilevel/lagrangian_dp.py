@@ -20,9 +20,9 @@ from ._training import FairNetwork, Play
 class LagrangianDP(FairNetwork):
     """Minimise cross-entropy + eta * fairness loss over all layers with one optimiser: FairBiNN's own baseline.
 
-    The network is FairBiNN's with the same first weights and batches, so that the two differ in who moves what, and how
-    fast: here the fairness block moves at ``lr``, as all layers do. (The released baseline inserts the fairness block
-    twice and gives the layers behind it two steps for each one of the others; neither is done here.)
+    The network is FairBiNN's with the same initial weights and batches, so that the two differ in who moves what, and
+    how fast: here the fairness block moves at ``lr``, as all layers do. (The released baseline inserts the fairness
+    block twice and gives the layers behind it two steps for every one of the others; neither is done here.)
 
     References:
         Yazdani-Jahromi et al. (2024), FairBiNN: On Balancing Fairness and Accuracy via Stackelberg Equilibrium,

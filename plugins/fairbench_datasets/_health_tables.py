@@ -1,7 +1,7 @@
-"""The tables of the Heritage Health Prize, summed up to a row for each member and year.
+"""The tables of the Heritage Health Prize, aggregated to one row for each member and year.
 
-A row's key is ``MemberID * 10 + year``, years being 1 to 3. Values that the published files do not hold are refused,
-never guessed at.
+A row's key is ``MemberID * 10 + year``, years being 1 to 3. Values that do not occur in the published files are
+refused, never guessed at.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def coded(table: Texts, column: str, codes: Mapping[str, int], expected: str = "
     """Return the codes (n,) of a column's values, NaN where the value is missing.
 
     Raises:
-        DataError: a value has no code; ``expected`` says in words which have.
+        DataError: a value has no code; ``expected`` says in words which do.
     """
 
     def code(text: str) -> float:
@@ -48,7 +48,7 @@ def number(table: Texts, column: str) -> NDArray[np.float64]:
     """Return a column's whole numbers (n,), NaN where missing; ``162+`` counts as 162.
 
     Raises:
-        DataError: a value is no number.
+        DataError: a value is not a number.
     """
 
     def value(text: str) -> float:
@@ -60,7 +60,7 @@ def number(table: Texts, column: str) -> NDArray[np.float64]:
 
 
 def keys(table: Texts, year: int | None = None) -> NDArray[np.int64]:
-    """Return each row's key (n,); ``year`` is that of all rows where the table has no such column.
+    """Return each row's key (n,); ``year`` applies to all rows where the table has no such column.
 
     Raises:
         DataError: a member or a year is missing.
@@ -121,8 +121,8 @@ def claims(path: Path) -> pd.DataFrame:
 def _statistics(values: np.ndarray, code: np.ndarray, name: str, total: np.ndarray) -> dict[str, Any]:
     """Return sum, maximum, minimum, mean, range and standard deviation by key.
 
-    Where no value is known they are 0, but the range -1; the standard deviation is 0 for a single claim, and else -1
-    where fewer than two of the claims have a known value.
+    Where no value is known they are 0, except the range, which is -1; the standard deviation is 0 for a single claim,
+    and otherwise -1 where fewer than two of the claims have a known value.
     """
     import pandas as pd
 

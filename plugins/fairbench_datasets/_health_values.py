@@ -43,7 +43,7 @@ GROUPED = {
 """Columns whose values are counted, each with its values; a missing value is counted as "?"."""
 
 BANDS = (*(f"{start}-{start + 9}" for start in range(0, 80, 10)), "80+")
-"""Of age at the first claim."""
+"""Bands of age at the first claim."""
 
 YEARS = {"Y1": 1, "Y2": 2, "Y3": 3}
 MONTHS = {"0- 1 month": 1, **{f"{month - 1}-{month:2d} months": month for month in range(2, 13)}}
@@ -55,5 +55,5 @@ STAYS = {
     "4- 8 weeks": 42,
     "26+ weeks": 180,
 }
-"""Days; middles of the ranges, as in the derived table that the fairness papers share."""
+"""Days; midpoints of the ranges, as in the derived table that the fairness papers share."""
 CHARLSON = {"0": 0, "1-2": 1, "3-4": 2, "5+": 3}

@@ -27,15 +27,16 @@ CLASSES = {
     13: "u4",
     14: "i8",
     15: "u8",
-}  # of the numbers meant
-COMPLEX = 1 << 11  # of the array's flags
+}  # intended types of the numbers
+COMPLEX = 1 << 11  # among the array's flags
 
 
 def arrays(content: bytes) -> Mapping[str, NDArray[np.generic]]:
     """Return the arrays of a file by their names.
 
     Raises:
-        ValueError: it is no little-endian MATLAB 5 file of plain numeric arrays; ``zlib.error`` for a damaged stream.
+        ValueError: it is not a little-endian MATLAB 5 file of plain numeric arrays; ``zlib.error`` for a damaged
+            stream.
     """
     if len(content) < HEADER or content[124:128] != b"\0\1IM":
         raise ValueError("no little-endian MATLAB 5 file")
@@ -48,7 +49,7 @@ def arrays(content: bytes) -> Mapping[str, NDArray[np.generic]]:
                 raise ValueError("an array that ends too early, or is too large")
             ((kind, body),) = _elements(unfolded)
         if kind != MATRIX:
-            raise ValueError(f"an element of type {kind} in place of an array")
+            raise ValueError(f"an element of type {kind} instead of an array")
         name, array = _array(body)
         found[name] = array
     return found
@@ -81,5 +82,5 @@ def _array(body: memoryview) -> tuple[str, NDArray[np.generic]]:
         raise ValueError("an array that is not one of plain numbers")
     values = np.frombuffer(data, TYPES[stored])
     if len(values) != math.prod(shape):
-        raise ValueError(f"an array of {len(values)} values that says it is of shape {tuple(shape)}")
+        raise ValueError(f"an array of {len(values)} values whose stated shape is {tuple(shape)}")
     return bytes(parts[2][1]).decode("ascii"), values.astype(CLASSES[flags & 0xFF]).reshape(shape, order="F")

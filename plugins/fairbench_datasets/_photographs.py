@@ -17,14 +17,14 @@ def require_folder(dataset: str, folder: str, needed: Sequence[str], source: str
 
     Args:
         dataset: its name.
-        folder: as the user gave it; empty if he did not.
+        folder: as the user gave it; empty if none was given.
         needed: files and folders that must be in it.
-        source: where the data are to be had, and under which terms.
+        source: where to get the data, and under which terms.
 
     Raises:
         NotApplicable: there is no such folder, or something is missing in it.
     """
-    advice = f"get the data from {source} and name their folder: {dataset}[folder=PATH]"
+    advice = f"get the data from {source} and name the folder: {dataset}[folder=PATH]"
     if not folder:
         raise NotApplicable(f"{dataset} is not downloaded: {advice}")
     path = Path(folder).expanduser()

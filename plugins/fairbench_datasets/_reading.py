@@ -1,7 +1,7 @@
 """Raw text files, read so that every error names the path and the line.
 
-A digest vouches for the published files. A copy that a digest does not vouch for (a test's, a user's own) is never read
-as something else than it says: a value that a column cannot hold is refused, and so is a line with a field too many.
+The published files are verified by digest. A copy that no digest covers (a test's, a user's own) is never silently
+misread: a value that a column cannot hold is refused, and so is a line with too many fields.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fairbench.api import DataError
 
-CHUNK = 4096  # lines taken at once
+CHUNK = 4096  # lines read at a time
 WHOLE = re.compile(r"-?[0-9]{1,15}")
 REAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{0,15})?")
 
@@ -39,12 +39,12 @@ def refusing(path: Path, what: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Texts:
-    """A text file's columns: each different text once, and which of them a row has.
+    """A text file's columns: each distinct text once, and which of them each row has.
 
     Args:
         path: of the file.
         lines: (n,) the line that each row ends at.
-        columns: by name, the different texts and (n,) positions among them.
+        columns: by name, the distinct texts and (n,) positions among them.
     """
 
     path: Path
@@ -55,7 +55,8 @@ class Texts:
         """Return the meaning (n,) of each row's text.
 
         Raises:
-            DataError: ``meaning`` raises ``KeyError`` or ``ValueError`` for a text; ``expected`` says what would do.
+            DataError: ``meaning`` raises ``KeyError`` or ``ValueError`` for a text; ``expected`` says what would be
+                accepted.
         """
         texts, codes = self.columns[column]
         found = []
@@ -70,18 +71,18 @@ class Texts:
         return (values if values.dtype.kind in "biuf" else np.array(found, dtype=object))[codes]
 
     def words(self, column: str, known: Iterable[str]) -> NDArray[np.object_]:
-        """Return a column (n,) of texts, each of them one of those known."""
+        """Return a column (n,) of texts, each of them one of the known ones."""
         words = {word: word for word in known}
         return self.translated(column, words.__getitem__, f"one of {', '.join(map(repr, words))}")
 
     def whole(self, column: str, low: int, high: int, missing: str | None = None) -> NDArray[Any]:
-        """Return a column (n,) of whole numbers from low to high; NaN, if ``missing`` is given, where that stands."""
+        """Return a column (n,) of whole numbers from low to high; NaN where the text is ``missing``, if given."""
         return self._numbers(column, WHOLE, low, high, missing, "a whole number")
 
     def real(self, column: str, low: float, high: float, missing: str | None = None) -> NDArray[Any]:
-        """Return a column (n,) of numbers from low to high; NaN, if ``missing`` is given, where that stands.
+        """Return a column (n,) of numbers from low to high; NaN where the text is ``missing``, if given.
 
-        They are integers if all are written so.
+        They are integers if all are written as such.
         """
         return self._numbers(column, REAL, low, high, missing, "a number")
 
@@ -112,19 +113,19 @@ def read(
     blanks: bool = False,
     quotes: bool = False,
 ) -> Texts:
-    """Read columns of a text file with a row in each line; empty lines are passed over.
+    """Read columns of a text file with one row per line; empty lines are skipped.
 
     Args:
         path: of the file, in UTF-8.
-        columns: those wanted; of two columns with one name the first is taken.
+        columns: those wanted; of two columns with the same name the first is taken.
         names: of all columns in order; None if the first line has them.
         separator: between two fields.
-        comment: a line that is no row.
+        comment: a line that is not a row.
         blanks: whether blanks may follow a separator.
-        quotes: whether fields may stand in quotation marks.
+        quotes: whether fields may be in quotation marks.
 
     Raises:
-        DataError: the file cannot be read, lacks a column, or a line has another number of fields.
+        DataError: the file cannot be read, lacks a column, or a line has the wrong number of fields.
     """
     with refusing(path, "a table of text in UTF-8"):
         try:
@@ -148,7 +149,7 @@ def _columns(path: Path, reader: Any, columns: Sequence[str], names: Sequence[st
         names = next(reader, [])
     lacking = [column for column in columns if column not in names]
     if lacking:
-        raise DataError(f"{path}, line 1: no column {', '.join(lacking)}; this is another file or version")
+        raise DataError(f"{path}, line 1: no column {', '.join(lacking)}; this is a different file or version")
     width, places = len(names), [names.index(column) for column in columns]
     lines: list[NDArray[np.int64]] = []
     seen: list[dict[str, int]] = [{} for _ in columns]
@@ -185,4 +186,4 @@ def _broken_line(path: Path) -> int:
         content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return content.count(b"\n", 0, error.start) + 1
-    return 1  # it has changed since
+    return 1  # the file has changed since

@@ -11,7 +11,7 @@ Pair = tuple[float, float]
 
 @dataclass(frozen=True)
 class Distribution:
-    """How a row comes about; pairs hold the unprotected group's value (a = 0), then the protected group's (a = 1).
+    """How a row is generated; pairs hold the unprotected group's value (a = 0), then the protected group's (a = 1).
 
     A ~ Bernoulli(share); the true outcome Y* ~ Bernoulli(base_rate[a]); the feature x ~ N(shift[a] + effect[a] Y*, 1);
     the proxy z ~ Bernoulli(proxy[a]). The recorded label Y is Y* after flips: 1 -> 0 with probability ``missed[a]``
@@ -21,7 +21,7 @@ class Distribution:
         share: of the protected group, in (0, 1).
         base_rate: P(Y* = 1 | a), in (0, 1).
         effect: how far Y* moves x, in standard deviations, above 0.
-        shift: where x lies without the outcome.
+        shift: the mean of x where Y* = 0.
         missed: P(Y = 0 | Y* = 1, a).
         invented: P(Y = 1 | Y* = 0).
         proxy: P(z = 1 | a).
@@ -36,7 +36,7 @@ class Distribution:
     proxy: Pair
 
     def __post_init__(self) -> None:
-        """Check that these are probabilities, and that labels say something about the true outcome."""
+        """Check that these are probabilities, and that labels carry information about the true outcome."""
         unprotected, protected = self.base_rate
         chances = {"group share": self.share, "unprotected base rate": unprotected, "protected base rate": protected}
         for what, value in chances.items():
@@ -48,8 +48,8 @@ class Distribution:
         for missed in self.missed:
             if not (missed >= 0 and self.invented >= 0 and missed + self.invented < 1):
                 raise DataError(
-                    f"synthetic: labels flip from 1 to 0 with probability {missed:g}, back with {self.invented:g}; "
-                    "both together must stay below 1; choose a smaller label_noise"
+                    f"synthetic: labels flip from 1 to 0 with probability {missed:g} and back with {self.invented:g}; "
+                    "the sum must stay below 1; choose a smaller label_noise"
                 )
 
     @property

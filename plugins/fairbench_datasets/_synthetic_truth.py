@@ -23,7 +23,7 @@ from fairbench_datasets._synthetic_model import Distribution, Pair
 
 Floats = NDArray[np.float64]
 CONSTRAINTS = ("demographic_parity", "equal_opportunity", "equalized_odds")
-CELL = 0.004  # width in x of the linear programmes' cells; half or twice of it moves their accuracies by 3e-7
+CELL = 0.004  # width in x of the linear programs' cells; halving or doubling it moves their accuracies by 3e-7
 REACH = 6.0  # standard deviations that the cells cover beyond the outermost mean; what lies outside joins the last cell
 
 
@@ -96,7 +96,7 @@ class Truth:
             ValueError: the constraint is unknown or the tolerance is negative.
         """
         if constraint not in CONSTRAINTS:
-            raise ValueError(f"no constraint is named {constraint!r}; there are {', '.join(CONSTRAINTS)}")
+            raise ValueError(f"no constraint is named {constraint!r}; choose from {', '.join(CONSTRAINTS)}")
         if not tolerance >= 0:
             raise ValueError(f"the tolerance is {tolerance!r}; it must be 0 or more")
         best = self.blind if blind else self.aware
@@ -135,7 +135,7 @@ class Truth:
         model = self.distribution
         (w0, w1), (p0, p1) = model.weight, model.label_rate
         if constraint == "demographic_parity":
-            low, high = -2.0, 2.0  # one group is selected as a whole, the other not at all
+            low, high = -2.0, 2.0  # one group is selected entirely, the other not at all
 
             def optimal(multiplier: float) -> TrueRates:
                 return self._at_thresholds(0.5 - multiplier / (2 * w0), 0.5 + multiplier / (2 * w1))

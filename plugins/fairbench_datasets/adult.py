@@ -65,7 +65,7 @@ class Adult:
     """Income above 50,000 dollars (y = 1, favourable) of 45,222 people without missing values.
 
     The published training and test files are joined, since every repeat draws its own split. Sex and race are both
-    among the columns of X; the one that is the group leaves it.
+    among the columns of X; the one that serves as the group is left out of it.
 
     References:
         Kohavi (1996), Scaling up the accuracy of naive-Bayes classifiers: a decision-tree hybrid, KDD.
@@ -82,7 +82,7 @@ class Adult:
     fnlwgt: bool = parameter(False, "keep the survey weight as a feature")
     education: str = parameter(
         "category",
-        "keep the level of education as a category, as its number (they are one to one), or as both",
+        "keep the level of education as a category, as its number (the two correspond one to one), or as both",
         choices=tuple(DROPPED),
     )
 
@@ -90,7 +90,7 @@ class Adult:
         """Read and join the two files.
 
         Raises:
-            DataError: a line is not one of theirs.
+            DataError: a line does not fit the published format.
         """
         import pandas as pd
 

@@ -37,13 +37,13 @@ class CelebA:
     sensitive_features = ("sex",)
     folder: str = parameter("", f"folder with {ATTRIBUTES}, {PARTITION} and {IMAGES}/")
     size: int = parameter(128, "side of the images", source="Wyllie, Shumailov & Papernot (2024), code", minimum=8)
-    images: int = parameter(0, "the first so many of each part; 0 for all", minimum=0)
+    images: int = parameter(0, "number of images to take from the start of each part; 0 for all", minimum=0)
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
         """Read the tables and the photographs.
 
         Raises:
-            NotApplicable: the folder is not there or incomplete, or Pillow is missing.
+            NotApplicable: the folder is missing or incomplete, or Pillow is missing.
             DataError: a table or a photograph is damaged.
         """
         import pandas as pd
@@ -53,7 +53,7 @@ class CelebA:
         part_of = _parts(folder / PARTITION)
         without = [name for name in names if name not in part_of]
         if without:
-            raise DataError(f"{folder / PARTITION}: no part for {len(without)} images, first {without[0]!r}")
+            raise DataError(f"{folder / PARTITION}: images without a part: {len(without)}, the first is {without[0]!r}")
         part = pd.Series([part_of[name] for name in names], index=names)
         if self.images:
             chosen = part.groupby(part).cumcount() < self.images
@@ -88,7 +88,7 @@ def _attributes(path: Path) -> tuple[list[str], pd.DataFrame]:
     for number, line in enumerate(lines[2:], start=3):
         fields = line.split()
         if len(fields) != len(header) + 1 or not set(fields[1:]) <= {"1", "-1"}:
-            raise DataError(f"{path}, line {number}: not an image and {len(header)} times 1 or -1; damaged")
+            raise DataError(f"{path}, line {number}: not an image and {len(header)} values of 1 or -1; damaged")
         rows.append(fields)
     if lines[0].split() != [str(len(rows))]:
         raise DataError(f"{path}, line 1: {lines[0][:40]!r} is not the number of the {len(rows)} images that follow")
@@ -100,7 +100,7 @@ def _parts(path: Path) -> dict[str, int]:
     table = _reading.read(path, ["image", "part"], names=["image", "part"], separator=" ", blanks=True)
     parts = dict(zip(table.translated("image", str, "a name"), table.whole("part", 0, 2)))
     if len(parts) < len(table.lines):
-        raise DataError(f"{path}: {len(table.lines) - len(parts)} images stand there twice; the table is damaged")
+        raise DataError(f"{path}: images listed twice: {len(table.lines) - len(parts)}; the table is damaged")
     return parts
 
 

@@ -22,7 +22,7 @@ class ColoredDigits:
 
     Each copy but the first is rolled by up to a pixel in both directions, and each draws its own label flip and colour:
     green goes with y = 1, red is the protected group. All copies of a digit are in the same part: a split has those of
-    1,200 digits for training, of 97 for validation and of 500 for the test.
+    1,200 digits for training, 97 for validation and 500 for the test.
 
     References:
         Alpaydin and Kaynak (1998), Optical recognition of handwritten digits, UCI; the test file, as scikit-learn has
@@ -66,7 +66,7 @@ class ColoredDigits:
 
 
 def partition(seed: int) -> list[NDArray[np.intp]]:
-    """Return the rows of a split: every digit with all its copies, which stand ``IMAGES`` rows apart."""
+    """Return the rows of a split: every digit with all its copies, which are ``IMAGES`` rows apart."""
     order = np.random.default_rng(derive_seed("partition", seed)).permutation(IMAGES)
     copies = IMAGES * np.arange(COPIES)
     parts = np.split(order, [TRAIN, TRAIN + VALIDATION])

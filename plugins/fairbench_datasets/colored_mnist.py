@@ -33,7 +33,7 @@ TEST_IMAGES = _file(
 TEST_LABELS = _file(
     "t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6", 4542
 )
-LARGEST = 1 << 28  # bytes of a file, unfolded
+LARGEST = 1 << 28  # bytes of a file, decompressed
 TRAINING = {"published": 50_000, "code": 50_001}  # of the training file's 60,000; the rest is for validation
 
 
@@ -42,9 +42,9 @@ class ColoredMNIST:
     """Is a handwritten digit 5 or more (y = 1, favourable)? 60,000 + 10,000 images of 28 x 28 pixels, red or green.
 
     Green goes with y = 1, red is the protected group. With a published split all repeats share data and colours, and
-    differ in first weights and draws alone; ``random`` parts all 70,000 anew for each repeat. The paper's test colours
-    are meant to be balanced, yet in the results its repository once carried they go with the label as in training
-    (base rates .69 and .29); hence ``correlated`` is the default.
+    differ only in initial weights and draws; ``random`` splits all 70,000 anew for each repeat. The paper's test
+    colours are meant to be balanced, yet in the results that its repository once held they are correlated with the
+    label as in training (base rates .69 and .29); hence ``correlated`` is the default.
 
     References:
         LeCun, Bottou, Bengio and Haffner (1998); coloured after Wyllie, Shumailov and Papernot (2024), Fairness
@@ -81,7 +81,7 @@ class ColoredMNIST:
         import pandas as pd
 
         if self.split == "random" and self.test_colours == "balanced":
-            raise DataError("colored_mnist: with split=random there is no fixed test part to balance; take published")
+            raise DataError("colored_mnist: with split=random no fixed test part can be balanced; use split=published")
         pairs = ((TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS))
         parts = [_digits(files[images.path], files[labels.path]) for images, labels in pairs]
         grey, digit = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
@@ -100,7 +100,7 @@ class ColoredMNIST:
             notes=(_coloured.NOTE,),
             image_shape=(3, 28, 28),
             partition=self.partition,
-            overlap="pool" if self.split == "random" else "unknown",  # a published test part is that of every repeat
+            overlap="pool" if self.split == "random" else "unknown",  # a published test part serves every repeat
         )
 
     def partition(self, seed: int) -> list[NDArray[np.intp]]:
@@ -121,7 +121,7 @@ def _idx(path: Path, dimensions: int, highest: int = 255) -> NDArray[np.uint8]:
         header = stream.read(4 + 4 * dimensions)
         shape = [int(size) for size in np.frombuffer(header, ">u4", dimensions, 4)]
         n = math.prod(shape)
-        content = stream.read(min(n, LARGEST) + 1)  # no more, whatever it would unfold to
+        content = stream.read(min(n, LARGEST) + 1)  # no more, whatever it would decompress to
     if header[:4] != bytes([0, 0, 8, dimensions]) or len(content) != n:
         raise DataError(f"{path}: not an IDX file of bytes with {dimensions} dimensions; damaged or another version")
     values = np.frombuffer(content, np.uint8)

@@ -36,8 +36,8 @@ class ColoredSVHN:
     """Is the digit of a house number below 5 (y = 1, favourable)? 99,289 photographs, their brightness red or green.
 
     The classes are the reverse of coloured MNIST's, as in the paper's code. Green goes with y = 1, red is the protected
-    group; in the test file the colour is drawn by a fair coin. Each repeat parts the training file anew, 52,327 images
-    for training and 20,930 for validation; the test file, 26,032 images, stays.
+    group; in the test file the colour is drawn by a fair coin. Each repeat splits the training file anew, 52,327 images
+    for training and 20,930 for validation; the test file, 26,032 images, stays the same.
 
     References:
         Netzer, Wang, Coates, Bissacco, Wu and Ng (2011), Reading digits in natural images; coloured after Wyllie,

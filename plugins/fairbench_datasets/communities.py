@@ -38,7 +38,7 @@ class Communities:
     """Violent crime above the median (y = 1, unfavourable) of 1,994 communities.
 
     A community is protected if black people are its largest or second largest group by the four race shares (a tie
-    counts for them). The unnormalised file is needed for that: in the normalised one every column is scaled by itself,
+    counts for them). The unnormalised file is needed for that: in the normalised one every column is scaled separately,
     so shares cannot be compared. Communities without a violent crime rate are left out, and so are the identifiers, all
     counts and rates of crime, and the 23 predictors with missing values (22 on the police).
 
@@ -62,7 +62,7 @@ class Communities:
         """Read the file, whose columns have no names, and derive label and group.
 
         Raises:
-            DataError: a line is not one of the file's.
+            DataError: a line does not fit the published format.
         """
         import pandas as pd
 

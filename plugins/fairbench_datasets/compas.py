@@ -83,7 +83,7 @@ class Compas:
         """Read the score file and keep the rows of the published analysis.
 
         Raises:
-            DataError: a line is not one of the file's.
+            DataError: a line does not fit the published format.
         """
         import pandas as pd
 
@@ -123,7 +123,7 @@ class Compas:
 
 
 def _rows(path: Path) -> pd.DataFrame:
-    """Return the columns wanted of all rows; a day, time or score that is not known stays missing."""
+    """Return the wanted columns of all rows; a day, time or score that is not known stays missing."""
     import pandas as pd
 
     def time(text: str) -> datetime | None:

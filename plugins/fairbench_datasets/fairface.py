@@ -37,13 +37,13 @@ class FairFace:
     sensitive_features = ("race", "age")
     folder: str = parameter("", f"folder with {TRAIN}, {VALIDATION}, train/ and val/")
     size: int = parameter(64, "side of the images", minimum=8)
-    images: int = parameter(0, "the first so many of each part; 0 for all", minimum=0)
+    images: int = parameter(0, "number of images to take from the start of each part; 0 for all", minimum=0)
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
         """Read the tables and the photographs.
 
         Raises:
-            NotApplicable: the folder is not there or incomplete, or Pillow is missing.
+            NotApplicable: the folder is missing or incomplete, or Pillow is missing.
             DataError: a table or a photograph is damaged.
         """
         import pandas as pd

@@ -19,10 +19,11 @@ NOISE = 0.05
 class GaussLoop:
     """Eight features of two groups with base rates of about .7 and .3; y = 1 is favourable.
 
-    y is a fair coin, and the group follows it: a favoured row is in the minoritized group with probability .3, another
-    one with .7. x0 moves with y, (x1, x2) lie on a wider ring for y = 1, x3 tells of y in opposite directions for the
-    two groups, x4 and x5 give the group away, x6 and x7 are noise; afterwards 5% of the labels are flipped. A split
-    draws its rows anew from a larger pool: 1,500 for training, 500 for validation and 6,000 for the test.
+    y is a fair coin, and the group follows it: a favoured row is in the minoritized group with probability .3, any
+    other row with .7. x0 moves with y, (x1, x2) lie on a wider ring for y = 1, x3 is informative about y in opposite
+    directions for the two groups, x4 and x5 give the group away, x6 and x7 are noise; afterwards 5% of the labels are
+    flipped. A split draws its rows anew from a larger pool: 1,500 for training, 500 for validation and 6,000 for the
+    test.
     """
 
     name = "gauss_loop"

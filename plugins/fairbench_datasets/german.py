@@ -66,7 +66,7 @@ NOTES = (
 class German:
     """Good credit risk (y = 1, favourable) of 1,000 borrowers.
 
-    Sex is derived from the code of personal status, which is therefore no feature. Age is a feature unless it is the
+    Sex is derived from the code of personal status, which is therefore not a feature. Age is a feature unless it is the
     group. The file's label 2 means a bad risk.
 
     References:
@@ -82,7 +82,7 @@ class German:
         """Read the codes as they are.
 
         Raises:
-            DataError: a line is not one of the file's.
+            DataError: a line does not fit the published format.
         """
         import pandas as pd
 

@@ -57,11 +57,11 @@ LONG = [
 class Health:
     """Whether a member's claims of a year show a Charlson index of 0, no other illness (y = 1, favourable).
 
-    Two tables are in use. ``member_years``: a row for each member and year with claims, drugs or laboratory tests; 97
-    numbers, and age and sex with an unknown value of their own. ``fairbinn``: the members whose third year counts in
-    the competition's test set, of known age and sex, with 123 numbers, an ordinal age and sex among them. (The derived
-    table of that paper has two more columns, flags of unknown age and sex, which are 0 in all of these rows. Its
-    averages are truncated to whole numbers, as SQL does; here they are not.)
+    There are two variants of the table. ``member_years``: a row for each member and year with claims, drugs or
+    laboratory tests; 97 numbers, and age and sex with an unknown value of their own. ``fairbinn``: the members whose
+    third year counts in the competition's test set, of known age and sex, with 123 numbers, an ordinal age and sex
+    among them. (The derived table of that paper has two more columns, flags of unknown age and sex, which are 0 in all
+    of these rows. Its averages are truncated to whole numbers, as SQL does; here they are not.)
 
     The groups are age (60 and over is protected; an unknown age counts as under 60), the age band, or sex. The label is
     made from claims of the same year, and everything else that the index comes from is left out of the features.
@@ -86,12 +86,12 @@ class Health:
     label: str = parameter(
         "charlson_zero",
         "y = 1 if the year's highest Charlson index is 0; if it is not 1-2, which a widely copied program computes "
-        "where it means the first; or, unfavourable, if it is above 0",
+        "by mistake for the first; or, unfavourable, if it is above 0",
         choices=tuple(LABELS),
     )
 
     def load(self, files: Mapping[str, Path]) -> Dataset:
-        """Read the tables, sum them up by member and year, and choose rows, features and label."""
+        """Read the tables, aggregate them by member and year, and choose rows, features and label."""
         import pandas as pd
 
         claims = tables.claims(files[CLAIMS.path])

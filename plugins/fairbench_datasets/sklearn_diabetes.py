@@ -1,4 +1,4 @@
-"""Diabetes patients that scikit-learn carries along: a dataset that needs no download."""
+"""Diabetes patients bundled with scikit-learn: a dataset that needs no download."""
 
 from __future__ import annotations
 

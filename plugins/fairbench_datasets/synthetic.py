@@ -20,11 +20,11 @@ NOISE_COLUMNS = 5
 
 @dataclass(frozen=True)
 class Synthetic:
-    """Two groups, one telling feature x, a proxy z for the group, and five columns of noise; y = 1 is favourable.
+    """Two groups, one informative feature x, a proxy z for the group, and five columns of noise; y = 1 is favourable.
 
     There are three settings: ``equal`` (groups of one size, base rates .6 and .3), ``small`` (a protected group of
-    15% for which x tells less) and ``biased`` (equal true base rates, but 30% of the protected group's true positives
-    are recorded as negatives). Every other parameter that is not None overrides the setting's value.
+    15% for which x is less informative) and ``biased`` (equal true base rates, but 30% of the protected group's true
+    positives are recorded as negatives). Every other parameter that is not None overrides the setting's value.
     ``truth()`` gives the Bayes-optimal classifiers and the best accuracies under a fairness constraint. The true
     outcome, before labels are flipped, is not part of the dataset.
     """
@@ -37,19 +37,19 @@ class Synthetic:
     group_share: Optional[float] = parameter(None, "share of the protected group", minimum=0, maximum=1)
     base_rate_gap: Optional[float] = parameter(
         None,
-        "true base rate of the unprotected group, which stays, minus that of the protected group",
+        "true base rate of the unprotected group, which stays fixed, minus that of the protected group",
         minimum=-1,
         maximum=1,
     )
     proxy_strength: Optional[float] = parameter(
         None,
-        "difference between the groups in P(z = 1), about the setting's middle; 0 makes z one more noise column",
+        "difference between the groups in P(z = 1), centred where the setting's is; 0 makes z one more noise column",
         minimum=-1,
         maximum=1,
     )
     label_noise: Optional[float] = parameter(
         None,
-        "chance that a label is flipped; what the setting flips on top of it in the protected group is kept",
+        "chance that a label is flipped; the setting's extra flips in the protected group are kept",
         minimum=0,
         maximum=1,
     )
@@ -105,8 +105,8 @@ class Synthetic:
     def load(self, files: Mapping[str, Path]) -> Dataset:
         """Draw the rows; no file is read.
 
-        The uniforms behind each step do not depend on the parameters, so two settings with one ``data_seed`` and as
-        many rows differ only where their probabilities do.
+        The uniforms behind each step do not depend on the parameters, so two settings with the same ``data_seed`` and
+        number of rows differ only where their probabilities do.
         """
         import pandas as pd
 

@@ -32,7 +32,7 @@ def work(pipe: Connection, function: bytes, parent: int | None) -> None:
                 os._exit(1)
             pipe.send_bytes(pickle.dumps((number, process, *outcome)))
     except (EOFError, OSError):
-        return  # the parent wants no more
+        return  # the parent wants nothing more
 
 
 def _be_killed_with(parent: int) -> None:
@@ -44,7 +44,7 @@ def _be_killed_with(parent: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process, in the middle of an item if need be, when its parent is gone; where the system does not."""
+    """End this process, in the middle of an item if need be, when its parent is gone, if the system does not."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

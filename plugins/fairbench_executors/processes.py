@@ -1,8 +1,9 @@
 """Cells in worker processes: a worker that dies costs only its cell, and Ctrl-C leaves no worker behind.
 
-``concurrent.futures`` gives a whole pool up when one of its processes dies, and ``multiprocessing.Pool`` waits for ever
+``concurrent.futures`` gives up a whole pool when one of its processes dies, and ``multiprocessing.Pool`` waits forever
 for the lost result. So each worker has a pipe of its own here, and the parent knows which item a dead worker held. An
-answer carries the number of its task and the process that gives it: a fork of a worker answers for nobody.
+answer carries the number of its task and the process that gives it, so that a fork of a worker cannot answer in its
+place.
 """
 
 from __future__ import annotations
@@ -76,15 +77,15 @@ class Processes:
         """Yield how each item ended, in the order in which they end.
 
         Args:
-            function: importable by name, as ``pickle`` wants it; so must be what it takes and returns. The script that
-                began the run is not imported again.
+            function: importable by name, as ``pickle`` requires; so must its argument and result be. The script that
+                started the run is not imported again.
             items: handed out one by one.
             limits: a worker that exceeds one is killed, whatever it is doing. Seconds count from when the item is
                 handed out, the start of a new worker included; memory is what the worker holds in all.
 
         Raises:
             NotApplicable: memory is limited where the system does not tell how much a process holds.
-            KeyboardInterrupt: the user has stopped the run; results that had arrived are yielded before.
+            KeyboardInterrupt: the user has stopped the run; results that had arrived are yielded first.
         """
         if limits.memory is not None and not os.path.exists("/proc/self/statm"):
             raise NotApplicable("the executor processes can limit memory on Linux only")
@@ -103,7 +104,7 @@ class Processes:
 
 
 class _Task:
-    """An item with its number, and how often a worker has died of it."""
+    """An item with its number, and how many workers have died running it."""
 
     def __init__(self, number: int, item: Any) -> None:
         self.number, self.item = number, item
@@ -146,13 +147,13 @@ class _Pool:
         self.finished: deque[Ended[Any, Any]] = deque()
 
     def advance(self) -> bool:
-        """Hand out what can be and collect one answer; return False when everything has been yielded."""
+        """Hand out what is possible and collect one answer; return False when everything has been yielded."""
         self._hand_out()
         busy = [worker for worker in self.workers if worker.task]
         if busy and not self.finished:
             ends = [end for worker in busy for end in (worker.pipe, worker.process.sentinel)]
             ready = set(wait(ends, self._patience(busy)))
-            # One at a time: what is still in a pipe when the caller stops is as if it had not been computed.
+            # One at a time: what is still in a pipe when the caller stops counts as not computed.
             for worker in busy:
                 if {worker.pipe, worker.process.sentinel} & ready or worker.process.exitcode is not None:
                     self._collect(worker)
@@ -162,7 +163,7 @@ class _Pool:
         return bool(self.finished or self.waiting or any(worker.task for worker in self.workers))
 
     def collect_arrived(self) -> None:
-        """Collect the answers that lie in the pipes; wait for none."""
+        """Collect the answers that are already in the pipes; wait for none."""
         self.waiting.clear()
         for worker in list(self.workers):
             if worker.task and worker.pipe.poll():
@@ -203,7 +204,7 @@ class _Pool:
                 self._bury(idle)
 
     def _collect(self, worker: _Worker) -> None:
-        """Take a worker's answer, or bury the worker if it ended without one."""
+        """Take a worker's answer, or clean up after the worker if it ended without one."""
         with _interrupt_put_off():  # so that an answer taken from the pipe is among the finished ones
             try:
                 if not worker.pipe.poll():
@@ -225,13 +226,13 @@ class _Pool:
             return
         task.deaths += 1
         if task.deaths < TRIES:
-            self.waiting.append(task)  # behind the others: memory may be freer then
+            self.waiting.append(task)  # behind the others: more memory may be free then
         else:
             error = WorkerDied(f"the worker process {_cause_of_death(code)}, {TRIES} times")
             self.finished.append(Ended(task.item, CRASHED, error=error))
 
     def _patience(self, busy: Sequence[_Worker]) -> float:
-        """Return for how many seconds nothing but an answer needs a look."""
+        """Return for how many seconds nothing but an answer needs attention."""
         seconds = PAUSE if self.limits.memory is None else GLANCE
         if self.limits.seconds is None:
             return seconds
@@ -256,10 +257,10 @@ class _Pool:
                     self.finished.append(Ended(task.item, how, error=error))
 
     def _exceeded(self, worker: _Worker) -> tuple[str, BaseException | None]:
-        """Return which limit a worker has exceeded, if any, and that in words."""
+        """Return which limit a worker has exceeded, if any, and an error that says so."""
         seconds, memory = self.limits.seconds, self.limits.memory
         if seconds is not None and time.monotonic() - worker.since >= seconds:
-            return TIMED_OUT, TimeoutError(f"stopped after {seconds:g} seconds, which is the limit")
+            return TIMED_OUT, TimeoutError(f"stopped after {seconds:g} s, which is the limit")
         held = 0 if memory is None else _memory_of(worker.process.pid)
         if memory is not None and held > memory:
             words = f"stopped when it held {held / 2**20:,.0f} MiB; the limit is {memory / 2**20:,.0f} MiB"
@@ -280,7 +281,7 @@ def _unpacked(item: Any, returned: bool, payload: bytes, text: str) -> Ended[Any
     """Return what the function returned, or the exception that it raised with the worker's traceback as its cause."""
     try:
         outcome = pickle.loads(payload)  # noqa: S301 - from our own worker
-    except Exception as error:  # e.g. an exception whose __init__ wants more than its message
+    except Exception as error:  # e.g. an exception whose __init__ needs more than its message
         words = text or f"what the worker returned cannot be read: {type(error).__name__}: {error}"
         return Ended(item, RAISED, error=WorkerRaised(words))
     if returned:
@@ -347,7 +348,7 @@ def _environment_of_a_worker() -> Iterator[None]:
 
 @contextmanager
 def _script_hidden() -> Iterator[None]:
-    """Let a process that is started now not import the script that began the run: it would begin it once more."""
+    """Let a process that is started now not import the script that started the run: it would start it again."""
     script = sys.modules["__main__"]
     hidden = {name: vars(script)[name] for name in ("__file__", "__spec__") if vars(script).get(name) is not None}
     for name in hidden:

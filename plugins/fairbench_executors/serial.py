@@ -1,7 +1,7 @@
 """One cell after the other in this process: the executor for debugging.
 
 It cannot stop what ends or holds up a whole process: ``os._exit``, a crash in native code, memory that runs out, a fit
-that never ends, a thread or a child process that is left behind. Those cost a worker of ``processes`` alone.
+that never ends, a thread or a child process that is left behind. With ``processes``, those cost only a worker.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Serial:
         """Yield how each item ended, in the order given.
 
         Args:
-            function: is called with each item.
+            function: called with each item.
             items: one after the other.
             limits: there must be none.
 
@@ -38,7 +38,7 @@ class Serial:
             KeyboardInterrupt: the user has stopped the run; what was yielded before stands.
         """
         if limits:
-            raise NotApplicable("the executor serial cannot stop an item of its own process; use processes for limits")
+            raise NotApplicable("the executor serial cannot stop an item in its own process; use processes for limits")
         for item in items:
             yield _ended(function, item)
 

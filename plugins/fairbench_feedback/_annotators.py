@@ -20,7 +20,7 @@ Probabilities = Callable[[Rows], NDArray[np.float64]]
 
 
 def _size(chances: Probabilities) -> int:
-    """Return what a fit is taken for in memory: a megabyte, more than the weights of a network of usual size."""
+    """Return how much memory a fit is assumed to take: a megabyte, more than the weights of a network of usual size."""
     return 2**20
 
 
@@ -55,7 +55,7 @@ class Logistic:
         if len(seen) == 1:
             return lambda rows: np.tile(np.eye(n_classes)[seen[0]], (len(rows), 1))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # ``steps`` is a limit that the user has set
+            warnings.simplefilter("ignore", ConvergenceWarning)  # ``steps`` is a limit set by the user
             model = LogisticRegression(C=self.C, max_iter=self.steps).fit(X, codes)
 
         def probabilities(rows: Rows) -> NDArray[np.float64]:
@@ -73,7 +73,7 @@ class Dense:
     name = "mlp"
     hidden: tuple[int, ...] = parameter((64,), "width of each hidden layer")
     epochs: int = parameter(30, "passes over the rows", minimum=1)
-    batch_size: int = parameter(128, "rows in a step", minimum=1)
+    batch_size: int = parameter(128, "rows per step", minimum=1)
     lr: float = parameter(1e-3, "learning rate of Adam", minimum=0)
 
     @remembered(_size)
@@ -96,7 +96,7 @@ class Convolutional:
 
     name = "cnn"
     epochs: int = parameter(30, "passes over the rows", minimum=1)
-    batch_size: int = parameter(256, "rows in a step", minimum=1)
+    batch_size: int = parameter(256, "rows per step", minimum=1)
     lr: float = parameter(0.1, "learning rate", minimum=0)
 
     @remembered(_size)
@@ -104,7 +104,7 @@ class Convolutional:
         """Return the fitted probabilities.
 
         Raises:
-            NotApplicable: the rows are those of a table, or small images.
+            NotApplicable: the rows are those of a table, or images that are too small.
         """
         import torch
 

@@ -113,7 +113,7 @@ class ConvVAE:
         "digits", "network, loss and training, by the images they are made for", choices=tuple(PRESETS)
     )
     epochs: Optional[int] = parameter(None, "passes over the rows; none for the preset's", minimum=1)
-    batch_size: Optional[int] = parameter(None, "rows in a step; none for the preset's", minimum=1)
+    batch_size: Optional[int] = parameter(None, "rows per step; none for the preset's", minimum=1)
     lr: Optional[float] = parameter(None, "learning rate; none for the preset's", minimum=0)
     beta: Optional[float] = parameter(None, "weight of the divergence; none for the preset's", minimum=0)
 
@@ -121,15 +121,15 @@ class ConvVAE:
         """Return the trained decoder; its loss is a step's, in the preset's own unit.
 
         Raises:
-            NotApplicable: the rows are those of a table, or images of another shape than the preset's.
+            NotApplicable: the rows are those of a table, or images of a different shape from the preset's.
         """
         preset = PRESETS[self.preset]
         if tuple(image_shape) != preset.image_shape:
             seen = " x ".join(map(str, image_shape)) if image_shape else "rows of a table"
             expected = " x ".join(map(str, preset.image_shape))
             raise NotApplicable(
-                f"generator conv_vae[preset={self.preset}] works on images of {expected} values, seen {seen}; choose "
-                f"another preset ({', '.join(PRESETS)}), or gaussian_mixture or tabular_vae for tables"
+                f"generator conv_vae[preset={self.preset}] works on images of {expected} values, not {seen}; "
+                f"choose another preset ({', '.join(PRESETS)}), or gaussian_mixture or tabular_vae for tables"
             )
         model = build(preset.network, derive_seed("weights", seed))
         beta = preset.beta if self.beta is None else self.beta

@@ -51,8 +51,8 @@ class GaussianMixture:
 
     name = "gaussian_mixture"
     components: int = parameter(10, "number of Gaussians, at most one for each row", minimum=1)
-    reduce: int = parameter(0, "fit the first so many principal components of the rows; 0 for the rows", minimum=0)
-    rows: int = parameter(0, "fit so many rows, drawn at random; 0 for all", minimum=0)
+    reduce: int = parameter(0, "leading principal components to fit instead of the rows; 0 for the rows", minimum=0)
+    rows: int = parameter(0, "number of rows, drawn at random, to fit; 0 for all", minimum=0)
     steps: int = parameter(100, "largest number of steps", minimum=1)
     regularisation: float = parameter(1e-3, "added to the covariances' diagonal", minimum=0)
 
@@ -73,7 +73,7 @@ class GaussianMixture:
             min(self.components, len(Z)), max_iter=self.steps, reg_covar=self.regularisation, random_state=seed
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # ``steps`` is a limit that the user has set
+            warnings.simplefilter("ignore", ConvergenceWarning)  # ``steps`` is a limit set by the user
             mixture.fit(Z)
         return FittedMixture(
             weights=mixture.weights_ / mixture.weights_.sum(),

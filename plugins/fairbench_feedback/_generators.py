@@ -14,7 +14,7 @@ Rows = NDArray[Any]  # (n, d)
 
 
 class FittedGenerator(Protocol):
-    """A distribution over rows; ``loss`` says how well it fits its training rows, in a unit of the generator's own."""
+    """A distribution over rows; ``loss`` says how well it fits its training rows, in the generator's own unit."""
 
     loss: float
 
@@ -37,14 +37,14 @@ class Generator(Protocol):
 
 
 def checked_sample(name: str, fitted: FittedGenerator, n: int, d: int, *, seed: int) -> Rows:
-    """Return n rows of a generator, which may be anybody's.
+    """Return n rows of a generator, which may be a third party's.
 
     Raises:
-        DataError: they have another shape, or hold a NaN or an infinite value.
+        DataError: they have the wrong shape, or contain a NaN or an infinite value.
     """
     X = np.asarray(fitted.sample(n, seed=seed))
     if X.shape != (n, d):
-        raise DataError(f"generator {name} returned an array of shape {X.shape}; {n} rows of {d} values were asked for")
+        raise DataError(f"generator {name} returned an array of shape {X.shape}; {(n, d)} was asked for")
     if not np.isfinite(X).all():
         row, column = np.argwhere(~np.isfinite(X))[0]
         raise DataError(
@@ -55,11 +55,12 @@ def checked_sample(name: str, fitted: FittedGenerator, n: int, d: int, *, seed: 
 
 
 def one_hot_blocks(X: Rows) -> list[slice]:
-    """Return the runs of columns that hold exactly one 1 in every row: a category, spread out.
+    """Return the runs of columns that hold exactly one 1 in every row: a one-hot category.
 
     They are read off the rows, because a table's encoding is not part of its schema: from its first column on, a run of
     0/1 columns is extended while no row has two 1s, and is a block once every row has one. An encoder that was fitted
-    on these rows gives exactly its blocks, since each category of it occurs. A column without a 1 begins no block.
+    on these rows gives exactly its blocks, since each of its categories occurs. A column without a 1 never begins a
+    block.
 
     Args:
         X: (n, d) encoded training rows.
@@ -81,10 +82,10 @@ def one_hot_blocks(X: Rows) -> list[slice]:
 
 @dataclass(frozen=True)
 class Domain:
-    """The values that rows can have, learned from real training rows: samples are brought back into it.
+    """The domain of the rows, learned from real training rows: samples are brought back into it.
 
-    A block of one-hot columns gets its 1 where the sample is largest; a column with two values the nearer one; any
-    other column is clipped to the range seen in training. Pixels are clipped to [0, 1].
+    A block of one-hot columns gets its 1 where the sample is largest; a column with two values takes the nearer one;
+    any other column is clipped to the range seen in training. Pixels are clipped to [0, 1].
 
     Args:
         low: (d,) smallest values.

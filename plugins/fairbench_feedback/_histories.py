@@ -22,11 +22,11 @@ GROUP_ONLY = "group_only_classifier"
 
 @dataclass(frozen=True)
 class Line:
-    """The repeats of one method in one variant of a scenario.
+    """The repeats of one method under one variant of a scenario.
 
     Args:
         method: its name, with the parameters that tell it from its siblings.
-        reparation: ``none``, ``classifier``, ``generator`` or ``both``; empty for a scenario that knows none.
+        reparation: ``none``, ``classifier``, ``generator`` or ``both``; empty for a scenario that has none.
         variant: other parameters of the scenario that tell lines apart.
         records: one for each repeat.
     """
@@ -38,7 +38,7 @@ class Line:
 
     @property
     def setting(self) -> str:
-        """Return what the scenario does that tells this line from others."""
+        """Return what distinguishes this line's scenario from the others'."""
         return ", ".join(filter(None, [WORDS.get(self.reparation, self.reparation), self.variant]))
 
     @property
@@ -97,7 +97,7 @@ class Line:
 
 
 def _side(run: Measured, step: int, group: str) -> int | None:
-    """Return 1 if nearly all of a group are selected, 0 if nearly nobody is, None between or where it is not known."""
+    """Return 1 if nearly all of a group are selected, 0 if nearly nobody is, None in between or if unknown."""
     rates = [run.whole(metric, group, step=step) for metric in ("true_positive_rate", "false_positive_rate")]
     return side_of_rates([rate for rate in rates if rate is not None])
 
@@ -118,7 +118,7 @@ class Strip:
         return f"{place}, {shared}" if shared else place
 
     def name(self, line: Line) -> str:
-        """Return what a line is called where the title stands above it."""
+        """Return what a line is called under the title."""
         if self.method:
             return line.setting or line.method
         return line.method if len({other.setting for other in self.lines}) == 1 else line.label
@@ -174,7 +174,7 @@ def _lines(records: Sequence[Record]) -> list[Line]:
 
 
 def _usual(several: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the most frequent value of each parameter, the first of equally frequent ones."""
+    """Return the most frequent value of each parameter, the first if several are equally frequent."""
     variants = list(several)
     columns = {name: [params[name] for params in variants] for name in variants[0]}
     return {name: max(values, key=values.count) for name, values in columns.items()}

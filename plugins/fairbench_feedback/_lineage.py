@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from ._loop import Loop
 
 Rows = NDArray[Any]
-TRIES = 5  # at an annotator that serves every group
+TRIES = 5  # to train an annotator that serves every group
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """C_t: its predictor, the rows it was fitted on and in which generation, and what there is to say about the fit."""
+    """C_t: its predictor, the rows it was fitted on and in which generation, and what is reported about the fit."""
 
     predict: Predictor
     train: Samples
@@ -80,10 +80,10 @@ class Lineage:
         self.group_chances = group.fit(train.X, train.group, self.n_groups, shape, seed=seed("group annotator"))
         self.annotator, self.annotator_notes = self.label_annotator(label)
 
-    # ---------------------------------------------------------------- who says what rows are
+    # ---------------------------------------------------------------- labels and groups of rows
 
     def label_annotator(self, plain: Any) -> tuple[Predictor, dict[str, float]]:
-        """Return A_L and its rates; it is fitted anew, from other first weights, while a group is served too badly."""
+        """Return A_L and its rates; it is refitted, from other initial weights, while it serves a group too badly."""
         train, validation = self.split.train, self.split.validation
         for attempt in range(TRIES):
             seed = self.seed(f"annotator {attempt}" if attempt else "annotator")
@@ -98,7 +98,7 @@ class Lineage:
                 break
         else:
             raise NotApplicable(
-                f"the label annotator is right about {worst:.2f} of a group's validation rows, after {TRIES} attempts; "
+                f"the label annotator is right on {worst:.2f} of one group's validation rows, after {TRIES} attempts; "
                 f"annotator_floor asks for {self.loop.annotator_floor:g}: choose another annotator, or lower the floor"
             )
         test = self.split.test
@@ -229,7 +229,7 @@ class Lineage:
         """Return C_t, fitted from scratch; a constant if the rows have one label.
 
         Raises:
-            NotApplicable: the method does not take these rows.
+            NotApplicable: the method refuses these rows.
         """
         if len(np.unique(train.y)) == 1:
             predict = _constant(int(train.y[0]))
@@ -239,7 +239,7 @@ class Lineage:
         return Classifier(fitted.points[fitted.chosen], train, validation, generation, {"degenerate": 0.0}, named)
 
     def next_classifier(self, t: int, maker: Maker, last: Classifier | None) -> tuple[Classifier, dict[str, float]]:
-        """Return C_t and what its training rows were; C_(t-1) serves on where the method does not take them."""
+        """Return C_t and what its training rows were; C_(t-1) stays in use where the method refuses them."""
         previous = self.annotator if last is None else last.predict
         labeller = previous if self.loop.sequential else self.annotator
         n = max(2, round(self.loop.passes * len(self.split.train)))
@@ -261,7 +261,7 @@ class Lineage:
     # ---------------------------------------------------------------- the loop
 
     def outcomes(self, after: int = -1, state: Arrays | None = None) -> Iterator[Outcome]:
-        """Yield an outcome for each generation after one, whose state is given (none: from the first on)."""
+        """Yield an outcome for each generation after the one whose state is given (none: from the first on)."""
         maker, classifier = self.restored(state)
         last = self.loop.generations - 1
         for t in range(after + 1, last + 1):
@@ -300,7 +300,7 @@ class Lineage:
         diagnostics = {} if values["refused"] else classifier.diagnostics
         return Outcome(test, {"": predictions}, "", t, diagnostics, values, state)
 
-    # ---------------------------------------------------------------- going on after a generation
+    # ---------------------------------------------------------------- resuming after a generation
 
     def state(self, maker: Maker, classifier: Classifier) -> Arrays:
         """Return the rows that the current models were trained on: their training, repeated, gives the same models."""
@@ -315,7 +315,7 @@ class Lineage:
         return state
 
     def restored(self, state: Arrays | None) -> tuple[Maker, Classifier | None]:
-        """Return the models that a state stands for; without one G_0, which is trained on real rows."""
+        """Return the models that a state describes; without one, G_0 trained on real rows."""
         if state is None:
             return self.fit_generator(self.real, 0), None
         maker = self.fit_generator(state.get("generator rows", self.real), int(state["generator"]))

@@ -25,10 +25,10 @@ GENERATORS: Mapping[str, type[Any]] = {cls.name: cls for cls in (GaussianMixture
 class Loop:
     """What the three settings have in common."""
 
-    sequential: ClassVar[bool]  # whether C_t is trained on labels of C_(t-1); else always on those of A_L
-    retrains: ClassVar[bool]  # whether there is a lineage of generators too; else G_0 serves for ever
+    sequential: ClassVar[bool]  # whether C_t is trained on labels of C_(t-1); otherwise on those of A_L
+    retrains: ClassVar[bool]  # whether generators are retrained too; otherwise G_0 is used throughout
 
-    generations: int = parameter(10, "classifiers C_0, C_1, ...; 1 is a single one, without a loop", minimum=1)
+    generations: int = parameter(10, "number of classifiers C_0, C_1, ...; 1 means no loop", minimum=1)
     reparation: str = parameter("none", "whose training rows STAR curates", source=CODE, choices=("none", "classifier"))
     budget: float = parameter(
         0.25, "rows that STAR draws beyond a batch, as a share of it", source=CODE, minimum=1e-6, maximum=100
@@ -56,7 +56,7 @@ class Loop:
     )
     generator: str = parameter("gaussian_mixture", f"one of {', '.join(GENERATORS)}, with its parameters in brackets")
     generate_group: bool = parameter(
-        False, "let the generator of a table make the group too, instead of asking the group annotator"
+        False, "let the generator of a table generate the group too, instead of asking the group annotator"
     )
     annotator: str = parameter(
         "mlp", f"A_L, trained on real labels: {', '.join(ANNOTATORS)} with parameters in brackets, or {METHOD}"
@@ -72,7 +72,7 @@ class Loop:
     )
     validation: str = parameter(
         "synthetic",
-        "what the method may choose on: rows made like its training rows, or the real validation rows, which anchor it",
+        "the method's validation part: rows made like its training rows, or the real validation rows, which anchor it",
         choices=("synthetic", "real"),
     )
     population: int = parameter(2000, "samples of each generator whose composition is recorded", minimum=1)
@@ -83,21 +83,21 @@ class Loop:
         return 1.0
 
     def __post_init__(self) -> None:
-        """Refuse names and values that no run could use.
+        """Refuse names and values that cannot work in any run.
 
         Raises:
-            UnknownName, SuiteError: a generator or an annotator is not one; the ideal is no distribution.
+            UnknownName, SuiteError: a generator or an annotator is unknown; the ideal is not a distribution.
         """
         self.build_generator()
         self.build_annotators()
         if self.ideal and (len(self.ideal) % 2 or abs(sum(self.ideal) - 1) > 1e-6):
             raise SuiteError(
-                f"ideal has {len(self.ideal)} shares with sum {sum(self.ideal):g}; it needs one for each label and "
-                "group, with sum 1"
+                f"ideal has length {len(self.ideal)} and sum {sum(self.ideal):g}; it needs a share for each label and "
+                "group, summing to 1"
             )
 
     def build_generator(self) -> Generator:
-        """Return the generator that is named."""
+        """Return the named generator."""
         generator: Generator = build_choice(self.generator, GENERATORS, "generator")
         return generator
 
@@ -110,11 +110,11 @@ class Loop:
         """Return the share (K,) that each stratum should have.
 
         Raises:
-            NotApplicable: the ideal given has another number of strata than the data.
+            NotApplicable: the given ideal has a different number of strata from the data.
         """
         if self.ideal and len(self.ideal) != 2 * n_groups:
             raise NotApplicable(
-                f"ideal has {len(self.ideal)} shares; 2 labels and {n_groups} groups need {2 * n_groups}"
+                f"ideal has length {len(self.ideal)}; 2 labels and {n_groups} groups need {2 * n_groups}"
             )
         return self.ideal or uniform(2 * n_groups)
 
@@ -127,7 +127,7 @@ class Loop:
     ) -> Iterator[Outcome]:
         """Yield the outcomes after a generation.
 
-        The state is the rows that its models were trained on; training repeats itself, so that the models come back to
-        the last bit, whatever they are.
+        The state is the rows that its models were trained on; training is repeated, which restores the models to the
+        last bit, whatever they are.
         """
         return Lineage(self, split, method, seed).outcomes(step, state)

@@ -1,4 +1,4 @@
-"""What a generation is measured by, beside the metrics: compositions of labels and groups, and a few rates."""
+"""What a generation is measured by, besides the metrics: compositions of labels and groups, and a few rates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shares(y: NDArray[np.integer], group: NDArray[np.integer], n_groups: int) ->
 def divergence(p: Sequence[float], ideal: Sequence[float]) -> float:
     """Return the Kullback-Leibler divergence of shares (K,) from the ideal (K,), in nats; 0 ln 0 is 0.
 
-    It is infinite where a stratum has rows and the ideal wants none.
+    It is infinite where a stratum has rows but an ideal share of 0.
     """
     return sum(share * math.log(share / wanted) if wanted else math.inf for share, wanted in zip(p, ideal) if share > 0)
 
@@ -60,7 +60,7 @@ def decorrelated(samples: Samples, predictions: Predictions) -> dict[str, float]
     """Return accuracy and demographic parity difference as they would be if label and group were independent.
 
     Every stratum is weighted to P(label) / number of groups, as in a test set whose groups were drawn by a fair coin:
-    what a model decides by the group alone is then of no use to its accuracy. NaN where a stratum has no row.
+    deciding by the group alone then does nothing for a model's accuracy. NaN where a stratum has no row.
     """
     by_group = group_rates(samples, predictions)
     here = by_group.n > 0
@@ -74,7 +74,7 @@ def decorrelated(samples: Samples, predictions: Predictions) -> dict[str, float]
 
 
 def confidence(probabilities: NDArray[np.float64], group_names: Sequence[str]) -> dict[str, float]:
-    """Return for each group by how much its probability leads, over the rows where it leads by one half or more.
+    """Return for each group the mean lead of its probability, over the rows where it leads by one half or more.
 
     Args:
         probabilities: (n, G) of the groups.

@@ -2,7 +2,7 @@
 
 Loops of one data set and repeat have the same annotators and the same first generator. Without reparation of generators
 they have all generators in common, whatever the method: those are trained on each other's samples, with seeds that name
-neither method nor scenario. Nothing changes but the time it takes, which the cell that came first is charged with.
+neither method nor scenario. Only the time it takes changes, which is charged to the cell that came first.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _fits: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
 
 def remembered(size: Callable[[Any], int]) -> Callable[[Fit], Fit]:
-    """Return a decorator for ``fit(self, ...)`` of a frozen dataclass, whose result nobody changes.
+    """Return a decorator for ``fit(self, ...)`` of a frozen dataclass, whose result nobody modifies.
 
     The same hyper-parameters, values of arrays and other arguments give the object that was returned before, as long as
-    it is among the last ones, which have ``LIMIT`` bytes together.
+    it is among the most recent ones, which take up to ``LIMIT`` bytes together.
 
     Args:
         size: of what ``fit`` returns, in bytes.

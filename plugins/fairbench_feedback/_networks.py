@@ -18,7 +18,7 @@ SMALLEST = 16  # side of an image that leaves one pixel after both convolutions
 
 
 def dense(n_features: int, hidden: Sequence[int], n_classes: int, *, seed: int) -> nn.Module:
-    """Return a multi-layer perceptron with ReLU; the first weights come from the seed."""
+    """Return a multi-layer perceptron with ReLU; the initial weights come from the seed."""
     widths, layers = [n_features, *hidden], []
     with seeded(seed):
         for n_in, n_out in zip(widths, widths[1:]):
@@ -32,7 +32,7 @@ def simple_cnn(image_shape: tuple[int, int, int], n_classes: int, *, seed: int) 
     Args:
         image_shape: (channels, height, width); the rows come flattened.
         n_classes: logits.
-        seed: of the first weights.
+        seed: for the initial weights.
 
     Raises:
         NotApplicable: the images are too small for the convolutions.
@@ -44,7 +44,7 @@ def simple_cnn(image_shape: tuple[int, int, int], n_classes: int, *, seed: int) 
     if min(height, width) < SMALLEST:
         raise NotApplicable(
             f"the convolutional network needs images of at least {SMALLEST} x {SMALLEST} pixels; these have "
-            f"{height} x {width}: take a dense network, such as method mlp"
+            f"{height} x {width}: use a dense network, such as the method mlp"
         )
     height, width = (((side - 4) // 2 - 4) // 2 for side in (height, width))
     with seeded(seed):
@@ -74,10 +74,10 @@ def train(
         model: (n, d) -> logits (n, C).
         X: (n, d) rows; they are not copied as a whole.
         y: (n,) classes.
-        optimizer: of the model's parameters.
+        optimizer: for the model's parameters.
         epochs: passes over the rows.
-        batch_size: rows in a step.
-        seed: of the order of the rows.
+        batch_size: rows per step.
+        seed: for the order of the rows.
 
     Raises:
         ArithmeticError: the loss became NaN or infinite.

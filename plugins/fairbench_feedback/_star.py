@@ -63,11 +63,11 @@ def check(size: int, budget: int, ideal: Sequence[float], n_groups: int) -> None
         ValueError: no row or no budget is asked for, or the ideal is not a distribution over the 2 G strata.
     """
     if size < 1 or budget < 1:
-        raise ValueError(f"STAR needs a batch and a budget of at least one row each, seen {size} and {budget}")
+        raise ValueError(f"STAR needs a batch and a budget of at least one row each, not {size} and {budget}")
     if len(ideal) != 2 * n_groups or min(ideal) < 0 or abs(sum(ideal) - 1) > 1e-6:
         raise ValueError(
-            f"the ideal has {len(ideal)} shares from {min(ideal, default=0):g} with sum {sum(ideal):g}; it must be a "
-            f"distribution over {2 * n_groups} strata (label 0 first, within it the groups in their order)"
+            f"the ideal has length {len(ideal)}, minimum {min(ideal, default=0):g} and sum {sum(ideal):g}; it must be "
+            f"a distribution over {2 * n_groups} strata (label 0 first, within it the groups in their order)"
         )
 
 
@@ -80,12 +80,12 @@ def star(
     *,
     refill: str = "random",
 ) -> Star:
-    """Draw ``size + budget`` rows, keep of each stratum no more than its quota, and refill what is lacking.
+    """Draw ``size + budget`` rows, keep no more of each stratum than its quota, and refill what is missing.
 
     The quota of a stratum is ``floor(ideal * size)``, filled by the pool's first members in the order of the draw. What
-    the quotas lack is refilled in one of three ways: ``random`` (the authors') appends new rows whatever their stratum,
-    without asking for their groups; ``surplus`` appends the pool's rows beyond their quota, in their order;
-    ``resample`` draws pool after pool until every quota is full, at most 20, and then goes on like ``random``.
+    the quotas are short of is refilled in one of three ways: ``random`` (the authors') appends new rows whatever their
+    stratum, without asking for their groups; ``surplus`` appends the pool's rows beyond their quota, in their order;
+    ``resample`` draws pool after pool until every quota is full, at most 20, and then continues like ``random``.
 
     Args:
         source: of rows, labels and groups.

@@ -11,7 +11,7 @@ GAPS = {
     "demographic_parity_difference": "demographic parity difference",
     "equalized_odds_difference": "equalized odds difference",
 }
-LEAD = 0.02  # a gap that is so much smaller than the plain model's is a lead
+LEAD = 0.02  # a gap smaller than the plain model's by this much is a lead
 LOSS = 0.05  # accuracy that may be lost from the first generation to the last
 CRITERION = (
     "Here a method has a lead if its gap (of demographic parity or of equalized odds, whichever it narrows more in the "
@@ -72,14 +72,16 @@ def _verdict(line: Line, plain: Line) -> tuple[bool, str]:
     leads = {gap: [p - own for own, p in zip(_values(line, gap), _values(plain, gap))] for gap in GAPS}
     gap = max(GAPS, key=lambda name: leads[name][0])
     (own, own_last), (others, others_last) = _values(line, gap), _values(plain, gap)
-    numbers = f"{GAPS[gap]} {own:.3f} against {others:.3f} at first, {own_last:.3f} against {others_last:.3f} at last"
+    numbers = (
+        f"{GAPS[gap]} {own:.3f} against {others:.3f} at first, {own_last:.3f} against {others_last:.3f} at the end"
+    )
     accuracy, accuracy_last = _values(line, "accuracy")
     numbers += f"; accuracy {accuracy:.3f} to {accuracy_last:.3f}{_collapse(line)}"
     if leads[gap][0] < LEAD:
         gained = ", but has one in the end" if leads[gap][1] >= LEAD else ""
         return False, f"{line.method} has no lead to begin with{gained} ({numbers})."
     faults = []
-    if not leads[gap][1] >= LEAD:  # a NaN is no lead
+    if not leads[gap][1] >= LEAD:  # a NaN is not a lead
         faults.append("loses its lead")
     if not accuracy - accuracy_last <= LOSS:
         faults.append("loses its accuracy")

@@ -42,12 +42,12 @@ class TabularVAE:
     latent: int = parameter(8, "latent variables", minimum=1)
     hidden: int = parameter(64, "width of the hidden layers", minimum=1)
     epochs: int = parameter(60, "passes over the rows", minimum=1)
-    batch_size: int = parameter(128, "rows in a step", minimum=1)
+    batch_size: int = parameter(128, "rows per step", minimum=1)
     lr: float = parameter(5e-3, "learning rate of Adam", minimum=0)
     beta: float = parameter(1.0, "weight of the divergence", minimum=0)
 
     def fit(self, X: NDArray[Any], image_shape: tuple[int, ...], *, seed: int) -> FittedVAE:
-        """Return the trained decoder; its loss is the negative evidence bound of a step, in nats a row.
+        """Return the trained decoder; its loss is the negative evidence lower bound of a step, in nats per row.
 
         Raises:
             NotApplicable: the rows are images.
@@ -76,7 +76,7 @@ class TabularVAE:
         def loss(rows: Tensor, random: torch.Generator) -> Tensor:
             latent, divergence = model.encode(rows, random)
             output = model.decoder(latent)
-            variance = log_variance[columns].clamp(min=-6)  # a constant column would ask for zero
+            variance = log_variance[columns].clamp(min=-6)  # a constant column would drive it to zero
             gaps = (output[:, columns] - rows[:, columns]) ** 2
             total: Tensor = 0.5 * (gaps / variance.exp() + variance + np.log(2 * np.pi)).sum()
             for block in blocks:

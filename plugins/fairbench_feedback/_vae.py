@@ -35,7 +35,7 @@ class VAE(nn.Module):
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained: optimiser and learning rate, weight decay, rows in a step, passes over the rows."""
+    """How a network is trained: optimiser and learning rate, weight decay, rows per step, passes over the rows."""
 
     optimizer: type[torch.optim.Optimizer]
     lr: float
@@ -48,11 +48,11 @@ def train(model: VAE, X: Tensor, loss: Callable[[Tensor, torch.Generator], Tenso
     """Train in place; return the mean loss of a step in the last epoch.
 
     Args:
-        model: whose parameters are trained.
+        model: the network to train.
         X: (n, ...) rows.
         loss: (rows of a step, generator of the noise) -> scalar.
         how: see ``Training``.
-        seed: of the order of the rows and of the noise.
+        seed: for the order of the rows and the noise.
 
     Raises:
         ArithmeticError: the loss became NaN or infinite.
@@ -67,7 +67,7 @@ def train(model: VAE, X: Tensor, loss: Callable[[Tensor, torch.Generator], Tenso
             total, steps = 0.0, 0
             for rows in torch.split(order, how.batch_size):
                 if len(rows) == 1 < len(X):
-                    continue  # batch normalisation has no variance to divide a single row by
+                    continue  # batch normalisation has no variance to divide by for a single row
                 value = loss(X[rows], random)
                 optimizer.zero_grad()
                 torch.autograd.backward(value)
@@ -97,6 +97,6 @@ class FittedVAE:
 
 
 def build(make: Callable[[], VAE], seed: int) -> VAE:
-    """Return a network whose first weights come from the seed."""
+    """Return a network whose initial weights come from the seed."""
     with seeded(seed):
         return make()

@@ -23,15 +23,15 @@ class CNN:
 
     name = "cnn"
     epochs: int = parameter(30, "passes over the rows", source=SOURCE, minimum=1)
-    batch_size: int = parameter(256, "rows in a step", source=SOURCE, minimum=1)
+    batch_size: int = parameter(256, "rows per step", source=SOURCE, minimum=1)
     lr: float = parameter(0.1, "learning rate of gradient descent", source=SOURCE, minimum=0)
     momentum: float = parameter(0.0, "momentum of gradient descent", source=SOURCE, minimum=0, maximum=1)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
-        """Return the predictor; the group is not looked at.
+        """Return the predictor; the group is not used.
 
         Raises:
-            NotApplicable: the rows are those of a table, or small images.
+            NotApplicable: the rows are those of a table, or images that are too small.
         """
         shape = images_only(train.schema, "method cnn")
         model = _networks.simple_cnn(shape, 2, seed=seed)

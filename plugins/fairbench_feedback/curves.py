@@ -31,7 +31,7 @@ STYLES: Mapping[str, tuple[str, Any]] = {  # the plain loop red, the classifiers
 INCH = {"panel": 2.55, "strip": 2.15, "title": 0.62, "legend": 0.22, "foot": 0.62}
 DPI = 110
 UNDATED: Mapping[str, Mapping[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
-VARIANTS = ((0, (8, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))  # dashes of lines whose reparation has been drawn
+VARIANTS = ((0, (8, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))  # dashes for further lines of the same reparation
 
 
 def render(results: Results, form: str = "png") -> bytes:

@@ -29,8 +29,8 @@ def render(results: Results) -> str:
         notes = [f"- {escape_markdown(note)}" for note in _notes(strip)]
         parts += [*notes, ""] if notes else []
     parts += [
-        "End states: 1 selects nearly all of a group, 0 nobody, whatever the label; between: some group is not decided "
-        "as one. First generation → last, mean over the runs, ± one standard deviation of the last.",
+        "End states: 1 selects nearly all of a group, 0 nearly nobody, whatever the label; between: some group is "
+        "not decided as one. First generation → last, mean over the runs, ± one standard deviation of the last.",
         "",
     ]
     story = survival(shown)
@@ -70,11 +70,11 @@ def _notes(strip: Strip) -> Iterator[str]:
         total = len(line.records)
         lost = [f"{name} from generation {step} on ({runs} of {total} runs)" for name, step, runs in _lost(line)]
         if lost:
-            rule = "other strata have its place" if line.reparation in ("", "none") else "STAR's refill takes its place"
+            rule = "other strata take its place" if line.reparation in ("", "none") else "STAR's refill takes its place"
             yield f"{strip.name(line)}: no training row is left of {'; '.join(lost)}: {rule}, and the loop goes on"
         for value, words in (
             ("degenerate", "the training rows have a single label, so the classifier is that constant"),
-            ("refused", "the method does not take its training rows, so the classifier before serves on"),
+            ("refused", "the method refuses its training rows, so the previous classifier stays in use"),
         ):
             steps = [step for step in line.steps if sum(line.values(value, step))]
             if steps:

@@ -1,12 +1,12 @@
 """The three feedback loops: labels alone, samples and labels, samples alone.
 
-A generation t trains a classifier C_t on samples of a generator G_t that an earlier model has labelled. Two annotators
+Generation t trains a classifier C_t on samples of a generator G_t that an earlier model has labelled. Two annotators
 are trained once on real rows and then frozen: A_L for labels, A_S for groups. Classifiers are always measured on the
 original test part, against its true labels and groups. Real rows enter the annotators, G_0 and what a share below 1
 mixes in, and nothing else: a method chooses on rows made like its training rows, unless ``validation`` is real. With
-several operating points the chosen one is measured, and labels for the next generation.
+several operating points the chosen one is measured, and labels the rows of the next generation.
 
-What is recorded of each generation beside the metrics (a value that does not exist is null):
+What is recorded for each generation besides the metrics (a value that does not exist is null):
 
 - ``population_*``: composition of a fresh sample of G_t, labelled by A_L (in ``seq_class`` by the labeller of C_t) and
   grouped by A_S: ``_kl`` to the ideal in nats, ``_share[y=0,female]`` and so on, ``_favourable_share``,
@@ -16,10 +16,10 @@ What is recorded of each generation beside the metrics (a value that does not ex
 - ``validation_*``: rates on the real validation part; ``decorrelated_*``: on the test part as if label and group were
   independent; ``annotator_*``, ``group_annotator_accuracy``: of the annotators, at step 0.
 - ``generator_loss``; ``degenerate``: 1 if C_t is a constant because its training rows had one label; ``refused``: 1 if
-  the method did not take its training rows and C_(t-1) serves on; ``lost_strata``: strata without a training row.
+  the method refused its training rows and C_(t-1) stays in use; ``lost_strata``: strata without a training row.
 
-A stratum that dies out does not end the loop: STAR's refill takes its places, a classifier without a second label
-becomes that constant, and where the method itself refuses the rows the last classifier stays.
+A stratum that dies out does not end the loop: STAR's refill takes its places, a classifier whose training rows have one
+label becomes that constant, and where the method itself refuses the rows the last classifier stays.
 
 Wyllie, Shumailov and Papernot (2024), Fairness feedback loops: training on synthetic data amplifies bias, FAccT; the
 settings are named as there. STAR on data sets instead of batches, mixing real rows into classifiers' training rows and

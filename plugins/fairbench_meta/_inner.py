@@ -29,7 +29,7 @@ ROWS_OF = {
 
 @dataclass(frozen=True)
 class Terms:
-    """The m fairness terms beside a task's loss, each linear in its scores h, but for an absolute value.
+    """The m fairness terms besides a task's loss, each linear in its scores h, except for an absolute value.
 
     Args:
         criterion: a name in ``ROWS_OF``; favoured rows are those with the favourable label.
@@ -37,7 +37,7 @@ class Terms:
             ``covariance``: |mean of (a - mean a) h| - bound, which is the gap times the variance of a;
             ``reward``: 1 - mean h of the protected, h being the score of the favourable outcome;
             ``batch_reward``: the same, but with the mean of a h over all rows.
-        bound: what a gap or covariance may be.
+        bound: the largest gap or covariance allowed.
         favorable_label: the label that rewards are for.
         squash_twice: take sigmoid(2 h - 1) for h: the softmax of (h, 1 - h), as if those were logits.
 
@@ -84,7 +84,7 @@ class Terms:
 
 @dataclass(frozen=True, eq=False)
 class TaskBatch:
-    """B tasks of at most K rows: X (B, K, d), y (B, K); ``weight`` (B, K) is 1 / rows of the task, 0 where none is.
+    """B tasks of at most K rows: X (B, K, d), y (B, K); ``weight`` (B, K) is 1 / rows of the task, 0 for padding.
 
     ``direction`` (B, m, K), ``offset`` (B, m) and ``known`` (B, m) are those of ``Terms.weigh``.
     """
@@ -113,7 +113,7 @@ class Table:
         self.favoured = torch.tensor(samples.y == samples.schema.favorable_label, dtype=dtype)
 
     def batch(self, rows: Sequence[np.ndarray], flip: Sequence[bool] = ()) -> TaskBatch:
-        """Return the tasks with these rows; the labels of those to flip are exchanged in the loss."""
+        """Return the tasks with these rows; the labels of tasks to flip are exchanged in the loss."""
         lengths = np.array([len(positions) for positions in rows])
         present = np.arange(lengths.max()) < lengths[:, None]  # (B, K)
         index = np.zeros(present.shape, dtype=np.int64)
@@ -144,12 +144,12 @@ def judge(logit: Tensor, batch: TaskBatch, terms: Terms) -> Judgement:
         score = (2 * score - 1).sigmoid()
     value = torch.bmm(batch.direction, score.unsqueeze(2)).squeeze(2) + batch.offset
     if terms.two_sided:
-        value = value.abs() - terms.bound  # torch's slope of abs at 0 is 0
+        value = value.abs() - terms.bound  # torch takes the slope of abs at 0 as 0
     return Judgement(loss, batch.known * value, batch.known)
 
 
 def slope(logit: Tensor, batch: TaskBatch, terms: Terms, multiplier: Tensor, *, loss: bool = True) -> Tensor:
-    """Return the derivative (B, K), by the logits, of the tasks' multiplier . terms, plus the loss if asked for."""
+    """Return the derivative (B, K), for the logits, of each task's multiplier . terms, plus the loss if wanted."""
     score = logit.sigmoid()
     by_loss = batch.weight * (score - batch.y)
     if not len(terms):
@@ -171,7 +171,7 @@ def forward(net: nn.Sequential, weights: Sequence[Tensor], X: Tensor) -> Tensor:
 
 
 def _layers(net: nn.Sequential, weights: Sequence[Tensor], X: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Return the logits (B, K), and what each linear layer is given, (B, K, width)."""
+    """Return the logits (B, K), and the input of each linear layer, (B, K, width)."""
     remaining, given = iter(weights), []
     for layer in net:
         if isinstance(layer, nn.Linear):
@@ -184,7 +184,7 @@ def _layers(net: nn.Sequential, weights: Sequence[Tensor], X: Tensor) -> tuple[T
 
 
 def _backward(net: nn.Sequential, weights: Sequence[Tensor], given: list[Tensor], by_logit: Tensor) -> list[Tensor]:
-    """Return the derivative by each of the weights, in the graph; what an activation gave tells its derivative."""
+    """Return the derivative for each of the weights, in the graph; an activation's output gives its derivative."""
     by_output = by_logit.unsqueeze(2)
     slopes: list[Tensor] = []
     for layer in range(len(given) - 1, -1, -1):
@@ -205,9 +205,9 @@ class Rule:
         steps: of the weights, before each step of the multipliers.
         rounds: steps of the multipliers.
         dual_lr: of the multipliers; 0 leaves them as they are.
-        average: the multipliers' step looks at the running mean of the weights, not at the last ones.
+        average: the multipliers' step uses the running mean of the weights, not the latest ones.
         terms_only_after_first: leave the loss out from the second step on.
-        first_order: take the derivative of the end by the start for the identity.
+        first_order: take the derivative of the adapted weights with respect to the initial ones to be the identity.
     """
 
     lr: float
@@ -219,11 +219,11 @@ class Rule:
     first_order: bool = False
 
     def turns_after(self, steps: int) -> bool:
-        """Return whether the multipliers make a step once the weights have made so many."""
+        """Return whether the multipliers make a step once the weights have made this many."""
         return self.dual_lr > 0 and steps > 0 and steps % self.steps == 0
 
     def sees_loss(self, step: int) -> bool:
-        """Return whether a step goes down on the loss too, not on the fairness terms alone."""
+        """Return whether a step descends the loss too, not the fairness terms alone."""
         return step == 0 or not self.terms_only_after_first
 
     def raised(self, multiplier: Tensor, terms: Tensor) -> Tensor:
@@ -236,10 +236,10 @@ def adapt(net: nn.Sequential, multiplier: Tensor, support: TaskBatch, terms: Ter
 
     Args:
         net: linear layers and elementwise activations, ending in one logit.
-        multiplier: (m,), of the fairness terms, where each task's own multipliers start.
+        multiplier: (m,), for the fairness terms, where each task's own multipliers start.
         support: the tasks' rows.
         terms: the fairness terms.
-        rule: steps and rates. The multipliers' last step would move no weights, and is not made.
+        rule: steps and rates. The multipliers' last step would not move any weights, and is skipped.
 
     Returns:
         Each of the net's weights as (B, ...).
@@ -261,7 +261,7 @@ def adapt(net: nn.Sequential, multiplier: Tensor, support: TaskBatch, terms: Ter
             slopes = _backward(net, weights, given, by_logit)
             weights = [torch.sub(weight, by, alpha=rule.lr) for weight, by in zip(weights, slopes)]
             total = [past + weight for past, weight in zip(total, weights)]
-    if rule.first_order:  # the end's derivative by the start is one; start - start is 0, and so the bits stay
+    if rule.first_order:  # d end / d start is taken as one; start - start is 0, so the values keep their bits
         weights = [end + (first - first.detach()) for end, first in zip(weights, start)]
     return weights
 
@@ -269,7 +269,7 @@ def adapt(net: nn.Sequential, multiplier: Tensor, support: TaskBatch, terms: Ter
 def adapt_with_higher(
     net: nn.Sequential, multiplier: Tensor, support: TaskBatch, terms: Terms, rule: Rule
 ) -> list[Tensor]:
-    """Return what ``adapt`` returns, by ``higher``'s differentiable loop for one task after the other."""
+    """Return what ``adapt`` returns, through ``higher``'s differentiable loop, one task after another."""
     ends = [_adapt_one(net, multiplier, _single(support, task), terms, rule) for task in range(len(support))]
     return [torch.stack(weights) for weights in zip(*ends)]
 

@@ -20,11 +20,11 @@ from ._inner import INNER_LOOPS, Judgement, Rule, Table, TaskBatch, Terms, adapt
 MODES = ("auto", "task", "pooled", "none")
 Weights = Sequence[Tensor]
 OuterStep = Callable[[Judgement], Mapping[str, float]]
-"""Moves what is learned, given the judgement after adaptation; returns what shall be recorded."""
+"""Moves what is learned, given the evaluation after adaptation; returns what to record."""
 
 
 class Learned(nn.Module):
-    """What is meta-learned: the net's first weights and, where a method learns them, its multipliers (m,)."""
+    """What is meta-learned: the net's initial weights and, where a method learns them, its multipliers (m,)."""
 
     def __init__(self, net: nn.Sequential, multiplier: Tensor) -> None:
         """Keep both."""
@@ -40,10 +40,10 @@ def move_multiplier(multiplier: Tensor, lr: float, slope: Tensor) -> None:
 
 
 class Course:
-    """One fit on its way: the training rows as tasks, what is learned so far, and how it adapts."""
+    """One fit in progress: the training rows as tasks, what is learned so far, and how it adapts."""
 
     def __init__(self, learner: MetaLearner, train: Samples, seed: int) -> None:
-        """Form the tasks and draw the first weights."""
+        """Form the tasks and draw the initial weights."""
         self.learner, self.y = learner, train.y
         self.plan = plan_tasks(
             train,
@@ -69,7 +69,7 @@ class Course:
         )
 
     def learn(self, tasks: Iterable[int], outer_step: OuterStep, flip: Sequence[bool] = ()) -> Mapping[str, float]:
-        """Adapt to new draws of the tasks, judge on their query sets, and make an outer step."""
+        """Adapt to new draws of the tasks, evaluate on their query sets, and make an outer step."""
         support, query = self.draw(tasks, flip)
         net = self.learned.net
         weights = self.inner(net, self.learned.multiplier, support, self.terms, self.rule)
@@ -77,19 +77,19 @@ class Course:
 
 
 class Prediction:
-    """A way to predict: to which place a row belongs, and from which training rows each place's weights adapt.
+    """A way to predict: which place a row belongs to, and which training rows each place's weights adapt to.
 
     In mode ``task`` there is a place for each task and a last one, adapted to all training rows, for rows without a
     task; in the modes ``pooled`` (adapted to all training rows) and ``none`` (not adapted) there is only one.
     """
 
     def __init__(self, course: Course, train: Samples, seed: int) -> None:
-        """Draw the support of each place, several times where it is a part of the place's rows."""
+        """Draw the support of each place, several times where it is only some of the place's rows."""
         learner, plan = course.learner, course.plan
         self.course, self.plan = course, plan
         self.mode = ("task" if plan.assigns else "pooled") if learner.prediction == "auto" else learner.prediction
         if self.mode == "task" and not plan.assigns:
-            raise NotApplicable(f"prediction=task needs rows with a task; where tasks are {plan.kind} no row has one")
+            raise NotApplicable(f"prediction=task needs rows with a task; with {plan.kind} tasks no row has one")
         self.rule = learner.rule(prediction=True)
         places = [*course.members, np.arange(len(train))] if self.mode == "task" else [np.arange(len(train))]
         self.supports = [places]
@@ -101,7 +101,7 @@ class Prediction:
 
     @property
     def support_sizes(self) -> list[int]:
-        """Return to how many rows the weights of each task (or of the only place) adapt; nothing if they do not."""
+        """Return how many rows the weights of each task (or of the only place) adapt to; nothing if they do not."""
         if self.mode == "none":
             return []
         sizes = [len(rows) for rows in self.supports[0]]
@@ -131,10 +131,10 @@ class Prediction:
         return adapted
 
     def predictor(self, seed: int) -> Predictor:
-        """Return the predictor as things stand now; it computes in float64, on one thread.
+        """Return the predictor in its present state; it computes in float64, on one thread.
 
         With several draws a row's score is the mean over them, and its decision the share of draws that select it, so
-        that rates are the mean rates of the draws.
+        that rates are means over the draws.
         """
         net, place = self.course.learned.net, self.place
         weights = [
@@ -154,7 +154,7 @@ class Prediction:
 
 
 def _of_similar_length(places: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-    """Return the places in batches in which no one is more than twice as long as another, to pad little."""
+    """Return the places in batches in which none is more than twice as long as another, to keep padding small."""
     batches: list[list[int]] = []
     for place in sorted(places, key=lambda place: lengths[place]):
         if batches and lengths[place] <= 2 * lengths[batches[-1][0]]:
@@ -165,7 +165,7 @@ def _of_similar_length(places: Sequence[int], lengths: Sequence[int]) -> list[li
 
 
 def mean_of(records: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each value over records of the same names."""
+    """Return the mean of each value over records with the same names."""
     return {name: sum(record[name] for record in records) / len(records) for name in records[0]}
 
 
@@ -180,13 +180,13 @@ def logits(net: nn.Sequential, weights: Mapping[int, Weights], X: Tensor, places
 
 @dataclass(frozen=True)
 class MetaLearner:
-    """Hyper-parameters of methods that learn first weights over tasks, and how any of them is fitted."""
+    """Hyper-parameters of methods that learn initial weights over tasks, and how any of them is fitted."""
 
     tasks: str = parameter(
         "auto", "a key of the data (state, age, country), random, kmeans, or auto: the data's first key, else random"
     )
     task_count: int = parameter(0, "number of tasks; 0: as the data suggest, 1: all rows are one task", minimum=0)
-    min_task_rows: int = parameter(0, "smaller tasks are merged; 0: 1% of the rows, within 14 to 30", minimum=0)
+    min_task_rows: int = parameter(0, "smaller tasks are merged; 0: 1% of the rows, from 14 to 30", minimum=0)
     prediction: str = parameter(
         "auto",
         "adapt to each row's task, to all training rows (pooled) or not at all; auto: task where rows have one",
@@ -194,19 +194,19 @@ class MetaLearner:
     )
     support: str = parameter(
         "full",
-        "adapt, for prediction, to all training rows of the task or to as few as a support set has in training",
+        "adapt, for prediction, to all training rows of the task, or to as few as a support set has in training",
         choices=("full", "kshot"),
     )
     draws: int = parameter(5, "with support=kshot: draws of the support, over which decisions are averaged", minimum=1)
-    hidden: tuple[int, ...] = parameter((8,), "width of each hidden layer", source="as faalgrad's")
-    activation: str = parameter("relu", "after each hidden layer", choices=tuple(ACTIVATIONS))
+    hidden: tuple[int, ...] = parameter((8,), "width of each hidden layer", source="as in faalgrad")
+    activation: str = parameter("relu", "activation function after each hidden layer", choices=tuple(ACTIVATIONS))
     inner_lr: float = parameter(0.1, "learning rate of the inner loop", source="own", minimum=0)
     inner_steps: int = parameter(1, "steps of the inner loop in training", minimum=1)
-    outer_lr: float = parameter(1e-3, "learning rate outside", minimum=0)
+    outer_lr: float = parameter(1e-3, "learning rate of the outer loop", minimum=0)
     first_order: bool = parameter(False, "leave out the second derivatives (an ablation)")
     inner_loop: str = parameter(
         "batched",
-        "compute all tasks at once, or one after the other through the library higher; the results agree",
+        "compute all tasks at once, or one after another through the library higher; the results agree",
         choices=tuple(INNER_LOOPS),
     )
     patience: int = parameter(10, "evaluations without a smaller validation loss before stopping", minimum=1)
@@ -222,7 +222,7 @@ class MetaLearner:
         raise NotImplementedError
 
     def terms(self, schema: Schema) -> Terms:
-        """Return the fairness terms beside the loss."""
+        """Return the fairness terms besides the loss."""
         raise NotImplementedError
 
     def rule(self, *, prediction: bool = False) -> Rule:
@@ -230,7 +230,7 @@ class MetaLearner:
         raise NotImplementedError
 
     def outer_step(self, course: Course) -> OuterStep:
-        """Return what moves the first weights."""
+        """Return what moves the initial weights."""
         raise NotImplementedError
 
     def schedule(self, course: Course, outer_step: OuterStep) -> tuple[int, Callable[[int], Mapping[str, float]]]:

@@ -16,18 +16,18 @@ class Sampled(MetaLearner):
     """Hyper-parameters of offline meta-learning, and its outer steps."""
 
     outer_lr: float = parameter(
-        3e-3, "learning rate of Adam, outside (the codes: 0.001)", source="own, by validation loss", minimum=0
+        3e-3, "learning rate of Adam, outer loop (authors: 0.001)", source="own, by validation loss", minimum=0
     )
     tasks_per_step: int = parameter(8, "tasks in an outer step, drawn with replacement", minimum=1)
     iterations: int = parameter(2000, "the largest number of outer steps", minimum=1)
-    evaluate_every: int = parameter(10, "outer steps between two looks at the validation loss", minimum=1)
+    evaluate_every: int = parameter(10, "outer steps between evaluations of the validation loss", minimum=1)
 
     def flips(self, course: Course, count: int) -> Sequence[bool]:
-        """Return which of so many tasks have their labels exchanged."""
+        """Return which of this many tasks have their labels exchanged."""
         return ()
 
     def schedule(self, course: Course, outer_step: OuterStep) -> tuple[int, Callable[[int], Mapping[str, float]]]:
-        """Return epochs of some outer steps each, between two evaluations."""
+        """Return epochs of several outer steps each, from one evaluation to the next."""
 
         def meta_step() -> Mapping[str, float]:
             tasks = course.random.integers(len(course.members), size=self.tasks_per_step)

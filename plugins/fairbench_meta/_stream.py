@@ -1,4 +1,4 @@
-"""Learning from tasks that arrive one after the other: what m-FTML and FFML share."""
+"""Learning from tasks that arrive one after another: what m-FTML and FFML share."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CODE = "Zhao et al. (2021), the authors' code"
 class Stream(MetaLearner):
     """Hyper-parameters of online meta-learning, and its rounds.
 
-    In round t the first weights are scored on task t, which is new to them (adapt to its support, judge on its query
-    rows: ``incoming_loss`` and ``incoming_accuracy``); then the task joins the buffer, and outer steps on tasks from
-    the buffer follow.
+    In round t the initial weights are scored on task t, which is new to them (adapt to its support, evaluate on its
+    query rows: ``incoming_loss`` and ``incoming_accuracy``); then the task joins the buffer, and outer steps on tasks
+    from the buffer follow.
 
     With ``variant=code`` the mechanics are those of the authors' code: first order; the inner loss divided by
     ``k_shot``; the losses of an outer step summed over the tasks and divided by ``query_rows``; plain gradient descent
-    outside; the buffered tasks of a round drawn once.
+    in the outer loop; the buffered tasks drawn once per round.
     """
 
     k_shot: int = parameter(100, "rows of each label in a support set, at most half of them", source=CODE, minimum=1)
@@ -38,9 +38,11 @@ class Stream(MetaLearner):
     meta_steps: int = parameter(
         0, "outer steps after each new task; 0: 600 in all, shared evenly", source="own, by validation loss", minimum=0
     )
-    tasks_per_step: int = parameter(8, "tasks in an outer step, as far as there are", source="own", minimum=1)
+    tasks_per_step: int = parameter(8, "tasks in an outer step, or all if there are fewer", source="own", minimum=1)
     order: str = parameter(
-        "key", "in which tasks arrive: as the plan has them (ages rising, say), or shuffled", choices=("key", "shuffle")
+        "key",
+        "order in which tasks arrive: that of the plan (rising ages, say), or shuffled",
+        choices=("key", "shuffle"),
     )
 
     @property
@@ -50,7 +52,7 @@ class Stream(MetaLearner):
 
     @property
     def variant(self) -> str:
-        """Return whose mechanics are followed: a parameter of each method, which has its own choices."""
+        """Return whose mechanics to follow: a parameter of each method, which has its own choices."""
         raise NotImplementedError
 
     @property
@@ -65,7 +67,7 @@ class Stream(MetaLearner):
         return Rule(lr, self.inner_steps, rounds=rounds, dual_lr=dual_lr, first_order=first_order)
 
     def optimizer(self, course: Course) -> torch.optim.Optimizer:
-        """Return what moves the first weights."""
+        """Return what moves the initial weights."""
         kind = torch.optim.SGD if self.as_code else torch.optim.Adam
         return kind(course.learned.net.parameters(), lr=self.outer_lr)
 

@@ -26,22 +26,22 @@ def partition(train: Samples, split: str, *, support_share: float, seed: int) ->
     - ``config2``: X_s counters the bias that a plain model shows: protected rows with the favourable label and the
       others with the unfavourable one. X_q has the other two cells.
     - ``config2_released``: as ``config2``, with X_s and X_q exchanged. The authors' code for COMPAS asks for the rows
-      that the paper names, but its labels are inverted by then (1 is who did not reoffend), so that it draws the
-      opposite set.
+      that the paper names, but its labels are inverted by then (1 means not reoffending), so that it draws the opposite
+      set.
     - ``proportions``: X_s has protected rows only, drawn at random, as many as ``support_share`` of the *whole*
       training part (0.2 for X_q : X_s = 80 : 20); X_q has the remaining protected rows and all the others.
     - ``swapped``: as ``proportions``, with the roles of protected and unprotected rows exchanged.
 
-    With more than two groups the protected group stands against all the others.
+    With more than two groups, the protected group is set against all the others.
 
     Args:
         train: (n,) rows; ``schema`` says who is protected and which label is favourable.
         split: one of these names.
         support_share: share of the n rows in X_s, in (0, 1); read by ``proportions`` and ``swapped`` only.
-        seed: of the draw of ``proportions`` and ``swapped``.
+        seed: for the draw of ``proportions`` and ``swapped``.
 
     Returns:
-        Two disjoint parts that hold every training row once, each in the order of ``train``.
+        Two disjoint parts that together hold every training row once, each in the order of ``train``.
 
     Raises:
         NotApplicable: there are too few rows of the kind for the share, or a part is empty.
@@ -90,8 +90,8 @@ class FaAlGrad:
     """Minimise the query loss after inner steps on the support set, which aligns the two parts' gradients.
 
     In an epoch theta_I comes from theta by I full-batch steps of gradient descent on the support loss, and theta moves
-    against the gradient of the query loss at theta_I, taken through all inner steps (eqs. 5 and 6 of the paper). What
-    predicts is theta, of the epoch with the smallest validation loss. The group is not an input.
+    against the gradient of the query loss at theta_I, taken through all inner steps (eqs. 5 and 6 of the paper).
+    Predictions use theta, from the epoch with the smallest validation loss. The group is not an input.
 
     ``gradient_cosine`` among the diagnostics is the quantity that the method means to raise: the cosine between the two
     parts' loss gradients at theta, before each epoch (0 where one of them vanishes).
@@ -100,7 +100,7 @@ class FaAlGrad:
     name = "faalgrad"
 
     split: str = parameter(
-        "config1", "how training rows go to the two loops", source=f"{PAPER}, 5.4-5.6", choices=SPLITS
+        "config1", "how training rows are divided between the two loops", source=f"{PAPER}, 5.4-5.6", choices=SPLITS
     )
     support_share: float = parameter(
         0.2,
@@ -111,15 +111,15 @@ class FaAlGrad:
     )
     inner_steps: int = parameter(1, "steps of the inner loop in each epoch", source=f"{PAPER}, table 1", minimum=0)
     inner_lr: float = parameter(0.01, "learning rate of the inner loop", source=f"{PAPER}, 5.3 (COMPAS)", minimum=0)
-    outer_lr: float = parameter(0.01, "learning rate of Adam, outside", source=f"{PAPER}, 5.3 (COMPAS)", minimum=0)
+    outer_lr: float = parameter(0.01, "learning rate of Adam, outer loop", source=f"{PAPER}, 5.3 (COMPAS)", minimum=0)
     hidden: tuple[int, ...] = parameter((8,), "width of each hidden layer", source=REFERENCE)
-    activation: str = parameter("relu", "after each hidden layer", source=f"{PAPER}, 5.3", choices=tuple(ACTIVATIONS))
+    activation: str = parameter("relu", "activation function", source=f"{PAPER}, 5.3", choices=tuple(ACTIVATIONS))
     epochs: int = parameter(100, "the largest number of outer steps", source=REFERENCE, minimum=1)
     patience: int = parameter(
         10, "epochs without a smaller validation loss before stopping", source=REFERENCE, minimum=1
     )
     first_order: bool = parameter(False, "leave out the second derivatives (an ablation)")
-    record_cosine: bool = parameter(True, "record gradient_cosine, at the price of two more gradients an epoch")
+    record_cosine: bool = parameter(True, "record gradient_cosine, at the cost of two more gradients per epoch")
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
         """Return the predictor of theta, with the curves ``validation_loss``, ``query_loss`` and ``gradient_cosine``.

@@ -1,4 +1,4 @@
-"""Fair-MAML: first weights from which a few steps on a few rows of any task lead to accurate and even predictions.
+"""Fair-MAML: initial weights from which a few steps on a few rows of any task lead to accurate and fair predictions.
 
 Slack, Friedler & Givental, Fairness warnings and Fair-MAML: learning fairly with minimal data (FAT* 2020).
 """
@@ -24,17 +24,17 @@ CODE = f"{PAPER}, the authors' code"
 
 @dataclass(frozen=True)
 class FairMAML(Sampled):
-    """Learn first weights whose adaptation to each task is accurate and selects the protected group often.
+    """Learn initial weights whose adaptation to each task is accurate and selects the protected group often.
 
     A task's loss is L = cross-entropy + gamma R, with R = 1 - the mean score of the favourable outcome over the
-    protected rows (for ``equal_opportunity``: over those that deserve it). Adaptation is gradient descent on L of a few
-    support rows; the first weights go down on the mean L of query rows after adaptation, through the inner steps. R
-    draws the protected group's rate to 1 rather than to the others', so a large gamma overshoots parity.
+    protected rows (for ``equal_opportunity``: over those with the favourable label). Adaptation is gradient descent on
+    L of a few support rows; the initial weights descend the mean L of query rows after adaptation, through the inner
+    steps. R draws the protected group's rate to 1 rather than to the others', so a large gamma overshoots parity.
 
     The last four parameters are what the authors' code does beyond the paper, all off by default. The authors ran
     ``fair_maml[first_order=true,double_softmax=true,batch_mean_reg=true,second_step_reg_only=true,label_flip=true,
-    inner_lr=0.4,outer_lr=0.001,hidden=(5,5)]`` with gamma up to 6 (0.7 to 1.3 in the units of this one, at the share of
-    protected rows in their data).
+    inner_lr=0.4,outer_lr=0.001,hidden=(5,5)]`` with gamma up to 6 (0.7 to 1.3 in the units used here, given the share
+    of protected rows in their data).
 
     References:
         Slack, Friedler and Givental (2020), Fairness warnings and Fair-MAML: learning fairly with minimal data, FAT*.
@@ -58,14 +58,14 @@ class FairMAML(Sampled):
     inner_steps: int = parameter(2, "steps of the inner loop in training", source=CODE, minimum=1)
     prediction_steps: int = parameter(5, "steps of the inner loop for prediction", source=CODE, minimum=0)
     batch_mean_reg: bool = parameter(
-        False, "as the code: R is over all rows of the batch, 0 for the others", source=CODE
+        False, "as in the code: R is over all rows of the batch, 0 for the others", source=CODE
     )
-    double_softmax: bool = parameter(False, "as the code: R takes sigmoid(2 h - 1) for the score h", source=CODE)
+    double_softmax: bool = parameter(False, "as in the code: R takes sigmoid(2 h - 1) for the score h", source=CODE)
     second_step_reg_only: bool = parameter(
-        False, "as the code: in training, later inner steps go down on R alone", source=CODE
+        False, "as in the code: in training, later inner steps descend R alone", source=CODE
     )
     label_flip: bool = parameter(
-        False, "as the code: in training, a task's labels are exchanged with probability 1/2", source=CODE
+        False, "as in the code: in training, a task's labels are exchanged with probability 1/2", source=CODE
     )
 
     @property
@@ -95,7 +95,7 @@ class FairMAML(Sampled):
         )
 
     def flips(self, course: Course, count: int) -> Sequence[bool]:
-        """Return which of so many tasks have their labels exchanged."""
+        """Return which of this many tasks have their labels exchanged."""
         return (course.random.random(count) < 0.5).tolist() if self.label_flip else ()
 
     def outer_step(self, course: Course) -> OuterStep:

@@ -23,20 +23,20 @@ PAPER = "Zhao et al. (2021)"
 
 @dataclass(frozen=True)
 class FFML(Stream):
-    """Learn first weights and first multipliers online, from which primal-dual steps lead to fair weights of a task.
+    """Learn initial weights and multipliers online, from which primal-dual steps lead to fair weights for a task.
 
     The constraint of a task is g = |mean score of the protected - mean score of the others| - bound <= 0 (for
-    ``equal_opportunity`` over rows with the favourable label, for ``equalized_odds`` one over each label). Adaptation
-    goes down on loss + multiplier g with the weights and up on it with the multiplier, in turns. After each new task
-    the first weights go down, and the first multiplier up, on the mean of loss + multiplier g after adaptation, minus
+    ``equal_opportunity`` over rows with the favourable label, for ``equalized_odds`` one for each label). In adaptation
+    the weights descend loss + multiplier g and the multiplier ascends it, in turn. After each new task the initial
+    weights descend, and the initial multiplier ascends, the mean of loss + multiplier g after adaptation, minus
     ``dual_decay`` / 2 multiplier^2, plus ``norm_weight`` times the norm of the weights. A task without rows on both
     sides makes no dual step.
 
     With ``variant=code`` (see ``Stream``) the constraint is on the covariance of score and group, the fairness term
-    does not reach the first weights, the bound does not reach the first multiplier, and weights whose norms, tensor by
-    tensor, sum to more than ``radius`` are divided by that sum. The authors ran ``ffml[variant=code,inner_lr=0.001,
+    does not reach the initial weights, the bound does not reach the initial multiplier, and weights whose norms, tensor
+    by tensor, sum to more than ``radius`` are divided by that sum. The authors ran ``ffml[variant=code,inner_lr=0.001,
     dual_lr=0.001,outer_lr=0.001,outer_dual_lr=0.001,dual_rounds=1,meta_steps=3000,tasks_per_step=32,norm_weight=0.015,
-    radius=10,dual_decay=0.05,hidden=(40,40)]`` with a first multiplier drawn from 0.0001, ..., 1.
+    radius=10,dual_decay=0.05,hidden=(40,40)]`` with an initial multiplier drawn from 0.0001, ..., 1.
 
     The diagnostics ``multiplier`` and ``violation`` (g, both of the term where it is largest) are means over a round.
 
@@ -55,20 +55,20 @@ class FFML(Stream):
     variant: str = parameter("paper", "follow the paper, or the mechanics of its code", choices=("paper", "code"))
     criterion: str = parameter(
         "demographic_parity",
-        "the rows over which mean scores are to be even: all, those with the favourable label, or each label",
+        "the rows whose mean scores should be equal: all, those with the favourable label, or those of each label",
         source=PAPER,
         choices=("demographic_parity", "equal_opportunity", "equalized_odds"),
     )
-    bound: float = parameter(0.05, "the gap (covariance) in mean score that is allowed", source=CODE, minimum=0)
+    bound: float = parameter(0.05, "the largest gap (covariance) in mean score allowed", source=CODE, minimum=0)
     dual_rounds: int = parameter(5, "dual steps of the inner loop, inner_steps before each", source="own", minimum=1)
     dual_lr: float = parameter(0.1, "learning rate of the multiplier in the inner loop", source="own", minimum=0)
     outer_dual_lr: float = parameter(
-        0.1, "learning rate of the first multiplier", source="own, by validation", minimum=0
+        0.1, "learning rate of the initial multiplier", source="own, by validation", minimum=0
     )
-    dual_decay: float = parameter(0.05, "pull of the first multiplier to 0", source=CODE, minimum=0)
-    first_multiplier: float = parameter(0.0, "where the first multiplier starts", source="own", minimum=0)
-    norm_weight: float = parameter(1e-4, "weight of the norm of the first weights", source="own", minimum=0)
-    radius: float = parameter(20.0, "the largest norm of the first weights", source="own", minimum=0)
+    dual_decay: float = parameter(0.05, "pull of the initial multiplier to 0", source=CODE, minimum=0)
+    first_multiplier: float = parameter(0.0, "the initial multiplier before training", source="own", minimum=0)
+    norm_weight: float = parameter(1e-4, "weight of the norm of the initial weights", source="own", minimum=0)
+    radius: float = parameter(20.0, "the largest norm of the initial weights", source="own", minimum=0)
 
     def terms(self, schema: Schema) -> Terms:
         """Return the constraint."""
@@ -80,7 +80,7 @@ class FFML(Stream):
         return self.descent(rounds=self.dual_rounds, dual_lr=self.dual_lr)
 
     def outer_step(self, course: Course) -> OuterStep:
-        """Return a step of the first weights and multipliers."""
+        """Return a step of the initial weights and multipliers."""
         outer, weights = self.optimizer(course), list(course.learned.net.parameters())
         multiplier = course.learned.multiplier
 

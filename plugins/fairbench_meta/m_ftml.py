@@ -1,4 +1,4 @@
-"""m-FTML: follow the meta-leader over tasks that arrive one after the other, with the group masked.
+"""m-FTML: follow the meta-leader over tasks that arrive one after another, with the group masked.
 
 Finn, Rajeswaran, Kakade & Levine, Online meta-learning (ICML 2019), as the baseline of Zhao et al. (KDD 2021).
 """
@@ -20,10 +20,11 @@ from ._stream import Stream
 
 @dataclass(frozen=True)
 class MaskedFTML(Stream):
-    """Learn first weights online, for accuracy after adaptation alone.
+    """Learn initial weights online, for accuracy after adaptation alone.
 
-    After each new task the first weights go down on the mean loss, after adaptation, of tasks seen so far. "Masked"
-    means that the group is not an input; there is no fairness term at all: this is FFML without its constraint.
+    After each new task the initial weights descend the mean loss, after adaptation, over the tasks seen so far.
+    "Masked" means that the group is not an input; there is no fairness term at all: this is FFML without its
+    constraint.
 
     FFML's authors ran ``m_ftml[variant=code,inner_lr=0.01,outer_lr=0.01,meta_steps=10,tasks_per_step=32,
     hidden=(40,40)]``.

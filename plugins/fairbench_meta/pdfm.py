@@ -1,4 +1,4 @@
-"""PDFM: first weights and a first multiplier from which primal-dual steps lead to fair weights of any task.
+"""PDFM: initial weights and an initial multiplier from which primal-dual steps lead to fair weights for any task.
 
 Zhao, Chen, Wang & Khan, A primal-dual subgradient approach for fair meta learning (ICDM 2020).
 """
@@ -21,12 +21,12 @@ CODE = "Zhao et al. (2020), the authors' code"
 
 @dataclass(frozen=True)
 class PrimalDualFairMeta(Sampled):
-    """Learn, over tasks drawn at random, where primal-dual adaptation to a task shall start.
+    """Learn, from tasks drawn at random, where primal-dual adaptation to a task should start.
 
     The constraint of a task is g = |mean of (a - mean a) h| - bound <= 0, the covariance of group and score: with a
-    share p of protected rows, p (1 - p) times the gap in mean score. Adaptation goes down on loss + multiplier g with
-    the weights and up with the multiplier, which looks at the running mean of the weights. The first weights go down on
-    the sum of query losses after adaptation, without g; the first multiplier up on the sum of g.
+    share p of protected rows, p (1 - p) times the gap in mean score. In adaptation the weights descend loss +
+    multiplier g and the multiplier ascends it, at the running mean of the weights. The initial weights descend the sum
+    of query losses after adaptation, without g; the initial multiplier ascends the sum of g.
 
     The authors ran ``pdfm[first_order=true,outer_lr=0.001,iterations=4000,hidden=(40,40)]``.
 
@@ -36,14 +36,14 @@ class PrimalDualFairMeta(Sampled):
 
     name = "pdfm"
 
-    bound: float = parameter(0.05, "the covariance that is allowed", source=CODE, minimum=0)
+    bound: float = parameter(0.05, "the largest covariance allowed", source=CODE, minimum=0)
     k_shot: int = parameter(10, "rows of each label in a support set, at most half of them", source=CODE, minimum=1)
     query_rows: int = parameter(20, "rows in a query set", source=CODE, minimum=1)
     inner_lr: float = parameter(0.01, "learning rate of the inner loop", source=CODE, minimum=0)
     dual_rounds: int = parameter(10, "dual steps of the inner loop, inner_steps before each", source=CODE, minimum=1)
     dual_lr: float = parameter(0.01, "learning rate of the multiplier in the inner loop", source=CODE, minimum=0)
-    outer_dual_lr: float = parameter(0.01, "learning rate of the first multiplier", source=CODE, minimum=0)
-    first_multiplier: float = parameter(1.0, "where the first multiplier starts", source=CODE, minimum=0)
+    outer_dual_lr: float = parameter(0.01, "learning rate of the initial multiplier", source=CODE, minimum=0)
+    first_multiplier: float = parameter(1.0, "the initial multiplier before training", source=CODE, minimum=0)
 
     @property
     def shots(self) -> Shots:
@@ -66,7 +66,7 @@ class PrimalDualFairMeta(Sampled):
         )
 
     def outer_step(self, course: Course) -> OuterStep:
-        """Return a step of the first weights by Adam, and of the first multiplier."""
+        """Return a step of the initial weights by Adam, and of the initial multiplier."""
         weights, multiplier = list(course.learned.net.parameters()), course.learned.multiplier
         outer = torch.optim.Adam(weights, lr=self.outer_lr)
 

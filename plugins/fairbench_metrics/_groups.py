@@ -28,7 +28,7 @@ def populated(samples: Samples, rates: GroupRates) -> NDArray[np.bool_]:
 
 
 def require_class(samples: Samples, rates: GroupRates, labels: Sequence[int]) -> NDArray[np.bool_]:
-    """Return a mask (G,) of the groups that have rows, all of which have rows of every label given.
+    """Return a mask (G,) of the groups that have rows; each of them must have rows of every given label.
 
     Raises:
         Undefined: fewer than two groups have rows, or one of them has none with such a label.
@@ -56,7 +56,7 @@ def smallest_share(rate: NDArray[np.floating]) -> float | None:
 
 
 def pooled(rate: NDArray[np.floating], rows: NDArray[np.floating], what: str = "") -> float:
-    """Return the rate over all groups together, from each group's rate (G,) and the rows (G,) it is a mean of.
+    """Return the rate over all groups together, from each group's rate (G,) and the number of rows (G,) behind it.
 
     Raises:
         Undefined: there are no such rows; ``what`` says which are meant.

@@ -1,4 +1,4 @@
-"""Whether a classifier ignores everything, or everything except the group: such a one can have perfect parity."""
+"""Whether a classifier ignores everything, or everything except the group: the former has near-perfect parity."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def constant_classifier(samples: Samples, predictions: Predictions) -> float:
 def group_only_classifier(samples: Samples, predictions: Predictions) -> float:
     """Return 1 if everybody within a group is decided alike, but not everybody of all groups, else 0.
 
-    The classifier has become the group: demographic parity and equalized odds differences are then large, of nearly 1
-    where it selects nearly all of some groups and nearly nobody of the others.
+    The classifier then decides by the group alone: demographic parity and equalized odds differences are large, close
+    to 1 where it selects nearly all of some groups and nearly nobody in the others.
 
     Args:
         samples: ``y`` (n,) and ``group`` (n,), at least one row; a group without rows is left out.

@@ -36,7 +36,7 @@ def demographic_parity_ratio(samples: Samples, predictions: Predictions) -> floa
         predictions: ``decision`` (n,) in [0, 1], aligned with ``samples``.
 
     Returns:
-        A fraction in [0, 1]; 1 is parity, and below 0.8 breaks the four-fifths rule.
+        A fraction in [0, 1]; 1 is parity, and a value below 0.8 breaks the four-fifths rule.
 
     Raises:
         Undefined: fewer than two groups have rows (fairlearn: 1.0), or nobody is selected (0/0; fairlearn: NaN).

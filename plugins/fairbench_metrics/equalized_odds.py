@@ -1,4 +1,4 @@
-"""Whether the groups are decided equally often among rows with the same label."""
+"""Whether the groups are selected equally often among rows with the same label."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def equal_opportunity_difference(samples: Samples, predictions: Predictions) -> 
         predictions: ``decision`` (n,) in [0, 1], aligned with ``samples``.
 
     Returns:
-        A fraction in [0, 1], not per cent; 0 is parity. AIF360's of this name is signed.
+        A fraction in [0, 1], not per cent; 0 is parity. AIF360's metric of this name is signed.
 
     Raises:
         Undefined: fewer than two groups have rows, or one of them has none with y = 1 (fairlearn takes its rate as 0).

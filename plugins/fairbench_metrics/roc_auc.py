@@ -29,7 +29,7 @@ def roc_auc(samples: Samples, predictions: Predictions) -> float:
     n, positives = len(samples), int(samples.y.sum())
     if positives in (0, n):
         raise Undefined(f"no row has y = {int(positives == 0)} (0 of {n}); both labels are needed")
-    from scipy.stats import rankdata  # imported late: listing the metrics must stay quick
+    from scipy.stats import rankdata  # imported late: listing the metrics must stay fast
 
     rank_sum = float(rankdata(predictions.y_score)[samples.y == 1].sum())
     return (rank_sum - positives * (positives + 1) / 2) / (positives * (n - positives))

@@ -50,7 +50,7 @@ def mean_score_difference(samples: Samples, predictions: Predictions) -> float:
         predictions: ``y_score`` (n,) in [0, 1], aligned with ``samples``.
 
     Returns:
-        A fraction in [0, 1]; 0 is parity of the means, which decisions may be far from.
+        A fraction in [0, 1]; 0 is parity of the means; decisions may still be far from parity.
 
     Raises:
         Undefined: the method gives no score, or fewer than two groups have rows.

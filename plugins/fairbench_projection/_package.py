@@ -24,7 +24,7 @@ Rows = np.ndarray
 
 
 def package_network(n_features: int, hidden: tuple[int, ...], activation: str, *, seed: int) -> nn.Module:
-    """Return the network with the package's first weights: uniform after Kaiming for inputs, biases of 0.01."""
+    """Return the network with the package's initial weights: uniform after Kaiming for inputs, biases of 0.01."""
     model = mlp(n_features, hidden, activation, seed=seed)
     with seeded(seed), torch.no_grad():
         for layer in model.modules():
@@ -40,7 +40,7 @@ def fixed_batches(cell: np.ndarray, size: int, random: np.random.Generator, n_ce
     Args:
         cell: (n,) codes: of two groups, or of the four combinations of two attributes.
         size: rows in a batch.
-        random: of the dealing.
+        random: for dealing the rows.
         n_cells: 2 or 4.
 
     Raises:
@@ -57,7 +57,7 @@ def fixed_batches(cell: np.ndarray, size: int, random: np.random.Generator, n_ce
     if cell.max() >= n_cells or min(shares) < 1 or any(len(rows) < share for rows, share in zip(members, shares)):
         counts = " and ".join(str(len(rows)) for rows in members)
         raise NotApplicable(
-            f"package_compat makes batches of {size} rows with a constant ratio of {n_cells} groups; of {len(cell)} "
+            f"package_compat makes batches of size {size} with a constant ratio of {n_cells} groups; of {len(cell)} "
             f"rows they have {counts}: choose another batch_size"
         )
     shuffled = [random.permutation(rows) for rows in members]
@@ -73,7 +73,7 @@ def train_as_package(
 ) -> dict[str, list[float]]:
     """Train with the package's early stopping: the best weights are put back only if it stops early.
 
-    Otherwise the last ones stay. A loss counts as smaller if it is so by more than 1e-5.
+    Otherwise the last ones stay. A loss counts as smaller if it is smaller by more than 1e-5.
     """
     best, losses, last = float("inf"), [], {}
 

@@ -35,7 +35,7 @@ def frozen_logits(model: nn.Module) -> Logits:
 
 
 def sigmoid(logit: np.ndarray) -> np.ndarray:
-    """Return 1 / (1 + exp(-logit)), exact and silent for large logits of either sign."""
+    """Return 1 / (1 + exp(-logit)), exact and without warnings for large logits of either sign."""
     small = np.exp(-np.abs(logit))
     chance: np.ndarray = np.where(logit >= 0, 1, small) / (1 + small)
     return chance
@@ -55,15 +55,15 @@ class Scorer:
         return (chance if self.rule.space == "probability" else logit), chance
 
     def decided(self, value: np.ndarray) -> Predictions:
-        """Return the predictions for outputs (n,) in the rule's space, selected from one half on."""
+        """Return the predictions for outputs (n,) in the rule's space, which select from one half up."""
         return Predictions.from_score(value if self.rule.space == "probability" else sigmoid(value))
 
 
 class Frozen:
     """Shifts that were found once on rows with known groups; then every row is predicted by itself.
 
-    On new rows the gap is epsilon and what sampling adds to it. Rows of a group that had no rows then are not shifted,
-    with a warning that counts them; if ``strict``, they are refused.
+    On new rows the gap is epsilon plus what sampling adds to it. Rows of a group that had no rows then are not shifted,
+    and a warning counts them; if ``strict``, they are refused.
     """
 
     def __init__(self, scorer: Scorer, part: Samples, *, strict: bool) -> None:
@@ -93,7 +93,7 @@ class Frozen:
         unknown = ~self.known[inputs.group]
         if unknown.any():
             names = ", ".join(repr(inputs.group_names[code]) for code in np.unique(inputs.group[unknown]))
-            words = f"{unknown.sum()} of {len(inputs)} rows are of groups without rows to find a shift on ({names})"
+            words = f"groups without rows to find a shift on ({names}) have {unknown.sum()} of {len(inputs)} rows"
             if self.strict:
                 raise NotApplicable(words)
             warnings.warn(f"{words}; their scores are not shifted", stacklevel=2)
@@ -124,7 +124,7 @@ class WholeBatch:
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """Batches that come one after the other: ``stream()`` gives a predictor that remembers them.
+    """Batches that come one after another: ``stream()`` gives a predictor that remembers them.
 
     Called by itself it is the first batch of a stream.
     """
@@ -149,7 +149,7 @@ def running(scorer: Scorer, correction: Correction) -> Traced:
 
 
 class Traced:
-    """A predictor for one stream that tells what it changed.
+    """A predictor for one stream that records what it changed.
 
     ``before`` has the latest batch's chances of y = 1 (n,) as the network gave them, ``infeasible`` counts batches for
     which the correction was impossible; ``correction.state()``, if there is one, is what it remembers, as plain data.

@@ -1,4 +1,4 @@
-"""What a method constrains: which means, to which tolerance, in which space, for which attributes."""
+"""What a method constrains: which means, within what tolerance, in which space, for which attributes."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Rule:
     package: bool = False
 
     def __post_init__(self) -> None:
-        """Check what belongs together.
+        """Check that the settings fit together.
 
         Raises:
-            NotApplicable: it does not.
+            NotApplicable: they do not.
         """
         if self.metric == "mean_residual" and self.space == "logit":
             raise NotApplicable(
@@ -70,7 +70,7 @@ class Rule:
         """Return each group's codes (G, 2) on the two attributes that the groups combine, 0 and 1 in order of name.
 
         Raises:
-            NotApplicable: the groups do not combine two attributes, or one of them has not two values.
+            NotApplicable: the groups do not combine two attributes, or one of them does not have two values.
         """
         parts = [name.split(", ") for name in self.schema.group_names]
         count = len(parts[0])
@@ -80,8 +80,8 @@ class Rule:
             )
         if count > 2:
             raise NotApplicable(
-                f"attributes=marginal takes two sensitive attributes, here are {count}; constrain their combinations "
-                "with attributes=joint"
+                f"attributes=marginal takes two sensitive attributes, but there are {count}; constrain their "
+                "combinations with attributes=joint"
             )
         values = [sorted({part[place] for part in parts}) for place in range(2)]
         if max(map(len, values)) > 2:
@@ -132,7 +132,7 @@ class Rule:
                 for label in (0, 1):
                     weight = chance if label else 1 - chance
                     totals = [weight[member == value].sum() for value in (first, second)]
-                    if min(totals) == 0:  # so sure a model that the label has no rows in a group
+                    if min(totals) == 0:  # the model is so sure that the label has no rows in a group
                         continue
                     row, share = np.zeros(len(score)), np.zeros((len(side), 2))
                     for value, sign, total in zip((first, second), (1, -1), totals):

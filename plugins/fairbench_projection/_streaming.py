@@ -1,7 +1,7 @@
 """Scores that arrive in batches of any size, corrected batch by batch; earlier outputs are never changed.
 
 A correction remembers a few numbers. ``state()`` gives them as plain data that survives JSON, ``restore`` takes them
-back and refuses those of another correction or other settings: a stream then goes on to the last bit.
+back and refuses those of another correction or other settings: a stream then continues exactly, to the last bit.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class Correction(Protocol):
         ...
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what ``state`` gave.
+        """Restore what ``state`` gave.
 
         Raises:
-            ValueError: it is another correction's, or was remembered under other settings.
+            ValueError: it is another correction's, or was saved under other settings.
         """
         ...
 
@@ -80,7 +80,7 @@ class Remembering:
         return 0
 
     def identity(self) -> dict[str, Any]:
-        """Return what must be the same for a state to fit; infinite bounds as text, for JSON has no infinity."""
+        """Return what must be the same for a state to fit; infinite bounds as text, because JSON has no infinity."""
         bounds = {name: str(getattr(self.settings, name)) for name in ("lower", "upper")}
         return {
             "kind": self.kind,
@@ -103,9 +103,7 @@ class Remembering:
         """
         lacking = [name for name in self.state() if name not in state]
         if lacking:
-            raise ValueError(
-                f"this state cannot be restored: it lacks {', '.join(lacking)}; it must be one of state()'s"
-            )
+            raise ValueError(f"this state cannot be restored: it lacks {', '.join(lacking)}; it must come from state()")
         for name, mine in self.identity().items():
             if state[name] != mine:
                 raise ValueError(
@@ -188,13 +186,13 @@ class RunningPool(Remembering):
 
 
 class TwoGroups(Remembering):
-    """What the corrections by multipliers share: they compare two groups, or the sides of two attributes one by one."""
+    """What the corrections by multipliers share: they compare two groups, or the sides of each of two attributes."""
 
     def __init__(self, settings: Settings, eta: float, attributes: Optional[np.ndarray] = None) -> None:
         """Keep the step size and, of two attributes, each group's codes 0 and 1 (G, 2)."""
         super().__init__(settings)
         if attributes is None and settings.n_groups != 2:
-            raise ValueError(f"correction {self.kind} compares two groups; here are {settings.n_groups}: use 'pool'")
+            raise ValueError(f"correction {self.kind} compares two groups, not {settings.n_groups}: use 'pool'")
         self.eta, self.attributes = eta, attributes
 
 
@@ -203,7 +201,7 @@ class PrimalDual(TwoGroups):
 
     With the price lam of a batch of n rows, its outputs minimise |y - score|^2 + lam n gap(y); then lam moves by
     eta / sqrt(t) * n (gap - epsilon). What it holds to epsilon in the long run is the average of *absolute* gaps within
-    the batches. The pooled gap is something else, and with batches of one row nothing is corrected at all. Of two
+    the batches. The pooled gap is a different quantity, and with batches of one row nothing is corrected at all. Of two
     attributes that are constrained one by one, the larger gap counts.
 
     ``steps`` counts batches, ``rows`` their rows, ``excess`` sums n (gap - epsilon), ``largest`` is that of the prices.
@@ -330,7 +328,7 @@ def make_correction(kind: str, settings: Settings, eta: float) -> Correction:
     """Return a fresh correction by name.
 
     Raises:
-        ValueError: it compares two groups and there are more.
+        ValueError: it compares two groups, and there are more.
     """
     by_one: Mapping[str, Callable[[Settings], Correction]] = {
         "none": Unchanged,

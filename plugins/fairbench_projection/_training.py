@@ -32,11 +32,11 @@ class ProjectedNetwork:
     name: ClassVar[str]
     through_layer: ClassVar[bool]  # whether training sees the projected scores
 
-    metric: str = parameter("mean_prediction", "whose means are constrained", source=PACKAGE, choices=CONSTRAINTS)
+    metric: str = parameter("mean_prediction", "which means are constrained", source=PACKAGE, choices=CONSTRAINTS)
     epsilon: float = parameter(0.05, "how far the means may differ", source=f"{PACKAGE}, default", minimum=0)
     space: str = parameter(
         "probability",
-        "what is constrained: chances of y = 1, or logits (whose parity does not bound the gap of chances)",
+        "what is constrained: chances of y = 1, or logits (whose parity does not bound the gap in chances)",
         choices=("probability", "logit"),
     )
     mode: str = parameter(
@@ -57,15 +57,15 @@ class ProjectedNetwork:
         False,
         "experimental: predict under equalized odds with the model's own chances in place of the unknown labels",
     )
-    strict: bool = parameter(False, "refuse rows of groups without training rows, instead of not shifting them")
+    strict: bool = parameter(False, "refuse rows of groups without training rows, instead of leaving them unshifted")
     hidden: tuple[int, ...] = parameter((128, 64, 32), "width of each hidden layer", source=f"{PACKAGE}, documentation")
     activation: str = parameter(
-        "relu", "after each hidden layer", source=f"{PACKAGE}, default", choices=tuple(ACTIVATIONS)
+        "relu", "activation function after each hidden layer", source=f"{PACKAGE}, default", choices=tuple(ACTIVATIONS)
     )
     lr: float = parameter(1e-3, "learning rate of Adam", source=f"{PACKAGE}, documentation", minimum=0)
     batch_size: int = parameter(
         1024,
-        "rows in a step, of every group; 0 for all rows",
+        "rows per step, some from every group; 0 for all rows",
         source=f"{PACKAGE}, documentation: 1000 or more",
         minimum=0,
     )
@@ -75,11 +75,11 @@ class ProjectedNetwork:
     )
     package_compat: bool = parameter(
         False,
-        "do as the released package does: its first weights, bounds, fixed batches that drop rows, and inference, "
+        "do as the released package does: its initial weights, bounds, fixed batches that drop rows, and inference, "
         "which becomes the only operating point",
     )
     b_tau: int = parameter(
-        64, "package_compat only: rows from which on a batch is projected", source=f"{PACKAGE}, default", minimum=1
+        64, "package_compat only: smallest batch that is projected", source=f"{PACKAGE}, default", minimum=1
     )
     eta: float = parameter(0.5, "first step size of streams", source=f"{PACKAGE}, default", minimum=0)
 
@@ -131,11 +131,11 @@ class ProjectedNetwork:
             )
         if self.mode == "stream" and (self.metric != "mean_prediction" or rule.marginal):
             raise NotApplicable(
-                "mode=stream keeps the groups' mean scores even: use metric=mean_prediction and attributes=joint"
+                "mode=stream keeps the groups' mean scores equal: use metric=mean_prediction and attributes=joint"
             )
         if self.package_compat and (self.metric != "mean_prediction" or not (rule.marginal or groups == 2)):
             raise NotApplicable(
-                "package_compat covers mean_prediction of two groups, or of two attributes one by one; here are "
+                "package_compat covers mean_prediction of two groups, or of two attributes one by one, not "
                 f"{self.metric}, attributes={self.attributes} and {groups} groups"
             )
 

@@ -11,17 +11,17 @@ from ._training import ProjectedNetwork
 
 @dataclass(frozen=True)
 class ParityProjection(ProjectedNetwork):
-    """Train through a layer that makes every batch's mean scores even, and predict with the same projection.
+    """Train through a layer that evens out the groups' mean scores in every batch, and predict with that projection.
 
     The loss is that of the projected scores and its gradient flows through the projection, so that the network learns
     what is best once its scores have been moved. Batches hold every group in its share; no row is left out.
 
-    What is even in the end are mean scores, not decisions. ``frozen`` predicts every row by itself, with shifts found
-    on the training part: its gap on new rows is epsilon and what sampling adds. ``batch`` projects all rows that come
+    It is mean scores that agree in the end, not decisions. ``frozen`` predicts every row by itself, with shifts found
+    on the training part: its gap on new rows is epsilon plus what sampling adds. ``batch`` projects all rows that come
     together and keeps the gap at epsilon exactly, but a row's decision then depends on the rows beside it.
 
     Mean residuals use the training labels and predict with frozen shifts; equalized odds cannot be kept without the
-    labels of the rows to be predicted, but for an experimental variant.
+    labels of the rows to be predicted, except by an experimental variant.
 
     References:
         Troxell, Roemer and Montufar (2026), Differentiable Optimization Layers for Guaranteed Fairness in Deep

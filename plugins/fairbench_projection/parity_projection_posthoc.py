@@ -13,8 +13,8 @@ from ._training import ProjectedNetwork
 class PosthocProjection(ProjectedNetwork):
     """Train for accuracy alone, then project the scores as ``parity_projection`` does.
 
-    Network, batches, first weights and predictors are those of ``parity_projection``, so that the two differ by whether
-    training sees the projection and by nothing else.
+    Network, batches, initial weights and predictors are those of ``parity_projection``, so that the two differ by
+    whether training sees the projection and by nothing else.
 
     References:
         Troxell, Roemer and Montufar (2026): their baseline "Projection".

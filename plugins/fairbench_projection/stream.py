@@ -26,12 +26,12 @@ from fairbench.api import (
 from ._streaming import CORRECTIONS, PACKAGE, Settings, make_correction, mean_gap
 
 SLACK = 1e-9  # above epsilon: what a running mean may lose to rounding
-AT_BOUND = 2e-6  # from 0 or 1: a method may keep its scores off them by a millionth, so that a loss stays finite
+AT_BOUND = 2e-6  # from 0 or 1: a method may keep its scores a millionth away from them, so that a loss stays finite
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Fit once, then predict the test part batch by batch, and watch the groups' mean scores as they add up.
+    """Fit once, then predict the test part batch by batch, and watch the groups' mean scores as they accumulate.
 
     Rows come in a seeded order that every method shares. Each batch is predicted by itself: a predictor that has a
     method ``stream()`` is asked for a fresh one that remembers its batches. If that corrects scores itself, its
@@ -39,7 +39,7 @@ class Stream:
     correct) are read, so that what it does is counted too. A correction may stand between the predictor and what is
     given out; corrected scores are cut at 0.5.
 
-    Recorded of the chosen operating point, beside the metrics of all outputs together: ``stream_average_gap`` (the
+    Recorded for the chosen operating point, besides the metrics of all outputs together: ``stream_average_gap`` (the
     batches' gaps in mean score, averaged over rows; a batch of one group has gap 0), ``stream_pooled_gap`` (the gap of
     all outputs), ``stream_largest_pooled_gap`` and ``stream_steps_above`` (of the pooled gap after each batch: its
     maximum, and how often it exceeded epsilon), ``stream_largest_batch_gap``, ``stream_distortion`` (mean squared
@@ -54,12 +54,12 @@ class Stream:
     batch_size: int = parameter(16, "rows in a batch", minimum=1)
     uneven: bool = parameter(False, "draw each batch's size from 1 to batch_size instead")
     batches: int = parameter(
-        0, "number of batches, of rows drawn with replacement; 0 for every test row once", minimum=0
+        0, "number of batches of rows drawn with replacement; 0 for every test row once", minimum=0
     )
     correction: str = parameter(
         "none",
-        "of the scores: each batch by itself, the published primal-dual price, a slowly learned shift, the pool of all "
-        "outputs so far, or shift and pool",
+        "how scores are corrected: each batch by itself, by the published primal-dual price, by a slowly learned "
+        "shift, by the pool of all outputs so far, or by shift and pool",
         choices=CORRECTIONS,
     )
     epsilon: float = parameter(0.05, "largest gap in mean score", source=f"{PACKAGE}, default", minimum=0)

@@ -47,7 +47,7 @@ class StreamRow(NamedTuple):
         return float(np.mean([_value(record, name) for record in self.records]))
 
     def average_after(self, batches: int) -> float:
-        """Return the mean of the average batch gap after so many batches, or in the end if there are fewer."""
+        """Return the mean of the average batch gap after this many batches, or at the end if there are fewer."""
         curves = [record.diagnostics["average_gap"] for record in self.records]
         return float(np.mean([curve[min(batches, len(curve)) - 1] for curve in curves]))
 

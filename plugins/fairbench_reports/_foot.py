@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import Cell, Results, last_line
-from fairbench.api.analysis import planned_repeats, runs_within
+from fairbench.api.analysis import names_of, planned_repeats, runs_within
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
 
@@ -25,7 +25,7 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
     said = [*missing(results), *_remarks(results), *_notes(results), *_references(results)]
-    return [*reading, *said, *_accepted(results), *_produced(results)]
+    return [*reading, *said, *_reference_cost(results), *_accepted(results), *_produced(results)]
 
 
 def missing(results: Results) -> list[str]:
@@ -147,6 +147,21 @@ def _references(results: Results) -> list[str]:
             if values:
                 sentences.append(_shown(f"{dataset}: {point['name']} has {', '.join(values)}{note}"))
     return sentences
+
+
+def _reference_cost(results: Results) -> list[str]:
+    """Return what the methods cost that the suite did not name, but that reference lines needed."""
+    suite = results.run.get("suite", {})
+    if not suite.get("reference"):
+        return []
+    named = names_of(suite.get("methods", ()))
+    added = [record for record in results.records if not {record.cell.method.name, "all"} & named]
+    if not added:
+        return []
+    spent, total = (sum(record.cpu_seconds for record in records) for records in (added, results.records))
+    names = ", ".join(dict.fromkeys(record.cell.method.name for record in added))
+    share = f" ({spent / total:.0%} of the run's)" if total else ""
+    return [f"added for the reference lines: {names}; {spent:.1f} s of CPU time{share}; --no-reference leaves them out"]
 
 
 def _accepted(results: Results) -> list[str]:

@@ -1,4 +1,4 @@
-"""Short texts beside the dots of a figure, placed without overlaps."""
+"""Short texts beside the dots of a figure, placed so that none overlap."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 NEAR = 9.0  # points; a text farther from its dot than this has a line that leads to it
 DISTANCES = (4.0, NEAR, 16.0, 25.0, 36.0, 50.0, 66.0, 84.0)
 DIRECTIONS = tuple(math.radians(degrees) for degrees in (45, 315, 135, 225, 0, 180, 90, 270))
-DOT, GAP = 4.0, 1.0  # points: half the side of a dot, and what is left free around a text
+DOT, GAP = 4.0, 1.0  # points: half the side of a dot, and the space left free around a text
 
 
 class Label(NamedTuple):
@@ -46,11 +46,11 @@ class Box(NamedTuple):
 
 
 def write_labels(axes: Any, labels: Sequence[Label], renderer: Any, size: float = 7.0) -> int:
-    """Write each text where there is room for it, as near to its dot as can be; return how many found none.
+    """Write each text where there is room for it, as near to its dot as possible; return how many found none.
 
     Args:
         axes: of matplotlib, with their final limits and place.
-        labels: of all dots, also of those without a text, which are kept free.
+        labels: of all dots, including those without a text, which are kept free.
         renderer: of the figure's canvas; it knows how wide a text is.
         size: of the letters, in points.
     """

@@ -22,7 +22,7 @@ from fairbench_reports._entries import Entry, clean, left_out
 
 DECIMALS = 3
 ALIKE = "‡"
-FEW = 10  # rows of a group in a test part, below which a gap hangs on each of them
+FEW = 10  # rows of a group in a test part, below which a gap depends on each of them
 ORDER = (
     "n",
     "accuracy",
@@ -61,11 +61,11 @@ class MethodRow:
     """A method in a section.
 
     Args:
-        label: the method, with those of its parameters that tell it from its siblings.
+        label: the method, with those of its parameters that distinguish it from its siblings.
         method: its name.
         parameters: all of them, as the command line reads them.
         repeats: "5", or "3/5" if some are missing.
-        alike: in how many of them it decides alike for everybody.
+        alike: in how many of them it makes the same decision for everybody.
         records: its finished repeats.
         entries: one for each of the section's columns.
         groups: by name of the group, one for each of the section's columns by group.
@@ -82,7 +82,7 @@ class MethodRow:
 
     @property
     def constant(self) -> bool:
-        """Return whether it decides alike for everybody in more than half of its repeats."""
+        """Return whether it makes the same decision for everybody in more than half of its repeats."""
         return 2 * self.alike > len(self.records)
 
 
@@ -90,7 +90,7 @@ class MethodRow:
 class Section:
     """What may be compared: the methods on one dataset and attribute, under one scenario and preparation.
 
-    ``scenario`` shows those of its parameters that tell it from the run's others of that name, if there are any;
+    ``scenario`` shows those of its parameters that distinguish it from the run's others of that name, if there are any;
     ``supports`` holds by group how many rows it has in the test parts, one number for each split.
     """
 
@@ -162,7 +162,7 @@ class Section:
                 sentences.append(f"{no_rows([clean(group)])} in {len(rows) - len(here)} of {len(rows)} repeats")
             if here and min(here) < FEW:
                 sentences.append(
-                    f"group {clean(group)!r} has only {span(here)} in a test part: gaps hang on each of them"
+                    f"group {clean(group)!r} has only {span(here)} in a test part: gaps depend on each of them"
                 )
         return sentences
 
@@ -198,7 +198,7 @@ def shared_parameters(results: Results) -> list[str]:
 
 
 def _scenario_parameters(results: Results) -> dict[str, tuple[set[str], str]]:
-    """Return for each scenario the parameters that titles show, all of an only variant, and a text with the others."""
+    """Return for each scenario the parameters that titles show (all for a single variant), and a text with the rest."""
     variants = {str(record.cell.scenario): record.cell.scenario for record in results.records}
     telling = telling_parameters(variants.values())
     found = {}
@@ -277,8 +277,8 @@ def _entry(repeats: Sequence[Measured], column: MetricColumn, group: str = "") -
 def _mark_best(rows: Sequence[MethodRow], columns: Sequence[MetricColumn]) -> list[MethodRow]:
     """Mark each column's best mean as it is shown, ties included, if there are two to compare.
 
-    Who decides alike for everybody does not compete for gaps and ratios between groups: perfect there, and empty. Nor
-    does a mean over fewer groups than the dataset has.
+    A method that makes the same decision for everybody does not compete for gaps and ratios between groups, where it is
+    perfect but meaningless. Nor does a mean over fewer groups than the dataset has.
     """
     marked = [list(row.entries) for row in rows]
     for index, column in enumerate(columns):

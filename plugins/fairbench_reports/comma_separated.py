@@ -46,14 +46,14 @@ FIELDS = (
 
 
 def render(results: Results) -> str:
-    """Return one line for each method and metric of each section, under a line of names.
+    """Return one line for each method and metric of each section, below a header line.
 
     ``mean`` and ``std`` are over ``n`` repeats and empty without them; ``undefined`` counts those without a value and
     ``reason`` says why. ``partial`` counts those whose value is over fewer groups than the dataset has, and ``lacking``
     says which they lack; the mean is over these only if there are no others. ``parameters`` are all of the method's, as
-    the command line reads them; ``alike`` counts the repeats in which it decides alike for everybody, and ``constant``
-    is true if these are more than half. A method without a finished cell has one line for each metric too, with ``n``
-    = 0. Numbers are in full precision; ``best`` goes by the three decimals of the other reports.
+    the command line reads them; ``alike`` counts the repeats in which it makes the same decision for everybody, and
+    ``constant`` is true if these are more than half. A method without a finished cell has one line for each metric too,
+    with ``n`` = 0. Numbers are in full precision; ``best`` is decided on the three decimals of the other reports.
 
     The other columns belong to gaps of methods that are compared with a baseline. ``low`` and ``high`` are the ends of
     the 95% interval over repeats, ``rows`` is the half-width that the rows of one test part alone leave, and ``floor``

@@ -46,7 +46,7 @@ def render(results: Results) -> str:
 
 
 def render_column(results: Results) -> str:
-    """Return the same tables as wide as a column of two, each going on below itself where that is too narrow."""
+    """Return the same tables as wide as a column of two, each continued below itself where it is too wide."""
     return _document(results, "table", COLUMN)
 
 
@@ -70,14 +70,14 @@ def _document(results: Results, environment: str, width: int) -> str:
 
 
 def _stopped(sentence: str) -> str:
-    """Return the sentence with one full stop, unless it ends with another sign."""
+    """Return the sentence with one full stop, unless it ends with another punctuation mark."""
     return sentence if sentence.endswith((".", "!", "?", "…")) else f"{sentence}."
 
 
 def escape(text: str) -> str:
     """Return the text as LaTeX that prints it."""
     printed = "".join(SPECIAL.get(letter, letter) for letter in text)
-    return re.sub("-(?=-)", "-{}", printed)  # two hyphens are no dash
+    return re.sub("-(?=-)", "-{}", printed)  # two hyphens must not become a dash
 
 
 def _slug(title: str) -> str:
@@ -129,7 +129,7 @@ def _verdict(verdict: VerdictTable, title: str, label: str, environment: str, wi
 
 
 def _blocks(section: Section, width: int) -> Iterator[str]:
-    """Yield the table, or as few with an even part of its columns each as fit the width."""
+    """Yield the table, or as few tables, with its columns shared evenly, as fit the width."""
     count = len(section.columns)
     label = min(max(len(row.label) for row in section.rows), width // 2)  # a longer one is wide in any table
     room = width - label - len(" repeats ")

@@ -30,8 +30,8 @@ LEAST_LABEL, LEAST_VERDICT = 14, 24  # of a table of verdicts: narrower columns 
 def render(results: Results) -> str:
     """Return the tables as text without colour, as wide as the terminal (100 columns where there is none).
 
-    Standard deviations stand beside the means where the table then fits, else below them; a table that is too wide even
-    so goes on in a second one.
+    Standard deviations are shown beside the means where the table then fits, otherwise below them; a table that is
+    still too wide is split into several.
     """
     console = _console()
     shown = sections(results)
@@ -51,7 +51,7 @@ def render(results: Results) -> str:
 
 
 def render_groups(results: Results) -> str:
-    """Return rows and means over repeats within each group: what an auditor looks at behind the differences."""
+    """Return rows and means over repeats within each group: what an auditor looks for behind the differences."""
     console = _console()
     shown = [section for section in sections(results) if section.group_columns or section.supports]
     for section in shown:
@@ -94,7 +94,7 @@ def _width(table: Table) -> int:
 
 
 def _main_tables(section: Section, width: int) -> Iterator[Table]:
-    """Yield the section's table, or as few with a part of its columns each as are needed to fit the width."""
+    """Yield the section's table, or as few tables, each with some of its columns, as it takes to fit the width."""
     count = len(section.columns)
     beside = _main_table(section, range(count), beside=True)
     if _width(beside) <= width:

@@ -16,7 +16,7 @@ from .tuned import Tuned
 
 
 def selection_ratio(samples: Samples, predictions: Predictions) -> float:
-    """Return the protected rows' selection rate over the others', above 1 too; NaN if none of the others is selected.
+    """Return the protected rows' selection rate over the others', which may exceed 1; NaN if theirs is 0.
 
     References:
         Slack, Friedler and Givental (FAT* 2020), as their code computes demographic parity.
@@ -26,13 +26,13 @@ def selection_ratio(samples: Samples, predictions: Predictions) -> float:
 
 
 def task_means(plan: TaskPlan, samples: Samples, predictions: Predictions, least: int) -> dict[str, float]:
-    """Return how many tasks can be compared, and the means over them beside the same reading of all rows at once.
+    """Return how many tasks can be compared, and the means over them beside the same quantities for all rows at once.
 
     Args:
         plan: which task a row belongs to.
         samples: (n,) rows.
-        predictions: of the same rows.
-        least: rows that a task needs on either side of the protected group.
+        predictions: for the same rows.
+        least: rows that a task needs of the protected group and of the others.
 
     Returns:
         ``tasks_compared``; ``task_accuracy`` and ``task_selection_ratio``, plain means over the tasks; and
@@ -59,7 +59,7 @@ def task_means(plan: TaskPlan, samples: Samples, predictions: Predictions, least
 
 @dataclass(frozen=True)
 class ByTask:
-    """Measure the test part as ever, and its tasks one by one, so that the effect of pooling them shows.
+    """Measure the test part as usual, and its tasks one by one, so that the effect of pooling them shows.
 
     The tasks are formed from the training part by the data's own key (age, state) and do not depend on the method; they
     are the default tasks of the meta-learners. Ratios over tasks may exceed 1 and average unfairness away: tasks with
@@ -69,7 +69,7 @@ class ByTask:
     name = "by_task"
 
     tuned: bool = parameter(False, "let validation choose among the method's configurations first, as tuned does")
-    least_rows: int = parameter(10, "test rows that a task needs on either side of the protected group", minimum=1)
+    least_rows: int = parameter(10, "test rows that a task needs of the protected group and of the others", minimum=1)
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
         """Yield the one outcome, with the means over tasks among its values.

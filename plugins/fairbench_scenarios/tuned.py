@@ -29,8 +29,8 @@ from fairbench.api import (
 class Tuned:
     """Fit each configuration of the grid that a method declares, and let validation choose.
 
-    A method declares ``grid`` (see ``fairbench.api.Tunable``); one without is fitted as it is.
-    Chosen is the configuration with the best validation accuracy among those whose demographic parity ratio on
+    A method declares ``grid`` (see ``fairbench.api.Tunable``); a method without one is fitted as it is.
+    The chosen configuration is the one with the best validation accuracy among those whose demographic parity ratio on
     validation reaches ``least_ratio``; if none does, the one with the highest ratio. All configurations become
     operating points, so that the ones that were not chosen can be seen on the test part too; a point is named after the
     configuration and the operating point that the fit itself has chosen.
@@ -56,7 +56,7 @@ class Tuned:
         configurations = configurations_of(method)
         if len(configurations) > self.budget:
             raise NotApplicable(
-                f"{method.name} declares {len(configurations)} configurations, the budget is {self.budget}; "
+                f"{method.name} declares {len(configurations)} configurations, but the budget is {self.budget}; "
                 "raise the budget of the scenario or sweep fewer values"
             )
         fits = {}
@@ -70,7 +70,7 @@ class Tuned:
         yield Outcome(split.test, predictions, chosen, diagnostics=fits[chosen].diagnostics)
 
     def choose(self, validation: Samples, predictors: dict[str, Predictor]) -> str:
-        """Return the label of the configuration that validation prefers, the earliest of equals."""
+        """Return the label of the configuration that validation prefers, the earliest if several tie."""
         judged = {label: _judge(validation, predictor(validation.inputs)) for label, predictor in predictors.items()}
         even = {label: accuracy for label, (accuracy, ratio) in judged.items() if ratio >= self.least_ratio}
         if even:
@@ -86,7 +86,7 @@ def configurations_of(method: Method) -> dict[str, Method]:
 
 
 def _judge(validation: Samples, predictions: Predictions) -> tuple[float, float]:
-    """Return accuracy and demographic parity ratio; the ratio is 0 where nobody is selected: that is no parity."""
+    """Return accuracy and demographic parity ratio; the ratio is 0 where nobody is selected: that is not parity."""
     rates = group_rates(validation, predictions)
     selection = rates.selection[rates.n > 0]
     accuracy = float(np.nansum(rates.accuracy * rates.n) / len(validation))

@@ -126,9 +126,9 @@ def test_presets_have_the_papers_sizes_and_give_back_their_shape(preset, paramet
 
 
 def test_image_generators_refuse_tables_and_other_shapes_and_table_generators_images():
-    with pytest.raises(NotApplicable, match=r"conv_vae\[preset=digits\] works on images of 3 x 8 x 8 values, seen ro"):
+    with pytest.raises(NotApplicable, match=r"conv_vae\[preset=digits\] works on images of 3 x 8 x 8 values, not ro"):
         ConvVAE().fit(blobs(), (), seed=0)
-    with pytest.raises(NotApplicable, match=r"\[preset=mnist\] works on images of 3 x 28 x 28 values, seen 3 x 8 x 8"):
+    with pytest.raises(NotApplicable, match=r"\[preset=mnist\] works on images of 3 x 28 x 28 values, not 3 x 8 x 8"):
         ConvVAE(preset="mnist").fit(digits(), (3, 8, 8), seed=0)
     with pytest.raises(NotApplicable, match="tabular_vae works on tables, and these rows are images of 3 x 8 x 8"):
         TabularVAE().fit(digits(), (3, 8, 8), seed=0)

@@ -165,7 +165,7 @@ def test_a_method_that_refuses_the_first_rows_does_not_apply():
     ("samples", "message"),
     [
         (lambda n: np.full((n, 2), np.nan), r"generator fake returned nan in row 0, column 0 of 7 samples; it has div"),
-        (lambda n: np.zeros((n, 3)), r"generator fake returned an array of shape \(7, 3\); 7 rows of 2 values were"),
+        (lambda n: np.zeros((n, 3)), r"generator fake returned an array of shape \(7, 3\); \(7, 2\) was asked for"),
         (lambda n: np.zeros((n - 1, 2)), r"generator fake returned an array of shape \(6, 2\)"),
     ],
 )
@@ -188,7 +188,7 @@ def test_an_annotator_below_the_floor_is_fitted_again_and_then_refused():
         def build_annotators(self):
             return Wrong(), with_fakes(SeqClass, Journal()).build_annotators()[1]
 
-    with pytest.raises(NotApplicable, match=r"right about 0.00 of a group's validation rows, after 5 attempts; annot"):
+    with pytest.raises(NotApplicable, match=r"right on 0.00 of one group's validation rows, after 5 attempts; annot"):
         list(Faked().run(real_split(), FakeMethod(Journal()), seed))
     assert len(set(fits)) == 5
 

@@ -138,10 +138,10 @@ def test_images_go_round_too():
     ("parameters", "spec", "message"),
     [
         ({"generator": "tabular_vae"}, ColoredDigits(), "generator tabular_vae works on tables, and these rows are im"),
-        ({"generator": "conv_vae"}, SMALL, r"conv_vae\[preset=digits\] works on images of 3 x 8 x 8 values, seen rows"),
+        ({"generator": "conv_vae"}, SMALL, r"conv_vae\[preset=digits\] works on images of 3 x 8 x 8 values, not rows"),
         ({"generate_group": True}, ColoredDigits(), "generate_group = true works on tables, and these rows are images"),
         ({"group_annotator": "cnn"}, SMALL, "annotator cnn works on images, and these are rows of a table"),
-        ({"ideal": (0.5, 0.5)}, SMALL, "ideal has 2 shares; 2 labels and 2 groups need 4"),
+        ({"ideal": (0.5, 0.5)}, SMALL, "ideal has length 2; 2 labels and 2 groups need 4"),
         ({"annotator_floor": 1.0}, SMALL, "annotator_floor asks for 1: choose another annotator, or lower the floor"),
     ],
 )
@@ -183,7 +183,11 @@ def test_a_method_for_tables_does_not_apply_to_images():
             "generator conv_vae: preset is x; it must be one of d",
         ),
         ("seq_class[annotator=mlp[width=3]]", UnknownName, "no parameter of annotator mlp is named 'width'"),
-        ("seq_class[ideal=(0.5,0.6)]", SuiteError, "ideal has 2 shares with sum 1.1; it needs one for each label and"),
+        (
+            "seq_class[ideal=(0.5,0.6)]",
+            SuiteError,
+            "ideal has length 2 and sum 1.1; it needs a share for each label",
+        ),
     ],
 )
 def test_parameters_are_refused_before_anything_runs(text, error, message):

@@ -124,9 +124,9 @@ def test_what_died_out_is_explained_with_the_rule():
     gone = [{share: 0.2}, {share: 0.0}, {share: 0.0, "degenerate": 1.0}]
     kept = [{share: 0.2}, {share: 0.1}, {share: 0.1, "refused": 1.0}]
     text = generations.render(results(record(steps=gone), record(repeat=1, steps=kept)))
-    assert "no training row is left of y=1,female from generation 1 on (1 of 2 runs): other strata have its" in text
+    assert "no training row is left of y=1,female from generation 1 on (1 of 2 runs): other strata take its" in text
     assert "the training rows have a single label, so the classifier is that constant (from generation 2 on" in text
-    assert "the method does not take its training rows, so the classifier before serves on (from generation 2" in text
+    assert "the method refuses its training rows, so the previous classifier stays in use (from generation 2" in text
     text = generations.render(results(record(reparation="classifier", steps=gone)))
     assert "STAR's refill takes its place, and the loop goes on" in text
 

@@ -109,11 +109,11 @@ def test_resampling_gives_up_on_a_stratum_that_has_died_out():
 @pytest.mark.parametrize(
     ("size", "budget", "ideal", "message"),
     [
-        (8, 0, UNIFORM, "at least one row each, seen 8 and 0"),
-        (0, 2, UNIFORM, "at least one row each, seen 0 and 2"),
+        (8, 0, UNIFORM, "at least one row each, not 8 and 0"),
+        (0, 2, UNIFORM, "at least one row each, not 0 and 2"),
         (8, 2, (0.5, 0.5), "distribution over 4 strata"),
-        (8, 2, (0.5, 0.5, 0.5, 0.5), "with sum 2"),
-        (8, 2, (1.5, -0.5, 0, 0), "from -0.5"),
+        (8, 2, (0.5, 0.5, 0.5, 0.5), "and sum 2"),
+        (8, 2, (1.5, -0.5, 0, 0), "minimum -0.5"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(size, budget, ideal, message):

@@ -122,7 +122,7 @@ def test_balancing_draws_every_row_of_the_smaller_side_equally_often() -> None:
 
 
 def test_balancing_needs_rows_on_both_sides() -> None:
-    with pytest.raises(NotApplicable, match="0 protected rows and 3 others"):
+    with pytest.raises(NotApplicable, match="training rows: 0 protected, 3 others"):
         balance_sides(tiny([0, 0, 0], [0, 1, 1]), seed=0)
 
 

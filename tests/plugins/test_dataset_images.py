@@ -150,7 +150,7 @@ def test_coloured_mnist_can_be_parted_at_random(mnist_files):
     assert [len(part) for part in parts] == [50_000, 10_000, 10_000]
     assert len(np.unique(np.concatenate(parts))) == 70_000
     assert parts[2].tolist() != spec.partition(2)[2].tolist()
-    with pytest.raises(DataError, match="no fixed test part to balance"):
+    with pytest.raises(DataError, match="no fixed test part can be balanced"):
         colored_mnist.ColoredMNIST(split="random", test_colours="balanced").load(mnist_files)
 
 
@@ -283,7 +283,7 @@ def test_damaged_photographs_and_tables_are_named(faces):
     with pytest.raises(DataError, match=r"000003.jpg: not a photograph"):
         celeba.CelebA(folder=str(faces)).load({})
     (faces / celeba.PARTITION).write_text("000000.jpg 0\n")
-    with pytest.raises(DataError, match=r"list_eval_partition.txt: no part for 11 images, first '000001.jpg'"):
+    with pytest.raises(DataError, match=r"partition.txt: images without a part: 11, the first is '000001.jpg'"):
         celeba.CelebA(folder=str(faces)).load({})
     (faces / celeba.ATTRIBUTES).write_text("12\nYoung\n000000.jpg 1\n")
     with pytest.raises(DataError, match=r"list_attr_celeba.txt, line 2: .* not the published table"):

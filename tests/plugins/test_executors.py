@@ -336,7 +336,7 @@ def test_an_item_that_takes_too_long_is_stopped_and_costs_only_itself(tasks, tmp
     }
     assert ended["quick"].how == RETURNED
     long = ended[str(tmp_path)]
-    assert (long.how, str(long.error)) == (TIMED_OUT, "stopped after 4 seconds, which is the limit")
+    assert (long.how, str(long.error)) == (TIMED_OUT, "stopped after 4 s, which is the limit")
     assert time.monotonic() - started < PATIENCE  # the item would have taken sixty
     assert multiprocessing.active_children() == []
 

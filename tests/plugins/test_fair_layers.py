@@ -70,7 +70,7 @@ def test_a_difference_counts_where_its_interval_leaves_zero_out(script):
     )
     unknown = compared(mine, theirs, "accuracy", None)
     assert unknown == "accuracy: -0.1003, above 0 in 0 of 3 repeats: no valid interval"
-    assert compared({0: 0.1}, {0: 0.2}, "x", 0.2) == "x: nothing to compare (1 repeats in common)"
+    assert compared({0: 0.1}, {0: 0.2}, "x", 0.2) == "x: nothing to compare (1 repeat in common)"
 
 
 def test_the_script_puts_a_run_into_words(fairbench, script, monkeypatch, capsys, tmp_path):
@@ -84,7 +84,7 @@ def test_the_script_puts_a_run_into_words(fairbench, script, monkeypatch, capsys
     lines = {line.split(" | ")[0].strip("| "): line for line in out.splitlines() if line.startswith("| ")}
     assert "2 of 2 (0.0000)" in lines["parity_projection, epsilon 0"]  # together; the later of its two lines
     assert "not told apart" in lines["mlp"]  # the baseline is on its own coin
-    assert "**FairBiNN** is to be at least as good" in out
+    assert "**FairBiNN** is claimed to be at least as good" in out
     assert "epsilon 0.05, log loss of training through the layer minus projecting afterwards: " in out
     (block,) = script["read_blocks"](load_results(path))
     gaps = block.sweep("parity_projection")[1].series("mean_score_difference", "batch")
@@ -96,5 +96,5 @@ def test_a_run_without_the_plain_network_is_refused(fairbench, script, tmp_path)
     path = tmp_path / "run"
     command = ["run", "--methods", "constant", "--datasets", "synthetic[rows=300]", "--repeats", "1", "--workers", "1"]
     assert fairbench(*command, "--metrics", "accuracy,selection_rate", "--out", path)[0] == 0
-    with pytest.raises(SystemExit, match="was run without mlp, which the coin is made of"):
+    with pytest.raises(SystemExit, match="was run without mlp, which the coin mixes"):
         script["read_blocks"](load_results(path))

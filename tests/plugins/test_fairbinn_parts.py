@@ -289,9 +289,12 @@ def test_the_players_parameters_are_disjoint_and_complete(position: int) -> None
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"position": 4}, r"position is 4; hidden=\(64, 32\) makes 3 linear layers, so it must be 1 to 3 \(or 0"),
+        (
+            {"position": 4},
+            r"position is 4; with hidden=\(64, 32\) it must be 1 to 3, the last linear layer \(or 0",
+        ),
         ({"fair_layers": (32, 16)}, r"fair_layers=\(32, 16\) must begin and end with 32, the width of hidden layer 2"),
-        ({"fair_layers": (32,)}, r"fair_layers=\(32,\) must begin and end with 32, .* and have two entries or more"),
+        ({"fair_layers": (32,)}, r"fair_layers=\(32,\) must begin and end with 32, .* and have two or more entries"),
         ({"fair_layers": (32, 32), "position": 2}, "must begin and end with 64, the width of hidden layer 1"),
         ({"hidden": (64, 0)}, "a layer needs at least one unit"),
         ({"eta": ()}, r"eta is \(\); give one weight or several different ones"),

@@ -133,7 +133,7 @@ def test_the_point_is_named_after_the_mode_that_the_tasks_allow(method, kind, mo
 
 def test_random_tasks_do_not_pass_for_tasks_of_the_rows_to_predict():
     method = dataclasses.replace(SHORT["fair_maml"], tasks="random", prediction="task")
-    with pytest.raises(NotApplicable, match="where tasks are random no row has one"):
+    with pytest.raises(NotApplicable, match="with random tasks no row has one"):
         method.fit(TRAIN, VALIDATION, seed=0)
 
 

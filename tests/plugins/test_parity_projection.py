@@ -261,16 +261,16 @@ NAMES = ("f, x", "f, y", "m, x", "m, y")
         ({"metric": "equalized_odds"}, None, "equalized odds need the labels of the rows that are predicted"),
         ({"metric": "mean_residual", "mode": "batch"}, None, "mode=batch under mean_residual needs the labels"),
         ({"metric": "mean_residual", "space": "logit"}, None, "mean_residual compares scores with labels"),
-        ({"mode": "stream", "attributes": "marginal"}, NAMES, "mode=stream keeps the groups' mean scores even"),
+        ({"mode": "stream", "attributes": "marginal"}, NAMES, "mode=stream keeps the groups' mean scores equal"),
         ({"attributes": "marginal"}, None, "attributes=marginal constrains two sensitive attributes one by one; name"),
         (
             {"attributes": "marginal"},
             ("a, b, c", "a, b, d"),
-            "attributes=marginal takes two sensitive attributes, here are 3; constrain their combinations with",
+            "attributes=marginal takes two sensitive attributes, but there are 3; constrain their combinations with",
         ),
         ({"attributes": "marginal"}, ("a, x", "b, x", "c, y"), "attributes=marginal needs attributes of two values"),
         ({"package_compat": True}, ("a", "b", "c"), "package_compat covers mean_prediction of two groups, or of"),
-        ({"package_compat": True, "batch_size": 1}, None, "package_compat makes batches of 1 rows with a constant"),
+        ({"package_compat": True, "batch_size": 1}, None, "package_compat makes batches of size 1 with a constant"),
     ],
 )
 def test_settings_that_do_not_fit_are_not_applicable(params, names, message):
@@ -291,7 +291,7 @@ def test_rows_of_unknown_groups_are_counted_or_refused(strict):
     predictor = ParityProjection(**QUICK, strict=strict).fit(known, validation, seed=0).points["frozen"]
     inputs = make_samples(50, 2, 3).inputs
     count = int((inputs.group == 2).sum())
-    words = f"{count} of 50 rows are of groups without rows to find a shift on ('g2')"
+    words = f"groups without rows to find a shift on ('g2') have {count} of 50 rows"
     if strict:
         with pytest.raises(NotApplicable, match=re.escape(words)):
             predictor(inputs)

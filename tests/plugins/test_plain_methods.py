@@ -62,5 +62,5 @@ def test_cnn_is_the_papers_and_needs_room_for_its_convolutions():
     shape = (3, 8, 8)
     small = dataclasses.replace(IMAGES.train.schema, image_shape=shape, feature_names=("p",) * 192)
     part = type(IMAGES.train)(IMAGES.train.X[:, :192], IMAGES.train.group, small, IMAGES.train.y)
-    with pytest.raises(NotApplicable, match=r"at least 16 x 16 pixels; these have 8 x 8: take a dense network"):
+    with pytest.raises(NotApplicable, match=r"at least 16 x 16 pixels; these have 8 x 8: use a dense network"):
         CNN().fit(part, part, seed=0)

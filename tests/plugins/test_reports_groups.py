@@ -58,7 +58,7 @@ def test_the_table_marks_them_and_says_what_is_left_out(sometimes: Results, name
     text, sign = flat(name, sometimes), r"\S{}" if name == "latex" else "§"
     assert f"{sign} DP diff. left out in 2 of 4 repeats (plain, worse): {LACKS}" in text
     assert f"{LACKS} in 2 of 4 repeats" in text
-    assert "group 'd' has only 1 to 3 rows in a test part: gaps hang on each of them" in text
+    assert "group 'd' has only 1 to 3 rows in a test part: gaps depend on each of them" in text
     assert f"{sign} in some repeats the test part lacks a group" in text
     assert "group 'c' has" not in text
 

@@ -251,5 +251,5 @@ def test_decisions_without_scores_are_watched_but_cannot_be_corrected():
 def test_a_correction_for_two_groups_does_not_apply_to_three():
     split = example_split(groups=3, rows=600)
     assert streamed(split=split, correction="pool").values["stream_largest_pooled_gap"] <= 0.05 + 1e-9
-    with pytest.raises(NotApplicable, match="correction primal_dual compares two groups; here are 3"):
+    with pytest.raises(NotApplicable, match="correction primal_dual compares two groups, not 3"):
         streamed(split=split, correction="primal_dual")

@@ -225,13 +225,13 @@ def test_a_negative_tolerance_and_an_empty_interval_are_refused():
 
 @pytest.mark.parametrize("kind", ["primal_dual", "dual", "dual_pool"])
 def test_three_groups_are_refused_by_what_compares_two(kind):
-    with pytest.raises(ValueError, match=f"correction {kind} compares two groups; here are 3: use 'pool'"):
+    with pytest.raises(ValueError, match=f"correction {kind} compares two groups, not 3: use 'pool'"):
         make_correction(kind, Settings(3, EPSILON), 0.5)
 
 
 def test_scores_that_are_not_numbers_are_refused():
     for kind in set(CORRECTIONS) - {"none"}:
-        with pytest.raises(ValueError, match="1 of 2 scores are NaN or infinite"):
+        with pytest.raises(ValueError, match="NaN or infinite scores: 1 of 2"):
             make_correction(kind, TWO, 0.5).correct(np.array([0.1, np.nan]), np.array([0, 1]))
 
 

@@ -83,7 +83,7 @@ def test_a_method_without_a_grid_is_fitted_as_it_is():
 
 
 def test_a_grid_beyond_the_budget_is_not_applicable():
-    with pytest.raises(NotApplicable, match="scripted declares 4 configurations, the budget is 3"):
+    with pytest.raises(NotApplicable, match="scripted declares 4 configurations, but the budget is 3"):
         outcome(Scripted(), make_samples(), budget=3)
 
 

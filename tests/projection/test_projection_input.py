@@ -42,12 +42,12 @@ from fairbench.api.projection import (
         (lambda s, g: project_parity(s.reshape(2, 2), g), "score has shape (2, 2); it must be (n,) or (n, 1)"),
         (
             lambda s, g: project_parity(torch.tensor([0.1, float("nan"), 0.2, float("inf")]), g),
-            "2 of 4 scores are NaN or infinite, the first is nan in row 1; the model has diverged, or its inputs hold "
+            "NaN or infinite scores: 2 of 4, the first is nan in row 1; the model has diverged, or its inputs hold "
             "such values",
         ),
         (
             lambda s, g: project(torch.tensor([0.1, 0.2, 0.2, float("-inf")]), Contrasts.affine(np.ones(4))),
-            "1 of 4 scores are NaN or infinite, the first is -inf in row 3",
+            "NaN or infinite scores: 1 of 4, the first is -inf in row 3",
         ),
         (
             lambda s, g: Projection()(s, np.stack([g, g, g], axis=1)),
@@ -60,10 +60,10 @@ from fairbench.api.projection import (
         ),
         (
             lambda s, g: Contrasts.mean_residual(g, [0.0, 1.0]),
-            "y has 2 values but group has 4 rows; every row needs one",
+            "y has length 2 but group has length 4; every row needs a label",
         ),
-        (lambda s, g: Contrasts.mean_residual(g, [0, 1, 0, np.nan]), "1 of 4 labels are NaN or infinite"),
-        (lambda s, g: Contrasts.affine(np.ones((2, 4)), [0.0]), "there are 2 contrasts but 1 offsets"),
+        (lambda s, g: Contrasts.mean_residual(g, [0, 1, 0, np.nan]), "NaN or infinite labels: 1 of 4"),
+        (lambda s, g: Contrasts.affine(np.ones((2, 4)), [0.0]), "offset has length 1 for contrasts of shape (2, 4)"),
         (lambda s, g: Contrasts.affine([[np.inf] * 4]), "the contrasts' weights and offsets must be finite"),
         (
             lambda s, g: project(s, Contrasts.affine(np.ones(3))),
@@ -80,15 +80,15 @@ from fairbench.api.projection import (
         (lambda s, g: Projection()(s, [-1] * 4), "group codes begin at -1; they must be whole numbers, 0 or more"),
         (
             lambda s, g: Projection("equalized_odds")(s, [0, 1, 2, 0], [0, 1]),
-            "y has 2 values but group has 4 rows; every row needs one",
+            "y has length 2 but group has length 4; every row needs a label",
         ),
         (
             lambda s, g: Projection("equalized_odds")(s, [0, 1, 2, 0], [0, 1, np.nan, 0]),
-            "1 of 4 labels are NaN or infinite",
+            "NaN or infinite labels: 1 of 4",
         ),
         (
             lambda s, g: Projection("equalized_odds")(s / torch.tensor([1, 1, 1, 0.0]), [0, 1, 2, 0], [0, 1, 1, 0]),
-            "1 of 4 scores are NaN or infinite, the first is inf in row 3",
+            "NaN or infinite scores: 1 of 4, the first is inf in row 3",
         ),
     ],
 )

@@ -1,6 +1,6 @@
 /* Two groups and one contrast, the usual case, on plain arrays: the outputs, and their derivatives.
 
-   Newton's steps on exact totals. Scores become whole numbers on a grid (a power of two) that is so fine that n of them
+   Newton's steps on exact totals. Scores become whole numbers on a grid (a power of two) so fine that n of them
    still add up in 64 bits: sums of floats depend on the order of their terms, sums of whole numbers do not. Arrays come
    as addresses; pair.py, the only caller, owns them and has checked their sizes. */
 
@@ -24,7 +24,7 @@
 #define ROUNDER 6755399441055744.0 /* 1.5 * 2^52: added to a number, it leaves the whole number in the low bits */
 #define LARGEST 1e300         /* score */
 #define FAR 16.0              /* times the rest: bounds that far off would make the grid coarse, and are not met */
-#define LANES 8               /* sums that go on side by side, because one would wait for its last addition */
+#define LANES 8               /* sums that run side by side, because one would wait for its last addition */
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
 #define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
@@ -159,7 +159,7 @@ static int search(const Batch *batch, double epsilon, double target, Found *foun
     for (int step = 0; step < STEPS; step++) {
         double gap = -target, terms = fabs(target), slope = 0;
         if (!(fmax(fabs(nu * weight[0]), fabs(nu * weight[1])) <= longest))
-            break; /* totals might pass 64 bits, and outputs a bound that was left out */
+            break; /* totals might exceed 64 bits, and outputs a bound that was left out */
         for (int group = 0; group < 2; group++) {
             int64_t *values = group ? fixed + count[0] : fixed, n_free;
             int64_t shift = (int64_t)nearbyint(nu * weight[group] * unit);
@@ -203,7 +203,7 @@ static void write_outputs(const Batch *batch, const Found *found, void *output, 
     }
 }
 
-/* Pull a gradient by the outputs back: by the scores (n,), and return that by the contrast's target. */
+/* Pull a gradient for the outputs back: to the scores (n,), and return the one for the contrast's target. */
 FOR_EACH_PROCESSOR
 static double pull(const void *gradient, int single, const uint8_t *state, Py_ssize_t n, const double *weight,
                    void *by_score)
@@ -222,7 +222,7 @@ static double pull(const void *gradient, int single, const uint8_t *state, Py_ss
     double part[3] = {0, weight[0] * right, weight[1] * right};
     for (Py_ssize_t i = 0; i < n; i++) {
         double here = number(gradient, single, i) - part[state[i]];
-        here = state[i] ? here : 0; /* and not times 0: a loss may be infinitely steep at a bound */
+        here = state[i] ? here : 0; /* rather than times 0: a loss may be infinitely steep at a bound */
         if (single)
             ((float *)by_score)[i] = (float)here;
         else

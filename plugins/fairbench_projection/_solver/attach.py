@@ -69,7 +69,7 @@ class _Project(torch.autograd.Function):
 
 
 def _pull(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], ...]:
-    """Return the gradients by the inputs of ``_Project`` for one by its output."""
+    """Return the gradients for the inputs of ``_Project``, given the one for its output."""
     solution, given = ctx.solution, gradient.cpu()
     _, by_epsilon, by_offset, *_ = ctx.needs_input_grad
     if isinstance(solution, Pair):
@@ -97,7 +97,7 @@ _pull_once = once_differentiable(_pull)
 
 
 def _totals(parts: Array, active: np.ndarray[Any, Any], like: Tensor) -> Tensor:
-    """Return the sum of the active constraints' parts for each element of a tensor, or of all for its only one."""
+    """Return, for each element of a tensor, its active constraints' sum of parts; for a single one, that of all."""
     place = active if like.numel() > 1 else np.zeros_like(active)
     total = np.bincount(place, weights=parts, minlength=like.numel())
     return _like(total, like)

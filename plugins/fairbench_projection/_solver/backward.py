@@ -16,7 +16,7 @@ PIECE = 8192  # rows of an inner product at a time
 
 
 class Pull(NamedTuple):
-    """A gradient by the outputs, pulled back: by the scores (n,), and by the right-hand side of each constraint (R,).
+    """A gradient for the outputs, pulled back: for the scores (n,), and for each constraint's right-hand side (R,).
 
     ``active`` (R,) says which contrast a constraint is, ``slope`` (R,) how its right-hand side moves with epsilon.
     """
@@ -38,11 +38,11 @@ def pull_back(solution: Solution, code: Optional[Codes], box: Box, gradient: Arr
         solution: of the projection.
         code: (n,) each row's cell; None if the tangent has a weight for every row.
         box: of the projection.
-        gradient: (n,) by the outputs.
+        gradient: (n,) with respect to the outputs.
     """
     free = box.inside(solution.value)
     through = np.zeros(len(free))
-    np.copyto(through, gradient, where=free)  # and not times 0: a loss may be infinitely steep at a bound
+    np.copyto(through, gradient, where=free)  # rather than times 0: a loss may be infinitely steep at a bound
     tangent, active, slope = _independent(solution, code, free)
     if not len(tangent):
         return Pull(through, np.zeros(0), active, slope)
@@ -54,7 +54,7 @@ def pull_back(solution: Solution, code: Optional[Codes], box: Box, gradient: Arr
             through -= factor * row
     else:
         count, total = (np.bincount(code, weights, tangent.shape[1]) for weights in (free, through))
-        table = np.einsum("rc,c,sc->rs", tangent, count, tangent)  # not BLAS, which takes several threads for many
+        table = np.einsum("rc,c,sc->rs", tangent, count, tangent)  # not BLAS, which uses several threads for many
         right = _solve(table, np.einsum("rc,c->r", tangent, total))
         move = np.einsum("r,rc->c", right, tangent).take(code)
         move *= free
@@ -71,7 +71,7 @@ def _solve(table: Array, pull: Array) -> Array:
 
 
 def dot(first: Array, second: Array) -> float:
-    """Return the inner product, on one thread whatever the machine: BLAS takes several for vectors of 10,000."""
+    """Return the inner product, on one thread whatever the machine: BLAS uses several for vectors of 10,000."""
     if len(first) <= PIECE:
         return float(np.dot(first, second))
     starts = range(0, len(first), PIECE)

@@ -28,9 +28,9 @@ ROUNDER_BITS = np.float64(ROUNDER).view(np.int64)
 SORTED_ROWS = 512  # of a small cell, which is sorted once: then every total is two binary searches
 CLIP_ROWS = 2000  # up to here two calls without checks are faster than one clip
 LARGEST_SCORE = 1e300
-LARGEST = 2.0**61  # shift in grid steps: thousands of times the scores, so that only hopeless searches come here
-SPLIT = 31  # where a number is cut in two for sums that may pass 64 bits
-FREE_MARGIN = 1e-9  # of the box: a row closer to a bound is on it, where flat pieces of the search leave rows
+LARGEST = 2.0**61  # shift in grid steps: thousands of times the scores, so that only hopeless searches get this far
+SPLIT = 31  # where a number is cut in two for sums that may exceed 64 bits
+FREE_MARGIN = 1e-9  # of the box: a row closer to a bound counts as on it; flat pieces of the search leave rows there
 
 
 class Infeasible(ValueError):
@@ -65,18 +65,18 @@ class Box:
         return max([abs(bound) for bound in (self.lower, self.upper) if math.isfinite(bound)], default=0.0)
 
     def clip(self, value: Array) -> Array:
-        """Return what is nearest to each value within the box, in an array of its own."""
+        """Return the nearest value within the box for each value, in a new array."""
         return value.copy() if self.endless else value.clip(self.lower, self.upper)
 
     @cached_property
     def interior(self) -> tuple[float, float]:
-        """Return the bounds of the values that are free to move either way: farther than a rounding error from ours."""
+        """Return the bounds of the values that are free to move either way: more than a rounding error inside ours."""
         margin = FREE_MARGIN * (self.upper - self.lower if self.bounded else 1.0)
         return self.lower + margin, self.upper - margin
 
     @cached_property
     def single(self) -> tuple[float, float]:
-        """Return the bounds as 32-bit numbers; for one that is none, the next number inside the box."""
+        """Return the bounds as 32-bit numbers; for one that is not exact there, the next number inside the box."""
         with np.errstate(over="ignore"):  # a bound beyond 3e38 becomes infinite, and the next number inside is finite
             lower, upper = np.float32(self.lower), np.float32(self.upper)
         return (
@@ -106,11 +106,11 @@ def check_scores(score: Array) -> tuple[float, float]:
     """Return the smallest and the largest score; 0 and 0 if there are none.
 
     Raises:
-        ValueError: a score is NaN, infinite or so large that sums could be; the message names the first row.
+        ValueError: a score is NaN, infinite or so large that sums could overflow; the message names the first row.
     """
     if not len(score):
         return 0.0, 0.0
-    smallest, largest = score.item(score.argmin()), score.item(score.argmax())  # sooner there than their reductions
+    smallest, largest = score.item(score.argmin()), score.item(score.argmax())  # faster than min and max
     if max(-smallest, largest) <= LARGEST_SCORE:  # a NaN makes both NaN
         return smallest, largest
     wrong = np.flatnonzero(~np.isfinite(score))
@@ -118,8 +118,8 @@ def check_scores(score: Array) -> tuple[float, float]:
         row = int(np.abs(score).argmax())
         raise ValueError(f"the score in row {row} is {score[row]:g}; at most {LARGEST_SCORE:g} can be projected")
     raise ValueError(
-        f"{len(wrong)} of {len(score)} scores are NaN or infinite, the first is {score[wrong[0]]} in row {wrong[0]}; "
-        "the model has diverged, or its inputs hold such values"
+        f"NaN or infinite scores: {len(wrong)} of {len(score)}, the first is {score[wrong[0]]} in row {wrong[0]}; the "
+        "model has diverged, or its inputs hold such values"
     )
 
 
@@ -198,7 +198,7 @@ def _clip_whole(values: NDArray[np.int64], lower: int, upper: int, out: NDArray[
     if len(values) <= CLIP_ROWS:
         np.minimum(np.maximum(values, lower, out=out), upper, out=out)
     else:
-        values.clip(np.int64(lower), np.int64(upper), out=out)  # of Python's numbers it would check the range first
+        values.clip(np.int64(lower), np.int64(upper), out=out)  # with Python's it would check the range first
 
 
 def _gather_cells(fixed: NDArray[np.int64], code: Codes, n_cells: int) -> list[NDArray[np.int64]]:
@@ -214,7 +214,7 @@ def _gather_cells(fixed: NDArray[np.int64], code: Codes, n_cells: int) -> list[N
 
 
 def _sorted_prefix(values: NDArray[np.int64]) -> Optional[NDArray[np.int64]]:
-    """Sort a small cell in place and return its running totals, from 0 on; None for one that is not worth it."""
+    """Sort a small cell in place and return its running totals, from 0 on; None where that is not worthwhile."""
     if len(values) > SORTED_ROWS:
         return None
     values.sort()
@@ -250,7 +250,7 @@ def _clipped_total(values: NDArray[np.int64], lower: Optional[int], upper: Optio
             np.minimum(source, upper, out=clipped)
     free = int(np.count_nonzero(np.equal(values, clipped, out=same)))
     if lower is None or upper is None or max(abs(lower), abs(upper)) * len(values) >> 62:
-        high = int(np.add.reduce(clipped >> SPLIT))  # in two halves, for the total may pass 64 bits
+        high = int(np.add.reduce(clipped >> SPLIT))  # in two halves, because the total may exceed 64 bits
         return (high << SPLIT) + int(np.add.reduce(clipped & (2**SPLIT - 1))), free
     return int(np.add.reduce(clipped)), free
 
@@ -261,7 +261,7 @@ class Solution:
 
     Args:
         value: (n,) outputs, clip(score - shift).
-        shift: what was taken off, for each cell (C,) or, without cells, for each row (n,).
+        shift: what was subtracted, for each cell (C,) or, without cells, for each row (n,).
         multiplier: (K,) of each contrast, or (G,) of each group: positive where it is held down, 0 where it is free.
         tangent: weights of the R active constraints on the outputs, by cell (R, C) or by row (R, n). One with
             epsilon = 0 is an equality: it is active even where nothing had to be shifted.
@@ -284,7 +284,7 @@ class Solution:
 
 def shifted(score: Array, shift: Array, code: Optional[Codes], box: Box) -> Array:
     """Return clip(score - shift) for shifts by cell (C,), or by row (n,) if there is no code."""
-    value: Array = shift.copy() if code is None else shift.take(code)  # one new array, of which the rest makes use
+    value: Array = shift.copy() if code is None else shift.take(code)  # one new array, which the rest reuses
     np.subtract(score, value, out=value)
     return value if box.endless else np.clip(value, box.lower, box.upper, out=value)
 

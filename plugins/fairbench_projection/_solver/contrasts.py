@@ -1,4 +1,4 @@
-"""Affine constraints |c_k . y - d_k| <= epsilon_k on the outputs y: the usual ones by group, and rows of one's own."""
+"""Affine constraints |c_k . y - d_k| <= epsilon_k on the outputs y: the usual ones by group, and others by row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fairbench_projection._solver.cells import Array, Codes
 
-ATTRIBUTES = 2  # at most: marginal constraints on three attributes and more are what intersections are for
+ATTRIBUTES = 2  # at most: for three or more attributes, use intersections
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Contrasts:
             raise ValueError(f"the contrasts' weights have shape {weight.shape}; one row for each contrast is needed")
         offset = np.asarray(self.offset, dtype=np.float64).reshape(-1)
         if len(offset) != len(weight):
-            raise ValueError(f"there are {len(weight)} contrasts but {len(offset)} offsets; every contrast needs one")
+            raise ValueError(f"offset has length {len(offset)} for contrasts of shape {weight.shape}; each needs one")
         if not (np.isfinite(weight).all() and np.isfinite(offset).all()):
             raise ValueError("the contrasts' weights and offsets must be finite")
         object.__setattr__(self, "weight", weight)
@@ -56,11 +56,11 @@ class Contrasts:
 
     @classmethod
     def affine(cls, weight: Any, offset: Any = None, names: Sequence[str] = ()) -> Contrasts:
-        """Return contrasts of one's own.
+        """Return contrasts with arbitrary weights.
 
         Args:
             weight: (K, n) or (n,), the weight of every row.
-            offset: (K,) targets; None stands for zeros.
+            offset: (K,) targets; None means zeros.
             names: (K,) for messages.
         """
         table = np.atleast_2d(np.asarray(weight, dtype=np.float64))
@@ -81,7 +81,8 @@ class Contrasts:
 
         Args:
             group: (n,) or (n, a) codes 0 and 1 of one or two attributes, each constrained by itself.
-            y: (n,) labels; a row's class is y > 0.5. The outputs then carry the labels: never use true ones to predict.
+            y: (n,) labels; a row's class is y > 0.5. The outputs then reveal the labels: never use true ones to
+                predict.
         """
         attributes = _attributes(group, binary=True)
         return _compare(attributes, check_labels(y, len(attributes)) > 0.5)
@@ -90,11 +91,11 @@ class Contrasts:
     def mean_residual(cls, group: Any, y: Any) -> Contrasts:
         """Return, for each attribute and group, the mean of the outputs, with the mean of y as its target.
 
-        An attribute of which only one group has rows is not constrained.
+        An attribute with rows in only one group is not constrained.
 
         Args:
             group: (n,) codes of any number of groups, or (n, 2) codes 0 and 1 of two attributes.
-            y: (n,) targets. They are read, so that the outputs carry them: never use true ones to predict.
+            y: (n,) targets. The outputs depend on them, and so reveal them: never use true ones to predict.
         """
         attributes = _attributes(group, binary=False)
         y = check_labels(y, len(attributes))
@@ -138,7 +139,7 @@ def _attributes(group: Any, *, binary: bool) -> Codes:
             + (
                 "a contrast compares two groups, 0 and 1 (project_parity takes more)"
                 if smallest >= 0
-                else "0 is the least"
+                else "codes start at 0"
             )
         )
     return table.astype(np.int64, copy=False)
@@ -152,9 +153,9 @@ def check_labels(y: Any, n: int) -> Array:
     """
     labels = np.asarray(y, dtype=np.float64).reshape(-1)
     if len(labels) != n:
-        raise ValueError(f"y has {len(labels)} values but group has {n} rows; every row needs one")
+        raise ValueError(f"y has length {len(labels)} but group has length {n}; every row needs a label")
     if not np.isfinite(labels).all():
-        raise ValueError(f"{(~np.isfinite(labels)).sum()} of {n} labels are NaN or infinite")
+        raise ValueError(f"NaN or infinite labels: {(~np.isfinite(labels)).sum()} of {n}")
     return labels
 
 

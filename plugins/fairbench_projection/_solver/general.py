@@ -13,8 +13,8 @@ from fairbench_projection._solver.joint import Joint, JointCells, JointRows, as_
 from fairbench_projection._solver.root import solve_contrast
 from fairbench_projection._solver.scale import at_scale
 
-FEW = 10  # steps are usual; after so many, constraints may contradict each other
-NEWTON_STEPS = 50  # after so many, exact steps along one multiplier at a time, which cannot fail
+FEW = 10  # steps are usual; after this many, constraints may contradict each other
+NEWTON_STEPS = 50  # after this many, exact steps along one multiplier at a time, which cannot fail
 SWEEPS = 1000
 FLAT = 1e-12  # of the largest curvature: less is none
 PATTERNS = 200  # of signs, before a step is taken anyway; a few are usual
@@ -24,7 +24,7 @@ def solve_contrasts(score: Array, contrasts: Contrasts, epsilon: Array, box: Box
     """Return the point nearest to the scores, in the box, whose contrasts lie within epsilon of their targets.
 
     The outputs are clip(score - weight' nu) for multipliers nu, which maximise the concave dual q(nu) - sum_k epsilon_k
-    |nu_k|; the gradient of q is contrasts minus targets. Contrasts that share no cell are solved apart.
+    |nu_k|; the gradient of q is contrasts minus targets. Contrasts that share no cell are solved separately.
 
     Args:
         score: (n,) finite scores.
@@ -123,7 +123,7 @@ def _optimal(nu: Array, gap: Array, epsilon: Array, rounding: Array) -> bool:
 
 
 def _model_optimum(hessian: Array, linear: Array, epsilon: Array, start: Array) -> Array | None:
-    """Return argmin_x x'Hx/2 - linear'x + sum epsilon|x|, or None where that falls without end.
+    """Return argmin_x x'Hx/2 - linear'x + sum epsilon|x|, or None where that is unbounded below.
 
     Signs are found one by one, values by linear solves (the feature-sign search of Lee et al., 2007, Efficient sparse
     coding algorithms, algorithm 1). What H leaves open stays near the start.
@@ -189,7 +189,7 @@ def _descent(joint: Joint, nu: Array, end: Array, step: Array, epsilon: Array) -
 
 
 def _check_feasible(contrasts: Contrasts, epsilon: Array, rows: Array, box: Box) -> None:
-    """Find out by a linear program whether contrasts contradict each other.
+    """Determine by a linear program whether contrasts contradict each other.
 
     What a cell's outputs can total is an interval, so one number for each cell is enough.
 

@@ -19,11 +19,11 @@ class Joint(Protocol):
     """K contrasts; the outputs are clip(score - sum_k nu_k c_k)."""
 
     def evaluate(self, nu: Array) -> tuple[Array, Array, Array]:
-        """Return contrasts minus targets (K,), minus their derivative by nu (K, K), and the rounding in them (K,)."""
+        """Return contrasts minus targets (K,), minus their derivative in nu (K, K), and the rounding in them (K,)."""
         ...
 
     def longest(self, step: Array) -> float:
-        """Return what of a step to try, at most 1: no shift needs to pass all scores and the box at once."""
+        """Return the fraction of a step to try, at most 1: no shift needs to pass all scores and the box at once."""
         ...
 
     def coordinate(self, k: int, nu: Array, epsilon: float) -> float:
@@ -84,7 +84,7 @@ class JointRows:
         self._rounding = 8 * ROUNDING * (np.abs(self.weight).sum(axis=1) * self._farthest + np.abs(self.target))
 
     def shift(self, nu: Array) -> Array:
-        """Return what is taken off each row (n,)."""
+        """Return what is subtracted from each row (n,)."""
         total = np.zeros(len(self.score))
         for multiplier, row in zip(nu.tolist(), self.weight):
             total += multiplier * row

@@ -39,9 +39,9 @@ class Pair(NamedTuple):
     active: bool
 
     def pull_back(self, gradient: Tensor) -> tuple[Tensor, float]:
-        """Return a gradient by the outputs (n,) or (n, 1), pulled back: by the scores, and by the contrast's target.
+        """Return a gradient for the outputs (n,) or (n, 1), pulled back: for the scores, and for the contrast's target.
 
-        It is what ``backward.pull_back`` returns, for one constraint at most; that by epsilon has the multiplier's
+        It is what ``backward.pull_back`` returns, for one constraint at most; the one for epsilon has the multiplier's
         sign, and is 0 where that is 0.
         """
         gradient = gradient.contiguous()
@@ -64,7 +64,8 @@ def solve_pair(
 
     Args:
         score: (n,) or (n, 1), float32 or float64, on the CPU; if one is not finite the answer is None.
-        code: (n,) the groups, 0 and 1, as contiguous int64; with other codes, or rows of one only, the answer is None.
+        code: (n,) the groups, 0 and 1, as contiguous int64; with other codes, or rows of only one group, the answer is
+            None.
         epsilon: >= 0.
         box: where the outputs lie.
         weights: of a row of group 0 and of group 1.

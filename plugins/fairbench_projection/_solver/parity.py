@@ -37,7 +37,7 @@ class Past:
 
     @property
     def size(self) -> float:
-        """Return that of the largest mean."""
+        """Return the size of the largest mean."""
         return float(np.abs(self.total / np.maximum(self.count, 1)).max(initial=0.0))
 
 
@@ -126,7 +126,7 @@ def _means(groups: Union[Sequence[int], NDArray[np.int64]], sizes: Sequence[floa
 def _solve_range(
     cells: Cells, levels: Mapping[int, Contrast], fixed: Sequence[float], epsilon: float
 ) -> Sequence[float]:
-    """Return each movable group's multiplier, which brings all means into an interval of length epsilon.
+    """Return each movable group's multiplier; together they bring all means into an interval of length epsilon.
 
     For a given centre m the multiplier of a group is that which brings its mean into m +- epsilon / 2. Their sum falls
     as m rises, and is 0 at the best m: Newton's steps on m inside a bracket, halved where they fail.

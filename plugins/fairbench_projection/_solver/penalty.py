@@ -16,8 +16,8 @@ from fairbench_projection._solver.root import solve_contrast
 def solve_penalised(score: Array, contrasts: Contrasts, price: float, box: Box) -> Array:
     """Return argmin over y in the box of |y - score|^2 + price * max_k |c_k . y - d_k|.
 
-    The multipliers of the exact problem with epsilon = 0 stand as they are while their sizes add up to no more than
-    price / 2; beyond that the constraint gives way: by a common epsilon that makes them add up to just that.
+    The multipliers of the exact problem with epsilon = 0 stay as they are while their sizes add up to no more than
+    price / 2; beyond that the constraint is relaxed, by a common epsilon that makes them add up to exactly that.
 
     Args:
         score: (n,) finite scores.

@@ -20,7 +20,7 @@ Beyond = Callable[[float, float, float], tuple[float, bool]]
 
 @dataclass(frozen=True)
 class Contrast:
-    """sum over cells of weight * (total of the cell's outputs), which shall lie within epsilon of the target.
+    """sum over cells of weight * (total of the cell's outputs), which has to lie within epsilon of the target.
 
     Args:
         terms: (cell, weight) for each cell that has rows and a weight other than 0.
@@ -46,7 +46,7 @@ def find_root(evaluate: Evaluate, epsilon: float, beyond: Beyond, guess: float =
     """Return the multiplier nearest to 0 that brings a contrast within epsilon of its target, and its slope there.
 
     The contrast falls as the multiplier grows, piecewise linearly: Newton's steps inside a bracket, halved where a step
-    leaves the bracket or gains too little (flat pieces would stall it, and steep ones send it to and fro).
+    leaves the bracket or gains too little (flat pieces would stall it, and steep ones send it back and forth).
 
     Args:
         evaluate: the contrast.
@@ -93,7 +93,7 @@ def solve_contrast(
         cells: the rows; cell c is shifted by nu * weight.
         contrast: what is constrained.
         epsilon: >= 0.
-        base: (C,) shifts that are there already; none stands for zeros.
+        base: (C,) shifts that are there already; None means zeros.
         guess: a multiplier to try first.
 
     Raises:
@@ -116,7 +116,7 @@ def solve_contrast(
         return value, slope, ROUNDING * size + grid
 
     def beyond(sign: float, size: float, tolerance: float) -> tuple[float, bool]:
-        """Return where all rows are clipped or, on a side without bound, some are free."""
+        """Return where all rows are clipped or, on a side without a bound, some are free."""
         best = reach(cells, contrast, sign)
         if best - epsilon > tolerance:
             raise unreachable(contrast.name, contrast.target, epsilon, best, cells.box)

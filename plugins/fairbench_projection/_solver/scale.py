@@ -1,4 +1,4 @@
-"""Scores and bounds of another order than the rest are set aside during the search: its grid is as fine as they allow.
+"""Scores and bounds of another order of magnitude are set aside in the search: its grid is as fine as they allow.
 
 A box of +-1e16 around scores between 0 and 1, or one score of 1e17 in the box (0, 1), would leave the rest a few bits.
 """
@@ -23,7 +23,7 @@ def at_scale(solve: Solve, score: Array, box: Box, size: float = 0.0) -> Solutio
 
     A bound far beyond all scores is left out until an output passes it. A score far outside the box is moved closer to
     it: if its output is the bound all the same, that holds for the score itself too, whose optimality conditions are
-    met by the same shifts; if not, it is looked at from farther off.
+    met by the same shifts; if not, it is looked at from farther away.
 
     Args:
         solve: the search. What it finds infeasible is so: a box with fewer bounds is larger.

@@ -1,0 +1,121 @@
+"""The reference lines of a run: what accuracy costs nothing, and what can be attained, at given gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from fairbench.api import Report, Results, counted, hookimpl
+from fairbench.api.analysis import (
+    SectionLines,
+    claimed_points,
+    finished,
+    stored_rows,
+)
+from fairbench.api.analysis import sections as comparable
+from fairbench_reports._entries import clean
+from fairbench_reports._foot import missing
+from fairbench_reports._table import number
+from fairbench_reports.terminal import _console, _lines, _table, _text
+
+NAMES = {
+    "demographic_parity_difference": "demographic parity difference",
+    "equalized_odds_difference": "equalized odds difference",
+    "equal_opportunity_difference": "equal opportunity difference",
+}
+GAPS = (0.0, 0.02, 0.05, 0.1, 0.2)
+READING = (
+    "accuracy of each line at a gap: coin = the baseline mixed with the better constant prediction; common threshold = "
+    "one threshold for everybody on the baseline's scores; attainable = the better of two models, optimally "
+    "post-processed with the group known (for methods that do not use the group a bound, not a promise)",
+    "room = attainable minus coin; in brackets below the smallest gap that was measured, where the attainable line "
+    "is a mixture with the constant",
+    "claimed = on the rows that thresholds were fitted on; optimism = claimed minus measured accuracy, and measured "
+    "minus claimed gap",
+)
+
+
+def render(results: Results) -> str:
+    """Return for each section the lines at a few gaps, and the attainable line's claims beside what was measured."""
+    console = _console()
+    told = False
+    with stored_rows(results) as rows:
+        for records in comparable(results.records):
+            if not finished(records):
+                continue
+            lines = SectionLines.of(records, results, rows)
+            cell = records[0].cell
+            console.print(Text(clean(f"{cell.dataset} by {cell.group}")))
+            _lines(console, [*_about(lines), ""])
+            for metric, name in NAMES.items():
+                repeats = lines.shared(metric) if lines.baseline.records else []
+                if not repeats:
+                    continue
+                told = True
+                console.print(_heights(lines, metric, name, repeats))
+                console.print()
+                claims = _claims(lines, metric, name)
+                if claims is not None:
+                    console.print(claims)
+                    console.print()
+    _lines(console, [*(READING if told else ["there are no lines to show yet"]), *missing(results)])
+    return _text(console)
+
+
+def _about(lines: SectionLines) -> Iterator[str]:
+    """Yield what the lines are drawn through."""
+    baseline = lines.baseline
+    if not baseline.records:
+        yield clean(f"no lines: {baseline.why}")
+        return
+    cost = sum(record.cpu_seconds for record in lines.attainable)
+    yield clean(f"baseline {baseline.name} ({baseline.why}), {counted(len(baseline.records), 'repeat')}")
+    if lines.attainable:
+        fits = counted(len(lines.attainable), "repeat")
+        yield f"attainable: {fits}, {cost:.1f} s of CPU time; {_left_out(lines)}".rstrip("; ")
+    else:
+        yield "no attainable line: the method 'attainable' has no finished repeat; 'fairbench lines RUN' runs it"
+
+
+def _left_out(lines: SectionLines) -> str:
+    """Return which groups the attainable line does not constrain."""
+    prefix = "left_out_of_"
+    found = dict.fromkeys(
+        name[len(prefix) :] for record in lines.attainable for name in record.diagnostics if name.startswith(prefix)
+    )
+    return clean(f"groups too small for a constraint: {', '.join(found)}") if found else ""
+
+
+def _heights(lines: SectionLines, metric: str, name: str, repeats: Sequence[int]) -> Table:
+    coin, common, reached = lines.coin(metric, repeats), lines.common(metric, repeats), lines.reached(metric, repeats)
+    measured = [claim.gap for claim in claimed_points(lines, metric)]
+    table = _table(2, [name], ["coin", "common threshold", "attainable", "room"])
+    for gap in GAPS:
+        high = None if reached is None else reached.at(gap)
+        below = bool(measured) and gap < min(measured)
+        attained = f"({number(high)})" if below else number(high)
+        room = number(None if high is None else high - coin.at(gap))
+        shown = (number(coin.at(gap)), number(None if common is None else common.at(gap)), attained)
+        table.add_row(Text(f"{gap:g}"), *map(Text, shown), Text(f"({room})" if below else room))
+    return table
+
+
+def _claims(lines: SectionLines, metric: str, name: str) -> Table | None:
+    claims = claimed_points(lines, metric)
+    if not claims:
+        return None
+    headings = ["claimed accuracy", "measured", "optimism", "claimed gap", "measured", "optimism"]
+    table = _table(2, [f"attainable, tolerance for the {name}"], headings, 24)
+    for claim in claims:
+        lost, wider = claim.optimism
+        numbers = (claim.claimed_accuracy, claim.accuracy, lost, claim.claimed_gap, claim.gap, wider)
+        table.add_row(Text(f"{claim.tolerance:g}"), *(Text(number(value)) for value in numbers))
+    return table
+
+
+@hookimpl
+def fairbench_reports() -> list[Report]:
+    """Return the report."""
+    return [Report("lines", "", render)]
