@@ -13,7 +13,8 @@ from fairbench.cells import Cell, Choice, Preparation
 from fairbench.data.preparation import split_of
 from fairbench.data.rows import Dataset
 from fairbench.errors import NotApplicable
-from fairbench.records import DONE, Record, Value
+from fairbench.records import DONE, Record, Results, Value
+from fairbench.running.session import suite_of
 
 
 def variances(found):
@@ -152,6 +153,14 @@ def test_a_datasets_own_validation_part_is_not_drawn_again():
     assert len(split_of(cell(), data).validation) == 40
     with pytest.raises(NotApplicable, match="made has its own partition, whose validation part stays; use tunings = 1"):
         split_of(cell(tuning=1), data)
+
+
+@pytest.mark.parametrize("kept", [True, [True], [False, True]])
+def test_the_suite_of_an_older_run_had_one_stratification(kept):
+    run = {"suite": {"name": "x", "datasets": ["synthetic"], "methods": ["logistic"], "stratify": kept}}
+    suite = suite_of(Results([], run, 0, {}))
+    assert suite.stratify == (tuple(kept) if isinstance(kept, list) else (kept,))
+    assert suite.runs == 5
 
 
 RUN = ["run", "--datasets", "synthetic[rows=300]", "--workers", "1", "--no-reference", "--out", "r"]
