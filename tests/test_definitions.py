@@ -202,7 +202,7 @@ def test_three_groups_are_refused_with_the_two_that_are_needed(view):
 def test_a_group_without_positives_has_no_odds_and_one_without_rows_is_left_out_and_named():
     truth = rows([0, 0, 1, 1], [0, 1, 0, 0])
     found = reasons("aif360", truth, Predictions(np.array([0, 1, 1, 0])))
-    assert found["average_odds_difference"] == "group 'protected' has no row with y = 1 in the test part (0 of 2)"
+    assert found["average_odds_difference"] == "group 'protected' has no row with y = 1 in the test part"
     assert "statistical_parity_difference" not in found
 
     truth = rows([0, 0, 1, 1], [0, 1, 0, 1], ("a", "b", "c"), protected=0)
@@ -211,8 +211,18 @@ def test_a_group_without_positives_has_no_odds_and_one_without_rows_is_left_out_
 
     alone = rows([0, 0], [0, 1])
     assert reasons("ffb", alone, Predictions(np.array([0, 1])))["dp"] == (
-        "only 1 of 2 groups has rows in the test part; 2 are needed"
+        "group 'protected' has no row in the test part"
     )
+
+
+def test_of_many_groups_one_without_a_label_is_left_out_of_that_rate_and_named():
+    truth = rows([0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 0], ("a", "b", "c"))
+    found = measure_view(VIEWS["fairlearn"], truth, Predictions(np.array([0, 1, 0, 0, 1, 1])))
+    lacks = "group 'c' has no row with y = 1 in the test part"
+    assert found["demographic_parity_difference"] == (1.0, "")
+    assert found["equal_opportunity_difference"] == (1.0, lacks)
+    assert found["equalized_odds_difference(agg=mean)"] == (1.0, lacks)
+    assert found["equalized_odds_ratio"] == (0.0, lacks)
 
 
 def test_ffb_selects_above_one_half_and_not_at_it(eight_rows):
@@ -250,6 +260,7 @@ def test_the_command_shows_means_and_spreads_in_the_order_of_the_library(fairben
     assert "statistical" in out
     assert "definitions of aif360: the protected (unprivileged) group minus" in out
     assert "disparate impact undefined in 2 of 2 repeats (constant): no group has anybody who is selected" in out
+    assert "coin" not in out, "verdicts are about the run's own metrics"
     assert not (tmp_path / "r" / "report.md").exists(), "the run's own reports must not be overwritten"
     assert len(before) > len(list((tmp_path / "r").iterdir()))
 

@@ -198,6 +198,8 @@ def test_the_report_on_one_repeat_says_that_there_is_no_spread(fairbench):
     assert fairbench(*RUN, "--methods", "logistic", "--repeats", "1")[0] == 0
     out = fairbench("report", "r", "--format", "variance")[1]
     assert "training data: no spread: one repeat" in out
+    out = fairbench("report", "r", "--format", "variance", "--definitions", "ffb")[1]
+    assert "neither accuracy nor a gap between groups was measured" in out
     assert "nan" not in out.lower()
 
 

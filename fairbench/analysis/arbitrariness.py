@@ -21,7 +21,7 @@ from fairbench.records import Record
 FEW_PEOPLE = 30
 """How many people of a group a mean over them should have at least; with fewer, it hangs on each of them."""
 
-NOT_STORED = "no predictions are stored"
+NOT_STORED = "there are no stored predictions to read"
 NO_ROWS = (
     "who is in two test parts is not known: they are not rows of the dataset, or an older fairbench did not keep which"
 )

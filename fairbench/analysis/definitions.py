@@ -7,7 +7,7 @@ returns 0 or NaN for 0/0, there is no value here, and the reason says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
@@ -21,6 +21,7 @@ from fairbench.running.store import FILE_NAME, Store, Truth
 from fairbench.running.truth import OLD
 
 SAID = {SELECTION: "", TRUE_POSITIVE: " with y = 1", FALSE_POSITIVE: " with y = 0"}
+ODDS = (TRUE_POSITIVE, FALSE_POSITIVE)
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,19 @@ class Definition:
         name: as the library spells it; arguments that change the formula stand in brackets.
         better: ``lower``, ``higher``, or ``neither`` for a signed or uncapped measure.
         function: from counts and the code of the protected group, which many measures do not read, to a number.
+        rates: which rates it compares between groups.
     """
 
     name: str
     better: str
     function: Callable[[Counts, int], float]
+    rates: tuple[str, ...] = (SELECTION,)
+
+    @property
+    def heading(self) -> str:
+        """Return the name in words, which fold in a table."""
+        words, bracket, argument = self.name.partition("(")
+        return words.replace("_", " ") + (f" ({argument}" if bracket else "")
 
 
 @dataclass(frozen=True)
@@ -59,16 +68,23 @@ class View:
 
 
 def _rates(counts: Counts, rate: str) -> Floats:
-    """Return a rate of each group with rows (G,); refuse a group without a row of the label that the rate is of."""
-    present = np.flatnonzero(counts.n > 0)
-    if len(present) < 2:
-        raise Undefined(f"only {len(present)} of {len(counts.groups)} groups has rows in the test part; 2 are needed")
+    """Return a rate of each group that has rows to count (at most G,); refuse fewer than two."""
     selected, rows = counts.of(rate)
-    for code in present:
-        if not rows[code]:
-            name, n = counts.groups[code], counts.n[code]
-            raise Undefined(f"group {name!r} has no row{SAID[rate]} in the test part (0 of {n:.0f})")
-    return np.asarray(selected[present] / rows[present])
+    known = np.flatnonzero(rows)
+    if len(known) < 2:
+        raise Undefined("; ".join(_lacking(counts, (SELECTION, rate))))
+    return np.asarray(selected[known] / rows[known])
+
+
+def _lacking(counts: Counts, rates: Iterable[str]) -> list[str]:
+    """Return in words which groups have no row, and which of the others none with the label that a rate is of."""
+    absent = [name for name, n in zip(counts.groups, counts.n) if not n]
+    found = [no_rows(absent)] if absent else []
+    for rate in dict.fromkeys(rates):
+        rows = counts.of(rate)[1]
+        names = [name for name, n, here in zip(counts.groups, counts.n, rows) if n and not here]
+        found += [no_rows(names).replace("no row", f"no row{SAID[rate]}", 1)] if names else []
+    return found
 
 
 def _gap(rate: str) -> Callable[[Counts, int], float]:
@@ -179,11 +195,11 @@ VIEWS: Mapping[str, View] = {
             (
                 Definition("demographic_parity_difference", "lower", _gap(SELECTION)),
                 Definition("demographic_parity_ratio", "higher", _ratio(SELECTION)),
-                Definition("equalized_odds_difference", "lower", _of_both(max, _gap)),
-                Definition("equalized_odds_difference(agg=mean)", "lower", _of_both(_mean, _gap)),
-                Definition("equalized_odds_ratio", "higher", _of_both(min, _ratio)),
-                Definition("equalized_odds_ratio(agg=mean)", "higher", _of_both(_mean, _ratio)),
-                Definition("equal_opportunity_difference", "lower", _gap(TRUE_POSITIVE)),
+                Definition("equalized_odds_difference", "lower", _of_both(max, _gap), ODDS),
+                Definition("equalized_odds_difference(agg=mean)", "lower", _of_both(_mean, _gap), ODDS),
+                Definition("equalized_odds_ratio", "higher", _of_both(min, _ratio), ODDS),
+                Definition("equalized_odds_ratio(agg=mean)", "higher", _of_both(_mean, _ratio), ODDS),
+                Definition("equal_opportunity_difference", "lower", _gap(TRUE_POSITIVE), (TRUE_POSITIVE,)),
                 Definition("demographic_parity_difference(method=to_overall)", "lower", _to_overall),
             ),
             two_groups=False,
@@ -194,10 +210,10 @@ VIEWS: Mapping[str, View] = {
             (
                 Definition("statistical_parity_difference", "neither", _signed(SELECTION)),
                 Definition("disparate_impact", "neither", _uncapped),
-                Definition("equal_opportunity_difference", "neither", _signed(TRUE_POSITIVE)),
-                Definition("average_odds_difference", "neither", _of_both(_mean, _signed)),
-                Definition("average_abs_odds_difference", "lower", _of_both(_mean, _absolute)),
-                Definition("equalized_odds_difference", "lower", _of_both(max, _absolute)),
+                Definition("equal_opportunity_difference", "neither", _signed(TRUE_POSITIVE), (TRUE_POSITIVE,)),
+                Definition("average_odds_difference", "neither", _of_both(_mean, _signed), ODDS),
+                Definition("average_abs_odds_difference", "lower", _of_both(_mean, _absolute), ODDS),
+                Definition("equalized_odds_difference", "lower", _of_both(max, _absolute), ODDS),
             ),
             note="the protected (unprivileged) group minus, or over, the other; signed differences can cancel",
         ),
@@ -205,8 +221,8 @@ VIEWS: Mapping[str, View] = {
             "ffb",
             (
                 Definition("dp", "lower", _per_cent(SELECTION)),
-                Definition("eopp", "lower", _per_cent(TRUE_POSITIVE)),
-                Definition("eodd", "lower", _of_both(lambda t, f: t + f, _per_cent)),
+                Definition("eopp", "lower", _per_cent(TRUE_POSITIVE), (TRUE_POSITIVE,)),
+                Definition("eodd", "lower", _of_both(lambda t, f: t + f, _per_cent), ODDS),
                 Definition("prule", "higher", _p_rule),
             ),
             strict=True,
@@ -216,7 +232,7 @@ VIEWS: Mapping[str, View] = {
             "ffml",
             (
                 Definition("dp", "lower", _others_distance_from_one(SELECTION)),
-                Definition("eop", "lower", _others_distance_from_one(TRUE_POSITIVE)),
+                Definition("eop", "lower", _others_distance_from_one(TRUE_POSITIVE), (TRUE_POSITIVE,)),
             ),
             note="the distance from 1 of the rate of the group that is not protected, without the noise term of the "
             "authors' code; it does not compare groups",
@@ -259,12 +275,11 @@ def measure_view(view: View, truth: Truth, predictions: Predictions) -> dict[str
     if view.two_groups:
         _require_two(view, truth)
     counts = count(truth, _decided(predictions) if view.strict else predictions)
-    absent = [name for name, n in zip(counts.groups, counts.n) if not n]
     found: dict[str, tuple[Optional[float], str]] = {}
     for definition in view.definitions:
         try:
             value = definition.function(counts, -1 if truth.protected is None else truth.protected)
-            found[definition.name] = (value, no_rows(absent) if absent else "")
+            found[definition.name] = (value, "; ".join(_lacking(counts, definition.rates)))
         except Undefined as error:
             found[definition.name] = (None, str(error))
     return found
@@ -296,7 +311,8 @@ def viewed(results: Results, name: str) -> Results:
     They are computed from the stored predictions, at every step and operating point. Cells to which the view does not
     apply are skipped, with the reason.
 
-    ``run["order"]`` then says in which order tables show them.
+    ``run["order"]`` then says in which order tables show them, and ``path`` is None: verdicts from stored predictions
+    are about the run's own metrics, which can have the same names.
 
     Raises:
         UnknownName: there is no such view.
@@ -311,10 +327,10 @@ def viewed(results: Results, name: str) -> Results:
     refused = [new.reason for old, new in zip(results.records, records) if old.status != new.status]
     if refused and not any(record.status == DONE for record in records):
         raise NotApplicable(refused[0])
-    labels = {one.name: (one.name.replace("_", " "), one.better) for one in view.definitions}
+    labels = {one.name: (one.heading, one.better) for one in view.definitions}
     notes = {**results.run.get("notes", {}), f"definitions of {name}": [view.note]}
     run = {**results.run, "labels": labels, "notes": notes, "order": tuple(labels)}
-    return replace(results, records=records, labels=labels, run=run)
+    return replace(results, records=records, labels=labels, run=run, path=None)
 
 
 def _viewed(record: Record, view: View, store: Store) -> Record:

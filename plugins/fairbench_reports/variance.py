@@ -37,9 +37,10 @@ def render(results: Results) -> str:
         for section in shown:
             found = _found(section, stored)
             _head(console, section)
-            console.print(_shares(found))
-            console.print()
-            _lines(console, _notes(found))
+            if found:
+                console.print(_shares(found))
+                console.print()
+            _lines(console, _notes(found) if found else ["neither accuracy nor a gap between groups was measured"])
             console.print()
     _lines(console, [*(READING if shown else ["there are no results yet"]), *_design(results), *missing(results)])
     return _text(console)
