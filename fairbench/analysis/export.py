@@ -63,7 +63,7 @@ def _without_formulas(row: LongRow) -> LongRow:
 
 def _identity(cell: Cell) -> LongRow:
     row = {**cell_row(cell), "cell": cell.key}
-    shared = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "cell")
+    shared = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "tuning", "fit", "cell")
     return {name: row[name] for name in shared}
 
 

@@ -1,21 +1,24 @@
-"""What reports and papers' tests need to read a run: values, intervals and the coin.
+"""What reports and papers' tests need to read a run: values, intervals, lines and comparisons.
 
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
-valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones,
-``Line`` with any reference line.
-Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
-Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its rows leave open, ``noise_floor`` how large
-a gap is without any unfairness, and ``draw_jointly`` draws test parts for two methods at once.
-a gap is without any unfairness, ``detectable_gap`` the smallest one that can be shown; ``draw_jointly`` draws test
-parts for two methods at once.
-``Line`` with any reference line. ``baseline_of`` says which method is a section's baseline, and ``harm_between`` what
-another changes for each group.
-``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and ``area_skill`` are of fronts.
-valid, and ``corrected_t`` computes them. ``selection`` compares choices with an oracle's, and ``ledger`` what methods
-were given. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones.
+valid, and ``corrected_t`` computes them. Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its
+rows leave open, ``noise_floor`` how large a gap is without any unfairness, ``detectable_gap`` which is the smallest that
+can be shown; ``draw_jointly`` draws test parts for two methods at once.
+
+``baseline_of`` says which method is a section's baseline, ``SectionLines`` draws its reference lines, ``Line`` any
+other, and ``section_standings`` says how each method stands. ``harm_between`` tells what a method changes for each
+group; ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and ``area_skill`` are of fronts;
+``selection`` compares choices with an oracle's, and ``ledger`` says what methods were given. Figures share ``SETTINGS``
+and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
+from fairbench.analysis.arbitrariness import (
+    FEW_PEOPLE,
+    Arbitrariness,
+    Consistency,
+    arbitrariness,
+)
 from fairbench.analysis.baselines import (
     Baseline,
     baseline_of,
@@ -92,6 +95,12 @@ from fairbench.analysis.lines import (
     coin,
     constant_accuracy,
 )
+from fairbench.analysis.multiverse import (
+    Compared,
+    Finding,
+    Multiverse,
+    multiverses,
+)
 from fairbench.analysis.noise import (
     FAIR,
     NOT_FAIR,
@@ -145,20 +154,30 @@ from fairbench.analysis.values import (
     only,
     planned_repeats,
     rows,
+    runs_within,
     sections,
     series,
     supports,
     telling_parameters,
 )
+from fairbench.analysis.variance import (
+    SOURCES,
+    Shares,
+    Source,
+    variance_shares,
+)
 from fairbench.analysis.verdicts import (
     SectionLines,
     Verdict,
 )
-from fairbench.data.coin import coin_accuracy
+from fairbench.data.coin import (
+    coin_accuracy,
+)
 
 __all__ = [
     "AboveLine",
     "AcrossDatasets",
+    "Arbitrariness",
     "AreaSkill",
     "BLACK",
     "BLUE",
@@ -166,6 +185,8 @@ __all__ = [
     "CORRECT",
     "Change",
     "Claimed",
+    "Compared",
+    "Consistency",
     "CorrectedT",
     "Correction",
     "CountDraws",
@@ -176,6 +197,8 @@ __all__ = [
     "Direction",
     "Estimate",
     "FAIR",
+    "FEW_PEOPLE",
+    "Finding",
     "GAPS",
     "GIVEN",
     "Gap",
@@ -183,6 +206,7 @@ __all__ = [
     "Levelling",
     "Line",
     "Measured",
+    "Multiverse",
     "NOT_FAIR",
     "NO_INTERVAL",
     "NoiseFloor",
@@ -191,10 +215,13 @@ __all__ = [
     "RowInterval",
     "RowSpread",
     "SETTINGS",
+    "SOURCES",
     "STYLES",
     "SectionLines",
     "Selection",
     "Served",
+    "Shares",
+    "Source",
     "Spent",
     "Standing",
     "Standings",
@@ -205,6 +232,7 @@ __all__ = [
     "across_datasets",
     "against_coin",
     "alike_count",
+    "arbitrariness",
     "area_skill",
     "attainment",
     "baseline_of",
@@ -237,6 +265,7 @@ __all__ = [
     "hull",
     "identity",
     "ledger",
+    "multiverses",
     "names_of",
     "noise_floor",
     "only",
@@ -251,6 +280,7 @@ __all__ = [
     "row_variance",
     "rows",
     "rule_of",
+    "runs_within",
     "section_standings",
     "sections",
     "selection",
@@ -259,5 +289,6 @@ __all__ = [
     "supports",
     "telling_parameters",
     "too_small",
+    "variance_shares",
     "within_dataset",
 ]

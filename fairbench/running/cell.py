@@ -22,7 +22,7 @@ from fairbench.data.alike import decides_alike
 from fairbench.data.counts import supports
 from fairbench.data.digest import dataset_digest
 from fairbench.data.files import DataSource
-from fairbench.data.preparation import split_dataset
+from fairbench.data.preparation import split_of
 from fairbench.data.rows import Dataset, Predictions, Split
 from fairbench.data.splits import KeptSplit, OwnSplit
 from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
@@ -102,9 +102,7 @@ class Workbench:
         """Return the split together with its original, so that writes to it can be detected."""
         dataset = self.dataset(cell.dataset)
         if cell.split_key not in self._splits:
-            seed = cell.seed("split")
-            made = split_dataset(dataset, group=cell.group, seed=seed, preparation=cell.preparation)
-            self._splits[cell.split_key] = KeptSplit(made)
+            self._splits[cell.split_key] = KeptSplit(split_of(cell, dataset))
             while len(self._splits) > SPLITS_KEPT:
                 self._splits.popitem(last=False)
         return self._splits[cell.split_key].own()

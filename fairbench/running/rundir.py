@@ -225,7 +225,7 @@ def _opened(
         "accepted": [*earlier.get("accepted", []), *kept.accepted],
         "unavailable": dict(available.skipped),
         "labels": {**earlier.get("labels", {}), **labels},
-        "seeds": "sha256 of (purpose, dataset, group, repeat), first 4 bytes",
+        "seeds": "sha256 of (purpose, dataset, group, repeat[, tuning, fit]), first 4 bytes",
         "sessions": [*earlier.get("sessions", []), session],
         "cells": list(keys),
     }

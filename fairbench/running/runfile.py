@@ -35,7 +35,7 @@ _ACCEPTED = {"when": str, "source": str, "files": str, "before": str, "after": s
 _RUN = {
     "format?": int,
     "fairbench?": str,
-    "suite": {"name": str, "repeats?": int},
+    "suite": {"name": str, "repeats?": int, "tunings?": int, "fits?": int},
     "plan": str,
     "planned": int,
     "datasets?": {...: str},
@@ -124,8 +124,9 @@ def _contradiction(run: Mapping[str, Any]) -> str:
         return f"its format is {_short(run['format'])}, and this fairbench reads up to {FORMAT}: a later one made it"
     if run["planned"] != len(run["cells"]) or len(set(run["cells"])) < len(run["cells"]):
         return f"planned is {_short(run['planned'])} but it names {counted(len(set(run['cells'])), 'cell')}"
-    if not 0 <= run["suite"].get("repeats", 0) <= 10**9:
-        return f"suite.repeats is {_short(run['suite']['repeats'])}"
+    for what in ("repeats", "tunings", "fits"):
+        if not 0 <= run["suite"].get(what, 0) <= 10**9:
+            return f"suite.{what} is {_short(run['suite'][what])}"
     if not run["sessions"]:
         return "sessions is empty"
     for name, share in run.get("base_rates", {}).items():

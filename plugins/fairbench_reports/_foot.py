@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import Cell, Results, last_line
-from fairbench.api.analysis import names_of, planned_repeats
+from fairbench.api.analysis import names_of, planned_repeats, runs_within
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
 
@@ -58,12 +58,25 @@ def spread(repeats: int, what: str = "mean ± standard deviation") -> str:
     return f"{what} over {repeats} repeats" if repeats > 1 else "values of one repeat"
 
 
+def _within(results: Results) -> list[str]:
+    """Return how the repeats are nested, if a split has several."""
+    tunings, fits = runs_within(results)
+    if tunings * fits == 1:
+        return []
+    parts = [
+        f"{count} {what}"
+        for count, what in ((tunings, "divisions into training and validation part"), (fits, "fits of each"))
+        if count > 1
+    ]
+    return [f"every split has {' and '.join(parts)}; --format variance tells these sources of spread apart"]
+
+
 def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]:
     rows = [row for section in shown for row in section.rows]
     if not rows:
         return ["there are no results yet"]
     repeats = planned_repeats(results)
-    lines = [spread(repeats)]
+    lines = [spread(repeats), *_within(results)]
     if best and any(entry.best for row in rows for entry in row.entries):
         lines.append(
             f"{best} marks the best mean in its column, and any that is displayed as equal to it; ↑ higher is better, "
