@@ -135,7 +135,7 @@ class SectionLines:
     correction: Correction
     records: Sequence[Record]
     rows: StoredRows
-    _drawn: dict[tuple[Any, ...], Any] = field(default_factory=dict)  # lines, by kind, metric and repeats
+    _drawn: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False)  # lines, by kind, metric and repeats
 
     @classmethod
     def of(cls, records: Sequence[Record], results: Results, rows: StoredRows) -> SectionLines:

@@ -3,8 +3,8 @@
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
 valid, and ``corrected_t`` computes them. Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its
-rows leave open, ``noise_floor`` how large a gap is without any unfairness, ``detectable_gap`` which is the smallest that
-can be shown; ``draw_jointly`` draws test parts for two methods at once.
+rows leave open, ``noise_floor`` how large a gap is without any unfairness, ``detectable_gap`` which one is the smallest
+that can be shown; ``draw_jointly`` draws test parts for two methods at once.
 
 ``baseline_of`` says which method is a section's baseline, ``SectionLines`` draws its reference lines, ``Line`` any
 other, and ``section_standings`` says how each method stands. ``harm_between`` tells what a method changes for each
