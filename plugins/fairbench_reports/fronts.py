@@ -24,8 +24,8 @@ from fairbench.api.analysis import (
 )
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
-from fairbench_reports.terminal import _console, _head, _lines, _table, _text
 
 ACCURACY, SELECTED = "accuracy", "selection_rate"
 CONSTANTS = ("constant", "always_0", "always_1")  # each tells the accuracy of both
@@ -108,20 +108,20 @@ def render(results: Results, lines: Mapping[tuple[str, str], Lines] | None = Non
     ``lines`` holds the reference lines by title of the section and name of the gap; where they are given, a column says
     how high the front lies above the coin on average up to the baseline's gap, of how much room.
     """
-    console = _console()
+    console = new_console()
     shown = False
     for section in sections(results):
         found = {gap: here for gap in GAPS if (here := fronts(section, gap))}
         if found:
-            _head(console, section)
+            print_head(console, section)
             shown = True
         for gap, here in found.items():
             for table in _tables(here, GAPS[gap], (lines or {}).get((section.title, gap))):
                 console.print(table)
                 console.print()
     what = READING if shown else ("no method has several operating points with an accuracy and a gap",)
-    _lines(console, [*what, *missing(results)])
-    return _text(console)
+    print_lines(console, [*what, *missing(results)])
+    return printed(console)
 
 
 def _tables(found: Sequence[Front], heading: str, lines: Lines | None) -> Iterator[Table]:
@@ -138,7 +138,7 @@ def _summary(found: Sequence[Front], heading: str, lines: Lines | None) -> Table
     headings = [f"accuracy\nat {heading}\n{gap:g}" for gap in AT_GAPS]
     headings += [f"{heading} at\naccuracy\n{accuracy:.2f}" for accuracy in accuracies]
     texts = ["method", *([f"above the coin up to\nthe baseline's {heading}"] if lines else [])]
-    table = _table(1, texts, ["points", "on the\nfront", *headings])
+    table = new_table(1, texts, ["points", "on the\nfront", *headings])
     for front in found:
         numbers = [*map(_height, heights(front.vertices, AT_GAPS))]
         numbers += [number(gap_at(front.vertices, accuracy)) for accuracy in accuracies]
@@ -164,7 +164,7 @@ def _height(value: float) -> str:
 
 def _corners(found: Sequence[Front], heading: str) -> Table:
     """Return the operating points at the corners of each hull, in the order of the gap."""
-    table = _table(2, ["method", "corner of the front"], [heading, "accuracy"])
+    table = new_table(2, ["method", "corner of the front"], [heading, "accuracy"])
     for front in found:
         names: dict[tuple[float, ...], str] = {}
         for name, place in front.points.items():
@@ -178,7 +178,7 @@ def _corners(found: Sequence[Front], heading: str) -> Table:
 
 def _attained(found: Sequence[Front], heading: str) -> Table:
     """Return the accuracy at fixed gaps that one, half and all of the repeats attain, each with its own front."""
-    table = _table(2, ["method", "attained in"], [f"accuracy at {heading} {gap:g}" for gap in AT_GAPS])
+    table = new_table(2, ["method", "attained in"], [f"accuracy at {heading} {gap:g}" for gap in AT_GAPS])
     for front in found:
         hulls = [hull(points, front.constant) for points in front.repeats]
         for index, (k, level) in enumerate(attainment(hulls, AT_GAPS).items()):
