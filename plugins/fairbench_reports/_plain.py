@@ -14,7 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from fairbench_reports._table import Section
+from fairbench_reports._table import ALIKE, MethodRow, Section
 
 WIDTH, NARROWEST = 100, 40
 
@@ -61,3 +61,8 @@ def new_table(gap: int, texts: Sequence[str], numbers: Sequence[str], label_widt
     for heading in numbers:
         table.add_column(Text("\n" * (height - heading.count("\n")) + heading), justify="right", no_wrap=True)
     return table
+
+
+def shown_label(row: MethodRow) -> str:
+    """Return a method's label, which can be folded at a parameter, with the sign of one that decides alike."""
+    return row.label.replace(",", ", ") + (f" {ALIKE}" if row.constant else "")  # so that it folds at a parameter

@@ -27,10 +27,9 @@ from fairbench.api.analysis import (
 )
 from fairbench_reports._entries import PARTIAL, clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, shown_label
 from fairbench_reports._table import ALIKE, MethodRow, Section, number, sections
 from fairbench_reports._verdicts import FAINT
-from fairbench_reports.terminal import _label
 
 READING = (
     "± rows is what the rows of one test part leave open, ± repeats what the splits do (95%; corrected for their "
@@ -75,7 +74,10 @@ def render(results: Results) -> str:
         for row, line in lines:
             cells = (line.value, line.rows, line.repeats, line.of_mean, line.floor, line.smallest)
             table.add_row(
-                Text(_label(row)), Text(line.heading), *map(Text, cells), Text(ALIKE if row.constant else line.apart)
+                Text(shown_label(row)),
+                Text(line.heading),
+                *map(Text, cells),
+                Text(ALIKE if row.constant else line.apart),
             )
         console.print(table)
         console.print()

@@ -12,8 +12,8 @@ from fairbench.api import Record, Report, Results, hookimpl
 from fairbench.api.analysis import planned_repeats, positives, stored_rows
 from fairbench_reports._entries import SMALL, Entry, clean
 from fairbench_reports._foot import foot, missing, spread
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, width_of
-from fairbench_reports._table import ALIKE, FEW, MethodRow, MetricColumn, Section, number, sections
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, shown_label, width_of
+from fairbench_reports._table import FEW, MetricColumn, Section, number, sections
 from fairbench_reports._verdicts import HEADINGS, POINTS, VerdictTable, reading, verdict_tables
 
 LABEL_WIDTH = 24  # a method's label may be folded to this before the columns are spread over several tables
@@ -82,7 +82,7 @@ def _main_table(section: Section, block: range, *, beside: bool, label_width: in
     texts = {index: _texts([row.entries[index] for row in section.rows], beside) for index in block}
     for position, row in enumerate(section.rows):
         numbers = (Text(texts[index][position]) for index in block)
-        table.add_row(Text(_label(row)), Text(row.repeats), *numbers)
+        table.add_row(Text(shown_label(row)), Text(row.repeats), *numbers)
     return table
 
 
@@ -134,7 +134,7 @@ def _group_table(section: Section, ones: Mapping[str, tuple[int, ...]]) -> Table
             )
             support = (Text(_support(by_group, group)) for by_group in counts)
             name = f"{clean(group)} {SMALL}" if _is_small(section, group) else clean(group)
-            table.add_row(Text("" if index else _label(row)), Text(name), *support, *numbers)
+            table.add_row(Text("" if index else shown_label(row)), Text(name), *support, *numbers)
     return table
 
 
@@ -159,10 +159,6 @@ def _heading(column: MetricColumn, beside: bool) -> str:
     words = column.heading.split()
     short = len(words[-1]) <= len("ratio")
     return "\n".join(words) + (" " if short else "\n") + column.arrow
-
-
-def _label(row: MethodRow) -> str:
-    return row.label.replace(",", ", ") + (f" {ALIKE}" if row.constant else "")  # so that it folds at a parameter
 
 
 def _texts(entries: Sequence[Entry], beside: bool) -> list[str]:
