@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fairbench.analysis.values import by_method, finished, series
 from fairbench.choices import parse_choices
 from fairbench.records import Record, Results
-from fairbench.running.references import means
+from fairbench.running.references import stands_for
 
 USUAL = "mlp"
 
@@ -52,7 +52,9 @@ def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
     named = str(suite.get("baseline") or "")
     if named:
         choices = parse_choices(named)
-        chosen = next((done for done in ran if any(means(choice, done[0].cell.method) for choice in choices)), None)
+        chosen = next(
+            (done for done in ran if any(stands_for(choice, done[0].cell.method) for choice in choices)), None
+        )
         if chosen:
             return Baseline(tuple(chosen), "named by the suite")
     instead = f"the suite's baseline {named} has no finished repeat here; instead " if named else ""
