@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fairbench.analysis.values import by_method, finished, series
-from fairbench.cells import Choice
 from fairbench.choices import parse_choices
 from fairbench.records import Record, Results
+from fairbench.running.references import stands_for
 
 USUAL = "mlp"
 
@@ -51,7 +51,10 @@ def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
     suite = results.run.get("suite", {})
     named = str(suite.get("baseline") or "")
     if named:
-        chosen = next((done for done in ran if _meant(named, done[0].cell.method)), None)
+        choices = parse_choices(named)
+        chosen = next(
+            (done for done in ran if any(stands_for(choice, done[0].cell.method) for choice in choices)), None
+        )
         if chosen:
             return Baseline(tuple(chosen), "named by the suite")
     instead = f"the suite's baseline {named} has no finished repeat here; instead " if named else ""
@@ -69,13 +72,3 @@ def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
 def names_of(texts: Iterable[str]) -> set[str]:
     """Return the names among choices as users write them, such as the ``texts`` of a suite's methods."""
     return {choice.name for text in texts for choice in parse_choices(text)}
-
-
-def _meant(named: str, method: Choice) -> bool:
-    """Return whether a choice as users write it, which leaves defaults out, stands for this method of a cell."""
-    absent = object()
-    return any(
-        choice.name == method.name
-        and all(method.params.get(name, absent) == value for name, value in choice.params.items())
-        for choice in parse_choices(named)
-    )

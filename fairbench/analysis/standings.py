@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from fairbench.analysis.counts import stored_rows
+from fairbench.analysis.counts import Counts, stored_rows
 from fairbench.analysis.gaps import GAPS, RowInterval, gap_interval, row_spread
 from fairbench.analysis.intervals import CorrectedT, corrected_t
 from fairbench.analysis.noise import NoiseFloor, floor_over_repeats
 from fairbench.analysis.power import Detectable, detectable_gap, too_small
-from fairbench.analysis.values import by_method, finished, sections, series
+from fairbench.analysis.values import by_method, finished, only, sections, series, telling_parameters
 from fairbench.analysis.verdicts import ABOVE_BOTH, ABOVE_COIN, ROWS, SectionLines, Verdict
 from fairbench.records import Record, Results
 from fairbench.texts import counted
@@ -84,7 +84,7 @@ class Standings:
             records[0].cell.key,
             lines,
             tuple(
-                (done, {metric: _standing(done, metric, lines, smallest.get(metric)) for metric in metrics})
+                (done, _standings(done, metrics, lines, smallest))
                 for done in methods
                 if done[0].cell.method.name not in references and not is_baseline(done, lines)
             ),
@@ -101,16 +101,12 @@ class Standings:
             found = [(done, here) for done, here in told if here.verdict.above and here.verdict.above.side == side]
             if found:
                 coin = f"a coin that mixes {baseline} with a constant prediction" if not parts else "it"
-                parts.append(f"{len(found)} {_is(len(found))} {words} {coin}{_named(found) if side else ''}")
+                parts.append(f"{len(found)} {_is(len(found))} {words} {coin}{self._named(found) if side else ''}")
         if not parts:
             return ""
-        judged = [here.verdict.reading for _, here in told if here.verdict.reading in (ABOVE_BOTH, ABOVE_COIN)]
-        both = judged.count(ABOVE_BOTH)
-        stricter = ""
-        if judged:
-            some = f"of the {len(judged)} above it, {both or 'none'} {_is(both or 1)}"
-            who = f"the method above it is{'' if both else ' not'}" if len(judged) == 1 else some
-            stricter = f"; {who} above a stricter common threshold"
+        without = sum(here.verdict.above is not None and here.verdict.above.side is None for _, here in told)
+        parts += [f"{without} {'has' if without == 1 else 'have'} no valid interval"] if without else []
+        stricter = _stricter([here.verdict.reading for _, here in told])
         repeats = counted(max(len(done) for done, _ in told), "repeat")
         if told[0][1].verdict.basis == ROWS:
             repeats = "1 repeat, with intervals over the rows of its test part"
@@ -118,6 +114,19 @@ class Standings:
             f"On {cell.dataset} by {cell.group}, {repeats}: of {counted(len(told), 'method')}, compared at "
             f"{'its' if len(told) == 1 else 'their'} own {NAMES[metric]}, {_listed(parts)}{stricter}."
         )
+
+    def _named(self, found: Sequence[tuple[Sequence[Record], Standing]]) -> str:
+        """Return the methods with their points and intervals, in brackets; no more than three."""
+        telling = telling_parameters([done[0].cell.method for done, _ in self.methods])
+        shown = []
+        for done, here in found[:3]:
+            above, method = here.verdict.above, done[0].cell.method
+            if above is not None and above.low is not None and above.high is not None:
+                points = " to ".join(f"{round(100 * end, 1) + 0.0:+.1f}" for end in (above.low, above.high))
+                name = only(method, telling[method.name])
+                shown.append(f"{name} {100 * above.value:+.1f} points, {points}")
+        more = [f"and {len(found) - 3} more"] if len(found) > 3 else []
+        return f" ({'; '.join([*shown, *more])})"
 
 
 def is_baseline(records: Sequence[Record], lines: SectionLines) -> bool:
@@ -165,10 +174,22 @@ def _stand(results: Results) -> list[Standings]:
         ]
 
 
-def _standing(records: Sequence[Record], metric: str, lines: SectionLines, smallest: Optional[Detectable]) -> Standing:
-    verdict = lines.verdict(records, metric)
-    values = series(records, metric)
+def _standings(
+    records: Sequence[Record], metrics: Iterable[str], lines: SectionLines, smallest: Mapping[str, Detectable]
+) -> dict[str, Standing]:
+    """Return the standing of a method by metric, from its finished records."""
     counts = [found for found in map(lines.rows.counts, records) if found is not None]
+    return {metric: _standing(records, metric, lines, counts, smallest.get(metric)) for metric in metrics}
+
+
+def _standing(
+    records: Sequence[Record],
+    metric: str,
+    lines: SectionLines,
+    counts: Sequence[Counts],
+    smallest: Optional[Detectable],
+) -> Standing:
+    verdict, values = lines.verdict(records, metric), series(records, metric)
     spread = row_spread(counts, metric) if counts else None
     return Standing(
         verdict,
@@ -180,16 +201,17 @@ def _standing(records: Sequence[Record], metric: str, lines: SectionLines, small
     )
 
 
-def _named(found: Sequence[tuple[Sequence[Record], Standing]]) -> str:
-    """Return the methods with their points and intervals, in brackets; no more than three."""
-    shown = []
-    for done, here in found[:3]:
-        above = here.verdict.above
-        if above is not None and above.low is not None and above.high is not None:
-            low, high = 100 * above.low, 100 * above.high
-            shown.append(f"{done[0].cell.method.name} {100 * above.value:+.1f} points, {low:+.1f} to {high:+.1f}")
-    more = [f"and {len(found) - 3} more"] if len(found) > 3 else []
-    return f" ({'; '.join([*shown, *more])})"
+def _stricter(readings: Sequence[str]) -> str:
+    """Return how many of the methods above the coin are above a stricter common threshold too; empty if unknown."""
+    judged = [reading for reading in readings if reading in (ABOVE_BOTH, ABOVE_COIN)]
+    both = judged.count(ABOVE_BOTH)
+    if not judged:
+        return ""
+    if len(judged) == 1:
+        return (
+            f"; the one above it is {'' if both else 'not '}above a stricter common threshold{' too' if both else ''}"
+        )
+    return f"; {both or 'none'} of these {len(judged)} {_is(both or 1)} above a stricter common threshold too"
 
 
 def _is(count: int) -> str:

@@ -21,11 +21,13 @@ from fairbench.analysis.gaps import GAPS, gap
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, half_width, overlap_correction
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN, ROUNDING, AboveLine, Line, Vertex, best_constant, coin
 from fairbench.analysis.resampling import draw_jointly, percentiles
-from fairbench.analysis.values import Measured, finished, series
+from fairbench.analysis.values import Measured, alike_count, finished, series
 from fairbench.cells import Cell
 from fairbench.data.rows import Floats, Predictions
 from fairbench.records import Record, Results
+from fairbench.running.references import COMPARING, HOLDOUT
 from fairbench.running.truth import Truth
+from fairbench.texts import counted
 
 T = TypeVar("T")
 ATTAINABLE = "attainable"
@@ -40,6 +42,7 @@ ABOVE_COIN = "above the coin, not above a stricter common threshold"
 ABOVE_BOTH = "above the coin and a stricter common threshold"
 NO_ROOM = "no room: the lines are not told apart at this gap"
 NO_ATTAINABLE = "no attainable line"
+NO_BETTER = "the baseline is no better than a constant"
 REPEATS, ROWS = "repeats", "rows"
 LEVELS = np.linspace(0, 1, 41)  # shares of the test part that the common threshold selects
 
@@ -76,6 +79,7 @@ class Verdict:
         notes: what else must be known, e.g. a wider gap than the baseline's.
         reason: why there is no verdict.
         basis: ``repeats``, or ``rows`` for a single repeat: then the interval is over the rows of its test part.
+        flat: whether the coin is flat, because the baseline is no better than a constant.
     """
 
     metric: str
@@ -86,6 +90,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     reason: str = ""
     basis: str = REPEATS
+    flat: bool = False
 
     @property
     def reading(self) -> str:
@@ -94,14 +99,27 @@ class Verdict:
             return f"no verdict: {self.reason}"
         if self.above.side is None:
             return NO_INTERVAL
-        if self.above.side != 1 or self.common is None:
+        if self.above.side != 1 or self.common is None or self.common.side is None:
             return (OPEN, ABOVE, BELOW)[self.above.side]
         return ABOVE_BOTH if self.common.side == 1 else ABOVE_COIN
 
     @property
+    def no_skill(self) -> str:
+        """Return why V is not shown as a share of the room; empty if it is."""
+        if self.above is None:
+            return self.reason
+        if self.flat:
+            return NO_BETTER
+        if self.room is None:
+            return NO_ATTAINABLE
+        if self.room.low is None:
+            return NO_INTERVAL
+        return "" if self.room.low > ROUNDING else NO_ROOM
+
+    @property
     def skill(self) -> Optional[float]:
-        """Return V as a share of the room; None if the room is not told apart from none, or unknown."""
-        if self.above is None or self.room is None or self.room.low is None or self.room.low <= ROUNDING:
+        """Return V as a share of the room; None if it cannot be one, see ``no_skill``."""
+        if self.above is None or self.room is None or self.no_skill:
             return None
         return self.above.value / self.room.value
 
@@ -111,10 +129,8 @@ class Verdict:
         if self.above is None:
             return self.reason
         points = f"{100 * self.above.value + 0.0:.1f}"
-        if self.room is None:
-            return f"{points} points; {NO_ATTAINABLE}"
-        if self.skill is None:
-            return f"{points} points; {NO_ROOM if self.room.low is not None else NO_INTERVAL}"
+        if self.room is None or self.skill is None:
+            return f"{points} points; {self.no_skill}"
         return f"{points} of {100 * self.room.value:.1f} points ({self.skill:.0%})"
 
 
@@ -142,13 +158,15 @@ class SectionLines:
         """Return the lines of a section from its ``records``, the run's ``results`` and its stored ``rows``.
 
         If the section has no attainable method or no baseline of its own, those of another scenario on the same splits
-        are taken: a suite that tunes its methods has its reference methods in ``holdout``.
+        are taken: a suite that tunes its methods has its reference methods in ``holdout``. Scenarios of other kinds
+        have test parts of their own, and take nothing.
         """
-        same = [record for record in finished(results.records) if _place(record.cell) == _place(records[0].cell)]
-        own = finished(records)
+        first, own = records[0].cell, finished(records)
+        shares = first.scenario.name in COMPARING
+        same = [record for record in finished(results.records) if shares and _place(record.cell) == _place(first)]
         names = {record.cell.method.name for record in own}
         others = [
-            record for record in same if record.cell.scenario.name == "holdout" and record.cell.method.name not in names
+            record for record in same if record.cell.scenario.name == HOLDOUT and record.cell.method.name not in names
         ]
         every = [*own, *others]
         baseline = baseline_of(every, results)
@@ -256,7 +274,7 @@ class SectionLines:
         if not own:
             return Verdict(metric, reason="no repeat has both this gap and an accuracy")
         if not repeats:
-            return Verdict(metric, reason=f"no repeat is finished and defined for both it and {self.baseline.name}")
+            return Verdict(metric, reason=self._nothing_shared(metric))
         point = _vertex(gaps, accuracy, repeats)
         line, ratio = self.coin(metric, repeats), self.correction.ratio
         above, basis = line.above(point.gap, point.accuracy, ratio), REPEATS
@@ -266,13 +284,29 @@ class SectionLines:
         room = None if reached is None else _between(reached, line, point.gap, ratio)
         beside = None if common is None else common.above(point.gap, point.accuracy, ratio)
         notes = self._notes(point, metric, repeats)
-        return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis)
+        if len(repeats) < len(records):
+            notes.append(
+                f"compared in {len(repeats)} of {counted(len(records), 'repeat')}, which {self.baseline.name} has"
+            )
+        if reached is None and self.attainable:
+            notes.append("no attainable line: 'attainable' lacks repeats in which these are compared")
+        return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis, NO_BETTER in notes)
+
+    def _nothing_shared(self, metric: str) -> str:
+        """Return why a method cannot be compared with the baseline in any repeat."""
+        if not self.ones:
+            return "the run has no stored predictions, which tell how accurate a constant is"
+        if not self._baseline[metric].keys() & self._baseline["accuracy"].keys():
+            return f"the baseline {self.baseline.name} has no repeat with both this gap and an accuracy"
+        return f"no repeat is finished and defined for both it and {self.baseline.name}"
 
     def _notes(self, point: Vertex, metric: str, repeats: Sequence[int]) -> list[str]:
         baseline, constant = self._baseline_vertex(metric, repeats), float(self.constant(repeats).mean())
         notes = []
-        if baseline.mean[1] <= constant:
-            notes.append("the baseline is no better than a constant")
+        if alike_count(self.baseline.records) == len(self.baseline.records):
+            notes.append("the baseline makes the same decision for everybody")
+        if baseline.mean[1] <= constant + ROUNDING:
+            notes.append(NO_BETTER)
         if point.mean[0] > baseline.mean[0] + ROUNDING:
             notes.append("wider gap than the baseline")
         if point.mean[1] < constant - ROUNDING:

@@ -37,12 +37,20 @@ def added_methods(baseline: str, methods: Sequence[Choice], registry: Registry) 
         if len(choices) != 1:
             raise SuiteError(f"baseline {baseline!r} names {len(choices)} methods; name one")
         registry.get("methods", choices[0].name)
-        added = [] if choices[0] in methods else choices
+        added = [] if any(stands_for(choices[0], method) for method in methods) else choices
     else:
         added = [Choice(BASELINE)] if BASELINE in registry.names("methods") and BASELINE not in names else []
     if ATTAINABLE in registry.names("methods") and ATTAINABLE not in names:
         added.append(Choice(ATTAINABLE))
     return added
+
+
+def stands_for(named: Choice, method: Choice) -> bool:
+    """Return whether a choice as users write it (``named``), which leaves parameters out, stands for a ``method``."""
+    absent = object()
+    return named.name == method.name and all(
+        method.params.get(name, absent) == value for name, value in named.params.items()
+    )
 
 
 def reference_scenario(scenarios: Sequence[Choice], registry: Registry) -> Optional[Choice]:

@@ -97,7 +97,7 @@ class Store:
         """
         self.path = path
         self._test_parts: set[str] = set()  # of the cell that was written last: the next one often has the same
-        self._truth = lru_cache(maxsize=8)(self._read_truth)  # cells that share a test part stand side by side
+        self._truth = lru_cache(maxsize=64)(self._read_truth)  # of the repeats: all methods share them
         if not create and not path.is_file():
             raise StoreError(f"{path} does not exist; 'fairbench run' makes run directories, each with a {FILE_NAME}")
         with ExitStack() as cleaning:

@@ -261,7 +261,8 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     attributes, preparations = list(map(_attributes, suite.group)), _preparations(suite)
     declared = {str(dataset): list(registry.dataset(dataset).sensitive_features) for dataset in datasets}
     _check_known(attributes, declared)
-    added = added_methods(suite.baseline, methods, registry) if suite.reference else []
+    added = added_methods(suite.baseline, methods, registry)  # refuses a baseline that does not exist
+    added = added if suite.reference else []
     beside = reference_scenario(scenarios, registry) if added else None
     every = len(methods) * len(scenarios) + (len(added) if beside else 0)
     count = len(datasets) * len(attributes) * len(preparations) * every * suite.runs

@@ -79,7 +79,7 @@ class Truth:
                 for outcome in (0, 1):
                     centre = np.asarray(model.shift) + outcome * np.asarray(model.effect)
                     selected[outcome] += self._proxy_chance(z) * (ndtr(high - centre) - ndtr(low - centre))
-        return self._rates(selected[1], selected[0])
+        return self.rates_of(selected[1], selected[0])
 
     def optimum(self, constraint: str, tolerance: float, *, blind: bool = False) -> TrueRates:
         """Return the rates of the most accurate, possibly randomised classifier that keeps a gap within a tolerance.
@@ -106,7 +106,7 @@ class Truth:
             return self._programme(constraint, tolerance, blind=blind)
         return self._shifted_thresholds(constraint, tolerance)
 
-    def _rates(self, among_positive: Any, among_negative: Any) -> TrueRates:
+    def rates_of(self, among_positive: Any, among_negative: Any) -> TrueRates:
         """Return the rates of a classifier from P(selected | Y* = 1, a) and P(selected | Y* = 0, a), each (2,)."""
         model = self.distribution
         base, missed = np.asarray(model.base_rate), np.asarray(model.missed)
@@ -128,7 +128,7 @@ class Truth:
         # P(Y = 1 | x, a) = v + (1 - u - v) P(Y* = 1 | x, a), and the latter is logistic in x
         outcome = np.clip((np.asarray(thresholds) - model.invented) / (1 - missed - model.invented), 0, 1)
         cut = (logit(outcome) - logit(model.base_rate)) / effect + effect / 2  # of x - shift; infinite at 0 and 1
-        return self._rates(ndtr(effect - cut), ndtr(-cut))
+        return self.rates_of(ndtr(effect - cut), ndtr(-cut))
 
     def _shifted_thresholds(self, constraint: str, tolerance: float) -> TrueRates:
         """Return the optimum under one linear constraint on rates, whose multiplier moves both thresholds."""
@@ -223,7 +223,7 @@ class Truth:
             method="highs",
         )
         chance = np.clip(solution.x, 0, 1)
-        return self._rates(positive @ chance, negative @ chance)
+        return self.rates_of(positive @ chance, negative @ chance)
 
 
 def _pair(values: Floats) -> Pair:

@@ -87,6 +87,8 @@ def _room(verdict: Verdict) -> str:
     """Return the room in points and, where it can be told from none, the share of it that the method makes use of."""
     if verdict.above is None or verdict.room is None:
         return NOTHING
+    if verdict.flat:
+        return "undefined"
     if verdict.skill is None:
         return "no room" if verdict.room.low is not None else f"{100 * verdict.room.value:.1f}"
     return f"{100 * verdict.room.value:.1f} ({verdict.skill:.0%})"

@@ -1,0 +1,425 @@
+"""What is said of methods, from stored decisions whose merit is known."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairbench.analysis.counts import StoredRows, stored_rows
+from fairbench.analysis.intervals import NO_INTERVAL
+from fairbench.analysis.lines import ABOVE, BELOW, OPEN, AboveLine
+from fairbench.analysis.values import finished, sections
+from fairbench.analysis.verdicts import (
+    ABOVE_BOTH,
+    ABOVE_COIN,
+    NO_ATTAINABLE,
+    NO_BETTER,
+    NO_ROOM,
+    REPEATS,
+    ROWS,
+    SectionLines,
+    Verdict,
+    thresholds,
+)
+from fairbench.api import Predictions
+from fairbench.cells import Choice
+from fairbench.errors import StoreError
+from fairbench.running.truth import Truth
+
+sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
+from stored_runs import DP, EO, noisy, people, stored_run
+
+GAPS = (DP, EO)
+
+
+def drawn_parts(groups: int = 2, repeats: int = 5, rows: int = 200):
+    """Return test parts in which 0 is the more frequent label, rarer in later groups."""
+    rates = [0.2 + 0.4 * code / groups for code in range(groups)]
+    return [people(rates, [rows] * groups, seed=repeat) for repeat in range(repeats)]
+
+
+def unfair(repeat, samples):
+    """Return an accurate baseline that selects more of the last group."""
+    last = len(samples.group_names) - 1
+    return noisy(samples, flips=0.1, seed=100 + repeat, select=[0.0] * last + [0.3])
+
+
+def coin_of(share, *, drawn=False):
+    """Return a method that is a coin between the baseline and 0."""
+
+    def decide(repeat, samples):
+        chance = share * unfair(repeat, samples).decision
+        if drawn:
+            return Predictions((np.random.default_rng(repeat + 7).random(len(chance)) < chance).astype(int))
+        return Predictions.from_decision(chance, seed=repeat)
+
+    return decide
+
+
+def verdicts(found, metric=DP, place=0):
+    """Return the verdicts on a section's finished methods, by name with parameters."""
+    records = sections(found.records)[place]
+    with stored_rows(found) as rows:
+        lines = SectionLines.of(records, found, rows)
+        told = {}
+        for record in finished(records):
+            told.setdefault(str(record.cell.method), []).append(record)
+        return {name: lines.verdict(done, metric) for name, done in told.items()}
+
+
+@pytest.mark.parametrize("groups", [2, 3, 5])
+@pytest.mark.parametrize("metric", GAPS)
+def test_a_coin_in_expectation_has_no_points(tmp_path, groups, metric):
+    methods = {"mlp": unfair, "half": coin_of(0.5), "little": coin_of(0.05), "none": coin_of(0.0)}
+    told = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts(groups)}), metric)
+    for name in methods:
+        assert told[name].above.value == pytest.approx(0, abs=1e-12)
+        assert told[name].reading == OPEN
+
+
+@pytest.mark.parametrize("metric", GAPS)
+def test_a_drawn_coin_is_seldom_called_above_on_the_rows_of_one_test_part(tmp_path, metric):
+    runs = {f"d{place}": [people([0.3, 0.5], [75, 75], seed=place)] for place in range(100)}
+    seeds = iter(range(10**6))
+
+    def base(repeat, samples):
+        return noisy(samples, flips=0.15, seed=int(samples.y[:40] @ (1 << np.arange(40))) % 10**9, select=[0, 0.3])
+
+    def toss(repeat, samples):
+        chance = 0.5 * base(repeat, samples).decision
+        return Predictions((np.random.default_rng(next(seeds)).random(len(chance)) < chance).astype(int))
+
+    found = stored_run(tmp_path, {"mlp": base, "toss": toss}, runs)
+    told = [verdicts(found, metric, place)["toss"] for place in range(len(runs))]
+    assert {verdict.basis for verdict in told} == {ROWS}
+    assert np.mean([verdict.above.side == 1 for verdict in told]) <= 0.05
+    assert np.mean([verdict.above.low <= 0 <= verdict.above.high for verdict in told]) >= 0.92
+
+
+def equalised(tolerance):
+    """Return decisions that are right, but for enough of the group with more positives to narrow the DP gap."""
+
+    def decide(samples):
+        y, group = samples.y, samples.group
+        rates = [y[group == code].mean() for code in (0, 1)]
+        drop = max(rates[1] - rates[0] - tolerance, 0) / rates[1]
+        return Predictions.from_decision(np.where(group == 1, y * (1 - drop), y), seed=0)
+
+    return decide
+
+
+def optimal(repeat, samples):
+    """Return what a perfect score allows, at four tolerances."""
+    points = {f"dp<={tolerance:g}": equalised(tolerance)(samples) for tolerance in (0.0, 0.02, 0.05, 0.1)}
+    return {**points, "unconstrained": Predictions(samples.y)}
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.02, 0.05, 0.1])
+def test_optimal_post_processing_reaches_all_of_the_room(tmp_path, tolerance):
+    methods = {"mlp": unfair, "attainable": optimal, "best": lambda repeat, samples: equalised(tolerance)(samples)}
+    verdict = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))["best"]
+    assert verdict.skill == pytest.approx(1, abs=0.02)
+    points = f"{100 * verdict.above.value:.1f}"
+    assert verdict.skill_words == f"{points} of {100 * verdict.room.value:.1f} points (100%)"
+
+
+def test_half_of_the_way_is_half_of_the_skill(tmp_path):
+    """A toss between the coin and the optimum at one gap lies half-way between the lines."""
+
+    def halfway(repeat, samples):
+        best, base = equalised(0.05)(samples).decision, unfair(repeat, samples).decision
+        gaps = [abs(np.diff([made[samples.group == code].mean() for code in (0, 1)])[0]) for made in (best, base)]
+        return Predictions.from_decision(0.5 * best + 0.5 * gaps[0] / gaps[1] * base, seed=0)
+
+    methods = {"mlp": unfair, "attainable": optimal, "half": halfway}
+    verdict = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))["half"]
+    assert verdict.skill == pytest.approx(0.5, abs=0.01)
+
+
+def test_where_there_is_no_room_words_stand_for_the_share(tmp_path):
+    def same(repeat, samples):
+        return {"unconstrained": unfair(repeat, samples), "dp<=0.1": coin_of(0.5)(repeat, samples)}
+
+    methods = {"mlp": unfair, "attainable": same, "half": coin_of(0.5)}
+    verdict = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))["half"]
+    assert verdict.skill is None
+    assert verdict.skill_words == f"0.0 points; {NO_ROOM}"
+
+
+def test_without_an_attainable_line_only_points_are_said(tmp_path):
+    verdict = verdicts(stored_run(tmp_path, {"mlp": unfair, "half": coin_of(0.5)}, {"d": drawn_parts()}))["half"]
+    assert (verdict.room, verdict.skill, verdict.skill_words) == (None, None, f"0.0 points; {NO_ATTAINABLE}")
+    assert not verdict.notes
+
+
+def test_an_attainable_line_that_lacks_a_repeat_is_not_drawn_and_the_reason_is_said(tmp_path):
+    methods = {
+        "mlp": unfair,
+        "attainable": lambda repeat, samples: None if repeat == 2 else optimal(repeat, samples),
+        "half": coin_of(0.5),
+    }
+    verdict = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))["half"]
+    assert verdict.room is None
+    assert verdict.notes == ("no attainable line: 'attainable' lacks repeats in which these are compared",)
+
+
+# ------------------------------------------------------------------ poor baselines
+
+
+@pytest.mark.parametrize(
+    ("baseline", "notes"),
+    [
+        (lambda repeat, samples: Predictions(0 * samples.y), ("the baseline makes the same decision for everybody",)),
+        (lambda repeat, samples: Predictions(1 - samples.y), ()),
+    ],
+    ids=["constant", "worse than a constant"],
+)
+def test_a_baseline_no_better_than_a_constant_leaves_no_skill(tmp_path, baseline, notes):
+    methods = {"mlp": baseline, "attainable": optimal, "good": lambda repeat, samples: equalised(0.0)(samples)}
+    found = stored_run(tmp_path, methods, {"d": drawn_parts()})
+    verdict = verdicts(found)["good"]
+    constant = np.mean([1 - samples.y.mean() for samples in drawn_parts()])
+    accuracy = np.mean([value.value for record in found.records if record.cell.method.name == "good"
+                        for value in record.values if value.metric == "accuracy"])  # fmt: skip
+    assert verdict.above.value == pytest.approx(accuracy - constant, abs=1e-12)
+    assert verdict.skill is None
+    assert verdict.skill_words == f"{100 * verdict.above.value:.1f} points; {NO_BETTER}"
+    assert {*notes, NO_BETTER} <= {*verdict.notes}
+    assert ("the baseline makes the same decision for everybody" in verdict.notes) == bool(notes)
+
+
+def test_a_collapsed_method_is_not_told_apart_from_the_coin_and_the_wrong_constant_is_below(tmp_path):
+    methods = {
+        "mlp": unfair,
+        "zero": lambda repeat, samples: Predictions(0 * samples.y),
+        "one": lambda repeat, samples: Predictions(0 * samples.y + 1),
+    }
+    told = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))
+    assert (told["zero"].reading, told["zero"].above.value) == (OPEN, pytest.approx(0, abs=1e-12))
+    assert told["one"].reading == BELOW
+    assert told["one"].notes == ("below always predicting 0",)
+    assert told["zero"].notes == ()
+
+
+def test_a_gap_wider_than_the_baselines_is_said(tmp_path):
+    def wide(repeat, samples):
+        return noisy(samples, flips=0.05, seed=repeat, select=[0, 0.8])
+
+    verdict = verdicts(stored_run(tmp_path, {"mlp": unfair, "wide": wide}, {"d": drawn_parts()}))["wide"]
+    assert "wider gap than the baseline" in verdict.notes
+
+
+# ------------------------------------------------------------- repeats and groups
+
+
+def test_methods_are_compared_in_the_repeats_that_they_share_with_the_baseline(tmp_path):
+    methods = {
+        "mlp": lambda repeat, samples: None if repeat == 0 else unfair(repeat, samples),
+        "half": lambda repeat, samples: None if repeat == 4 else coin_of(0.5)(repeat, samples),
+        "early": lambda repeat, samples: coin_of(0.5)(repeat, samples) if repeat == 0 else None,
+    }
+    told = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))
+    assert told["half"].above.n == 3
+    assert told["half"].above.value == pytest.approx(0, abs=1e-12)
+    assert told["half"].notes == ("compared in 3 of 4 repeats, which mlp has",)
+    assert told["early"].reading == "no verdict: no repeat is finished and defined for both it and mlp"
+
+
+def test_a_repeat_in_which_a_group_lacks_a_label_does_not_count_for_equalized_odds(tmp_path):
+    tests = drawn_parts(repeats=4)
+    tests[1] = people([0.0, 0.5], [200, 200], seed=1)
+    found = stored_run(tmp_path, {"mlp": unfair, "half": coin_of(0.5)}, {"d": tests})
+    assert verdicts(found, DP)["half"].above.n == 4
+    equal = verdicts(found, EO)["half"]
+    assert equal.above.n == 3
+    assert "compared in 3 of 4 repeats, which mlp has" in equal.notes
+
+
+def test_a_single_repeat_has_the_interval_of_its_rows(tmp_path):
+    """Against a bootstrap of the rows themselves, with the gaps in the direction that was measured."""
+    (samples,) = drawn_parts(repeats=1)
+
+    def careful(repeat, samples):
+        return noisy(samples, flips=0.12, seed=5, select=[0, 0.1])
+
+    found = stored_run(tmp_path, {"mlp": unfair, "half": careful}, {"d": [samples]})
+    verdict = verdicts(found)["half"]
+    base, own = unfair(0, samples).y_pred, careful(0, samples).y_pred
+    draw, points = np.random.default_rng(0), []
+    for _ in range(3000):
+        rows = draw.integers(0, len(samples), len(samples))
+        y, group = samples.y[rows], samples.group[rows]
+        gaps = [made[rows][group == 1].mean() - made[rows][group == 0].mean() for made in (own, base)]
+        accuracy = [(made[rows] == y).mean() for made in (own, base)]
+        constant = 1 - y.mean()
+        points.append(accuracy[0] - constant - (accuracy[1] - constant) * np.clip(gaps[0] / gaps[1], 0, 1))
+    expected = np.quantile(points, [0.025, 0.975])
+    assert verdict.basis == ROWS
+    assert (verdict.above.low, verdict.above.high) == pytest.approx(expected, abs=0.006)
+    assert verdict.above.low <= verdict.above.value <= verdict.above.high
+    assert NO_INTERVAL not in verdict.reading
+
+
+def test_a_single_repeat_without_comparable_rows_has_no_interval(tmp_path):
+    found = stored_run(tmp_path, {"mlp": unfair, "half": coin_of(0.5)}, {"d": drawn_parts(repeats=1)}, parts=None)
+    assert verdicts(found)["half"].basis == ROWS  # needs no correction for overlap
+    several = stored_run(_made(tmp_path / "b"), {"mlp": unfair, "half": coin_of(0.5)}, {"d": drawn_parts()}, parts=None)
+    verdict = verdicts(several)["half"]
+    assert (verdict.basis, verdict.reading, verdict.above.low) == (REPEATS, NO_INTERVAL, None)
+
+
+def _made(path):
+    path.mkdir()
+    return path
+
+
+# ----------------------------------------------------------------- what is missing
+
+
+def test_without_stored_predictions_the_reason_is_said(tmp_path):
+    methods = {"mlp": unfair, "half": coin_of(0.5)}
+    found = stored_run(tmp_path, methods, {"d": drawn_parts()}, kept=False)
+    reason = "the run has no stored predictions, which tell how accurate a constant is"
+    assert verdicts(found)["half"].reading == f"no verdict: {reason}"
+    assert verdicts(found)["half"].skill_words == reason
+
+
+def test_a_metric_that_was_not_measured_is_said(tmp_path):
+    methods = {"mlp": unfair, "half": coin_of(0.5)}
+    found = stored_run(tmp_path, methods, {"d": drawn_parts()}, metrics=(DP,), baseline="mlp")
+    assert verdicts(found)["half"].reading == "no verdict: no repeat has both this gap and an accuracy"
+    other = stored_run(_made(tmp_path / "b"), methods, {"d": drawn_parts()}, metrics=("accuracy", DP))
+    assert verdicts(other, EO)["half"].reading == "no verdict: no repeat has both this gap and an accuracy"
+
+
+def test_without_any_method_but_references_there_is_no_baseline(tmp_path):
+    found = stored_run(tmp_path, {"attainable": optimal}, {"d": drawn_parts()})
+    assert verdicts(found)["attainable"].reading == (
+        "no verdict: there is no baseline: no method but reference methods has a finished repeat with an accuracy"
+    )
+
+
+def test_a_baseline_whose_gap_is_undefined_is_said(tmp_path):
+    tests = [people([0.0, 0.5], [200, 200], seed=repeat) for repeat in range(3)]
+    found = stored_run(tmp_path, {"mlp": unfair, "half": coin_of(0.5)}, {"d": tests})
+    with stored_rows(found) as rows:
+        lines = SectionLines.of(found.records, found, rows)
+        assert lines.shared(EO) == []
+        assert lines._nothing_shared(EO) == "the baseline mlp has no repeat with both this gap and an accuracy"
+
+
+def test_a_damaged_store_is_refused(tmp_path):
+    found = stored_run(tmp_path, {"mlp": unfair, "half": coin_of(0.5)}, {"d": drawn_parts(repeats=2)})
+    path = next(tmp_path.glob("*.sqlite"))
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(StoreError, match="damaged"):
+        verdicts(found)
+
+
+# ------------------------------------------------------------ baselines, scenarios
+
+
+def test_of_several_variants_of_the_baseline_the_first_is_taken_and_the_others_are_judged(tmp_path):
+    methods = {"mlp[epochs=5]": unfair, "mlp[epochs=9]": coin_of(0.5), "half": coin_of(0.2)}
+    told = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))
+    assert told["mlp[epochs=9]"].above.value == pytest.approx(0, abs=1e-12)
+    named = stored_run(_made(tmp_path / "b"), methods, {"d": drawn_parts()}, baseline="mlp[epochs=9]")
+    with stored_rows(named) as rows:
+        lines = SectionLines.of(named.records, named, rows)
+    assert lines.baseline.records[0].cell.method == Choice("mlp", {"epochs": 9})
+
+
+def test_a_tuned_section_takes_its_lines_from_holdout(tmp_path):
+    methods = {"mlp": unfair, "attainable": optimal, "half": coin_of(0.5)}
+    scenario = {"mlp": "holdout", "attainable": "holdout", "half": "tuned"}
+    found = stored_run(tmp_path, methods, {"d": drawn_parts()}, scenario=scenario)
+    verdict = verdicts(found, place=1)["half"]
+    assert verdict.above.value == pytest.approx(0, abs=1e-12)
+    assert verdict.room is not None
+
+
+def test_a_scenario_with_test_parts_of_its_own_takes_none(tmp_path):
+    methods = {"mlp": unfair, "attainable": optimal, "half": coin_of(0.5)}
+    scenario = {"mlp": "holdout", "attainable": "holdout", "half": "feedback_loop"}
+    found = stored_run(tmp_path, methods, {"d": drawn_parts()}, scenario=scenario)
+    with stored_rows(found) as rows:
+        lines = SectionLines.of(sections(found.records)[1], found, rows)
+    assert lines.baseline.name == "half"  # the most accurate here
+    assert not lines.attainable
+
+
+# ------------------------------------------------------------- a common threshold
+
+
+def test_thresholds_select_the_best_scores_with_ties_together():
+    samples = people([0.3, 0.6], [30, 50], seed=3)
+    score = np.round(np.random.default_rng(1).random(80), 1)
+    found = thresholds(Truth.of(samples), Predictions.from_score(score))
+    cuts = sorted({*score.tolist()}, reverse=True)
+    expected = {
+        tuple(
+            int(((score >= cut) & (samples.group == group) & (samples.y == y)).sum())
+            for group in (0, 1)
+            for y in (0, 1)
+        )
+        for cut in [2.0, *cuts]
+    }
+    assert {tuple(map(int, counts.selected.ravel())) for counts in found} == expected
+    assert all(counts.rows.tolist() == found[0].rows.tolist() for counts in found)
+    assert found[0].selected.sum() == 0
+    assert found[-1].selected.sum() == 80
+
+
+def scored(repeat, samples):
+    """Return a baseline whose score orders the best cases well: a stricter threshold narrows its gap cheaply."""
+    draw = np.random.default_rng(repeat)
+    sure = samples.y * (draw.random(len(samples)) < 0.7)
+    lucky = (samples.group == 1) * (draw.random(len(samples)) < 0.5)
+    return Predictions.from_score(np.clip(0.9 * sure + 0.6 * (1 - sure) * lucky, 0, 1))
+
+
+def stricter(repeat, samples):
+    return Predictions((scored(repeat, samples).y_score > 0.7).astype(int))
+
+
+@pytest.mark.parametrize(
+    ("method", "reading"),
+    [(stricter, ABOVE_COIN), (lambda repeat, samples: Predictions(samples.y), ABOVE_BOTH)],
+    ids=["the threshold itself", "the truth"],
+)
+def test_a_stricter_threshold_is_not_mistaken_for_mitigation(tmp_path, method, reading):
+    verdict = verdicts(stored_run(tmp_path, {"mlp": scored, "own": method}, {"d": drawn_parts()}))["own"]
+    assert verdict.reading == reading
+
+
+def test_a_baseline_without_scores_leaves_the_threshold_out(tmp_path):
+    methods = {"mlp": lambda r, s: Predictions(scored(r, s).y_pred), "own": stricter}
+    verdict = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))["own"]
+    assert (verdict.common, verdict.reading) == (None, ABOVE)
+
+
+def test_nothing_is_said_of_a_threshold_without_an_interval():
+    above = AboveLine(0.05, 0.02, 0.08, 1)
+    assert Verdict(DP, 0.1, above, common=AboveLine(0.01, None, None, 1)).reading == ABOVE
+
+
+def test_lines_of_one_section_are_drawn_once(tmp_path, monkeypatch):
+    methods = {"mlp": scored, "a": stricter, "b": stricter, "c": stricter}
+    found, drawn = stored_run(tmp_path, methods, {"d": drawn_parts(repeats=2)}), []
+    monkeypatch.setattr(
+        SectionLines, "_common", lambda self, metric, repeats, draw=SectionLines._common: (
+            drawn.append(metric),
+            draw(self, metric, repeats),
+        )[1]
+    )  # fmt: skip
+    verdicts(found)
+    assert drawn == [DP]
+
+
+def test_without_a_store_nothing_is_known_of_rows(tmp_path):
+    found = stored_run(tmp_path, {"mlp": unfair, "half": coin_of(0.5)}, {"d": drawn_parts(repeats=1)})
+    lines = SectionLines.of(found.records, found, StoredRows(None))
+    assert lines.ones == {}
