@@ -21,6 +21,7 @@ from fairbench.analysis.intervals import LEVEL
 from fairbench.data.rows import Floats
 
 FLOOR_DRAWS = 4000
+FEWEST_DRAWS = 200  # of each of many repeats, which share the draws
 ENOUGH = 5.0  # expected numbers of selected and of rejected rows from which the normal approximation is good
 HALVINGS = 50
 MOST_LEVELS = 256  # of chances of being selected; more are rounded, which does not change their mean
@@ -52,16 +53,17 @@ class NoiseFloor:
         return NOT_FAIR if self.value > self.quantile + ROUNDING else FAIR
 
 
-def noise_floor(counts: Counts, metric: str, seed: int = 0) -> Optional[NoiseFloor]:
+def noise_floor(counts: Counts, metric: str, seed: int = 0, draws: int = FLOOR_DRAWS) -> Optional[NoiseFloor]:
     """Return the noise floor of a gap.
 
-    For two groups with enough rows it is that of the normal approximation, else of 4,000 drawn test parts with the
-    groups' numbers of rows. Groups that lack the rows are left out, as in ``gap``.
+    For two groups with enough rows it is that of the normal approximation, else of drawn test parts with the groups'
+    numbers of rows. Groups that lack the rows are left out, as in ``gap``.
 
     Args:
         counts: of one method in one test part.
         metric: one of ``GAPS``.
         seed: of the draws.
+        draws: number of drawn test parts.
 
     Returns:
         None if no two groups can be compared.
@@ -75,12 +77,12 @@ def noise_floor(counts: Counts, metric: str, seed: int = 0) -> Optional[NoiseFlo
     if all(len(n) == 2 and _enough(n, *pooled[rate]) for rate, n in rows.items()):
         return _normal(value, [_sd(n, *pooled[rate]) for rate, n in rows.items()])
     generator = np.random.default_rng(seed)
-    drawn = np.zeros(FLOOR_DRAWS)
+    drawn = np.zeros(draws)
     for rate, of_groups in rows.items():
         levels, share = pooled[rate]
-        rates = [generator.multinomial(int(n), share, FLOOR_DRAWS) @ levels / n for n in of_groups]
+        rates = [generator.multinomial(int(n), share, draws) @ levels / n for n in of_groups]
         drawn = np.maximum(drawn, np.ptp(rates, axis=0))
-    p = (1 + np.count_nonzero(drawn >= value - ROUNDING)) / (1 + FLOOR_DRAWS)
+    p = (1 + np.count_nonzero(drawn >= value - ROUNDING)) / (1 + draws)
     return NoiseFloor(value, float(drawn.mean()), float(np.quantile(drawn, LEVEL)), float(p))
 
 
@@ -131,12 +133,14 @@ def floor_over_repeats(repeats: Sequence[Counts], metric: str, seed: int = 0) ->
     Args:
         repeats: counts of one method in each repeat.
         metric: one of ``GAPS``.
-        seed: of the draws.
+        seed: of the draws, which differ between repeats.
 
     Returns:
         None if the gap is undefined in all repeats.
     """
-    floors = [floor for floor in (noise_floor(counts, metric, seed) for counts in repeats) if floor is not None]
+    draws = max(FLOOR_DRAWS // max(len(repeats), 1), FEWEST_DRAWS)  # what is shown is a mean over all of them
+    every = (noise_floor(counts, metric, seed + place, draws) for place, counts in enumerate(repeats))
+    floors = [floor for floor in every if floor is not None]
     if len(floors) < 2:
         return floors[0] if floors else None
     value, mean, quantile = (fmean(getattr(floor, name) for floor in floors) for name in ("value", "mean", "quantile"))
