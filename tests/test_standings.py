@@ -136,7 +136,7 @@ def test_small_gaps_of_a_small_dataset_are_faint_because_it_cannot_show_them(tmp
     found = stored_run(tmp_path, methods, {"german": [samples]}, parts=replace(PARTS, train=700, test=150))
     here = standing(found, "small")
     assert here.floor.mean == pytest.approx(0.06, abs=0.005)
-    assert here.smallest == pytest.approx(0.21, abs=0.015)
+    assert here.smallest.value == pytest.approx(0.21, abs=0.015)
     assert here.faint
     assert not standing(found, "large").faint
     assert here.within.low == 0.0
