@@ -121,6 +121,7 @@ class Results:
         records: one for each finished, skipped or failed cell.
         run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``). ``references``
             are the points that datasets know without a run (name, values by metric, note), by the dataset's label;
+            ``base_rates`` are the shares of y = 1 in whole datasets, likewise (old runs have none);
             ``reference_methods`` are the names of the methods with which others are compared.
         planned: number of cells of the suite.
         labels: metric name -> its heading and which direction is better: ``{"accuracy": ("acc.", "higher")}``.

@@ -218,6 +218,7 @@ def _opened(
             **earlier.get("references", {}),
             **{label: points for label, points in available.references.items() if points},
         },
+        "base_rates": {**earlier.get("base_rates", {}), **available.base_rates},
         "reference_methods": sorted({*earlier.get("reference_methods", []), *references}),
         "components": components,
         "sources": {name: source for name, source in sources.items() if name in components.values()},

@@ -41,6 +41,7 @@ _RUN = {
     "datasets?": {...: str},
     "notes?": {...: [str]},
     "references?": {...: [{"name": str, "values": {...: float}, "note": str}]},
+    "base_rates?": {...: float},
     "reference_methods?": [str],
     "components?": {...: str},
     "sources?": {...: _SOURCE},
@@ -127,6 +128,9 @@ def _contradiction(run: Mapping[str, Any]) -> str:
         return f"suite.repeats is {_short(run['suite']['repeats'])}"
     if not run["sessions"]:
         return "sessions is empty"
+    for name, share in run.get("base_rates", {}).items():
+        if not 0 <= share <= 1:
+            return f"base_rates.{_short(name)} is {_short(share)}; it must be a share from 0 to 1"
     for name, label in run["labels"].items():
         if len(label) != 2 or label[1] not in BETTER or not label[0].strip():
             return f"labels.{_short(name)} is {_short(label)}; it must be a heading and one of {', '.join(BETTER)}"
