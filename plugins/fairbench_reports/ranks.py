@@ -61,7 +61,11 @@ def _within(ranking: Ranking) -> Table:
     table = new_table(2, ["dataset", "tier", "methods, the best mean first"], [])
     for found in ranking.within:
         for place, tier in enumerate(sorted({row.tier for row in found.placed})):
-            told = (f"{row.method} {number(ranking.sign * row.mean)}" for row in found.placed if row.tier == tier)
+            told = (
+                f"{row.method} {number(ranking.sign * row.mean, ranking.decimals)}"
+                for row in found.placed
+                if row.tier == tier
+            )
             table.add_row(Text("" if place else found.title), Text(str(tier)), Text(", ".join(told)))
     return table
 
