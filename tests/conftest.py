@@ -11,9 +11,8 @@ import pytest
 from fairbench.api import Predictions, Samples, Schema
 from fairbench.cli.main import main
 
-os.environ.setdefault(
-    "FAIRBENCH_NO_REFERENCE", "1"
-)  # runs of other processes too; tests of reference lines ask for them
+os.environ["COLUMNS"] = "100"  # of tables, whoever runs the tests
+os.environ.setdefault("FAIRBENCH_NO_REFERENCE", "1")  # tests of reference lines ask for them
 
 
 @pytest.fixture
