@@ -10,7 +10,19 @@ from fairbench.cells import Cell, Choice
 from fairbench.records import DONE, Record, Value
 
 METHODS = "threshold[epochs=3],constant"
-RUN = ["run", "--datasets", "synthetic[rows=400]", "--repeats", "2", "--out", "r", "--metrics", "accuracy"]
+RUN = [
+    "run",
+    "--datasets",
+    "synthetic[rows=400]",
+    "--repeats",
+    "2",
+    "--out",
+    "r",
+    "--metrics",
+    "accuracy",
+    "--workers",
+    "1",
+]
 
 
 def flat(text):
