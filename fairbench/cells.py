@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Optional
 
 from fairbench import seeding
 from fairbench.errors import SuiteError
@@ -65,6 +65,15 @@ class Cell:
 
     Method and scenario spell out every parameter, so that a key means the same computation even if defaults change;
     the dataset lists the parameters that differ from its defaults (a run keeps the digest of what was loaded).
+
+    Args:
+        dataset, method, scenario: choices.
+        group: the sensitive attribute.
+        repeat: number of the split, from 0.
+        preparation: how the dataset becomes parts.
+        metrics: names.
+        tuning: number of the division into training and validation part, within the repeat; the test part stays.
+        fit: number of the fit, within the tuning, each with seeds of its own for everything but the split.
     """
 
     dataset: Choice
@@ -74,6 +83,8 @@ class Cell:
     preparation: Preparation = Preparation()
     scenario: Choice = Choice("holdout")
     metrics: tuple[str, ...] = ()
+    tuning: int = 0
+    fit: int = 0
 
     @cached_property
     def key(self) -> str:
@@ -86,6 +97,7 @@ class Cell:
     def split_key(self) -> str:
         """Return the hash of everything that determines the split, which all methods share."""
         plain = [vars(self.dataset), self.group, self.repeat, vars(self.preparation)]
+        plain += [self.tuning] if self.tuning else []
         return hashlib.sha256(canonical(plain).encode()).hexdigest()[:32]
 
     @property
@@ -95,18 +107,33 @@ class Cell:
         return used + [("metrics", name) for name in self.metrics]
 
     def seed(self, purpose: str) -> int:
-        """Return the seed for a purpose; all methods share it, and therefore splits and initial weights."""
-        return seeding.derive_seed(purpose, self.dataset.name, self.group, self.repeat)
+        """Return the seed for a purpose; all methods share it, and therefore splits and initial weights.
+
+        The split's does not hang on ``tuning`` and ``fit``, every other does.
+        """
+        within = (self.tuning, self.fit) if purpose != "split" and (self.tuning or self.fit) else ()
+        return seeding.derive_seed(purpose, self.dataset.name, self.group, self.repeat, *within)
+
+    @property
+    def validation_seed(self) -> Optional[int]:
+        """Return the seed that draws the validation part anew; None for the first tuning, which has the split's own."""
+        if not self.tuning:
+            return None
+        return seeding.derive_seed("validation", self.dataset.name, self.group, self.repeat, self.tuning)
 
     def to_json(self) -> str:
         """Return the cell as one line of JSON."""
         return canonical(self._plain())
 
     def _plain(self) -> dict[str, Any]:
-        """Return the fields as plain data, without the copies that make ``dataclasses.asdict`` slow for many cells."""
+        """Return the fields as plain data, without the copies that make ``dataclasses.asdict`` slow for many cells.
+
+        The first tuning and the first fit are left out: keys are those of runs that knew no others.
+        """
         parts = (Choice, Preparation)
         values = {known.name: getattr(self, known.name) for known in fields(self)}
-        return {name: vars(value) if isinstance(value, parts) else value for name, value in values.items()}
+        plain = {name: vars(value) if isinstance(value, parts) else value for name, value in values.items()}
+        return {name: value for name, value in plain.items() if value or name not in ("tuning", "fit")}
 
     @classmethod
     def from_json(cls, text: str) -> Cell:

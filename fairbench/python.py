@@ -181,6 +181,8 @@ def run(
     metrics: Optional[Names] = None,
     group: Optional[Names] = None,
     repeats: Optional[int] = None,
+    tunings: Optional[int] = None,
+    fits: Optional[int] = None,
     scale: Optional[Names] = None,
     sensitive_as_feature: Optional[bool] = None,
     stratify: Optional[bool] = None,
@@ -207,6 +209,8 @@ def run(
         metrics: likewise; by default all.
         group: sensitive attributes, ``"race,sex"`` for combinations; by default each dataset's own.
         repeats: number of splits; by default 5.
+        tunings: for each split, number of ways to divide the rest into training and validation part; by default 1.
+        fits: for each of these, number of fits with seeds of their own; by default 1.
         scale: ``standard`` or ``none``, or both.
         sensitive_as_feature: whether the group is one of the features; by default it is not.
         stratify: whether all parts keep the proportions of label and group; by default they do not.
@@ -237,8 +241,10 @@ def run(
         "group": _listed("group", group),
         "scale": _listed("scale", scale),
         "repeats": _plain(repeats),
+        "tunings": _plain(tunings),
+        "fits": _plain(fits),
         "sensitive_as_feature": None if sensitive_as_feature is None else (_plain(sensitive_as_feature),),
-        "stratify": _plain(stratify),
+        "stratify": None if stratify is None else (_plain(stratify),),
         "baseline": baseline,
         "reference": _plain(reference),
     }

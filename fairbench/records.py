@@ -37,14 +37,35 @@ def compares_groups(metric: str) -> bool:
     return metric.endswith(("_difference", "_ratio", "_gap")) or metric.startswith("worst_")
 
 
-def no_rows(groups: Sequence[str]) -> str:
-    """Return a sentence that says which groups of the dataset have no row in the test part."""
-    names = " and ".join(map(repr, groups))
-    return (
-        f"group {names} has no row in the test part"
-        if len(groups) == 1
-        else f"groups {names} have no row in the test part"
-    )
+def no_rows(groups: Sequence[str], label: Optional[int] = None) -> str:
+    """Return a sentence that says which ``groups`` of the dataset have no row (with a ``label``) in the test part."""
+    what = "no row" if label is None else f"no row with y = {label}"
+    *others, last = map(repr, groups)
+    names = f"{', '.join(others)} and {last}" if others else last
+    return f"group{'s' if others else ''} {names} {'have' if others else 'has'} {what} in the test part"
+
+
+class Partial(float):
+    """A metric's value over fewer groups than the test part has; ``lacking`` says in words what it leaves out.
+
+    A metric returns it instead of a plain float if some groups lack the rows that it needs, and at least two have them:
+    ``Partial(0.25, no_rows(["c"], label=1))``. The value is stored with these words and shown with a mark, and is never
+    averaged with values over all groups. Say no counts in ``lacking``: repeats that lack the same are averaged.
+
+    Args:
+        value: the number over the other groups.
+        lacking: which groups are left out, and why; the same words whenever the same is left out.
+    """
+
+    lacking: str
+
+    def __new__(cls, value: float, lacking: str) -> Partial:
+        """Return the number with the words, which cannot be empty."""
+        if not lacking.strip():
+            raise ValueError(f"Partial({value}, {lacking!r}): say which groups the value leaves out")
+        made = super().__new__(cls, value)
+        made.lacking = lacking
+        return made
 
 
 class Value(NamedTuple):
@@ -89,7 +110,7 @@ class Record:
         chosen: the operating point that stands for the method.
         diagnostics: curves recorded while training, by name.
         seconds: wall-clock time of the cell.
-        cpu_seconds: CPU time of the process that ran it.
+        cpu_seconds: CPU time of the process that ran it, with those that it started and that have ended.
         versions: distribution -> version of fairbench and of each plugin that affects the numbers.
         parts: sizes of the split's parts; None if the cell had no split, or an old store does not say.
         alike: (step, operating point) of the predictions that decide alike for everybody, see ``alike.py``.
@@ -121,6 +142,7 @@ class Results:
         records: one for each finished, skipped or failed cell.
         run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``). ``references``
             are the points that datasets know without a run (name, values by metric, note), by the dataset's label;
+            ``base_rates`` are the shares of y = 1 in whole datasets, likewise (old runs have none);
             ``reference_methods`` are the names of the methods with which others are compared.
         planned: number of cells of the suite.
         labels: metric name -> its heading and which direction is better: ``{"accuracy": ("acc.", "higher")}``.

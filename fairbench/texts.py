@@ -13,7 +13,7 @@ def escape_markdown(text: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return ``1 cell`` or ``3 cells``."""
+    """Return a ``number`` of things named by a ``noun``: ``1 cell`` or ``3 cells``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

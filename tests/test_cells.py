@@ -20,6 +20,8 @@ OTHERS = {
     "repeat": 2,
     "preparation": Preparation(scale="none"),
     "scenario": Choice("tuned"),
+    "tuning": 1,
+    "fit": 1,
 }
 
 
@@ -53,6 +55,21 @@ def test_purposes_have_seeds_of_their_own():
 @pytest.mark.parametrize("what", ["dataset", "dataset's parameters", "group", "repeat", "preparation"])
 def test_split_key_hangs_on_all_that_makes_the_split(what):
     assert with_other(what).split_key != CELL.split_key
+
+
+@pytest.mark.parametrize("what", ["tuning", "fit"])
+def test_every_seed_but_the_splits_hangs_on_tuning_and_fit(what):
+    other = with_other(what)
+    assert other.seed("split") == CELL.seed("split")
+    assert {other.seed(purpose) == CELL.seed(purpose) for purpose in ("fit", "global", "tasks")} == {False}
+
+
+def test_tunings_divide_the_rows_again_and_fits_do_not():
+    assert (CELL.validation_seed, with_other("fit").validation_seed) == (None, None)
+    seeds = {replace(CELL, tuning=tuning, fit=fit).validation_seed for tuning in (1, 2) for fit in (0, 1)}
+    assert len(seeds) == 2
+    assert with_other("tuning").split_key != CELL.split_key
+    assert with_other("fit").split_key == CELL.split_key
 
 
 @pytest.mark.parametrize("what", ["method", "method's parameters", "scenario"])
@@ -89,5 +106,8 @@ def test_a_cell_comes_back_from_json_whole():
 
 
 def test_a_cells_text_holds_every_field_of_it_and_of_its_parts():
-    assert json.loads(CELL.to_json()) == json.loads(json.dumps(asdict(CELL)))
+    cell = replace(CELL, tuning=1, fit=2)
+    assert json.loads(cell.to_json()) == json.loads(json.dumps(asdict(cell)))
+    assert {*asdict(CELL)} - {*json.loads(CELL.to_json())} == {"tuning", "fit"}, "the first of each goes without saying"
+    assert Cell.from_json(CELL.to_json()) == CELL
     assert Cell.from_json(CELL.to_json()) == CELL

@@ -34,6 +34,7 @@ class Counting:
     name = "counting"
     stop: int = 9
     skip: int = 9
+    saves: bool = False  # let all steps but the last only save their state
 
     def run(self, split, method, seed):
         CALLS.append("run")
@@ -55,7 +56,11 @@ class Counting:
             made = {"a": Predictions.from_score(score), "b": Predictions.from_decision(score, seed=step)}
             state = None if step == 3 else {"product": product}
             values = {"product": float(product[0]), "hole": float("nan")}
-            yield Outcome(split.test, made, "a", step, {f"curve {step}": [1.0, float("inf")]}, values, state)
+            if self.saves and state is not None:
+                yield Outcome(split.test, {}, "", step, state=state)
+            else:
+                at = 0 if self.saves else step
+                yield Outcome(split.test, made, "a", at, {f"curve {step}": [1.0, float("inf")]}, values, state)
 
 
 CALLS: list[str] = []
@@ -79,7 +84,7 @@ def cell_of(**params):
         Choice("constant"),
         "group",
         0,
-        scenario=Choice("counting", {"stop": 9, "skip": 9, **params}),
+        scenario=Choice("counting", {"stop": 9, "skip": 9, "saves": False, **params}),
         metrics=("accuracy", "n"),
     )
 
@@ -112,6 +117,20 @@ def test_a_step_without_a_state_leaves_no_checkpoint_of_its_own(bench):
     checkpoint = bench.checkpoint(cell_of())
     versions = run_cell(cell_of(), bench.workbench, checkpoint).record.versions
     assert checkpoint.load(versions).step == 2  # the last step's state is None
+
+
+def test_steps_that_only_save_their_state_are_gone_on_from_and_not_recorded(bench):
+    undisturbed = run_cell(cell_of(saves=True), bench.workbench)
+    assert {value.step for value in undisturbed.record.values} == {0}
+    cell = cell_of(stop=2, saves=True)
+    checkpoint = bench.checkpoint(cell)
+    assert run_cell(cell, bench.workbench, checkpoint).record.status == FAILED
+    grown = replace(cell, metrics=("accuracy", "n", "selection_rate"))  # no step was measured that would lack it
+    CALLS.append("again")
+    second = run_cell(grown, bench.workbench, bench.checkpoint(grown))
+    assert CALLS[CALLS.index("again") :] == ["again", "resume after 1"]
+    assert second.record.diagnostics == undisturbed.record.diagnostics
+    assert set(undisturbed.record.values) < set(second.record.values)
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,8 @@ IDENTITY = {
     "method": "mlp",
     "parameters": "lr=0.1",
     "repeat": 4,
+    "tuning": 0,
+    "fit": 0,
     "cell": CELL.key,
 }
 

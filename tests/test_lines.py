@@ -21,12 +21,12 @@ from fairbench.analysis.lines import (
     against_coin,
     best_constant,
     coin,
-    coin_accuracy,
     constant_accuracy,
     linearised,
     published_above_coin,
     ratio_coin,
 )
+from fairbench.data.coin import coin_accuracy
 from fairbench.data.rows import Predictions, Samples, Schema
 
 RATIO = 0.15 / 0.70

@@ -157,3 +157,13 @@ def test_texts_can_always_be_written(eight_rows, eight_predictions):
     assert storable("a" * 20_000) == "a" * 20_000
     assert storable("a" + "b" * 20_000 + "c") == f"a{'b' * 9_999}\n[... 2 characters are left out ...]\n{'b' * 9_999}c"
     assert said(UnspeakableError()) == "UnspeakableError, whose message cannot be shown (KeyError)"
+
+
+def test_a_step_that_only_saves_its_state_needs_no_predictions_and_its_number_is_free(outcome):
+    saves = replace(outcome, predictions={}, step=0, state={"trials": np.zeros(3)})
+    assert checked(saves, "method m", after=4).step == 0
+    with pytest.raises(Unstorable, match=r"the chosen operating point '' is not among \[\]"):
+        checked(replace(saves, state=None), "method m", after=None)
+    with pytest.raises(Unstorable, match="step is -1"):
+        checked(replace(saves, step=-1), "method m", after=None)
+    assert measured(RECORD, checked(saves, "method m", after=None), []).values == ()

@@ -71,7 +71,7 @@ def test_every_cell_has_the_suites_metrics_scenario_and_preparation(registry):
         repeats=2,
         scale=("none", "standard"),
         sensitive_as_feature=(True, False),
-        stratify=True,
+        stratify=(True,),
     )
     cells = plan(suite, registry)
     assert {cell.metrics for cell in cells} == {("accuracy", "roc_auc")}
@@ -216,8 +216,9 @@ def test_cells_of_one_split_stand_side_by_side(registry):
     [
         (
             "repeat = 3",
-            "suite x.toml: 'repeat' is not a key; did you mean 'repeats'? (keys: name, repeats, stratify, baseline, reference, datasets, "
-            "methods, scenarios, metrics, group, scale, sensitive_as_feature, parameters, extends)",
+            "suite x.toml: 'repeat' is not a key; did you mean 'repeats'? (keys: name, repeats, tunings, fits, "
+            "baseline, reference, datasets, methods, scenarios, metrics, group, scale, sensitive_as_feature, "
+            "stratify, parameters, extends)",
         ),
         (
             "parameters = 3",

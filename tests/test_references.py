@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fairbench_datasets.synthetic import Synthetic
 from fairbench_reports.markdown import fairbench_reports
@@ -31,6 +32,25 @@ def test_a_run_keeps_them_and_tables_show_those_of_its_metrics(fairbench):
     sentence = "the Bayes-optimal classifier that sees x and the group has accuracy 0.794 (exact values"
     assert sentence in " ".join(out.split())
     assert sentence in markdown.render(results)
+
+
+def test_a_run_keeps_the_base_rate_of_whole_datasets(fairbench):
+    from sklearn.datasets import load_diabetes
+
+    target = load_diabetes().target
+    status, _, err = fairbench(*GRID, "--datasets", "sklearn-diabetes", "--out", "out")
+    assert status == 0, err
+    (share,) = json.loads(Path("out/run.json").read_text())["base_rates"].values()
+    assert share == pytest.approx((target > np.median(target)).mean())
+
+
+def test_a_base_rate_that_is_no_share_is_refused(fairbench):
+    fairbench(*GRID, "--datasets", "sklearn-diabetes", "--out", "out")
+    run = json.loads(Path("out/run.json").read_text())
+    Path("out/run.json").write_text(json.dumps({**run, "base_rates": {"sklearn-diabetes": 1.5}}))
+    status, _, err = fairbench("report", "out")
+    assert status == 2
+    assert "base_rates.'sklearn-diabetes' is 1.5; it must be a share from 0 to 1" in err
 
 
 def test_a_dataset_that_knows_none_adds_nothing(fairbench, tmp_path):

@@ -107,7 +107,7 @@ def test_the_floor_of_equalized_odds_needs_no_more_draws_for_many_repeats(tmp_pa
     monkeypatch.setattr("fairbench.analysis.noise.np.random.default_rng", Counting)
     many = standing(several, "half", EO)
     monkeypatch.undo()
-    assert set(drawn) == {400, 4000}  # 4,000 shared by ten repeats; and what the power view draws once
+    assert set(drawn) == {400}  # 4,000 shared by ten repeats
     assert many.floor.mean == pytest.approx(alone.floor.mean, abs=0.002)
     assert many.floor.quantile == pytest.approx(alone.floor.quantile, abs=0.006)
 
@@ -135,7 +135,7 @@ def test_small_gaps_of_a_small_dataset_are_faint_because_it_cannot_show_them(tmp
     found = stored_run(tmp_path, methods, {"german": [samples]}, parts=replace(PARTS, train=700, test=150))
     here = standing(found, "small")
     assert here.floor.mean == pytest.approx(0.06, abs=0.005)
-    assert here.smallest == pytest.approx(0.21, abs=0.015)
+    assert here.smallest.value == pytest.approx(0.21, abs=0.01)
     assert here.faint
     assert not standing(found, "large").faint
     assert here.within.low == 0.0
@@ -191,8 +191,8 @@ def test_the_sentence_counts_every_method_and_names_those_on_either_side(tmp_pat
     assert here.sentence(DP) == (
         "On d by sex, 5 repeats: of 4 methods, compared at their own demographic parity difference, 2 are above a coin "
         f"that mixes mlp with a constant prediction ({shown('better[keep=1]')}; {shown('better[keep=2]')}), 1 is not "
-        f"told apart from it and 1 is below it ({shown('worse')}); 2 of these 2 are above a stricter common threshold "
-        "too."
+        f"told apart from it and 1 is below it ({shown('worse')}); of the 2 above it, 2 are above a "
+        "stricter common threshold."
     )
 
 
@@ -206,7 +206,7 @@ def test_the_sentence_on_one_method_in_one_repeat(tmp_path):
 
 def test_one_method_above_the_coin_is_said_to_be_above_the_threshold_or_not(tmp_path):
     (here,) = section_standings(stored_run(tmp_path, {"mlp": unfair, "better": better, "half": half}, parts()))
-    assert here.sentence(DP).endswith("; the one above it is above a stricter common threshold too.")
+    assert here.sentence(DP).endswith("; the method above it is above a stricter common threshold.")
 
 
 def test_without_valid_intervals_there_is_no_sentence(tmp_path):

@@ -231,7 +231,8 @@ def test_rows_and_frame_have_every_value_and_a_row_for_each_cell_without_one():
 
 def test_a_row_tells_a_cell_from_others():
     method, stream = Choice("mlp", {"lr": 0.1}), Choice("stream", {"steps": 2})
-    cell = Cell(Choice("adult", {"rows": 5}), method, "sex", 3, Preparation("none", True, False), stream)
+    preparation = Preparation("none", True, False)
+    cell = Cell(Choice("adult", {"rows": 5}), method, "sex", 3, preparation, stream, fit=2)
     assert cell_row(cell) == {
         "scenario": "stream[steps=2]",
         "dataset": "adult[rows=5]",
@@ -242,6 +243,8 @@ def test_a_row_tells_a_cell_from_others():
         "method": "mlp",
         "parameters": "lr=0.1",
         "repeat": 3,
+        "tuning": 0,
+        "fit": 2,
     }
 
 

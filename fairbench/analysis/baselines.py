@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fairbench.analysis.values import by_method, finished, series
@@ -67,3 +67,8 @@ def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
         return Baseline((), "no method but reference methods has a finished repeat with an accuracy")
     best = max(means, key=lambda place: means[place])
     return Baseline(tuple(others[best]), f"{instead or 'none is named, and mlp did not run; '}the most accurate method")
+
+
+def names_of(texts: Iterable[str]) -> set[str]:
+    """Return the names among choices as users write them, such as the ``texts`` of a suite's methods."""
+    return {choice.name for text in texts for choice in parse_choices(text)}

@@ -6,7 +6,7 @@ bootstrap of thousands of test parts needs no rows. Two methods that decided abo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -156,3 +156,25 @@ def stored_rows(results: Results) -> Iterator[StoredRows]:
         return
     with Store(results.path / FILE_NAME) as store:
         yield StoredRows(store)
+
+
+def positives(rows: StoredRows, records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
+    """Return for each group its number of rows with y = 1 in the test part of every repeat, which all methods share.
+
+    There is one number for each repeat, in rising order, without the repeats of which no predictions are stored.
+
+    Args:
+        rows: the stored predictions of a run.
+        records: of one section of it.
+    """
+    counts: dict[int, Counts] = {}
+    for record in records:
+        if record.cell.repeat not in counts:
+            found = rows.counts(record)
+            if found is not None:
+                counts[record.cell.repeat] = found
+    numbers: dict[str, list[int]] = {}
+    for repeat in sorted(counts):
+        for group, ones in zip(counts[repeat].groups, counts[repeat].rows[:, 1]):
+            numbers.setdefault(group, []).append(int(ones))
+    return {group: tuple(found) for group, found in numbers.items()}

@@ -16,7 +16,7 @@ from fairbench.data.rows import Predictions, Samples
 from fairbench.errors import Undefined
 from fairbench.plugins.components import Metric
 from fairbench.plugins.registry import Registry
-from fairbench.records import DONE, Results
+from fairbench.records import DONE, Partial, Results
 from fairbench.running.cell import measure
 from fairbench.running.store import FILE_NAME, Store, run_folder
 from fairbench.running.suite import metric_names
@@ -63,7 +63,7 @@ def _without_formulas(row: LongRow) -> LongRow:
 
 def _identity(cell: Cell) -> LongRow:
     row = {**cell_row(cell), "cell": cell.key}
-    shared = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "cell")
+    shared = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "tuning", "fit", "cell")
     return {name: row[name] for name in shared}
 
 
@@ -135,7 +135,8 @@ def _guarded(metric: Metric) -> Metric:
 
     def function(samples: Samples, predictions: Predictions) -> float:
         try:
-            return float(metric(samples, predictions))
+            value = metric(samples, predictions)
+            return value if isinstance(value, Partial) else float(value)
         except Undefined:
             raise
         except Exception as error:

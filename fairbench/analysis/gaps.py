@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -20,6 +19,7 @@ from fairbench.analysis.counts import FALSE_POSITIVE, SELECTION, TRUE_POSITIVE, 
 from fairbench.analysis.intervals import LEVEL
 from fairbench.analysis.resampling import DRAWS, CountDraws, draw_counts, percentiles
 from fairbench.data.rows import Floats, Integers
+from fairbench.data.score_limits import newcombe, normal_quantile, wilson
 from fairbench.records import no_rows
 
 GAPS = {
@@ -36,7 +36,7 @@ UNDEFINED_DRAWS = "more than 1% of the drawn test parts lack the rows of a group
 
 
 class Direction(NamedTuple):
-    """Where a gap is largest: in which ``rate``, and between which groups, by code; ``above`` has the higher rate."""
+    """Where a gap is largest: in which ``rate``, with which group's code highest (``above``) and lowest (``below``)."""
 
     rate: str
     above: int
@@ -107,51 +107,6 @@ def largest(rates: Mapping[str, Floats], missing: tuple[str, ...] = ()) -> Gap:
         if best.value is None or value > best.value:
             best = Gap(value, Direction(rate, above, below), missing)
     return best
-
-
-def wilson(selected: Floats, rows: Floats, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Return Wilson's score limits, lower and upper, of the rates selected / rows.
-
-    Args:
-        selected: numbers of any shape.
-        rows: of as many rows, each at least 1.
-        level: confidence level.
-
-    References:
-        Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22.
-    """
-    z = _quantile(level)
-    n = np.asarray(rows, dtype=np.float64)
-    p = np.asarray(selected, dtype=np.float64) / n
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    width = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return np.clip(middle - width, 0, p), np.clip(middle + width, p, 1)
-
-
-def newcombe(
-    selected: tuple[Floats, Floats], rows: tuple[Floats, Floats], level: float = LEVEL
-) -> tuple[Floats, Floats]:
-    """Return the limits, lower and upper, of the difference of two independent rates, the first minus the second.
-
-    Args:
-        selected: numbers of any shape, for the first and the second rate.
-        rows: of as many rows, each at least 1.
-        level: confidence level.
-
-    References:
-        Newcombe (1998), Interval estimation for the difference between independent proportions, Statistics in Medicine
-        17, method 10.
-    """
-    p, q = (np.asarray(x, dtype=np.float64) / n for x, n in zip(selected, rows))
-    (p_low, p_high), (q_low, q_high) = (wilson(x, n, level) for x, n in zip(selected, rows))
-    return (
-        p - q - np.sqrt((p - p_low) ** 2 + (q_high - q) ** 2),
-        p - q + np.sqrt((p_high - p) ** 2 + (q - q_low) ** 2),
-    )
-
-
-def _quantile(level: float) -> float:
-    return NormalDist().inv_cdf(0.5 + level / 2)
 
 
 @dataclass(frozen=True)
@@ -334,4 +289,4 @@ def row_spread(repeats: Sequence[Counts], metric: str, level: float = LEVEL) -> 
     if not known:
         return None
     sd = math.sqrt(sum(known) / len(known))
-    return RowSpread(sd, _quantile(level) * sd, len(known))
+    return RowSpread(sd, normal_quantile(level) * sd, len(known))

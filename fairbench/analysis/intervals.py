@@ -42,7 +42,11 @@ def overlap_correction(records: Iterable[Record]) -> Correction:
     Repeats that split one pool of rows again get the mean ratio of their splits (Nadeau and Bengio); repeats that share
     no row need no correction.
     """
-    parts = [record.parts for record in records]
+    return parts_correction([record.parts for record in records])
+
+
+def parts_correction(parts: Sequence[Optional[Parts]]) -> Correction:
+    """Return the correction for intervals over splits with these ``parts``; None where the store does not say."""
     known = [part for part in parts if part is not None]
     if not parts:
         return Correction(None)

@@ -22,6 +22,7 @@ from typing import Optional
 import numpy as np
 
 from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, half_width
+from fairbench.data.coin import coin_accuracy
 from fairbench.data.rows import Floats
 
 ABOVE, BELOW, OPEN = "above the coin", "below the coin", "not told apart from the coin"
@@ -195,16 +196,6 @@ def coin(baseline: Vertex, constant: Floats) -> Line:
     It is flat if the baseline is no more accurate than the constant.
     """
     return Line.through(constant, [baseline])
-
-
-def coin_accuracy(gap: float, baseline_accuracy: float, baseline_gap: float, constant_accuracy: float) -> float:
-    """Return the accuracy of the best mixture of baseline and constant whose difference between groups is ``gap``.
-
-    All arguments are fractions. Beyond the baseline's own gap (``baseline_gap``) the baseline alone is the best; if
-    ``baseline_accuracy`` is no better than ``constant_accuracy``, the line is flat.
-    """
-    baseline = Vertex(np.array([baseline_gap]), np.array([baseline_accuracy]))
-    return coin(baseline, np.array([constant_accuracy])).at(gap)
 
 
 def against_coin(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import fmean
 from typing import Optional
 
 import numpy as np
@@ -23,10 +23,12 @@ from fairbench.data.rows import Floats
 FLOOR_DRAWS = 4000
 FEWEST_DRAWS = 200  # of each of many repeats, which share the draws
 ENOUGH = 5.0  # expected numbers of selected and of rejected rows from which the normal approximation is good
+HALVINGS = 50
 MOST_LEVELS = 256  # of chances of being selected; more are rounded, which does not change their mean
 ROUNDING = 1e-9  # of gaps that are equal but for the last bits
 
 FAIR, NOT_FAIR = "not told apart from fair", "told apart from fair"
+"""How a gap reads beside its noise floor."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,11 @@ class NoiseFloor:
         return NOT_FAIR if self.value > self.quantile + ROUNDING else FAIR
 
 
-def two_group_floor(rate: float, first: float, second: float) -> float:
-    """Return the mean absolute difference between the rates of two groups that both have the same ``rate``.
-
-    The numbers of rows of the ``first`` and the ``second`` group are at least 1; the approximation is the normal one.
-    """
-    return math.sqrt(2 / math.pi * rate * (1 - rate) * (1 / first + 1 / second))
-
-
 def noise_floor(counts: Counts, metric: str, seed: int = 0, draws: int = FLOOR_DRAWS) -> Optional[NoiseFloor]:
     """Return the noise floor of a gap.
 
-    For two groups with enough rows and one rate it is that of the normal approximation, else of drawn test parts with
-    the groups' numbers of rows. Groups that lack the rows are left out, as in ``gap``.
+    For two groups with enough rows it is that of the normal approximation, else of drawn test parts with the
+    groups' numbers of rows. Groups that lack the rows are left out, as in ``gap``.
 
     Args:
         counts: of one method in one test part.
@@ -78,24 +72,47 @@ def noise_floor(counts: Counts, metric: str, seed: int = 0, draws: int = FLOOR_D
     if value is None:
         return None
     found, _ = comparable(counts, metric)
+    rows = {rate: counts.of(rate)[1][groups] for rate, groups in found.items()}
+    pooled = {rate: _pooled(counts, rate) for rate in found}
+    if all(len(n) == 2 and _enough(n, *pooled[rate]) for rate, n in rows.items()):
+        return _normal(value, [_sd(n, *pooled[rate]) for rate, n in rows.items()])
     generator = np.random.default_rng(seed)
     drawn = np.zeros(draws)
-    for rate, groups in found.items():
-        rows = counts.of(rate)[1][groups]
-        levels, share = _pooled(counts, rate)
-        mean = float(share @ levels)
-        if len(found) == 1 and len(groups) == 2 and rows.min() * min(mean, 1 - mean) >= ENOUGH:
-            return _normal(value, max(float(share @ levels**2) - mean**2, 0.0), rows)
-        rates = [generator.multinomial(int(n), share, draws) @ levels / n for n in rows]
+    for rate, of_groups in rows.items():
+        levels, share = pooled[rate]
+        rates = [generator.multinomial(int(n), share, draws) @ levels / n for n in of_groups]
         drawn = np.maximum(drawn, np.ptp(rates, axis=0))
     p = (1 + np.count_nonzero(drawn >= value - ROUNDING)) / (1 + draws)
     return NoiseFloor(value, float(drawn.mean()), float(np.quantile(drawn, LEVEL)), float(p))
 
 
-def _normal(value: float, variance: float, rows: Floats) -> NoiseFloor:
-    sd, normal = math.sqrt(variance * float((1 / rows).sum())), NormalDist()
-    p = 2 * normal.cdf(-value / sd) if sd else 1.0  # everybody has the same chance of being selected
-    return NoiseFloor(value, math.sqrt(2 / math.pi) * sd, normal.inv_cdf(0.5 + LEVEL / 2) * sd, p)
+def _enough(rows: Floats, levels: Floats, share: Floats) -> bool:
+    mean = float(share @ levels)
+    return float(rows.min()) * min(mean, 1 - mean) >= ENOUGH
+
+
+def _sd(rows: Floats, levels: Floats, share: Floats) -> float:
+    """Return the standard deviation of the difference between the rates of two groups that have the same rate."""
+    variance = max(float(share @ levels**2 - (share @ levels) ** 2), 0.0)
+    return math.sqrt(variance * float((1 / rows).sum()))
+
+
+def _normal(value: float, sds: Sequence[float]) -> NoiseFloor:
+    """Return the floor of the largest absolute value of one or two independent normal differences with mean 0."""
+    known = [sd for sd in sds if sd]
+
+    def beyond(gap: float) -> float:
+        p = 0.0 if known else 1.0  # everybody has the same chance of being selected
+        for sd in known:
+            tail = math.erfc(gap / sd / math.sqrt(2))
+            p += tail - p * tail
+        return p
+
+    low, high = 0.0, 10 * max(known, default=0.0)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if beyond(middle) > 1 - LEVEL else (low, middle)
+    return NoiseFloor(value, math.sqrt(2 / math.pi) * math.hypot(*known), high, beyond(value))
 
 
 def _pooled(counts: Counts, rate: str) -> tuple[Floats, Floats]:

@@ -11,19 +11,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 
 from fairbench.analysis.counts import FALSE_POSITIVE, SELECTION, TRUE_POSITIVE, Counts
 from fairbench.analysis.gaps import GAPS, comparable
-from fairbench.analysis.noise import noise_floor
-from fairbench.data.preparation import group_codes, part_rows
-from fairbench.data.rows import Dataset, Floats
+from fairbench.analysis.noise import gap_of_mean, noise_floor
+from fairbench.analysis.sizes import GroupSizes
 
 ALPHA, POWER = 0.05, 0.8
-FEW = 10  # rows of a group below which any statement about it is doubtful
-DECIDED_DIFFERENTLY = 0.10
 
 METRICS = (
     "demographic_parity_difference",
@@ -107,46 +104,10 @@ def detectable_accuracy(different: float, rows: float, factor: float = 1.0) -> f
     Args:
         different: share of the rows that they decide differently.
         rows: of one test part.
-        factor: see ``repeats_factor``.
+        factor: of several repeats, see ``repeats_factor``.
     """
     normal = NormalDist()
     return factor * (normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)) * math.sqrt(different / rows)
-
-
-class Parts(NamedTuple):
-    """How large the parts of a dataset's splits are, as means over repeats.
-
-    Args:
-        groups: names of the G groups.
-        rows: (G, 2) rows of the test part with y = 0 and y = 1, rounded to whole ones.
-        test: rows of the test part.
-        train: rows of the training part.
-    """
-
-    groups: tuple[str, ...]
-    rows: Floats
-    test: int
-    train: int
-
-
-def mean_parts(dataset: Dataset, group: str, seeds: Sequence[int]) -> Parts:
-    """Return how large the parts of a dataset's splits are.
-
-    Args:
-        dataset: as loaded.
-        group: the sensitive attribute, or several joined by commas.
-        seeds: of the splits, one for each repeat.
-
-    Raises:
-        NotApplicable: the dataset has no such attribute, or cannot be split.
-        DataError: the dataset's own partition is invalid.
-    """
-    codes, names, _ = group_codes(dataset, group.split(","))
-    cell = codes * 2 + dataset.y
-    splits = [part_rows(dataset, seed) for seed in seeds]
-    counts = np.mean([np.bincount(cell[test], minlength=2 * len(names)) for _, _, test in splits], axis=0)
-    test, train = (round(float(np.mean([len(split[part]) for split in splits]))) for part in (2, 0))
-    return Parts(names, np.round(counts).reshape(len(names), 2), test, train)
 
 
 @dataclass(frozen=True)
@@ -172,7 +133,7 @@ class Pair:
     smallest: Mapping[int, Optional[Detectable]]
 
 
-def power_view(parts: Parts, rates: Mapping[str, float], ratio: Optional[float], repeats: Sequence[int]) -> list[Pair]:
+def power_view(sizes: GroupSizes, rates: Mapping[str, float], repeats: Sequence[int]) -> list[Pair]:
     """Return the smallest gap that can be shown, for each of ``METRICS`` and each rate in which its gap may lie.
 
     Of K differences of which the largest is taken, each is tested at the level 5% / K. With more than two groups the
@@ -180,14 +141,13 @@ def power_view(parts: Parts, rates: Mapping[str, float], ratio: Optional[float],
     the pair that needs the largest, which is what can be shown wherever it lies.
 
     Args:
-        parts: sizes of the parts.
+        sizes: of the groups in a test part.
         rates: each of the three rates by name -> its value over all groups.
-        ratio: the splits' ratio, see ``intervals.Correction``.
         repeats: numbers of repeats.
     """
     found = []
     for metric in METRICS:
-        counts = _expected(parts, rates, metric)
+        counts = _expected(sizes, rates, metric)
         noise = noise_floor(counts, metric)
         floor = 0.0 if noise is None else noise.mean
         couples = {
@@ -200,19 +160,67 @@ def power_view(parts: Parts, rates: Mapping[str, float], ratio: Optional[float],
             one_part = {(a, b): detectable(rates[rate], rows[a], rows[b], alpha) for a, b in several}
             ranked = sorted(several, key=lambda couple: one_part[couple].unbounded)
             for a, b in ranked[:1] if len(ranked) == 1 else (ranked[0], ranked[-1]):
-                factors = {number: repeats_factor(number, ratio) for number in repeats}
+                factors = {number: repeats_factor(number, sizes.correction.ratio) for number in repeats}
                 smallest = {
                     number: None if factor is None else detectable(rates[rate], rows[a], rows[b], alpha, factor)
                     for number, factor in factors.items()
                 }
-                names, support = (parts.groups[a], parts.groups[b]), (round(rows[a]), round(rows[b]))
+                names, support = (sizes.groups[a], sizes.groups[b]), (round(rows[a]), round(rows[b]))
                 found.append(Pair(metric, rate, rates[rate], names, support, floor, smallest))
     return found
 
 
-def _expected(parts: Parts, rates: Mapping[str, float], metric: str) -> Counts:
+def _expected(sizes: GroupSizes, rates: Mapping[str, float], metric: str) -> Counts:
     """Return the counts of a test part in which every group has the same rates."""
     by_label = (
         (rates[SELECTION],) * 2 if GAPS[metric] == (SELECTION,) else (rates[FALSE_POSITIVE], rates[TRUE_POSITIVE])
     )
-    return Counts(parts.groups, parts.rows, parts.rows * by_label)
+    return Counts(sizes.groups, sizes.rows, sizes.rows * by_label)
+
+
+def detectable_gap(repeats: Sequence[Counts], metric: str, ratio: Optional[float]) -> Optional[Detectable]:
+    """Return the smallest gap that a method's test parts can show, in the rate and between the groups where its gap is.
+
+    Args:
+        repeats: the method's counts in each repeat, all with the same groups.
+        metric: one of ``GAPS``.
+        ratio: the splits' ratio, see ``intervals.Correction``.
+
+    Returns:
+        None if no two groups can be compared, or if no interval over these repeats is valid.
+    """
+    direction, factor = gap_of_mean(repeats, metric).direction, repeats_factor(len(repeats), ratio)
+    if direction is None or factor is None:
+        return None
+    selected, rows = np.mean([counts.of(direction.rate) for counts in repeats], axis=0)
+    compared = comparable(repeats[0], metric)[0].values()
+    alpha = ALPHA / sum(math.comb(len(groups), 2) for groups in compared)
+    pooled = float(selected.sum() / rows.sum())
+    return detectable(pooled, float(rows[direction.above]), float(rows[direction.below]), alpha, factor)
+
+
+def too_small(value: float, low: float, smallest: Detectable) -> bool:
+    """Return whether a gap is one that these test parts cannot show, and have not shown either.
+
+    Args:
+        value: the gap.
+        low: the lower end of its interval; a gap whose interval excludes 0 has been shown, however small it is.
+        smallest: the smallest gap that can be shown.
+    """
+    return low <= 0 and (smallest.value is None or value < smallest.value)
+
+
+def accuracy_view(sizes: GroupSizes, different: float, repeats: Sequence[int]) -> dict[int, Optional[float]]:
+    """Return the smallest difference in accuracy that two methods can show, by number of repeats.
+
+    Args:
+        sizes: of the groups in a test part, which all methods share.
+        different: share of the rows that the two decide differently.
+        repeats: numbers of repeats; None is given for one if no interval over repeats is valid.
+    """
+    rows, ratio = float(sizes.rows.sum()), sizes.correction.ratio
+    factors = {number: repeats_factor(number, ratio) for number in repeats}
+    return {
+        number: None if factor is None else detectable_accuracy(different, rows, factor)
+        for number, factor in factors.items()
+    }

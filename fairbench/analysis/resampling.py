@@ -53,9 +53,10 @@ class CountDraws:
 
     @property
     def accuracy(self) -> Floats:
-        """Return the share of correct decisions by draw (D,)."""
+        """Return the share of correct decisions by draw (D,); NaN without rows."""
         right = self.selected[:, :, 1] + self.rows[:, :, 0] - self.selected[:, :, 0]
-        return np.asarray(right.sum(axis=1) / self.rows.sum(axis=(1, 2)))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(right.sum(axis=1) / self.rows.sum(axis=(1, 2)))
 
 
 def draw_tables(table: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
@@ -75,6 +76,8 @@ def draw_tables(table: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
 
 def _drawn(cells: Floats, draws: int, seed: int) -> Floats:
     """Return draws (D, K) of K cells, none of them empty."""
+    if not len(cells):
+        return np.zeros((draws, 0))
     n = cells.sum()
     return np.random.default_rng(seed).multinomial(round(float(n)), cells / n, size=draws).astype(np.float64)
 

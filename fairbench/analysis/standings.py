@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-import numpy as np
-
-from fairbench.analysis.counts import FALSE_POSITIVE, SELECTION, TRUE_POSITIVE, Counts, stored_rows
+from fairbench.analysis.counts import Counts, stored_rows
 from fairbench.analysis.gaps import GAPS, RowInterval, gap_interval, row_spread
 from fairbench.analysis.intervals import CorrectedT, corrected_t
-from fairbench.analysis.noise import FAIR, NoiseFloor, floor_over_repeats
-from fairbench.analysis.power import Parts, power_view
+from fairbench.analysis.noise import NoiseFloor, floor_over_repeats
+from fairbench.analysis.power import Detectable, detectable_gap, too_small
 from fairbench.analysis.values import by_method, finished, only, sections, series, telling_parameters
 from fairbench.analysis.verdicts import ABOVE_BOTH, ABOVE_COIN, ROWS, SectionLines, Verdict
 from fairbench.records import Record, Results
@@ -35,8 +33,8 @@ class Standing:
         rows: half-width of the interval that the rows of a test part alone leave, "± rows"; None without predictions.
         within: the interval within the test part of a single repeat; else None.
         floor: the gap that chance alone shows; None without predictions.
-        smallest: the smallest gap that the dataset can show in as many repeats at the baseline's rates, wherever it
-            lies; None if no gap can be shown, or without predictions.
+        smallest: the smallest gap that the repeats can show at the baseline's rates, between the groups where the
+            baseline's gap lies; None if it is not known.
     """
 
     verdict: Verdict
@@ -44,14 +42,15 @@ class Standing:
     rows: Optional[float]
     within: Optional[RowInterval]
     floor: Optional[NoiseFloor]
-    smallest: Optional[float]
+    smallest: Optional[Detectable]
 
     @property
     def faint(self) -> bool:
-        """Return whether the gap is smaller than what can be shown, and not told apart from that of a fair method."""
-        if self.floor is None or self.floor.reading != FAIR:
+        """Return whether the gap is smaller than what the repeats can show, and its interval holds 0."""
+        low = self.within.low if self.within is not None else None if self.gap is None else self.gap.low
+        if self.gap is None or low is None or self.smallest is None:
             return False
-        return self.smallest is None or self.floor.value < self.smallest
+        return too_small(self.gap.mean, low, self.smallest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +106,13 @@ class Standings:
             return ""
         without = sum(here.verdict.above is not None and here.verdict.above.side is None for _, here in told)
         parts += [f"{without} {'has' if without == 1 else 'have'} no valid interval"] if without else []
-        stricter = _stricter([here.verdict.reading for _, here in told])
+        judged = [here.verdict.reading for _, here in told if here.verdict.reading in (ABOVE_BOTH, ABOVE_COIN)]
+        both = judged.count(ABOVE_BOTH)
+        stricter = ""
+        if judged:
+            some = f"of the {len(judged)} above it, {both or 'none'} {_is(both or 1)}"
+            who = f"the method above it is{'' if both else ' not'}" if len(judged) == 1 else some
+            stricter = f"; {who} above a stricter common threshold"
         repeats = counted(max(len(done) for done, _ in told), "repeat")
         if told[0][1].verdict.basis == ROWS:
             repeats = "1 repeat, with intervals over the rows of its test part"
@@ -136,38 +141,16 @@ def is_baseline(records: Sequence[Record], lines: SectionLines) -> bool:
     return bool(own) and records[0].cell.key in {record.cell.key for record in own}
 
 
-def smallest_gaps(lines: SectionLines) -> dict[str, float]:
-    """Return by metric the smallest gap that the repeats can show at the baseline's rates, wherever it lies.
+def smallest_gaps(lines: SectionLines) -> dict[str, Detectable]:
+    """Return by metric the smallest gap that the repeats can show at the baseline's rates.
 
-    A metric is left out if a gap between some groups cannot be shown at all, and all are if the baseline of the
-    ``lines`` has no stored predictions.
+    There are none if the baseline of the ``lines`` has no stored predictions, or if its test parts lack groups.
     """
     counts = [found for found in map(lines.rows.counts, lines.baseline.records) if found is not None]
-    if not counts or len({found.groups for found in counts}) > 1:
+    if not counts:
         return {}
-    rows = np.asarray(np.round(np.mean([found.rows for found in counts], axis=0)), dtype=np.float64)
-    parts = [record.parts for record in lines.baseline.records if record.parts]
-    train = round(float(np.mean([part.train for part in parts]))) if parts else 0
-    repeats, found = len(counts), {}
-    view = power_view(
-        Parts(counts[0].groups, rows, round(float(rows.sum())), train),
-        {rate: _pooled(counts, rate) for rate in (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE)},
-        lines.correction.ratio,
-        [repeats],
-    )
-    for metric in GAPS:
-        needed = [pair.smallest[repeats] for pair in view if pair.metric == metric]
-        values = [None if need is None else need.value for need in needed]
-        known = [value for value in values if value is not None]
-        if known and len(known) == len(values):
-            found[metric] = max(known)
-    return found
-
-
-def _pooled(repeats: Sequence[Counts], rate: str) -> float:
-    """Return a rate over all groups, from the rows of all repeats together."""
-    selected, rows = (sum(float(part.sum()) for part in parts) for parts in zip(*(found.of(rate) for found in repeats)))
-    return selected / rows if rows else 0.0
+    found = {metric: detectable_gap(counts, metric, lines.correction.ratio) for metric in GAPS}
+    return {metric: smallest for metric, smallest in found.items() if smallest is not None}
 
 
 def section_standings(results: Results) -> list[Standings]:
@@ -198,7 +181,7 @@ def _stand(results: Results) -> list[Standings]:
 
 
 def _standings(
-    records: Sequence[Record], metrics: Iterable[str], lines: SectionLines, smallest: Mapping[str, float]
+    records: Sequence[Record], metrics: Iterable[str], lines: SectionLines, smallest: Mapping[str, Detectable]
 ) -> dict[str, Standing]:
     """Return the standing of a method by metric, from its finished records."""
     counts = [found for found in map(lines.rows.counts, records) if found is not None]
@@ -206,7 +189,11 @@ def _standings(
 
 
 def _standing(
-    records: Sequence[Record], metric: str, lines: SectionLines, counts: Sequence[Counts], smallest: Optional[float]
+    records: Sequence[Record],
+    metric: str,
+    lines: SectionLines,
+    counts: Sequence[Counts],
+    smallest: Optional[Detectable],
 ) -> Standing:
     verdict, values = lines.verdict(records, metric), series(records, metric)
     spread = row_spread(counts, metric) if counts else None
@@ -218,19 +205,6 @@ def _standing(
         floor_over_repeats(counts, metric) if counts else None,
         smallest,
     )
-
-
-def _stricter(readings: Sequence[str]) -> str:
-    """Return how many of the methods above the coin are above a stricter common threshold too; empty if unknown."""
-    judged = [reading for reading in readings if reading in (ABOVE_BOTH, ABOVE_COIN)]
-    both = judged.count(ABOVE_BOTH)
-    if not judged:
-        return ""
-    if len(judged) == 1:
-        return (
-            f"; the one above it is {'' if both else 'not '}above a stricter common threshold{' too' if both else ''}"
-        )
-    return f"; {both or 'none'} of these {len(judged)} {_is(both or 1)} above a stricter common threshold too"
 
 
 def _is(count: int) -> str:

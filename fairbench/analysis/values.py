@@ -33,6 +33,8 @@ CELL = (
     "method",
     "parameters",
     "repeat",
+    "tuning",
+    "fit",
 )
 MEASURED = ("step", "point", "chosen", "group", "metric", "value", "reason")
 COLUMNS = (*CELL, *MEASURED, "status", "seconds", "cell")
@@ -168,15 +170,21 @@ def series(
 ) -> dict[int, float]:
     """Return a metric by repeat, without the repeats in which it is missing, undefined or over fewer groups.
 
+    Several tunings or fits of one split are no independent repeats: their mean is the repeat's value.
+
     Args:
-        records: the records of one method, one for each repeat.
+        records: the records of one method, one or more for each repeat.
         metric: see ``Measured.value``, as for the other arguments.
         group: empty for all rows.
         step: None for each record's last step.
         point: None for the operating point that represents the method in each repeat.
     """
-    found = ((r.cell.repeat, Measured(r).whole(metric, group, step=step, point=point)) for r in records)
-    return {repeat: number for repeat, number in found if number is not None}
+    found: dict[int, list[float]] = {}
+    for record in records:
+        number = Measured(record).whole(metric, group, step=step, point=point)
+        if number is not None:
+            found.setdefault(record.cell.repeat, []).append(number)
+    return {repeat: statistics.fmean(numbers) for repeat, numbers in found.items()}
 
 
 def finished(records: Iterable[Record]) -> list[Record]:
@@ -208,10 +216,24 @@ def supports(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
 
 
 def planned_repeats(results: Results) -> int:
-    """Return how many repeats the suite of ``results`` requests, or how many there are if it does not say."""
+    """Return how many repeats the suite of ``results`` requests, or how many there are if it does not say.
+
+    Tunings and fits within a split count, see ``runs_within``.
+    """
     suite = results.run.get("suite", {})
     asked = suite.get("repeats", 0) if isinstance(suite, Mapping) else 0
-    return max(asked, len({record.cell.repeat for record in results.records}))
+    splits = max(asked, len({record.cell.repeat for record in results.records}))
+    tunings, fits = runs_within(results)
+    return splits * tunings * fits
+
+
+def runs_within(results: Results) -> tuple[int, int]:
+    """Return how many tunings each split has in ``results``, and how many fits each tuning."""
+    suite = results.run.get("suite", {})
+    asked = suite if isinstance(suite, Mapping) else {}
+    tunings = max((record.cell.tuning + 1 for record in results.records), default=1)
+    fits = max((record.cell.fit + 1 for record in results.records), default=1)
+    return max(asked.get("tunings", 1), tunings), max(asked.get("fits", 1), fits)
 
 
 def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
@@ -273,6 +295,8 @@ def cell_row(cell: Cell) -> LongRow:
         "method": cell.method.name,
         "parameters": show_params(cell.method.params),
         "repeat": cell.repeat,
+        "tuning": cell.tuning,
+        "fit": cell.fit,
     }
 
 

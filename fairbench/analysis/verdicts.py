@@ -151,7 +151,7 @@ class SectionLines:
     correction: Correction
     records: Sequence[Record]
     rows: StoredRows
-    _drawn: dict[tuple[Any, ...], Any] = field(default_factory=dict)  # lines, by kind, metric and repeats
+    _drawn: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False)  # lines, by kind, metric and repeats
 
     @classmethod
     def of(cls, records: Sequence[Record], results: Results, rows: StoredRows) -> SectionLines:
@@ -221,7 +221,7 @@ class SectionLines:
         return Line.through(self.constant(repeats), [*points, self._baseline_vertex(metric, repeats)])
 
     def common(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
-        """Return the line of a common threshold on the baseline's scores; None if one of the ``repeats`` has none."""
+        """Return a ``metric``'s line of a common threshold; None if the baseline lacks scores in one of ``repeats``."""
         return self._once("common", metric, repeats, lambda: self._common(metric, repeats))
 
     def _common(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:

@@ -20,6 +20,7 @@ from fairbench.data.rows import (
     images_only,
     tables_only,
 )
+from fairbench.data.selection import Chosen, Judged, Rule
 from fairbench.data.sources import Archive, DataFile, Wheel
 from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
 from fairbench.plugins.components import (
@@ -51,7 +52,8 @@ from fairbench.plugins.components import (
 )
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
-from fairbench.records import Parts, Record, Results, Value, compares_groups, no_rows
+from fairbench.plugins.ranges import Options, Range, Searchable
+from fairbench.records import Partial, Parts, Record, Results, Value, compares_groups, no_rows
 from fairbench.seeding import derive_seed
 from fairbench.texts import counted, escape_markdown, last_line
 from fairbench.version import API_VERSION
@@ -69,6 +71,7 @@ __all__ = [
     "Arrays",
     "Cell",
     "Choice",
+    "Chosen",
     "DataError",
     "DataFile",
     "Dataset",
@@ -80,24 +83,30 @@ __all__ = [
     "Fitted",
     "GroupRates",
     "Inputs",
+    "Judged",
     "Limits",
     "Method",
     "Metric",
     "NotApplicable",
+    "Options",
     "Outcome",
     "Paper",
+    "Partial",
     "Parts",
     "Predictions",
     "Predictor",
+    "Range",
     "Record",
     "Reference",
     "Referenced",
     "Report",
     "Resumable",
     "Results",
+    "Rule",
     "Samples",
     "Scenario",
     "Schema",
+    "Searchable",
     "Split",
     "SuiteError",
     "Tunable",

@@ -1,24 +1,39 @@
-"""What reports and papers' tests need to read a run: values, intervals and the coin.
+"""What reports and papers' tests need to read a run: values, intervals, lines and comparisons.
 
 ``Measured`` finds the values of one record, ``series`` a metric by repeat, ``estimate`` its mean and spread;
 ``sections`` and ``by_method`` group the records of a run. ``overlap_correction`` says which intervals over repeats are
-valid, and ``corrected_t`` computes them. ``constant_accuracy`` and ``against_coin`` compare a method with trivial ones,
-``Line`` with any reference line.
-Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
-Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its rows leave open, ``noise_floor`` how large
-a gap is without any unfairness, and ``draw_jointly`` draws test parts for two methods at once.
+valid, and ``corrected_t`` computes them. Within one test part, ``gap_interval`` and ``accuracy_interval`` say what its
+rows leave open, ``noise_floor`` how large a gap is without any unfairness, ``detectable_gap`` which one is the smallest
+that can be shown; ``draw_jointly`` draws test parts for two methods at once.
+
+``baseline_of`` says which method is a section's baseline, ``SectionLines`` draws its reference lines, ``Line`` any
+other, and ``section_standings`` says how each method stands. ``harm_between`` tells what a method changes for each
+group; ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and ``area_skill`` are of fronts;
+``selection`` compares choices with an oracle's, and ``ledger`` says what methods were given. Figures share ``SETTINGS``
+and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
+from fairbench.analysis.arbitrariness import (
+    FEW_PEOPLE,
+    Arbitrariness,
+    Consistency,
+    arbitrariness,
+)
 from fairbench.analysis.baselines import (
     Baseline,
     baseline_of,
+    names_of,
 )
-from fairbench.analysis.claimed import Claimed, claimed_points
+from fairbench.analysis.claimed import (
+    Claimed,
+    claimed_points,
+)
 from fairbench.analysis.counts import (
     Counts,
     StoredRows,
     count,
     count_jointly,
+    positives,
     stored_rows,
 )
 from fairbench.analysis.drawing import (
@@ -28,6 +43,15 @@ from fairbench.analysis.drawing import (
     SETTINGS,
     STYLES,
     require_matplotlib,
+)
+from fairbench.analysis.fronts import (
+    AreaSkill,
+    area_skill,
+    attainment,
+    gap_at,
+    heights,
+    hull,
+    pareto,
 )
 from fairbench.analysis.gaps import (
     GAPS,
@@ -42,6 +66,16 @@ from fairbench.analysis.gaps import (
     row_spread,
     row_variance,
 )
+from fairbench.analysis.harm import (
+    CORRECT,
+    DESERVED,
+    GIVEN,
+    Change,
+    Harm,
+    Levelling,
+    Served,
+    harm_between,
+)
 from fairbench.analysis.intervals import (
     NO_INTERVAL,
     CorrectedT,
@@ -49,20 +83,51 @@ from fairbench.analysis.intervals import (
     corrected_t,
     overlap_correction,
 )
+from fairbench.analysis.ledger import (
+    Spent,
+    ledger,
+)
 from fairbench.analysis.lines import (
     AboveLine,
     Line,
     Vertex,
     against_coin,
     coin,
-    coin_accuracy,
     constant_accuracy,
 )
+from fairbench.analysis.multiverse import (
+    Compared,
+    Finding,
+    Multiverse,
+    multiverses,
+)
 from fairbench.analysis.noise import (
+    FAIR,
+    NOT_FAIR,
     NoiseFloor,
     floor_over_repeats,
     gap_of_mean,
     noise_floor,
+)
+from fairbench.analysis.optimism import (
+    Optimism,
+    Selection,
+    optimism,
+    rule_of,
+    selection,
+)
+from fairbench.analysis.power import (
+    Detectable,
+    detectable_gap,
+    too_small,
+)
+from fairbench.analysis.ranks import (
+    AcrossDatasets,
+    Placed,
+    across_datasets,
+    cannot_show,
+    critical_difference,
+    within_dataset,
 )
 from fairbench.analysis.resampling import (
     CountDraws,
@@ -70,7 +135,11 @@ from fairbench.analysis.resampling import (
     draw_jointly,
     percentiles,
 )
-from fairbench.analysis.standings import Standing, Standings, section_standings
+from fairbench.analysis.standings import (
+    Standing,
+    Standings,
+    section_standings,
+)
 from fairbench.analysis.values import (
     Estimate,
     Measured,
@@ -85,57 +154,101 @@ from fairbench.analysis.values import (
     only,
     planned_repeats,
     rows,
+    runs_within,
     sections,
     series,
     supports,
     telling_parameters,
 )
-from fairbench.analysis.verdicts import SectionLines, Verdict
+from fairbench.analysis.variance import (
+    SOURCES,
+    Shares,
+    Source,
+    variance_shares,
+)
+from fairbench.analysis.verdicts import (
+    SectionLines,
+    Verdict,
+)
+from fairbench.data.coin import (
+    coin_accuracy,
+)
 
 __all__ = [
-    "Claimed",
-    "claimed_points",
-    "SectionLines",
-    "Standing",
-    "Standings",
-    "Verdict",
-    "section_standings",
     "AboveLine",
+    "AcrossDatasets",
+    "Arbitrariness",
+    "AreaSkill",
     "BLACK",
     "BLUE",
     "Baseline",
+    "CORRECT",
+    "Change",
+    "Claimed",
+    "Compared",
+    "Consistency",
     "CorrectedT",
     "Correction",
     "CountDraws",
     "Counts",
+    "DESERVED",
     "DOTS_PER_INCH",
+    "Detectable",
     "Direction",
     "Estimate",
+    "FAIR",
+    "FEW_PEOPLE",
+    "Finding",
     "GAPS",
+    "GIVEN",
     "Gap",
+    "Harm",
+    "Levelling",
     "Line",
     "Measured",
+    "Multiverse",
+    "NOT_FAIR",
     "NO_INTERVAL",
     "NoiseFloor",
+    "Optimism",
+    "Placed",
     "RowInterval",
     "RowSpread",
     "SETTINGS",
+    "SOURCES",
     "STYLES",
+    "SectionLines",
+    "Selection",
+    "Served",
+    "Shares",
+    "Source",
+    "Spent",
+    "Standing",
+    "Standings",
     "StoredRows",
+    "Verdict",
     "Vertex",
     "accuracy_interval",
+    "across_datasets",
     "against_coin",
     "alike_count",
+    "arbitrariness",
+    "area_skill",
+    "attainment",
     "baseline_of",
     "by_method",
+    "cannot_show",
     "chosen_points",
+    "claimed_points",
     "coin",
     "coin_accuracy",
     "constant_accuracy",
     "corrected_t",
     "count",
     "count_jointly",
+    "critical_difference",
     "debiased",
+    "detectable_gap",
     "draw_counts",
     "draw_jointly",
     "estimate",
@@ -143,22 +256,39 @@ __all__ = [
     "floor_over_repeats",
     "frame",
     "gap",
+    "gap_at",
     "gap_interval",
     "gap_of_mean",
     "grouped",
+    "harm_between",
+    "heights",
+    "hull",
     "identity",
+    "ledger",
+    "multiverses",
+    "names_of",
     "noise_floor",
     "only",
+    "optimism",
     "overlap_correction",
+    "pareto",
     "percentiles",
     "planned_repeats",
+    "positives",
     "require_matplotlib",
     "row_spread",
     "row_variance",
     "rows",
+    "rule_of",
+    "runs_within",
+    "section_standings",
     "sections",
+    "selection",
     "series",
     "stored_rows",
     "supports",
     "telling_parameters",
+    "too_small",
+    "variance_shares",
+    "within_dataset",
 ]

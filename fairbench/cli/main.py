@@ -13,6 +13,7 @@ from fairbench.cli.audit import audit
 from fairbench.cli.data import data
 from fairbench.cli.lines import lines
 from fairbench.cli.options import examples, say
+from fairbench.cli.power import power
 from fairbench.cli.report import export, report, rescore
 from fairbench.cli.reproduce import reproduce
 from fairbench.cli.run import run
@@ -74,6 +75,7 @@ def cli() -> None:
 
 for _command in (
     run,
+    power,
     report,
     export,
     rescore,

@@ -26,6 +26,7 @@ def say_unfinished(results: Results) -> None:
     epilog=examples(
         "fairbench report runs/table1",
         "fairbench report runs/table1 --format latex > table1.tex",
+        "fairbench report runs/table1 --definitions aif360 --format markdown",
     )
 )
 @click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
@@ -38,12 +39,19 @@ def say_unfinished(results: Results) -> None:
     shell_complete=complete_name("reports"),
     help="Report to print ('fairbench list reports' shows all).",
 )
+@click.option(
+    "--definitions",
+    metavar="NAME",
+    help="Show fairness measures as another library defines and names them: fairlearn, aif360, ffb, ffml, fair-maml "
+    "or boundary-covariance.",
+)
 @plugin_option
-def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
+def report(run_directory: Path, name: str, definitions: Optional[str], plugin: tuple[str, ...]) -> None:
     """Print a run's tables.
 
-    The default format also writes every report that is a file into the run directory.
+    The default format also writes every report that is a file into the run directory, unless --definitions is given.
     """
+    from fairbench.analysis.definitions import find_view, viewed
     from fairbench.plugins.loading import load_plugins
     from fairbench.running.rundir import load_results
     from fairbench.running.store import run_folder
@@ -51,8 +59,12 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
 
     registry, _ = load_plugins(plugin)
     chosen = registry.report(name)
+    if definitions is not None:
+        find_view(definitions)  # refused before the run is read
     run_directory = run_folder(run_directory)
     results = load_results(run_directory)
+    if definitions is not None:
+        results = viewed(results, definitions)
     with output_on_stderr():
         made = chosen.render(results)
     if isinstance(made, bytes) and sys.stdout.isatty():
@@ -63,7 +75,7 @@ def report(run_directory: Path, name: str, plugin: tuple[str, ...]) -> None:
     if isinstance(made, str) and (name == "terminal" or sys.stdout.isatty()):
         made = printable(made)
     click.echo(made, nl=isinstance(made, str))
-    if name == "terminal":
+    if name == "terminal" and definitions is None:
         write_reports(results, registry, run_directory)
         say(f"written to {run_directory}: report.*")
 

@@ -42,6 +42,14 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--repeats", type=click.IntRange(min=1), help="Number of splits.  [default: 5]"),
         click.option(
+            "--tunings",
+            type=click.IntRange(min=1),
+            help="Divisions into training and validation part for each split.  [default: 1]",
+        ),
+        click.option(
+            "--fits", type=click.IntRange(min=1), help="Fits for each of these, with other seeds.  [default: 1]"
+        ),
+        click.option(
             "--scale",
             multiple=True,
             type=click.Choice(["standard", "none"]),
@@ -127,8 +135,8 @@ def _given(suite: Optional[Path], options: dict[str, Any]) -> dict[str, Any]:
             raise click.UsageError(
                 f"Give a suite file, or both --methods and --datasets ({name} is missing). See 'fairbench run --help'."
             )
-    listed = ("methods", "datasets", "scenarios", "metrics", "sensitive_as_feature")
+    listed = ("methods", "datasets", "scenarios", "metrics", "sensitive_as_feature", "stratify")
     given = {name: (options[name],) for name in listed if options[name] is not None}
-    plain = ("group", "scale", "repeats", "stratify", "baseline")
+    plain = ("group", "scale", "repeats", "tunings", "fits", "baseline")
     reference = {"reference": False} if options["no_reference"] else {}
     return {**given, **reference, **{name: options[name] for name in plain}}

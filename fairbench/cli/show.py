@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from fairbench.plugins.components import Paper
 
 _SINGULAR = {kind.singular: plural for plural, kind in KINDS.items()}
-_SHOWN = {"metric": ("better", "range", "reference"), "paper": ("reference",), "method": ("is_reference", "grid")}
+_SHOWN = {
+    "metric": ("better", "range", "reference"),
+    "paper": ("reference",),
+    "method": ("is_reference", "grid", "ranges"),
+}
 
 
 @click.command(
@@ -79,6 +83,8 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     extra = {key: getattr(component, key) for key in _SHOWN.get(kind, ()) if hasattr(component, key)}
     if "grid" in extra:
         extra["grid"] = plain(extra["grid"])
+    if "ranges" in extra:
+        extra["ranges"] = {name: plain(space.described) for name, space in extra["ranges"].items()}
     parts = paper_parts(component) if kind == "paper" else []
     if as_json:
         shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}
@@ -86,7 +92,7 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
         return
     say(f"{name} ({kind}, from {origin})\n\n{text}\n", err=False)
     for key, value in extra.items():
-        say(f"{key}: {_configurations(value) if key == 'grid' else value}", err=False)
+        say(f"{key}: {_LINES[key](value) if key in _LINES else value}", err=False)
     if rows or parts:
         print_rows(parts or [_readable(row) for row in rows], as_json=False)
 
@@ -94,6 +100,17 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 def _configurations(grid: Sequence[Mapping[str, object]]) -> str:
     """Return the configurations of a grid on one line, as they are typed on the command line."""
     return " | ".join(show_params(entry) or "as it is" for entry in grid)
+
+
+def _ranges(ranges: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the ranges of a method's parameters on one line, with their sources."""
+    return "; ".join(
+        f"{name} {space['text']}{' (' + space['source'] + ')' if space['source'] else ''}"
+        for name, space in ranges.items()
+    )
+
+
+_LINES: Mapping[str, Callable[[Any], str]] = {"grid": _configurations, "ranges": _ranges}
 
 
 def paper_parts(paper: Paper) -> list[dict[str, str]]:

@@ -36,6 +36,16 @@ def group_rates(samples: Samples, predictions: Predictions) -> GroupRates:
     cell = samples.group * 2 + samples.y
     rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(float)  # [group, y]
     selected = np.bincount(cell, weights=predictions.decision, minlength=2 * groups).reshape(groups, 2)
+    return rates_of(rows, selected.astype(float))
+
+
+def rates_of(rows: Floats, selected: Floats) -> GroupRates:
+    """Return every group's counts and rates.
+
+    Args:
+        rows: (G, 2) number of rows by group and label.
+        selected: (G, 2) number of these that are selected, in expectation.
+    """
     n = rows.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return GroupRates(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.cells import Preparation
+from fairbench.cells import Cell, Preparation
 from fairbench.data.columns import shown
 from fairbench.data.rows import Dataset, Samples, Schema, Split
 from fairbench.errors import DataError, NotApplicable
@@ -20,7 +20,20 @@ if TYPE_CHECKING:
 HOLDOUT_SHARE = 0.30  # of all rows; half of it, rounded up, is the test part
 
 
-def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Preparation) -> Split:
+def split_of(cell: Cell, dataset: Dataset) -> Split:
+    """Return the split of a cell, which is the same for every method; see ``split_dataset``."""
+    return split_dataset(
+        dataset,
+        group=cell.group,
+        seed=cell.seed("split"),
+        preparation=cell.preparation,
+        validation_seed=cell.validation_seed,
+    )
+
+
+def split_dataset(
+    dataset: Dataset, *, group: str, seed: int, preparation: Preparation, validation_seed: Optional[int] = None
+) -> Split:
     """Return train (70%), validation (15%) and test (15%), the same for every method.
 
     A dataset's own partition takes precedence. Images stay in [0, 1], whatever the scaling.
@@ -30,17 +43,24 @@ def split_dataset(dataset: Dataset, *, group: str, seed: int, preparation: Prepa
         group: the sensitive attribute, or several joined by commas (a code for each combination that occurs).
         seed: seed of the split.
         preparation: scaling, and whether the group is a feature.
+        validation_seed: draws the validation part anew from all rows but the test part's; None leaves it as ``seed``
+            drew it.
 
     Raises:
-        NotApplicable: the dataset has no such attribute, the training part would lack a class or a group, or the group
-            is requested as a feature of images.
+        NotApplicable: the dataset has no such attribute, the training part would lack a class or a group, the group
+            is requested as a feature of images, or another validation part than the dataset's own is requested.
         DataError: the dataset's own partition is invalid.
     """
     attributes = group.split(",")
     codes, names, protected = group_codes(dataset, attributes)
     if dataset.partition is not None and preparation.stratify:
         raise NotApplicable(f"{dataset.name} has its own partition, which cannot be stratified; use stratify = false")
-    parts = part_rows(dataset, seed, codes * 2 + dataset.y if preparation.stratify else None)
+    strata = codes * 2 + dataset.y if preparation.stratify else None
+    parts = part_rows(dataset, seed, strata)
+    if validation_seed is not None:
+        if dataset.partition is not None:
+            raise NotApplicable(f"{dataset.name} has its own partition, whose validation part stays; use tunings = 1")
+        parts = [*_divided(np.concatenate(parts[:2]), len(parts[1]), validation_seed, strata), parts[2]]
     learned = parts[0]
     for what, values in (("class", dataset.y), (f"group of {group!r}", codes)):
         if len(np.unique(values[learned])) < 2:
@@ -127,6 +147,20 @@ def _positions(n: int, seed: int, strata: Any) -> list[NDArray[np.intp]]:
     except ValueError as error:  # too few rows of a stratum
         raise NotApplicable(f"the rows cannot be stratified by label and group: {error}") from error
     return [np.sort(part) for part in (train, validation, test)]
+
+
+def _divided(rows: NDArray[np.intp], held: int, seed: int, strata: Any) -> list[NDArray[np.intp]]:
+    """Return sorted positions of training and validation part, with ``held`` rows in the latter."""
+    from sklearn.model_selection import train_test_split
+
+    rows = np.sort(rows)
+    try:
+        parts = train_test_split(
+            rows, test_size=held, random_state=seed, stratify=None if strata is None else strata[rows]
+        )
+    except ValueError as error:  # too few rows of a stratum
+        raise NotApplicable(f"the rows cannot be stratified by label and group: {error}") from error
+    return [np.sort(part) for part in parts]
 
 
 def own_partition(dataset: Dataset, seed: int) -> list[NDArray[np.intp]]:

@@ -1,12 +1,17 @@
-"""Whether a paper's claims about its tables hold: paired differences between two rows, or the paper's own tests."""
+"""Whether a paper's claims about its tables hold: paired differences between two rows, or the paper's own tests.
+
+A claim of many comparisons is read twice: each comparison by itself, and with Holm's correction over all comparisons of
+the claim, since of many comparisons some are "held" by chance.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
-from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT, corrected_t
+from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, CorrectedT, corrected_t
+from fairbench.analysis.ranks import holm
 from fairbench.analysis.values import finished
 from fairbench.cells import Choice
 from fairbench.errors import Undefined
@@ -18,7 +23,7 @@ from fairbench.plugins.components import Evidence
 from fairbench.records import Record
 
 HELD, CONTRARY, OPEN, MISSING = "held", "did not hold", "not told apart", "not run"
-PARTLY = "held in part"
+PARTLY, MIXED = "held in part", "mixed"
 Test = Callable[[Sequence[Record]], Evidence]
 
 
@@ -32,7 +37,8 @@ class Contrast:
         column: what was compared.
         published: published difference between the means, or None.
         measured: the paired differences, method minus other; None where there are none.
-        outcome: ``held``, ``did not hold``, ``not told apart``, ``no valid interval`` or ``not run``.
+        outcome: ``held``, ``did not hold``, ``not told apart``, ``no valid interval`` or ``not run``, by itself.
+        adjusted: p after Holm's correction over the claim's comparisons; None if there is no valid interval.
         alike: in how many repeats the first row makes the same decision for everybody, and how many there are.
     """
 
@@ -43,6 +49,13 @@ class Contrast:
     measured: Optional[CorrectedT]
     outcome: str
     alike: tuple[int, int]
+    adjusted: Optional[float] = None
+
+    @property
+    def corrected(self) -> str:
+        """Return the outcome after Holm's correction: as by itself, or ``not told apart``."""
+        decided = self.outcome in (HELD, CONTRARY)
+        return OPEN if decided and self.adjusted is not None and self.adjusted > 1 - LEVEL else self.outcome
 
     @property
     def mostly_alike(self) -> bool:
@@ -73,26 +86,70 @@ class Judgement:
     contrasts: tuple[Contrast, ...]
     trials: tuple[Trial, ...] = ()
 
-    def count(self, outcome: str) -> int:
-        """Return how many comparisons had this outcome."""
-        return sum(contrast.outcome == outcome for contrast in self.contrasts)
+    @property
+    def outcomes(self) -> list[str]:
+        """Return the outcomes of the comparisons that were run, each by itself."""
+        return [contrast.outcome for contrast in self.contrasts if contrast.outcome != MISSING]
 
     @property
     def outcome(self) -> str:
-        """Return the outcome of all comparisons that were run, taken together.
+        """Return the verdict from the comparisons by themselves."""
+        return verdict(self.outcomes)
 
-        ``held`` if all held, ``held in part`` if some did, ``did not hold`` if none did and the interval of at least
-        one lies on the other side, else ``not told apart``.
-        """
-        run = len(self.contrasts) - self.count(MISSING)
-        held = self.count(HELD)
-        if not run:
-            return MISSING
-        if held:
-            return HELD if held == run else PARTLY
-        if self.count(NO_INTERVAL) == run:
-            return NO_INTERVAL
-        return CONTRARY if self.count(CONTRARY) else OPEN
+    @property
+    def corrected_outcomes(self) -> list[str]:
+        """Return the outcomes after Holm's correction over the comparisons."""
+        return [contrast.corrected for contrast in self.contrasts if contrast.outcome != MISSING]
+
+    @property
+    def corrected(self) -> str:
+        """Return the verdict after Holm's correction."""
+        return verdict(self.corrected_outcomes)
+
+    @property
+    def chance(self) -> Chance:
+        """Return how many comparisons would have held by chance."""
+        tested = len(self.outcomes) - self.outcomes.count(NO_INTERVAL)
+        return Chance(tested, self.outcomes.count(HELD))
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What chance alone would do to ``n`` comparisons without any difference, of which ``held`` held by themselves.
+
+    The claimed side of an interval of 95% is missed by chance in 2.5%. The comparisons of a claim share rows and
+    splits, so the probability, which takes them as independent, is a guide.
+    """
+
+    n: int
+    held: int
+
+    @property
+    def expected(self) -> float:
+        """Return how many comparisons are held by chance on average."""
+        return self.n * (1 - LEVEL) / 2
+
+    @property
+    def probability(self) -> float:
+        """Return the binomial probability that at least as many as were seen are held by chance."""
+        from scipy.stats import binom
+
+        return float(binom.sf(self.held - 1, self.n, (1 - LEVEL) / 2))
+
+
+def verdict(outcomes: Sequence[str]) -> str:
+    """Return the verdict on a claim from the outcomes of its comparisons that were run.
+
+    ``held`` if all held, ``mixed`` if some held and others lie on the other side, ``held in part`` if some held and
+    none lies there, ``did not hold`` if none held and some lie there, else ``not told apart``.
+    """
+    if not outcomes:
+        return MISSING
+    if set(outcomes) == {NO_INTERVAL}:
+        return NO_INTERVAL
+    if HELD in outcomes:
+        return HELD if set(outcomes) == {HELD} else MIXED if CONTRARY in outcomes else PARTLY
+    return CONTRARY if CONTRARY in outcomes else OPEN
 
 
 def judge(difference: Optional[CorrectedT], expected: str) -> str:
@@ -124,7 +181,18 @@ def judge_claim(claim: Claim, grid: Grid, measurements: Measurements, tests: Map
                 continue
             for column in claim.columns:
                 contrasts.append(_contrast(claim, grid, dataset, pair, (keys[0], keys[1]), column, measurements))
-    return Judgement(claim, grid.protocol.name, tuple(contrasts))
+    return Judgement(claim, grid.protocol.name, adjust(contrasts))
+
+
+def adjust(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    """Return the contrasts with p after Holm's correction over those that have a valid interval."""
+    p = {
+        place: 1.0 if contrast.measured.p is None else contrast.measured.p  # all differences are 0
+        for place, contrast in enumerate(contrasts)
+        if contrast.measured is not None and contrast.measured.low is not None
+    }
+    adjusted = dict(zip(p, holm(list(p.values()))))
+    return tuple(replace(contrast, adjusted=adjusted.get(place)) for place, contrast in enumerate(contrasts))
 
 
 def _try(test: Test, grid: Grid, dataset: str, measurements: Measurements) -> Trial:

@@ -34,9 +34,9 @@ measured spread over the first {runs} repeats is used instead.
 COIN = """
 *Points above the coin* are percentage points of accuracy above a coin that mixes `{baseline}` with the better constant
 prediction so that it has the same difference between groups as the row; for published rows the coin mixes the published
-baseline with our constant, and the paper's splits are assumed to overlap as ours do. The 95% interval in brackets is by
-Student's t with Nadeau and Bengio's correction for overlapping splits; *above* and *below* mean that it excludes 0. A
-row below the coin is worse than tossing the coin.
+baseline with the better constant on the whole dataset, and the paper's splits are assumed to overlap as ours do. The
+95% interval in brackets is by Student's t with Nadeau and Bengio's correction for overlapping splits; *above* and
+*below* mean that it excludes 0. A row below the coin is worse than tossing the coin.
 
 *Selected* is the selection rate. Rates and gaps are fractions.
 """
@@ -54,8 +54,16 @@ A claim is judged by comparing two rows on one dataset: the differences between 
 their mean is given with its 95% interval by Student's t with Nadeau and Bengio's correction for overlapping splits. A
 comparison *held* if the interval lies on the claimed side of 0, *did not hold* if it lies on the other side, and is
 *not told apart* if it contains 0. It has *no valid interval* if none is known for the way in which the splits overlap.
-A claim *held* if all its comparisons did, *held in part* if some did, and *did not hold* if none did and at least one
-lies on the other side. There is no correction for the number of comparisons.
+
+A claim *held* if all its comparisons did. It is *mixed* if some held and others lie on the other side; it *held in
+part* if some held and none lies there; it *did not hold* if none held and some lie there; otherwise it is *not told
+apart*.
+
+Of many comparisons some are held by chance. The verdict therefore comes first with Holm's correction over the claim's
+comparisons under one protocol (p of at most 5% after it), then *uncorrected*, from each comparison by itself. *By
+chance* says how many would be held without any difference: 2.5% of those with an interval; as many would lie on the
+other side. The probability of at least the number seen is binomial; it is a guide, because comparisons share rows and
+splits. The tables of comparisons show each outcome by itself, and p where Holm's correction takes it away.
 """
 
 TESTED = "Where a claim has a test of its own, the verdict is that test's; the test is described with its tables below."
@@ -114,7 +122,7 @@ def _head(outcome: Reproduced, command: str) -> list[str]:
         ),
         reading,
         "",
-        *words.bullets(map(words.escape, outcome.without_interval())),
+        *words.bullets(map(words.escape, [*outcome.without_interval(), *outcome.without_base_rate()])),
     ]
 
 
@@ -295,7 +303,14 @@ def _contrasts(judgements: Sequence[Judgement]) -> Iterator[list[str]]:
 
 def _found(contrast: Contrast) -> str:
     alike = f" ({contrast.alike[0]}/{contrast.alike[1]} alike)" if contrast.mostly_alike else ""
-    return f"{words.interval(contrast.measured)} {contrast.outcome}{alike}"
+    return f"{words.interval(contrast.measured)} {contrast.outcome}{_lost(contrast)}{alike}"
+
+
+def _lost(contrast: Contrast) -> str:
+    """Return p after Holm's correction if the outcome does not survive it."""
+    if contrast.corrected == contrast.outcome or contrast.adjusted is None:
+        return ""
+    return f" (not with Holm's correction: p {words.number(contrast.adjusted)})"
 
 
 def _notes(outcome: Reproduced) -> list[str]:

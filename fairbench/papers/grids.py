@@ -342,7 +342,7 @@ def _changed(suite: Suite, protocol: Protocol, repeats: int) -> Suite:
         metrics=(ALL,),
         scale=suite.scale if protocol.scale is None else (protocol.scale,),
         sensitive_as_feature=suite.sensitive_as_feature if hidden is None else (hidden,),
-        stratify=suite.stratify if stratify is None else stratify,
+        stratify=suite.stratify if stratify is None else (stratify,),
         parameters=merge_parameters(suite.parameters, protocol.parameters),
     )
 

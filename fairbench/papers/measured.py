@@ -106,8 +106,9 @@ def verdict(published: Number, mean: float, own_sd: Optional[float]) -> tuple[st
 class Measurements:
     """The stored values of a reproduction, by cell."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        """Take the records of a run directory."""
+    def __init__(self, records: Sequence[Record], base_rates: Mapping[str, float]) -> None:
+        """Take the records of a run directory, and the shares of y = 1 in whole datasets that it knows, by label."""
+        self.base_rates = base_rates
         self.records = {record.cell.key: record for record in records}
         self._measured = {record.cell.key: Measured(record) for record in finished(records)}
 
@@ -186,6 +187,12 @@ def constants(measurements: Measurements, grid: Grid, dataset: str) -> dict[int,
     return constant_accuracy(accuracy, selected)
 
 
+def whole_constant(measurements: Measurements, dataset: str) -> Optional[float]:
+    """Return the accuracy of the better constant prediction on the whole dataset; None if the run does not know it."""
+    share = measurements.base_rates.get(dataset)
+    return None if share is None else max(share, 1 - share)
+
+
 def row_above_coin(measurements: Measurements, grid: Grid, row: Key, gap: Column) -> Optional[AboveLine]:
     """Return how far a row lies above the coin of the baseline, over the repeats that both and the constant have."""
     assert grid.baseline is not None  # noqa: S101 - asked only where there is a coin
@@ -240,7 +247,9 @@ def measure_table(measurements: Measurements, grid: Grid, dataset: str) -> list[
     own = [key for key in grid.cells if key[0] == dataset]
     baseline = grid.row(dataset, grid.baseline) if grid.baseline else None
     constant = constants(measurements, grid, dataset) if baseline else {}
-    level = statistics.fmean(constant.values()) if constant else None
+    level = whole_constant(measurements, dataset)
+    if level is None and constant:
+        level = statistics.fmean(constant.values())
     published_baseline = lines.get(baseline) if baseline else None
     ratio = measurements.correction(grid, dataset).ratio
     rows, runs = [], grid.table.runs

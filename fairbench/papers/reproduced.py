@@ -12,7 +12,7 @@ from fairbench.analysis.intervals import NO_INTERVAL
 from fairbench.analysis.lines import AboveLine
 from fairbench.papers.claims import Judgement, judge_claim
 from fairbench.papers.grids import Grid, Reproduction
-from fairbench.papers.measured import MeasuredRow, Measurements, brief, measure_table
+from fairbench.papers.measured import MeasuredRow, Measurements, brief, constants, measure_table, whole_constant
 from fairbench.papers.published import Table
 from fairbench.records import DONE, Record, Results
 from fairbench.texts import counted
@@ -51,7 +51,7 @@ class Reproduced:
         keys = {cell.key for cell in reproduction.cells}
         records = [record for record in results.records if record.cell.key in keys]
         results = replace(results, records=records, planned=len(keys))
-        measurements = Measurements(records)
+        measurements = Measurements(records, results.run.get("base_rates", {}))
         tables = tuple(
             TableOutcome(
                 table,
@@ -80,6 +80,22 @@ class Reproduced:
                 if found.reason:
                     datasets.setdefault(found.reason, []).append(dataset)
         return [f"There is {NO_INTERVAL} on {_names(iter(here))}: {reason}." for reason, here in datasets.items()]
+
+    def without_base_rate(self) -> list[str]:
+        """Return a sentence that names the datasets on which published rows use the constant of our test parts."""
+        grids = self.reproduction.grids if self.reproduction.rerun.baseline else ()
+        unknown = {
+            dataset: None
+            for grid in grids
+            for dataset in grid.datasets
+            if whole_constant(self.measurements, dataset) is None and constants(self.measurements, grid, dataset)
+        }
+        if not unknown:
+            return []
+        return [
+            f"For published rows on {_names(iter(unknown))}, the better constant is the mean over our test parts: this "
+            "run does not record the share of positives in the whole dataset."
+        ]
 
     def missing(self) -> list[str]:
         """Return a sentence for each reason why rows have no values."""

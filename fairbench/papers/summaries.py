@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fairbench.analysis.intervals import NO_INTERVAL
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN
-from fairbench.papers.claims import CONTRARY, HELD, MISSING, Judgement
+from fairbench.papers.claims import CONTRARY, HELD, Chance, Judgement
 from fairbench.papers.claims import OPEN as UNDECIDED
 from fairbench.papers.measured import GAPS, HIGHER, LOWER, WITHIN
 from fairbench.papers.reproduced import Reproduced
@@ -36,26 +36,42 @@ def claims(outcome: Reproduced) -> Summary:
 
 
 def _judged(judgement: Judgement) -> str:
+    """Return the verdict with Holm's correction and, if there are several comparisons, without it and by chance."""
     if judgement.claim.test:
         named = len(judgement.trials) > 1
         told = (f"{trial.dataset}: {trial.verdict}" if named else trial.verdict for trial in judgement.trials)
         return "; ".join(told)
-    run = len(judgement.contrasts) - judgement.count(MISSING)
+    run = len(judgement.outcomes)
     if not run:
-        return MISSING
-    alike = sum(contrast.mostly_alike for contrast in judgement.contrasts if contrast.outcome == HELD)
-    held = f"held, {alike} of them by making the same decision for everybody" if alike else "held"
-    counts = [
-        f"{judgement.count(outcome)} {word}"
-        for outcome, word in (
-            (HELD, held),
-            (CONTRARY, "on the other side"),
-            (UNDECIDED, UNDECIDED),
-            (NO_INTERVAL, f"with {NO_INTERVAL}"),
-        )
-        if judgement.count(outcome)
-    ]
-    return f"{judgement.outcome} (of {run}: {'; '.join(counts)})"
+        return judgement.outcome
+    alike = [contrast.mostly_alike for contrast in judgement.contrasts if contrast.outcome == HELD]
+    alone = _counted(judgement.outcomes, alike)
+    if judgement.chance.n < 2:
+        return f"{judgement.outcome} (of {run}: {alone})"
+    alike = [contrast.mostly_alike for contrast in judgement.contrasts if contrast.corrected == HELD]
+    corrected = _counted(judgement.corrected_outcomes, alike)
+    same = judgement.corrected_outcomes == judgement.outcomes
+    uncorrected = "the same" if same else f"{judgement.outcome} ({alone})"
+    return f"{judgement.corrected} (of {run}: {corrected}); uncorrected: {uncorrected}; {by_chance(judgement.chance)}"
+
+
+def _counted(outcomes: Sequence[str], alike: Sequence[bool]) -> str:
+    """Return how many comparisons had which outcome; ``alike`` says which of those held are even for a plain reason."""
+    held = f"held, {sum(alike)} of them by making the same decision for everybody" if any(alike) else "held"
+    named = (
+        (HELD, held),
+        (CONTRARY, "on the other side"),
+        (UNDECIDED, UNDECIDED),
+        (NO_INTERVAL, f"with {NO_INTERVAL}"),
+    )
+    return "; ".join(f"{outcomes.count(outcome)} {word}" for outcome, word in named if outcome in outcomes)
+
+
+def by_chance(chance: Chance) -> str:
+    """Return how many comparisons would be held by chance, and how likely as many as were seen are."""
+    likely = f"{chance.probability:.2f}" if chance.probability >= 0.005 else "below 0.01"
+    seen = f", {chance.held} or more with probability {likely}" if chance.held else ""
+    return f"by chance {chance.expected:.2g} of {chance.n} would be held{seen}"
 
 
 def verdicts(outcome: Reproduced) -> Summary:
@@ -86,7 +102,7 @@ def coins(outcome: Reproduced) -> Summary:
                 sections = (section[grid.protocol.name] for section in table.rows.values())
                 here = [row.coins[place] for section in sections for row in section if row.contender]
                 said = [coin.published for coin in here if coin.published and coin.published.low is not None]
-                if number == 0 and said:  # the published coins differ between protocols by our constant only
+                if number == 0 and said:  # the published coins hardly differ between protocols
                     rows.append(
                         [
                             table.table.name,

@@ -196,7 +196,7 @@ class Metric:
 
     Args:
         name: as in the tables, e.g. ``demographic_parity_difference``.
-        function: (Samples, Predictions) -> float; raises ``Undefined`` if there is no value.
+        function: (Samples, Predictions) -> float, ``Partial`` over fewer groups; raises ``Undefined`` if there is none.
         better: ``higher``, ``lower`` or ``neither`` (a count or a rate).
         range: the smallest and the largest possible value.
         reference: the paper or library whose definition this is.
@@ -223,9 +223,9 @@ class Outcome:
 
     Args:
         samples: the rows on which the metrics are computed.
-        predictions: predictions for those rows, by operating point.
+        predictions: predictions for those rows, by operating point; none if the step only saves its ``state``.
         chosen: the point that represents the method.
-        step: a number that rises from outcome to outcome.
+        step: a number that rises from outcome to outcome with predictions.
         diagnostics: curves recorded on the way, by name.
         values: numbers that no metric can compute from samples and predictions, by name; they are stored beside the
             metrics' values at the chosen point, for all rows together.

@@ -17,6 +17,7 @@ from fairbench.plugins import parameters
 from fairbench.plugins.code_digest import digest_of, package_code
 from fairbench.plugins.components import DatasetSpec, Method, Metric, Paper, Report, Scenario
 from fairbench.plugins.kinds import KINDS, component_label
+from fairbench.plugins.ranges import check_ranges
 from fairbench.system.output import output_on_stderr
 from fairbench.version import __version__
 
@@ -132,6 +133,7 @@ class Registry:
                 parameters.check_component(component)
             if kind == "methods":
                 parameters.check_grid(component)
+                check_ranges(component)
             if kind == "datasets" and _is_declared(component, "sensitive_features"):
                 _check_attributes(component.sensitive_features)
         except PluginError as error:

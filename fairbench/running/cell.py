@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -21,7 +22,7 @@ from fairbench.data.alike import decides_alike
 from fairbench.data.counts import supports
 from fairbench.data.digest import dataset_digest
 from fairbench.data.files import DataSource
-from fairbench.data.preparation import split_dataset
+from fairbench.data.preparation import split_of
 from fairbench.data.rows import Dataset, Predictions, Split
 from fairbench.data.splits import KeptSplit, OwnSplit
 from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
@@ -101,9 +102,7 @@ class Workbench:
         """Return the split together with its original, so that writes to it can be detected."""
         dataset = self.dataset(cell.dataset)
         if cell.split_key not in self._splits:
-            seed = cell.seed("split")
-            made = split_dataset(dataset, group=cell.group, seed=seed, preparation=cell.preparation)
-            self._splits[cell.split_key] = KeptSplit(made)
+            self._splits[cell.split_key] = KeptSplit(split_of(cell, dataset))
             while len(self._splits) > SPLITS_KEPT:
                 self._splits.popitem(last=False)
         return self._splits[cell.split_key].own()
@@ -139,7 +138,8 @@ class _Clock:
 
     @staticmethod
     def _now() -> tuple[float, float]:
-        return time.perf_counter(), time.process_time()
+        ended = os.times()  # process_time does not count the processes that this one started and waited for
+        return time.perf_counter(), time.process_time() + ended.children_user + ended.children_system
 
     def spent(self) -> tuple[float, float]:
         now = self._now()
@@ -184,7 +184,8 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
     last: Optional[int] = None
     _seed_global_generators(cell.seed("global"))
     if checkpoint and isinstance(scenario, Resumable) and (saved := checkpoint.load(record.versions)):
-        record, predictions, last = saved.measured.record, dict(saved.measured.predictions), saved.step
+        record, predictions = saved.measured.record, dict(saved.measured.predictions)
+        last = max((step for step, _ in predictions), default=None)
         clock.earlier = saved.seconds, saved.cpu_seconds
         outcomes = scenario.resume(split, method, cell.seed, saved.step, saved.state)
     else:
@@ -192,7 +193,7 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
     for outcome in outcomes:
         _refuse_writes(own, f"{who} wrote to its inputs")
         outcome = checked(outcome, who, last)
-        last = outcome.step
+        last = outcome.step if outcome.predictions else last
         record = measured(record, outcome, metrics)
         _refuse_writes(own, "a metric wrote to the samples that it measured")
         truth = Truth.of(outcome.samples)

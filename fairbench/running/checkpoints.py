@@ -115,7 +115,8 @@ class Checkpoint:
                     about = json.loads(str(arrays["about"]))
                     if [about["format"], about["cell"], about["versions"]] != [FORMAT, self.cell.key, dict(versions)]:
                         return None
-                    if not set(self.cell.metrics) <= {metric for _, _, _, metric, *_ in about["values"]}:
+                    measured = {metric for _, _, _, metric, *_ in about["values"]}
+                    if about["predictions"] and not set(self.cell.metrics) <= measured:
                         return None  # the run has grown by a metric, which the steps before lack
                     return _progress(self.cell, about, {name: arrays[name] for name in arrays.files})
         except Exception:  # whatever the file holds, the cell can begin anew

@@ -24,13 +24,17 @@ from fairbench.texts import last_line
 
 @dataclass(frozen=True)
 class Availability:
-    """The datasets of a plan: digests, notes and references of those that can be used, and reasons for the others."""
+    """The datasets of a plan: what is known of those that can be used, and reasons for the others.
+
+    ``base_rates`` holds by label the share of y = 1 among all rows of the dataset.
+    """
 
     digests: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    base_rates: Mapping[str, float] = field(default_factory=dict)
 
 
 def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> Availability:
@@ -44,7 +48,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
     choices = {str(cell.dataset): cell.dataset for cell in cells}
     specs = {label: workbench.registry.dataset(choice) for label, choice in choices.items()}
     fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
-    digests, notes, skipped, failed, references = {}, {}, {}, {}, {}
+    digests, notes, skipped, failed, references, base_rates = {}, {}, {}, {}, {}, {}
     for label, choice in choices.items():
         if isinstance(fetched[label], DataError):
             failed[label] = str(fetched[label])
@@ -55,6 +59,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
                 dataset = workbench.dataset(choice)
                 references[label], doubts = known_references(specs[label])
                 notes[label] = (*dataset.notes, *measured_notes(dataset), *doubts)
+                base_rates[label] = float(dataset.y.mean())
                 digests[label] = workbench.digest(choice)  # only now can it be used
             except NotApplicable as error:
                 skipped[label] = str(error)
@@ -66,7 +71,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
                 failed[label] = traceback.format_exc()
     if failed and not digests:
         raise DataError("\n".join(map(last_line, failed.values())))
-    return Availability(digests, notes, skipped, failed, references)
+    return Availability(digests, notes, skipped, failed, references, base_rates)
 
 
 def run_cells(

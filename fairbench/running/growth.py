@@ -9,7 +9,7 @@ from typing import Optional
 import numpy as np
 
 from fairbench.cells import Cell
-from fairbench.data.preparation import split_dataset
+from fairbench.data.preparation import split_of
 from fairbench.data.rows import Samples
 from fairbench.errors import FairbenchError
 from fairbench.plugins.components import Metric
@@ -45,7 +45,7 @@ def measure_more(
 def _test_part(cell: Cell, workbench: Workbench) -> Optional[Samples]:
     dataset = workbench.dataset(cell.dataset)
     try:
-        return split_dataset(dataset, group=cell.group, seed=cell.seed("split"), preparation=cell.preparation).test
+        return split_of(cell, dataset).test
     except FairbenchError:
         return None
 

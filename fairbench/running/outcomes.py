@@ -12,7 +12,7 @@ from typing import Any, Optional
 from fairbench.data.rows import Predictions, Samples
 from fairbench.errors import Undefined, Unstorable
 from fairbench.plugins.components import Metric, Outcome
-from fairbench.records import Record, Value, compares_groups, no_rows
+from fairbench.records import Partial, Record, Value, compares_groups, no_rows
 
 LONGEST = 20_000  # characters of a reason that is kept
 
@@ -54,7 +54,8 @@ def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
         step = index(outcome.step)
     except TypeError:
         raise Unstorable(f"the scenario's step is {_shown(outcome.step)}; it must be an integer") from None
-    if not (-1 if after is None else after) < step < 2**63:
+    first = -1 if after is None or not outcome.predictions else after
+    if not first < step < 2**63:
         before = "0 or above" if after is None else f"above {after}, the step before"
         raise Unstorable(f"the scenario's step is {step}; it must be {before}")
     predictions: dict[str, Predictions] = {}
@@ -68,7 +69,7 @@ def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
             raise Unstorable(f"{who} returned {len(made.y_pred)} predictions for {len(outcome.samples)} rows")
         predictions[point] = made
     chosen = _point(outcome.chosen, who)
-    if chosen not in predictions:
+    if chosen not in predictions and (predictions or outcome.state is None):
         raise Unstorable(f"{who}: the chosen operating point {chosen!r} is not among {list(predictions)[:10]}")
     diagnostics = {_name(name, "a diagnostic"): _curve(name, curve) for name, curve in outcome.diagnostics.items()}
     values = {
@@ -209,15 +210,18 @@ def _without(value: Value, lacking: Sequence[str]) -> Value:
     """Return the value, marked if it compares groups and some have no rows."""
     if value.group or value.value is None or not compares_groups(value.metric):
         return value
-    return value._replace(reason=no_rows(lacking))
+    return value._replace(reason="; ".join(filter(None, [no_rows(lacking), value.reason])))
 
 
 def _value(metric: Metric, samples: Samples, predictions: Predictions, step: int, point: str, group: str) -> Value:
     try:
-        value = number(metric(samples, predictions), f"metric {metric.name}")
+        returned = metric(samples, predictions)
     except Undefined as reason:
         return Value(step, point, group, metric.name, None, said(reason))
-    return _finite(step, point, group, metric.name, value, "metric returned")
+    value = _finite(step, point, group, metric.name, number(returned, f"metric {metric.name}"), "metric returned")
+    if isinstance(returned, Partial) and value.value is not None:
+        return value._replace(reason=storable(returned.lacking))
+    return value
 
 
 def _finite(step: int, point: str, group: str, name: str, value: float, done: str) -> Value:

@@ -35,12 +35,13 @@ _ACCEPTED = {"when": str, "source": str, "files": str, "before": str, "after": s
 _RUN = {
     "format?": int,
     "fairbench?": str,
-    "suite": {"name": str, "repeats?": int},
+    "suite": {"name": str, "repeats?": int, "tunings?": int, "fits?": int},
     "plan": str,
     "planned": int,
     "datasets?": {...: str},
     "notes?": {...: [str]},
     "references?": {...: [{"name": str, "values": {...: float}, "note": str}]},
+    "base_rates?": {...: float},
     "reference_methods?": [str],
     "components?": {...: str},
     "sources?": {...: _SOURCE},
@@ -123,10 +124,14 @@ def _contradiction(run: Mapping[str, Any]) -> str:
         return f"its format is {_short(run['format'])}, and this fairbench reads up to {FORMAT}: a later one made it"
     if run["planned"] != len(run["cells"]) or len(set(run["cells"])) < len(run["cells"]):
         return f"planned is {_short(run['planned'])} but it names {counted(len(set(run['cells'])), 'cell')}"
-    if not 0 <= run["suite"].get("repeats", 0) <= 10**9:
-        return f"suite.repeats is {_short(run['suite']['repeats'])}"
+    for what in ("repeats", "tunings", "fits"):
+        if not 0 <= run["suite"].get(what, 0) <= 10**9:
+            return f"suite.{what} is {_short(run['suite'][what])}"
     if not run["sessions"]:
         return "sessions is empty"
+    for name, share in run.get("base_rates", {}).items():
+        if not 0 <= share <= 1:
+            return f"base_rates.{_short(name)} is {_short(share)}; it must be a share from 0 to 1"
     for name, label in run["labels"].items():
         if len(label) != 2 or label[1] not in BETTER or not label[0].strip():
             return f"labels.{_short(name)} is {_short(label)}; it must be a heading and one of {', '.join(BETTER)}"

@@ -256,6 +256,8 @@ def suite_of(results: Results) -> Suite:
     if not {"methods", "datasets"} <= kept.keys() or not kept.keys() <= names:
         raise SuiteError("only a run of 'fairbench run' can be extended; this one was made by another command")
     found: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    if isinstance(found.get("stratify"), bool):  # kept before it could hold both
+        found["stratify"] = (found["stratify"],)
     return Suite(**found)
 
 

@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Optional
 
@@ -45,10 +46,13 @@ class Suite:
         scenarios: choices; ``holdout`` by default.
         metrics: names, or ``all``.
         group: the sensitive attributes whose groups are compared; empty for each dataset's first.
-        repeats: number of splits, each with its own seed.
+        repeats: number of splits, each with its own seed: how results vary with the data.
+        tunings: for each split, number of ways to divide what is not its test part into training and validation part:
+            how results vary with what is tuned on.
+        fits: for each of these, number of fits with seeds of their own: how results vary with the model's seed.
         scale: ``standard`` or ``none``.
         sensitive_as_feature: whether the group is one of the features.
-        stratify: whether splits keep the proportions of label and group.
+        stratify: whether the parts keep the proportions of label and group.
         baseline: the method that others are compared with; empty for ``mlp``.
         reference: whether the methods that reference lines are drawn through are added: ``attainable``, and the
             baseline if the suite lacks it. None leaves it to whoever runs the suite: ``fairbench run`` adds them.
@@ -62,9 +66,11 @@ class Suite:
     metrics: tuple[str, ...] = (ALL,)
     group: tuple[str, ...] = ("",)
     repeats: int = 5
+    tunings: int = 1
+    fits: int = 1
     scale: tuple[str, ...] = ("standard",)
     sensitive_as_feature: tuple[bool, ...] = (False,)
-    stratify: bool = False
+    stratify: tuple[bool, ...] = (False,)
     baseline: str = ""
     reference: Optional[bool] = None
     parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
@@ -81,8 +87,14 @@ class Suite:
                 advice = "or 'all'" if what in ("datasets", "methods") else "or leave it out for the default"
                 raise SuiteError(f"suite {self.name}: {what} is empty; name at least one, {advice}")
 
-        if self.repeats < 1:
-            raise SuiteError(f"suite {self.name}: repeats is {self.repeats}; at least 1 is needed")
+        for what in ("repeats", "tunings", "fits"):
+            if getattr(self, what) < 1:
+                raise SuiteError(f"suite {self.name}: {what} is {getattr(self, what)}; at least 1 is needed")
+
+    @property
+    def runs(self) -> int:
+        """Return how often each method runs on a dataset: repeats by tunings by fits."""
+        return self.repeats * self.tunings * self.fits
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suite as plain data, as ``run.json`` keeps it."""
@@ -97,8 +109,9 @@ _TUPLES = {
     "group": str,
     "scale": str,
     "sensitive_as_feature": bool,
+    "stratify": bool,
 }
-_PLAIN = {"name": str, "repeats": int, "stratify": bool, "baseline": str, "reference": bool}
+_PLAIN = {"name": str, "repeats": int, "tunings": int, "fits": int, "baseline": str, "reference": bool}
 
 
 def read_suite(path: Path) -> Suite:
@@ -252,7 +265,7 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     added = added if suite.reference else []
     beside = reference_scenario(scenarios, registry) if added else None
     every = len(methods) * len(scenarios) + (len(added) if beside else 0)
-    count = len(datasets) * len(attributes) * len(preparations) * every * suite.repeats
+    count = len(datasets) * len(attributes) * len(preparations) * every * suite.runs
     if count > MOST_CELLS:
         raise SuiteError(
             f"suite {suite.name} has {count} cells; at most {MOST_CELLS} are planned, so ask for fewer repeats"
@@ -268,10 +281,11 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
                 if beside is not None:
                     runs.append((beside, extra))
                 for scenario, several in runs:
-                    for repeat in range(suite.repeats):
-                        cells += [
-                            Cell(dataset, method, group, repeat, preparation, scenario, metrics) for method in several
-                        ]
+                    within = product(range(suite.repeats), range(suite.tunings), range(suite.fits), several)
+                    cells += [
+                        Cell(dataset, method, group, repeat, preparation, scenario, metrics, tuning, fit)
+                        for repeat, tuning, fit, method in within
+                    ]
     unique = {cell.key: cell for cell in cells}
     return list(unique.values())
 
@@ -380,8 +394,4 @@ def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:
 
 
 def _preparations(suite: Suite) -> list[Preparation]:
-    return [
-        Preparation(scale, sensitive, suite.stratify)
-        for scale in suite.scale
-        for sensitive in suite.sensitive_as_feature
-    ]
+    return [Preparation(*choice) for choice in product(suite.scale, suite.sensitive_as_feature, suite.stratify)]

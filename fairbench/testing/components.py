@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import json
 import math
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Optional, Union
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from fairbench.plugins.components import (
 )
 from fairbench.plugins.parameters import check_parameters, values
 from fairbench.plugins.registry import describe
-from fairbench.records import DONE, Record, Results, Value
+from fairbench.records import DONE, Partial, Record, Results, Value
 from fairbench.running.suite import read_suite
 from fairbench.testing.rules import Nonconforming, require
 
@@ -76,26 +76,38 @@ def embedded_dataset_loads_alike(dataset: type[DatasetSpec]) -> None:
 
 
 def metric_is_a_pure_function(metric: Metric) -> None:
-    """A metric stays in its range, is reproducible, ignores the order of rows and does not change the data."""
-    samples = example_split(rows=2000).test
-    score = np.random.default_rng(3).random(len(samples))
-    predictions, order = Predictions.from_score(score), np.random.default_rng(4).permutation(len(samples))
+    """A metric stays in its range, is reproducible, ignores the order of rows and does not change the data.
+
+    Its value is ``Partial`` only if a group lacks rows.
+    """
     require(
         metric.better in ("higher", "lower", "neither"), f"better is {metric.better!r}; say higher, lower or neither"
     )
+    whole = example_split(groups=3, rows=2000).test
+    value = _measures_purely(metric, whole)
+    require(not isinstance(value, Partial), "the value is Partial, though every group has rows with both labels")
+    for label in (0, 1):  # the third group has none
+        _measures_purely(metric, whole.select((whole.group < 2) | (whole.y != label)))
+
+
+def _measures_purely(metric: Metric, samples: Samples) -> Optional[float]:
+    """Return the value, None if it is undefined, of random decisions about these rows."""
+    score = np.random.default_rng(3).random(len(samples))
+    predictions, order = Predictions.from_score(score), np.random.default_rng(4).permutation(len(samples))
     try:
         value = metric(samples, predictions)
         moved = metric(samples.select(order), predictions.select(order))
         again = metric(samples, predictions)
     except Undefined as reason:
         require(bool(str(reason)), "Undefined was raised without a reason")
-        return
+        return None
     require(value == again, f"two calls gave {value} and {again}")
     require(
         math.isclose(value, moved, rel_tol=1e-9, abs_tol=1e-12), f"{value} became {moved} when the rows were permuted"
     )
     low, high = metric.range
     require(low <= value <= high, f"{value} is outside the range [{low}, {high}]")
+    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,11 +131,12 @@ def scenario_yields_outcomes(scenario: type[Scenario]) -> None:
     """A scenario yields at least one outcome, with rising steps and a chosen point in each."""
     split = _with_key(example_split())
     outcomes = list(scenario().run(split, _Majority(), lambda purpose: len(purpose)))
-    steps = [outcome.step for outcome in outcomes]
+    steps = [outcome.step for outcome in outcomes if outcome.predictions]
     require(bool(steps) and steps == sorted(set(steps)), f"the steps are {steps}; they must rise")
     for outcome in outcomes:
+        saves = outcome.state is not None and not outcome.predictions
         require(
-            outcome.chosen in outcome.predictions,
+            saves or outcome.chosen in outcome.predictions,
             f"step {outcome.step}: the chosen point {outcome.chosen!r} has no predictions",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,34 +36,33 @@ class Curve:
         return int(self.false_positives[-1])
 
     @property
-    def positives(self) -> int:
-        """Return the number of rows with y = 1."""
-        return int(self.true_positives[-1])
-
-    @property
     def gain(self) -> Counts:
         """Return (K,) how many more rows are decided rightly than by selecting nobody."""
         return self.true_positives - self.false_positives
 
-    @property
-    def selection(self) -> Floats:
-        """Return the selection rates (K,)."""
-        return (self.true_positives + self.false_positives) / (self.positives + self.negatives)
+    def counts(self, kind: str) -> Counts:
+        """Return how many rows are selected (K,) among those that a kind of rate is a share of.
 
-    @property
-    def true_positive(self) -> Floats:
-        """Return the true positive rates (K,); the group needs rows with y = 1."""
-        return self.true_positives / self.positives
+        Args:
+            kind: ``selection``, ``true_positive`` or ``false_positive``.
+        """
+        return {
+            "selection": self.true_positives + self.false_positives,
+            "true_positive": self.true_positives,
+            "false_positive": self.false_positives,
+        }[kind]
 
-    @property
-    def false_positive(self) -> Floats:
-        """Return the false positive rates (K,); the group needs rows with y = 0."""
-        return self.false_positives / self.negatives
+    def rate(self, kind: str) -> Floats:
+        """Return the rates (K,) of a kind; the group needs rows that it is a share of."""
+        counts = self.counts(kind)
+        rates: Floats = counts / counts[-1]
+        return rates
 
     def only(self, kept: NDArray[Any]) -> Curve:
         """Return the curve through the thresholds that a mask, or positions, select."""
         return Curve(self.threshold[kept], self.false_positives[kept], self.true_positives[kept])
 
+    @cached_property
     def hull(self) -> Curve:
         """Return the vertices of the upper hull, the ends included; in between, two thresholds are mixed.
 

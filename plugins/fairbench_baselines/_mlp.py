@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Union
 
 import torch
 from torch import nn
 
-from fairbench.api import Samples, derive_seed, parameter
+from fairbench.api import Options, Range, Samples, derive_seed, parameter
 from fairbench.api.torch import ACTIVATIONS, as_batch, minibatches, mlp, train_model, weighted_loss
 
 PAPER = "Malik & Mopuri, FaAlGrad (TMLR)"
+TABULAR = "Gorishniy et al. (2021), Revisiting deep learning models for tabular data, NeurIPS: an MLP's"
 
 
 @dataclass(frozen=True)
 class Network:
     """Hyper-parameters of a multi-layer perceptron trained for accuracy alone."""
+
+    ranges: ClassVar[Mapping[str, Union[Range, Options]]] = {
+        "lr": Range(1e-5, 1e-2, log=True, source=TABULAR),
+        "hidden": Options((8,), (32,), (64,), (64, 32), (128, 64), source="own"),
+    }
 
     hidden: tuple[int, ...] = parameter((64,), "width of each hidden layer", source="own, by validation accuracy")
     activation: str = parameter(

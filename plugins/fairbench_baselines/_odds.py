@@ -33,7 +33,7 @@ def best_weights(hulls: Sequence[Curve], tolerance: float) -> Weights:
     windows, sums = [], []
     for hull, end, size in zip(hulls, ends, sizes):
         own = slice(end - size, end)
-        for lowest, rate in ((-2, hull.true_positive), (-1, hull.false_positive)):
+        for lowest, rate in ((-2, hull.rate("true_positive")), (-1, hull.rate("false_positive"))):
             row = np.zeros(columns)
             row[own], row[lowest] = rate, -1
             windows += [row, -row]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fairbench_baselines._hulls import Curve, Floats, Weights
 
 
-def best_weights(hulls: Sequence[Curve], rates: Sequence[Floats], tolerance: float) -> Weights:
+def best_weights(hulls: Sequence[Curve], kind: str, tolerance: float) -> Weights:
     """Return the weights that decide most rows rightly while no two groups' rates differ by more than the tolerance.
 
     Within a window [low, low + tolerance] each group does best at its own optimum, or at the end of the window nearest
@@ -19,9 +19,10 @@ def best_weights(hulls: Sequence[Curve], rates: Sequence[Floats], tolerance: flo
 
     Args:
         hulls: for each group the vertices of the upper hull of its ROC curve.
-        rates: for each group the rate (K,) at each vertex, which never falls from vertex to vertex.
+        kind: of rate, see ``Curve.counts``.
         tolerance: the largest difference allowed, in [0, 1].
     """
+    rates = [hull.rate(kind) for hull in hulls]
     kept = [_best_of_equal_rates(hull, rate) for hull, rate in zip(hulls, rates)]
     lines = [(rate[places], hull.gain[places]) for hull, rate, places in zip(hulls, rates, kept)]
     bends = np.concatenate([x for x, _ in lines])

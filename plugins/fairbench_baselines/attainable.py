@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fairbench.api import (
     Fitted,
@@ -22,8 +21,8 @@ from fairbench.api import (
     parameter,
     tables_only,
 )
-from fairbench_baselines._constraints import CONSTRAINTS, LEAST_ROWS, solve
-from fairbench_baselines._hulls import HALF, Decision, roc_curve
+from fairbench_baselines._constraints import CONSTRAINTS, LEAST_ROWS, ScoredRows, supports
+from fairbench_baselines._hulls import HALF, Decision
 from fairbench_baselines._scores import Candidates, Model, Scored
 
 CROSS_FITTED, VALIDATION = "cross-fitted", "validation"
@@ -73,6 +72,7 @@ class Attainable:
     tolerances: tuple[float, ...] = parameter(
         (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), "the largest gap allowed at each point", minimum=0, maximum=1
     )
+    deterministic: bool = parameter(False, "also give points, named '... deterministic', that leave nothing to chance")
     folds: int = parameter(5, "folds of the cross-fitting", minimum=2)
     C: float = parameter(0.1, "logistic regression: inverse strength of the penalty", source="own", minimum=1e-12)
     rounds: int = parameter(100, "boosting: number of trees", source="scikit-learn's default", minimum=1)
@@ -91,19 +91,23 @@ class Attainable:
                 cross-fitting, or fewer than two groups have rows enough.
         """
         tables_only(train.schema, "method attainable")
-        labels = np.bincount(train.y, minlength=2)
-        if not labels.all():
-            raise NotApplicable(f"a score model needs both labels; all {len(train)} training rows have {train.y[0]}")
-        cross_fitted = self.fitting == CROSS_FITTED
-        supports = _supports(validation) + (_supports(train) if cross_fitted else 0)
-        if cross_fitted and supports.sum(axis=0).min() < 2:
-            raise NotApplicable(f"cross-fitting needs two rows of each label; one has y = {labels.argmin()}")
-        if len(CONSTRAINTS[0].compared(supports)) < 2:
-            rows = zip(train.group_names, supports.sum(axis=1))
+        if len(np.unique(train.y)) < 2:
             raise NotApplicable(
-                f"thresholds are chosen for groups of at least {LEAST_ROWS} rows, two or more of them; "
-                f"{'train and validation have' if cross_fitted else 'validation has'} "
-                + ", ".join(f"{count} of {name!r}" for name, count in rows)
+                f"a score model needs both labels; all {len(train)} training rows have y = {train.y[0]}"
+            )
+        cross_fitted = self.fitting == CROSS_FITTED
+        parts = (train, validation) if cross_fitted else (validation,)
+        where = "train and validation have" if cross_fitted else "the validation part has"
+        rows = np.sum([supports(part.group, part.y, len(part.group_names)) for part in parts], axis=0)
+        labels = rows.sum(axis=0)
+        if cross_fitted and labels.min() < 2:
+            raise NotApplicable(
+                f"cross-fitting needs two rows of each label; {where} {labels.min()} with y = {labels.argmin()}"
+            )
+        if len(CONSTRAINTS[0].compared(rows)) < 2:
+            seen = ", ".join(f"{count} of {name!r}" for name, count in zip(train.group_names, rows.sum(axis=1)))
+            raise NotApplicable(
+                f"gaps are between two or more groups with at least {LEAST_ROWS} rows each; {where} {seen}"
             )
         candidates = Candidates(self.C, self.rounds, self.leaves, self.lr)
         inner = derive_seed("score models", seed)
@@ -111,42 +115,34 @@ class Attainable:
             scored = candidates.cross_fitted((train, validation), self.folds, inner)
         else:
             scored = candidates.validated(train, validation, inner)
-        return self._points(scored, supports, train.group_names, derive_seed("toss", seed))
+        return self._points(scored, train.group_names, derive_seed("toss", seed))
 
-    def _points(self, scored: Scored, supports: NDArray[Any], names: Sequence[str], toss: int) -> Fitted:
+    def _points(self, scored: Scored, names: Sequence[str], toss: int) -> Fitted:
         """Return the operating points that the scored rows lead to, with what they do to these rows."""
         tolerances = {f"{tolerance:g}": tolerance for tolerance in sorted(self.tolerances)}
-        right = (scored.score >= 0.5) == scored.y
-        plain = np.bincount(scored.group, weights=right, minlength=len(names))
+        rows = ScoredRows(scored.group, scored.y, scored.score, len(names))
         points = {"unconstrained": _predictor(scored.model, [HALF] * len(names), toss)}
         diagnostics: dict[str, list[float]] = {
             "tolerance": list(tolerances.values()),
-            "claimed_accuracy_unconstrained": [float(right.mean())],
+            "claimed_accuracy_unconstrained": [float(rows.plain.sum() / len(rows.y))],
             **{f"log_loss_{name}": [loss] for name, loss in scored.log_loss.items()},
         }
-        rows = {code: scored.group == code for code in CONSTRAINTS[0].compared(supports)}
-        hulls = {code: roc_curve(scored.score[own], scored.y[own]).hull() for code, own in rows.items()}
+        ways = {"": rows.solve, "deterministic": rows.solve_certain} if self.deterministic else {"": rows.solve}
         for constraint in CONSTRAINTS:
-            compared = constraint.compared(supports)
-            for code in set(range(len(names))).difference(compared):
-                diagnostics[f"left_out_of_{constraint.name}: {names[code]!r}"] = supports[code].tolist()
-            if len(compared) < 2:
-                continue
-            own_hulls = {code: hulls[code] for code in compared}
-            solutions = {
-                name: solve(constraint, own_hulls, tolerance, supports, plain) for name, tolerance in tolerances.items()
-            }
-            for name, solution in solutions.items():
-                points[f"{constraint.name}<={name}"] = _predictor(scored.model, solution.decisions, toss)
-            diagnostics[f"claimed_accuracy_{constraint.name}"] = [found.accuracy for found in solutions.values()]
-            diagnostics[f"claimed_gap_{constraint.name}"] = [found.gap for found in solutions.values()]
+            compared = constraint.compared(rows.supports)
+            for code in sorted(set(range(len(names))).difference(compared)):
+                diagnostics[f"left_out_of_{constraint.name}: {names[code]!r}"] = rows.supports[code].tolist()
+            for way, solve in ways.items() if len(compared) > 1 else ():
+                found = {name: solve(constraint, tolerance) for name, tolerance in tolerances.items()}
+                for name, made in found.items():
+                    if made is not None:
+                        point = f"{constraint.name}<={name} {way}".strip()
+                        points[point] = _predictor(scored.model, made.decisions, toss)
+                curve = f"{constraint.name}_{way}".strip("_")
+                claims = [(made.accuracy, made.gap) if made else (np.nan, np.nan) for made in found.values()]
+                diagnostics[f"claimed_accuracy_{curve}"] = [accuracy for accuracy, _ in claims]
+                diagnostics[f"claimed_gap_{curve}"] = [gap for _, gap in claims]
         return Fitted(points, chosen="unconstrained", diagnostics=diagnostics)
-
-
-def _supports(part: Samples) -> NDArray[Any]:
-    """Return the rows (G, 2) of each group and label."""
-    groups = len(part.group_names)
-    return np.bincount(part.group * 2 + part.y, minlength=2 * groups).reshape(groups, 2)
 
 
 def _predictor(model: Model, decisions: Sequence[Decision], toss: int) -> Predictor:

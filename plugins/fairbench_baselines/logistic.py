@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from fairbench.api import Inputs, Method, NotApplicable, Predictions, Predictor, Samples, hookimpl, parameter
+from fairbench.api import Inputs, Method, NotApplicable, Predictions, Predictor, Range, Samples, hookimpl, parameter
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,10 @@ class Logistic:
     """Fit an L2-penalised logistic regression (scikit-learn) for accuracy alone; nothing is chosen on validation."""
 
     name = "logistic"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "C": Range(1e-4, 1e4, log=True, source="the values that scikit-learn's LogisticRegressionCV tries by default")
+    }
+
     C: float = parameter(1.0, "inverse strength of the penalty", source="scikit-learn's default", minimum=1e-12)
     steps: int = parameter(1000, "largest number of steps of L-BFGS", minimum=1)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Union
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Fitted, Method, NotApplicable, Samples, derive_seed, hookimpl, parameter
+from fairbench.api import Fitted, Method, NotApplicable, Options, Range, Samples, derive_seed, hookimpl, parameter
 from fairbench.api.torch import Batch, Loss, as_batch, minibatches, mlp, predictor, train_model
 
 from ._mlp import Network
@@ -43,6 +45,10 @@ class RegularisedMLP(Network):
     """
 
     name = "mlp_regularised"
+    ranges: ClassVar[Mapping[str, Union[Range, Options]]] = {
+        **Network.ranges,
+        "gamma": Range(0.0, 4.0, source="the ends of fair_maml's grid"),
+    }
 
     gamma: float = parameter(0.5, "weight of the fairness term", source="as in fair_maml", minimum=0)
     criterion: str = parameter(

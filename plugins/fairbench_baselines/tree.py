@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, parameter
+from fairbench.api import Inputs, Method, Predictions, Predictor, Range, Samples, hookimpl, parameter
+
+TUNABILITY = "Probst, Boulesteix and Bischl (2019), Tunability, JMLR 20, table 1"
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,11 @@ class Tree:
     """
 
     name = "tree"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "depth": Range(1, 30, source=TUNABILITY),
+        "leaf": Range(1, 60, source=TUNABILITY),
+    }
+
     depth: int = parameter(7, "largest depth", source="own", minimum=1)
     leaf: int = parameter(1, "smallest number of rows in a leaf", source="scikit-learn's default", minimum=1)
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Callable, ClassVar, Optional
+from typing import Callable, ClassVar, Optional, Union
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Fitted, NotApplicable, Predictions, Predictor, Samples, derive_seed, group_rates, parameter
+from fairbench.api import (
+    Fitted,
+    NotApplicable,
+    Options,
+    Predictions,
+    Predictor,
+    Range,
+    Samples,
+    derive_seed,
+    group_rates,
+    parameter,
+)
 from fairbench.api.torch import Model, as_batch, predictor, train_model
 
 from ._batches import StratifiedBatches
@@ -32,6 +43,10 @@ class FairNetwork:
     """Hyper-parameters of a network that is trained for accuracy and for a fairness loss."""
 
     name: ClassVar[str]
+    ranges: ClassVar[Mapping[str, Union[Range, Options]]] = {
+        "eta": Options((0.3,), (1.0,), (3.0,), (10.0,), (30.0,), source="own: around the default"),
+        "lr": Range(1e-4, 1e-2, log=True, source="own: from a tenth to ten times the paper's"),
+    }
 
     eta: tuple[float, ...] = parameter(
         (3.0,),

@@ -5,13 +5,15 @@ Malik & Mopuri, FaAlGrad: Fairness through Alignment of Gradients across Differe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch.nn.functional import cosine_similarity
 
-from fairbench.api import Episode, Fitted, Method, NotApplicable, Samples, derive_seed, hookimpl, parameter
+from fairbench.api import Episode, Fitted, Method, NotApplicable, Range, Samples, derive_seed, hookimpl, parameter
 from fairbench.api.torch import ACTIVATIONS, as_batch, gradient, mlp, predictor, train_model, unroll, weighted_loss
 
 SPLITS = ("config1", "config2", "config2_released", "proportions", "swapped")
@@ -98,6 +100,11 @@ class FaAlGrad:
     """
 
     name = "faalgrad"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "inner_lr": Range(1e-3, 1e-1, log=True, source=f"{PAPER}, 5.3: what it uses on four datasets lies within"),
+        "outer_lr": Range(1e-3, 1e-1, log=True, source=f"{PAPER}, 5.3: what it uses on four datasets"),
+        "inner_steps": Range(1, 10, source=f"{PAPER}, table 1"),
+    }
 
     split: str = parameter(
         "config1", "how training rows are divided between the two loops", source=f"{PAPER}, 5.4-5.6", choices=SPLITS

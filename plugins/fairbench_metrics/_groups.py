@@ -1,4 +1,4 @@
-"""What the metrics share: gaps and ratios between groups, means over them, and the words for what has no value."""
+"""What the metrics share: gaps and ratios between groups, means over them, and the words for what is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import GroupRates, Samples, Undefined
+from fairbench.api import GroupRates, Partial, Samples, Undefined, no_rows
 
 
 def populated(samples: Samples, rates: GroupRates) -> NDArray[np.bool_]:
@@ -27,22 +27,33 @@ def populated(samples: Samples, rates: GroupRates) -> NDArray[np.bool_]:
     return present
 
 
-def require_class(samples: Samples, rates: GroupRates, labels: Sequence[int]) -> NDArray[np.bool_]:
-    """Return a mask (G,) of the groups that have rows; each of them must have rows of every given label.
+def having(samples: Samples, rates: GroupRates, labels: Sequence[int]) -> tuple[list[NDArray[np.bool_]], str]:
+    """Return for each label a mask (G,) of the groups that have rows with it, and in words which lack one.
+
+    Groups without any row are not mentioned: every value between groups says so.
 
     Raises:
-        Undefined: fewer than two groups have rows, or one of them has none with such a label.
+        Undefined: fewer than two groups have rows, or rows with one of the labels.
     """
     present = populated(samples, rates)
-    lacking = []
+    masks, lacking, told = [], [], []
     for label in labels:
-        count = rates.positives if label else rates.n - rates.positives
-        for code in np.flatnonzero(present & (count == 0)):
-            name, rows = samples.group_names[code], rates.n[code]
-            lacking.append(f"group {name!r} has no row with y = {label} (0 of {rows:.0f})")
-    if lacking:
-        raise Undefined("; ".join(lacking))
-    return present
+        rows = rates.positives if label else rates.n - rates.positives
+        masks.append(np.asarray(rows > 0))
+        without = np.flatnonzero(present & (rows == 0))
+        names = [samples.group_names[code] for code in without]
+        lacking += [no_rows(names, label)] if names else []
+        told += [
+            f"group {name!r} has no row with y = {label} (0 of {n:.0f})" for name, n in zip(names, rates.n[without])
+        ]
+    if any(mask.sum() < 2 for mask in masks):
+        raise Undefined("; ".join(told))
+    return masks, "; ".join(lacking)
+
+
+def partly(value: float, lacking: str) -> float:
+    """Return the value, as ``Partial`` if groups are lacking."""
+    return Partial(value, lacking) if lacking else value
 
 
 def gap(rate: NDArray[np.floating]) -> float:

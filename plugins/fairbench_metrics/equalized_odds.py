@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairbench.api import Metric, Predictions, Samples, Undefined, group_rates, hookimpl
-from fairbench_metrics._groups import gap, require_class, smallest_share
+from fairbench_metrics._groups import gap, having, partly, smallest_share
 
 REFERENCE = "Hardt et al. (2016), definition 2.1; fairlearn, agg='worst_case'"
 
@@ -12,22 +12,23 @@ def equalized_odds_difference(samples: Samples, predictions: Predictions) -> flo
     """Return the larger of the gaps between groups in true positive rate and in false positive rate.
 
     Args:
-        samples: ``y`` (n,) and ``group`` (n,); at least two groups with rows, each with both labels.
+        samples: ``y`` (n,) and ``group`` (n,); at least two groups with each label.
         predictions: ``decision`` (n,) in [0, 1], aligned with ``samples``.
 
     Returns:
-        A fraction in [0, 1], not per cent; 0 is parity.
+        A fraction in [0, 1], not per cent; 0 is parity. ``Partial`` if a group lacks a label: then that group is left
+        out of that rate's gap (fairlearn takes its rate as 0).
 
     Raises:
-        Undefined: fewer than two groups have rows, or one of them lacks a label (fairlearn takes its rate as 0).
+        Undefined: fewer than two groups have rows with each label.
 
     References:
         Hardt et al. (2016), definition 2.1; equals fairlearn's with ``agg="worst_case"`` and AIF360's
         ``equalized_odds_difference`` for two groups.
     """
     rates = group_rates(samples, predictions)
-    present = require_class(samples, rates, (1, 0))
-    return max(gap(rates.true_positive[present]), gap(rates.false_positive[present]))
+    (with_1, with_0), lacking = having(samples, rates, (1, 0))
+    return partly(max(gap(rates.true_positive[with_1]), gap(rates.false_positive[with_0])), lacking)
 
 
 def equalized_odds_ratio(samples: Samples, predictions: Predictions) -> float:
@@ -38,51 +39,53 @@ def equalized_odds_ratio(samples: Samples, predictions: Predictions) -> float:
     decide: NaN if the true positive rates are all 0, the true positive ratio if the false positive rates are.
 
     Args:
-        samples: ``y`` (n,) and ``group`` (n,); at least two groups with rows, each with both labels.
+        samples: ``y`` (n,) and ``group`` (n,); at least two groups with each label.
         predictions: ``decision`` (n,) in [0, 1], aligned with ``samples``.
 
     Returns:
-        A fraction in [0, 1]; 1 is parity.
+        A fraction in [0, 1]; 1 is parity. ``Partial`` if a group lacks a label: then that group is left out of that
+        rate's ratio (fairlearn takes its rate as 0).
 
     Raises:
-        Undefined: fewer than two groups have rows, one of them lacks a label (fairlearn takes its rate as 0), or one
-            of the two ratios is 0/0.
+        Undefined: fewer than two groups have rows with each label, or one of the two ratios is 0/0.
 
     References:
         Hardt et al. (2016), definition 2.1; equals fairlearn's with ``agg="worst_case"``.
     """
     rates = group_rates(samples, predictions)
-    present = require_class(samples, rates, (1, 0))
-    positives = rates.positives[present].sum()
+    (with_1, with_0), lacking = having(samples, rates, (1, 0))
+    positives = rates.positives.sum()
     ratios = (
-        (1, positives, smallest_share(rates.true_positive[present])),
-        (0, rates.n[present].sum() - positives, smallest_share(rates.false_positive[present])),
+        (1, positives, smallest_share(rates.true_positive[with_1])),
+        (0, rates.n.sum() - positives, smallest_share(rates.false_positive[with_0])),
     )
     zero = [f"nobody with y = {label} is selected (0 of {rows:.0f})" for label, rows, ratio in ratios if ratio is None]
     if zero:
         which = "both ratios are" if len(zero) == 2 else "one of the two ratios is"
         raise Undefined(f"{' and '.join(zero)}, so {which} 0/0")
-    return min(ratio for _, _, ratio in ratios if ratio is not None)
+    return partly(min(ratio for _, _, ratio in ratios if ratio is not None), lacking)
 
 
 def equal_opportunity_difference(samples: Samples, predictions: Predictions) -> float:
     """Return the largest gap in true positive rate between two groups.
 
     Args:
-        samples: ``y`` (n,) and ``group`` (n,); at least two groups with rows, each with a row where y = 1.
+        samples: ``y`` (n,) and ``group`` (n,); at least two groups with a row where y = 1.
         predictions: ``decision`` (n,) in [0, 1], aligned with ``samples``.
 
     Returns:
-        A fraction in [0, 1], not per cent; 0 is parity. AIF360's metric of this name is signed.
+        A fraction in [0, 1], not per cent; 0 is parity. AIF360's metric of this name is signed. ``Partial`` if a
+        group has no row with y = 1: then it is left out (fairlearn takes its rate as 0).
 
     Raises:
-        Undefined: fewer than two groups have rows, or one of them has none with y = 1 (fairlearn takes its rate as 0).
+        Undefined: fewer than two groups have rows with y = 1.
 
     References:
         Hardt et al. (2016), definition 2.2; equals fairlearn's with ``method="between_groups"``.
     """
     rates = group_rates(samples, predictions)
-    return gap(rates.true_positive[require_class(samples, rates, (1,))])
+    (with_1,), lacking = having(samples, rates, (1,))
+    return partly(gap(rates.true_positive[with_1]), lacking)
 
 
 @hookimpl

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fairbench.api.analysis import Estimate
 
-UNDEFINED, PARTIAL = "†", "§"
+UNDEFINED, PARTIAL, SMALL = "†", "§", "°"
 
 
 @dataclass(frozen=True)

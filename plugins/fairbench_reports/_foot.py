@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import Cell, Results, last_line
-from fairbench.api.analysis import planned_repeats
+from fairbench.api.analysis import names_of, planned_repeats, runs_within
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
 
@@ -25,7 +25,7 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
     said = [*missing(results), *_remarks(results), *_notes(results), *_references(results)]
-    return [*reading, *said, *_accepted(results), *_produced(results)]
+    return [*reading, *said, *_reference_cost(results), *_accepted(results), *_produced(results)]
 
 
 def missing(results: Results) -> list[str]:
@@ -58,12 +58,25 @@ def spread(repeats: int, what: str = "mean ± standard deviation") -> str:
     return f"{what} over {repeats} repeats" if repeats > 1 else "values of one repeat"
 
 
+def _within(results: Results) -> list[str]:
+    """Return how the repeats are nested, if a split has several."""
+    tunings, fits = runs_within(results)
+    if tunings * fits == 1:
+        return []
+    parts = [
+        f"{count} {what}"
+        for count, what in ((tunings, "divisions into training and validation part"), (fits, "fits of each"))
+        if count > 1
+    ]
+    return [f"every split has {' and '.join(parts)}; --format variance tells these sources of spread apart"]
+
+
 def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]:
     rows = [row for section in shown for row in section.rows]
     if not rows:
         return ["there are no results yet"]
     repeats = planned_repeats(results)
-    lines = [spread(repeats)]
+    lines = [spread(repeats), *_within(results)]
     if best and any(entry.best for row in rows for entry in row.entries):
         lines.append(
             f"{best} marks the best mean in its column, and any that is displayed as equal to it; ↑ higher is better, "
@@ -73,8 +86,8 @@ def _reading(results: Results, shown: Sequence[Section], best: str) -> list[str]
         lines.append(f"{UNDEFINED} undefined in some repeats; the mean is over the others")
     if any(entry.estimate.partial for row in rows for entry in row.entries):
         lines.append(
-            f"{PARTIAL} in some repeats the test part lacks a group, and values over the other groups are left out of "
-            "the mean; if all repeats lack it, the mean is over those values"
+            f"{PARTIAL} in some repeats the test part lacks a group, or a group's rows with one label, and values over "
+            "the other groups are left out of the mean; if all repeats lack the same, the mean is over those values"
         )
     if any(row.constant for row in rows):
         lines.append(
@@ -134,6 +147,21 @@ def _references(results: Results) -> list[str]:
             if values:
                 sentences.append(_shown(f"{dataset}: {point['name']} has {', '.join(values)}{note}"))
     return sentences
+
+
+def _reference_cost(results: Results) -> list[str]:
+    """Return what the methods cost that the suite did not name, but that reference lines needed."""
+    suite = results.run.get("suite", {})
+    if not suite.get("reference"):
+        return []
+    named = names_of(suite.get("methods", ()))
+    added = [record for record in results.records if not {record.cell.method.name, "all"} & named]
+    if not added:
+        return []
+    spent, total = (sum(record.cpu_seconds for record in records) for records in (added, results.records))
+    names = ", ".join(dict.fromkeys(record.cell.method.name for record in added))
+    share = f" ({spent / total:.0%} of the run's)" if total else ""
+    return [f"added for the reference lines: {names}; {spent:.1f} s of CPU time{share}; --no-reference leaves them out"]
 
 
 def _accepted(results: Results) -> list[str]:

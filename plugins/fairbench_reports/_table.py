@@ -239,7 +239,8 @@ def _named(results: Results) -> set[str]:
 
 
 def _columns(metrics: Iterable[str], results: Results) -> list[MetricColumn]:
-    ordered = sorted(metrics, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    order = tuple(results.run.get("order", ORDER))
+    ordered = sorted(metrics, key=lambda name: (order.index(name) if name in order else len(order), name))
     return [MetricColumn(name, *map(clean, results.labels.get(name, (name, "unknown")))) for name in ordered]
 
 

@@ -97,12 +97,12 @@ def _room(verdict: Verdict) -> str:
 def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing]]) -> list[str]:
     """Return the section in one sentence, the smallest gap, and what must be known of single methods."""
     notes = [standings.sentence(metric)]
-    smallest = told[0][1].smallest
+    smallest, baseline = told[0][1].smallest, standings.lines.baseline.name
     repeats = counted(len(standings.lines.baseline.records), "repeat")
-    if smallest is not None:
-        notes.append(f"the smallest gap that {repeats} can show here is {smallest:.3f}")
-    elif told[0][1].floor is not None:
-        notes.append("no gap between some of these groups can be shown here: their rates would have to leave [0, 1]")
+    if smallest is not None and smallest.value is not None:
+        notes.append(f"the smallest gap that {repeats} can show at the rates of {baseline} is {smallest.value:.3f}")
+    elif smallest is not None:
+        notes.append(f"at the rates of {baseline} {repeats} can show no gap: rates would have to leave [0, 1]")
     for text in dict.fromkeys(note for _, standing in told for note in standing.verdict.notes):
         labels = ", ".join(label for label, standing in told if text in standing.verdict.notes)
         notes.append(f"{text}: {labels}" if len(told) > 1 else text)
@@ -126,5 +126,5 @@ def reading(tables: Iterable[VerdictTable]) -> list[str]:
         "the rows of one test part alone leave; floor: the mean gap of a fair method on such rows",
     ]
     if any(FAINT in row[1] for table in shown for row in table.rows):
-        lines.append(f"{FAINT} smaller than these repeats can show, and not told apart from the gap of a fair method")
+        lines.append(f"{FAINT} smaller than these repeats can show, and its interval holds 0")
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from rich import box
@@ -14,11 +14,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from fairbench.api import Report, Results, hookimpl
-from fairbench.api.analysis import planned_repeats
-from fairbench_reports._entries import Entry, clean
+from fairbench.api import Record, Report, Results, hookimpl
+from fairbench.api.analysis import planned_repeats, positives, stored_rows
+from fairbench_reports._entries import SMALL, Entry, clean
 from fairbench_reports._foot import foot, missing, spread
-from fairbench_reports._table import ALIKE, MethodRow, MetricColumn, Section, number, sections
+from fairbench_reports._table import ALIKE, FEW, MethodRow, MetricColumn, Section, number, sections
 from fairbench_reports._verdicts import HEADINGS, POINTS, VerdictTable, reading, verdict_tables
 
 WIDTH, NARROWEST = 100, 40
@@ -54,12 +54,13 @@ def render_groups(results: Results) -> str:
     """Return rows and means over repeats within each group: what an auditor looks for behind the differences."""
     console = _console()
     shown = [section for section in sections(results) if section.group_columns or section.supports]
-    for section in shown:
-        _head(console, section)
-        console.print(_group_table(section))
-        console.print()
-        _lines(console, section.notes_on_groups())
-        console.print()
+    with stored_rows(results) as stored:
+        for section in shown:
+            _head(console, section)
+            console.print(_group_table(section, positives(stored, _records(section))))
+            console.print()
+            _lines(console, [*section.notes_on_groups(), *_signs(section)])
+            console.print()
     what = spread(planned_repeats(results), "mean") if shown else "there are no results by group yet"
     _lines(console, [what, *missing(results)])
     return _text(console)
@@ -161,23 +162,39 @@ def _folded(heading: str) -> str:
     return "\n".join(min(halves, key=lambda pair: max(map(len, pair)), default=("", heading)))
 
 
-def _group_table(section: Section) -> Table:
-    rows = ["rows"] if section.supports else []
-    table = _table(2, ["method", "group"], [*rows, *(column.heading for column in section.group_columns)])
+def _records(section: Section) -> list[Record]:
+    return [record for row in section.rows for record in row.records]
+
+
+def _group_table(section: Section, ones: Mapping[str, tuple[int, ...]]) -> Table:
+    """Return the values of each group beside its number of rows and, where they are stored, of positives."""
+    counts = [by_group for by_group in (section.supports, ones) if by_group]
+    headings = [name for name, by_group in (("rows", section.supports), ("y = 1", ones)) if by_group]
+    table = _table(2, ["method", "group"], [*headings, *(column.heading for column in section.group_columns)])
     for row in section.rows:
         for index, (group, entries) in enumerate(row.groups.items()):
             numbers = (
                 Text(number(entry.estimate.mean, 0 if column.metric == "n" else 3) + f"{entry.mark:<1}")
                 for column, entry in zip(section.group_columns, entries)
             )
-            support = [Text(_support(section, group))] if rows else []
-            table.add_row(Text("" if index else _label(row)), Text(clean(group)), *support, *numbers)
+            support = (Text(_support(by_group, group)) for by_group in counts)
+            name = f"{clean(group)} {SMALL}" if _is_small(section, group) else clean(group)
+            table.add_row(Text("" if index else _label(row)), Text(name), *support, *numbers)
     return table
 
 
-def _support(section: Section, group: str) -> str:
+def _is_small(section: Section, group: str) -> bool:
+    return min(section.supports.get(group, (FEW,))) < FEW
+
+
+def _signs(section: Section) -> list[str]:
+    small = any(_is_small(section, group) for group in section.supports)
+    return [f"{SMALL} fewer than {FEW} rows in a test part"] if small else []
+
+
+def _support(by_group: Mapping[str, tuple[int, ...]], group: str) -> str:
     """Return how many rows a group has in the test parts, the fewest and the most."""
-    counts = section.supports.get(group, ())
+    counts = by_group.get(group, ())
     return "-".join(str(count) for count in sorted({min(counts), max(counts)})) if counts else "-"
 
 

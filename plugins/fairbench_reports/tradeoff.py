@@ -17,11 +17,14 @@ from fairbench.api.analysis import (
     STYLES,
     Estimate,
     Measured,
+    SectionLines,
+    StoredRows,
     constant_accuracy,
     only,
     planned_repeats,
     require_matplotlib,
     series,
+    stored_rows,
     telling_parameters,
 )
 from fairbench_reports._entries import clean
@@ -31,6 +34,7 @@ from fairbench_reports._table import MethodRow, Section, sections
 
 ACCURACY, GAP, SELECTED = "accuracy", "demographic_parity_difference", "selection_rate"
 CONSTANT = "constant"
+UNDRAWN = (CONSTANT, "attainable")  # lines stand for them
 PLAIN = ("mlp", "cnn", "logistic", "tree")  # the first of these that took part is what the coin mixes with a constant
 COLOURS = (*(colour for colour, _ in STYLES), BLUE)
 MARKS = "o^svPD*<>ph"  # a colour gets another mark when the colours repeat
@@ -69,11 +73,19 @@ class Dot:
 
 @dataclass(frozen=True)
 class Panel:
-    """What is drawn for a section: its dots, and the accuracy of the better constant if the run has it."""
+    """What is drawn for a section.
+
+    Args:
+        title: of the section.
+        dots: the methods, except constant predictions and those that only lines are drawn through.
+        constant: accuracy of the better constant prediction, if the run has it.
+        attainable: (gap, accuracy) of the attainable line's vertices; empty without one.
+    """
 
     title: str
     dots: Sequence[Dot]
     constant: float | None
+    attainable: Sequence[tuple[float, float]]
 
     @property
     def baseline(self) -> Dot | None:
@@ -88,14 +100,27 @@ def panels(results: Results) -> list[Panel]:
     for section in shown:  # each separately, because defaults may differ between datasets
         here = telling_parameters(row.records[0].cell.method for row in section.rows if row.records)
         telling = {**telling, **{name: names | telling.get(name, set()) for name, names in here.items()}}
-    titles, found = _titles(shown), []
-    for section, title in zip(shown, titles):
-        rows = [row for row in section.rows if row.records]
-        dots = [dot for row in rows if row.method != CONSTANT for dot in _dots(row, telling[row.method])]
-        constants = [_constant(row.records) for row in rows if row.method == CONSTANT]
-        if dots:
-            found.append(Panel(title, dots, next((level for level in constants if level is not None), None)))
+    found = []
+    with stored_rows(results) as stored:
+        for section, title in zip(shown, _titles(shown)):
+            rows = [row for row in section.rows if row.records]
+            dots = [dot for row in rows if row.method not in UNDRAWN for dot in _dots(row, telling[row.method])]
+            constants = [_constant(row.records) for row in rows if row.method == CONSTANT]
+            attained = _attained([record for row in rows for record in row.records], results, stored)
+            if dots:
+                level = next((level for level in constants if level is not None), attained[0][1] if attained else None)
+                found.append(Panel(title, dots, level, attained))
     return found
+
+
+def _attained(records: Sequence[Record], results: Results, stored: StoredRows) -> list[tuple[float, float]]:
+    """Return the vertices of the attainable line, the first at gap 0; nothing if the run has no such line."""
+    if not records:
+        return []
+    lines = SectionLines.of(records, results, stored)
+    repeats = lines.shared(GAP) if lines.baseline.records and lines.attainable else []
+    line = lines.reached(GAP, repeats) if repeats else None
+    return [] if line is None else [vertex.mean for vertex in line.vertices]
 
 
 def _titles(shown: Sequence[Section]) -> list[str]:
@@ -151,7 +176,8 @@ def render(results: Results) -> bytes:
     A mark is the mean over repeats at the operating point that stands for the method; its bars are one standard
     deviation to either side, and hollow ones decide alike for everybody. All operating points make a faint curve. The
     dashed line is a coin that mixes the plain model with the better constant prediction, where the run has both: what
-    lies below it is worth less than tossing it. The same results give the same bytes.
+    lies below it is worth less than tossing it. The solid blue line is what optimal post-processing attains, dotted
+    below the smallest gap that was measured. The same results give the same bytes.
 
     Raises:
         NotApplicable: matplotlib is not installed.
@@ -175,7 +201,7 @@ def _draw(shown: Sequence[Panel], what: str) -> bytes:
     labels = dict.fromkeys(dot.label for panel in shown for dot in panel.dots)
     styles = {label: (COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]) for i, label in enumerate(labels)}
     width = INCH["panel"] * max(columns, 1.4)
-    entries = len(labels) + 2
+    entries = len(labels) + 2 + any(panel.attainable for panel in shown)
     notes = _notes(shown, what, int(15 * width))
     foot = INCH["line"] * (-(-entries // int(width / ENTRY)) + len(notes) + 1)
     height = INCH["title"] + (INCH["row"] + above) * rows + foot
@@ -213,6 +239,10 @@ def _draw_panel(axes: Any, panel: Panel, styles: Mapping[str, tuple[str, str]], 
     if panel.constant is not None and base is not None:
         gap, accuracy = base.place
         axes.plot([0, gap], [panel.constant, max(panel.constant, accuracy)], "--", color=BLACK, linewidth=1, zorder=2)
+    if panel.attainable:  # the last stretch is flat; below the first measured gap it is a mixture with the constant
+        edge = max([*(dot.place[0] for dot in panel.dots), panel.attainable[-1][0]])
+        axes.plot(*zip(*panel.attainable[:2]), ":", color=BLUE, linewidth=1, zorder=2)
+        axes.plot(*zip(*panel.attainable[1:], (edge, panel.attainable[-1][1])), "-", color=BLUE, linewidth=1, zorder=2)
     # The curves are drawn within the limits of the rest: they run on to gaps that nobody would choose.
     left, right = axes.get_xlim()
     axes.set_xlim(max(left, -0.06 * right), right + 0.04 * (right - left))  # no gap is below 0, whatever a bar suggests
@@ -247,6 +277,8 @@ def _legend(
     if bases:
         label = f"coin of {' or '.join(bases)} and a constant"
         handles.append(Line2D([], [], color=BLACK, linestyle="--", linewidth=1, label=label))
+    if any(panel.attainable for panel in shown):
+        handles.append(Line2D([], [], color=BLUE, linewidth=1, label="attainable with the group known"))
     figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=max(columns, 1), fontsize=8)
 
 

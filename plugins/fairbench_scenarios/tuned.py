@@ -2,56 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Callable
-
-import numpy as np
+from typing import Any, Callable, Optional
 
 from fairbench.api import (
+    Chosen,
     Fitted,
+    Judged,
     Method,
     NotApplicable,
     Outcome,
-    Predictions,
     Predictor,
+    Rule,
     Samples,
     Scenario,
     Split,
+    SuiteError,
     Tunable,
-    group_rates,
     hookimpl,
     parameter,
 )
 
+FOUR_FIFTHS = "max accuracy subject to dp ratio >= 0.8"
+LEAST_RATIO = "max accuracy subject to dp ratio >= {:.12g}"
+
 
 @dataclass(frozen=True)
 class Tuned:
-    """Fit each configuration of the grid that a method declares, and let validation choose.
+    """Fit each configuration of the grid that a method declares, and let validation choose by a named rule.
 
     A method declares ``grid`` (see ``fairbench.api.Tunable``); a method without one is fitted as it is.
-    The chosen configuration is the one with the best validation accuracy among those whose demographic parity ratio on
-    validation reaches ``least_ratio``; if none does, the one with the highest ratio. All configurations become
-    operating points, so that the ones that were not chosen can be seen on the test part too; a point is named after the
-    configuration and the operating point that the fit itself has chosen.
+    By default the configuration with the best validation accuracy is chosen among those whose demographic parity ratio
+    on validation reaches 0.8; if none does, the one with the highest ratio. The rules and their texts are those of
+    ``fairbench.api.Rule``. All configurations become operating points, so that the ones that were not chosen can be
+    seen on the test part too; a point is named after the configuration and the operating point of the fit.
+
+    ``infeasible`` among the diagnostics is 1 if no point satisfies the rule's condition on validation, else 0;
+    ``trials`` and ``fits`` count configurations and fits.
     """
 
     name = "tuned"
 
-    least_ratio: float = parameter(
-        0.8,
-        "demographic parity ratio on validation to reach first",
-        source="the four-fifths rule",
-        minimum=0,
-        maximum=1,
+    least_ratio: Optional[float] = parameter(
+        None, "short for the default rule with another ratio than 0.8", minimum=0, maximum=1
     )
     budget: int = parameter(12, "the most configurations that a method may try", minimum=1)
+    rule: str = parameter(FOUR_FIFTHS, "which point validation chooses", source="the four-fifths rule")
+    points: str = parameter(
+        "chosen",
+        "of a fit with several operating points, judge the one that the method has chosen, or all of them",
+        choices=("chosen", "all"),
+    )
+
+    def __post_init__(self) -> None:
+        """Write the rule in the one form that it has.
+
+        Raises:
+            SuiteError: it is not a rule, or both a rule and ``least_ratio`` are given.
+        """
+        rule = str(Rule.parse(self.rule))
+        if self.least_ratio is not None:
+            short = LEAST_RATIO.format(self.least_ratio)
+            if rule not in (FOUR_FIFTHS, short):
+                raise SuiteError(
+                    f"scenario tuned: least_ratio={self.least_ratio:g} is short for the rule {short!r}, and the rule "
+                    f"is {rule!r}; give only one of them"
+                )
+            rule = short
+        object.__setattr__(self, "rule", rule)
+        object.__setattr__(self, "least_ratio", None)
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
         """Yield the one outcome, with the diagnostics of the chosen configuration.
 
         Raises:
-            NotApplicable: the grid has more configurations than the budget.
+            NotApplicable: the grid has more configurations than the budget, or the rule cannot be applied.
         """
         configurations = configurations_of(method)
         if len(configurations) > self.budget:
@@ -59,23 +85,32 @@ class Tuned:
                 f"{method.name} declares {len(configurations)} configurations, but the budget is {self.budget}; "
                 "raise the budget of the scenario or sweep fewer values"
             )
-        fits = {}
+        points: dict[str, Predictor] = {}
+        curves: dict[str, Mapping[str, Any]] = {}
         for label, configuration in configurations.items():
             fitted = Fitted.of(configuration.fit(split.train, split.validation, seed=seed("fit")))
-            fits[f"{label} {fitted.chosen}".strip()] = fitted
-        predictors = {label: fitted.points[fitted.chosen] for label, fitted in fits.items()}
-        chosen = self.choose(split.validation, predictors)
+            for point in fitted.points if self.points == "all" else [fitted.chosen]:
+                name = f"{label} {point}".strip()
+                points[name], curves[name] = fitted.points[point], fitted.diagnostics
+        found = choose(Rule.parse(self.rule), split.validation, points)
         inputs = split.test.inputs
-        predictions = {label: predictor(inputs) for label, predictor in predictors.items()}
-        yield Outcome(split.test, predictions, chosen, diagnostics=fits[chosen].diagnostics)
+        predictions = {label: predictor(inputs) for label, predictor in points.items()}
+        said = {**curves[found.label], **told(found, len(configurations), len(configurations))}
+        yield Outcome(split.test, predictions, found.label, diagnostics=said)
 
-    def choose(self, validation: Samples, predictors: dict[str, Predictor]) -> str:
-        """Return the label of the configuration that validation prefers, the earliest if several tie."""
-        judged = {label: _judge(validation, predictor(validation.inputs)) for label, predictor in predictors.items()}
-        even = {label: accuracy for label, (accuracy, ratio) in judged.items() if ratio >= self.least_ratio}
-        if even:
-            return max(even, key=lambda label: even[label])
-        return max(judged, key=lambda label: judged[label][1])
+
+def choose(rule: Rule, validation: Samples, points: Mapping[str, Predictor]) -> Chosen:
+    """Return which of the points, by label, the rule chooses on validation.
+
+    Raises:
+        NotApplicable: the rule's gap cannot be computed there.
+    """
+    return rule.choose({label: Judged.of(validation, point(validation.inputs)) for label, point in points.items()})
+
+
+def told(chosen: Chosen, trials: int, fits: int) -> dict[str, list[float]]:
+    """Return what is recorded about a choice: configurations tried, fits, and 1 if no point satisfies the rule."""
+    return {"trials": [float(trials)], "fits": [float(fits)], "infeasible": [float(not chosen.feasible)]}
 
 
 def configurations_of(method: Method) -> dict[str, Method]:
@@ -83,14 +118,6 @@ def configurations_of(method: Method) -> dict[str, Method]:
     grid = method.grid if isinstance(method, Tunable) else ({},)
     fields: Any = method  # a frozen dataclass, which a protocol cannot say
     return {",".join(f"{name}={value}" for name, value in entry.items()): replace(fields, **entry) for entry in grid}
-
-
-def _judge(validation: Samples, predictions: Predictions) -> tuple[float, float]:
-    """Return accuracy and demographic parity ratio; the ratio is 0 where nobody is selected: that is not parity."""
-    rates = group_rates(validation, predictions)
-    selection = rates.selection[rates.n > 0]
-    accuracy = float(np.nansum(rates.accuracy * rates.n) / len(validation))
-    return accuracy, float(selection.min() / selection.max()) if selection.max() > 0 else 0.0
 
 
 @hookimpl

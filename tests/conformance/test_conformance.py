@@ -13,6 +13,7 @@ from fairbench.testing.components import parameters_survive_json
 
 REGISTRY, _ = load_plugins()
 SHORTER = {  # these would learn for seconds, in up to two fits a check, and no check asks how well
+    "attainable": {"folds": 2, "rounds": 4},
     "cnn": {"epochs": 4},
     "fair_maml": {"iterations": 30},
     "ffml": {"meta_steps": 15},

@@ -10,14 +10,23 @@ import pytest
 from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT, corrected_t
 from fairbench.analysis.lines import BELOW, OPEN
 from fairbench.papers import summaries, words
-from fairbench.papers.claims import CONTRARY, HELD, MISSING, PARTLY, Contrast, Judgement, judge
+from fairbench.papers.claims import CONTRARY, HELD, MISSING, MIXED, PARTLY, Chance, Contrast, Judgement, adjust, judge
 from fairbench.papers.claims import OPEN as UNDECIDED
 from fairbench.papers.columns import CPU_SECONDS_PER, DIAGNOSTIC, MEAN_OF, NUMBER_OF, Column
 from fairbench.papers.document import render
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.grids import CONSTANT, plan_reproduction
-from fairbench.papers.measured import HIGHER, LOWER, WITHIN, Measurements, constants, measure_table, verdict
-from fairbench.papers.published import Number
+from fairbench.papers.measured import (
+    HIGHER,
+    LOWER,
+    WITHIN,
+    Measurements,
+    constants,
+    measure_table,
+    verdict,
+    whole_constant,
+)
+from fairbench.papers.published import Claim, Number
 from fairbench.papers.reproduced import Reproduced
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, SKIPPED, UNKNOWN, Parts, Record, Results, Value
@@ -67,7 +76,8 @@ def test_a_comparison_is_judged_by_the_side_of_its_interval(low, high, expected,
         ([HELD, HELD], HELD),
         ([HELD, MISSING], HELD),
         ([HELD, UNDECIDED], PARTLY),
-        ([HELD, CONTRARY], PARTLY),
+        ([HELD, CONTRARY], MIXED),
+        ([HELD, UNDECIDED, CONTRARY], MIXED),
         ([UNDECIDED, CONTRARY], CONTRARY),
         ([UNDECIDED, UNDECIDED], UNDECIDED),
         ([NO_INTERVAL, MISSING], NO_INTERVAL),
@@ -83,6 +93,78 @@ def test_a_claim_is_judged_by_all_its_comparisons(outcomes, word):
         Contrast("d", ("a", "b"), Column("accuracy"), None, None, outcome, (0, 5)) for outcome in outcomes
     )
     assert Judgement(None, "raw", contrasts).outcome == word
+
+
+def compared(p, sign=1):
+    """Return a comparison of a claim that expects more, whose difference has this p and sign."""
+    low = (0.01 if p <= 0.05 else -0.1) if sign > 0 else -0.3
+    measured = CorrectedT(0.1 * sign, 0.1, 5, low, 0.3 if sign > 0 else -0.01, None, p)
+    return Contrast("d", ("a", "b"), Column("accuracy"), None, measured, judge(measured, "higher"), (0, 5))
+
+
+def judged(*contrasts):
+    """Return the judgement of a claim with these comparisons."""
+    claim = Claim("one", "One is more.", "section 1", "one", (), "higher", (), "")
+    return Judgement(claim, "raw", adjust(contrasts))
+
+
+def test_holm_is_over_all_comparisons_of_the_claim():
+    found = judged(compared(0.01), compared(0.02), compared(0.6))
+    assert (found.outcome, found.corrected) == (PARTLY, PARTLY)
+    assert [contrast.adjusted for contrast in found.contrasts] == pytest.approx([0.03, 0.04, 0.6])
+    assert found.corrected_outcomes == [HELD, HELD, UNDECIDED]
+    found = judged(compared(0.02), compared(0.03), compared(0.6))
+    assert (found.outcome, found.corrected) == (PARTLY, UNDECIDED)  # .06 and .06
+    found = judged(compared(0.001), compared(0.002, -1))
+    assert (found.outcome, found.corrected) == (MIXED, MIXED)
+    found = judged(compared(0.001), compared(0.03, -1), compared(0.04))
+    assert (found.outcome, found.corrected) == (MIXED, PARTLY)
+
+
+def test_the_document_says_where_holms_correction_takes_an_outcome_away(outcome):
+    text = render(
+        dataclasses.replace(outcome, judgements=(judged(compared(0.02), compared(0.03)),)), Drawn((), ()), "", ""
+    )
+    assert "| +0.100 [+0.010, +0.300] held |" in text  # .04 after it
+    lost = judged(compared(0.001), compared(0.04), compared(0.6))
+    text = render(dataclasses.replace(outcome, judgements=(lost,)), Drawn((), ()), "", "")
+    assert "| +0.100 [+0.010, +0.300] held (not with Holm's correction: p 0.080) |" in text
+
+
+def test_comparisons_without_an_interval_do_not_count_for_holm_and_chance():
+    missing = Contrast("d", ("a", "b"), Column("accuracy"), None, None, MISSING, (0, 0))
+    single = CorrectedT(0.1, 0.0, 1, None, None, None, None)
+    one_repeat = dataclasses.replace(missing, measured=single, outcome=judge(single, "higher"))
+    equal = dataclasses.replace(missing, measured=CorrectedT(0.0, 0.0, 5, 0.0, 0.0, None, None), outcome=UNDECIDED)
+    found = judged(missing, one_repeat, equal, compared(0.02))
+    assert [contrast.adjusted for contrast in found.contrasts] == [None, None, 1.0, pytest.approx(0.04)]
+    assert found.chance == Chance(2, 1)
+
+
+def test_chance_is_binomial_with_a_fortieth():
+    one_of_28 = Chance(28, 1)
+    assert one_of_28.expected == pytest.approx(0.7)
+    assert one_of_28.probability == pytest.approx(1 - 0.975**28)
+    assert Chance(40, 2).probability == pytest.approx(1 - 0.975**40 - 40 * 0.025 * 0.975**39)
+    assert Chance(40, 0).probability == 1
+    assert summaries.by_chance(one_of_28) == "by chance 0.7 of 28 would be held, 1 or more with probability 0.51"
+    assert summaries.by_chance(Chance(28, 0)) == "by chance 0.7 of 28 would be held"
+    assert (
+        summaries.by_chance(Chance(32, 24))
+        == "by chance 0.8 of 32 would be held, 24 or more with probability below 0.01"
+    )
+
+
+def test_the_summary_has_both_readings_and_chance(outcome):
+    both = dataclasses.replace(outcome, judgements=(judged(compared(0.02), compared(0.03), compared(0.6)),))
+    assert summaries.claims(both)[1][0][1] == (
+        "not told apart (of 3: 3 not told apart); uncorrected: held in part (2 held; 1 not told apart); "
+        "by chance 0.075 of 3 would be held, 2 or more with probability below 0.01"
+    )
+    same = dataclasses.replace(outcome, judgements=(judged(compared(0.2), compared(0.3)),))
+    assert summaries.claims(same)[1][0][1] == (
+        "not told apart (of 2: 2 not told apart); uncorrected: the same; by chance 0.05 of 2 would be held"
+    )
 
 
 PARTS = Parts(60, 20, 30)
@@ -154,6 +236,25 @@ def test_points_above_the_coin_go_through_the_means(outcome):
     assert coin.published is None
 
 
+def test_published_rows_use_the_constant_of_the_whole_dataset_where_the_run_knows_it(outcome):
+    known = dataclasses.replace(outcome.results, run={"base_rates": {DATASET: 0.42}})
+    found = Reproduced.of(outcome.reproduction, known)
+    rows = {row.label: row for row in found.tables[0].rows[DATASET]["raw"]}
+    assert whole_constant(found.measurements, DATASET) == pytest.approx(0.58)
+    assert rows["short"].coins[0].published.value == pytest.approx(0)  # the published baseline itself
+    assert rows["short"].coins[0].measured.value == pytest.approx(0, abs=1e-12)
+    better = dataclasses.replace(outcome.results, run={"base_rates": {DATASET: 0.7}})
+    found = Reproduced.of(outcome.reproduction, better)
+    rows = {row.label: row for row in found.tables[0].rows[DATASET]["raw"]}
+    assert rows["short"].coins[0].published.value == pytest.approx(0.6 - 0.7)  # no better than that constant
+    assert rows["short"].coins[0].measured.value == pytest.approx(0, abs=1e-12)
+    assert found.without_base_rate() == []
+    assert outcome.without_base_rate() == [
+        f"For published rows on {DATASET}, the better constant is the mean over our test parts: this run does not "
+        "record the share of positives in the whole dataset."
+    ]
+
+
 def test_a_column_that_is_not_judged_is_shown_without_verdict_and_not_counted(outcome):
     counted = summaries.verdicts(outcome)[1][0]
     table = outcome.reproduction.published.tables["one"]
@@ -201,7 +302,7 @@ def test_diagnostics_and_seconds_are_read_off_records(outcome):
         dataclasses.replace(record, diagnostics={"loss": (0.9, 0.5 + record.cell.repeat)}, seconds=9.0, cpu_seconds=3.0)
         for record in outcome.results.records
     ]
-    grid, measurements = outcome.reproduction.grids[0], Measurements(records)
+    grid, measurements = outcome.reproduction.grids[0], Measurements(records, {})
     row, skipped = grid.row(DATASET, CONSTANT), grid.row("german", CONSTANT)
     last, pace = Column("loss", kind=DIAGNOSTIC), Column("loss", kind=CPU_SECONDS_PER)
     assert measurements.series(grid, row, last) == {0: 0.5, 1: 1.5, 2: 2.5, 3: 3.5}
@@ -219,7 +320,7 @@ def test_the_operating_points_that_stood_for_a_row_are_counted(outcome):
         dataclasses.replace(record, chosen="late" if record.cell.repeat else "early")
         for record in outcome.results.records
     ]
-    grid, measurements = outcome.reproduction.grids[0], Measurements(records)
+    grid, measurements = outcome.reproduction.grids[0], Measurements(records, {})
     assert measurements.chosen(grid, grid.row(DATASET, CONSTANT)) == (("late", 3), ("early", 1))
     assert measurements.chosen(grid, grid.row("german", CONSTANT)) == ()
     (row, *_) = measure_table(measurements, grid, DATASET)
@@ -295,7 +396,7 @@ def test_a_dataset_that_was_skipped_has_its_reason(outcome):
 def test_values_of_other_runs_in_the_same_directory_do_not_count(outcome):
     grid = outcome.reproduction.grids[0]
     records = [record for record in outcome.results.records if record.cell.repeat < 2]
-    rows = measure_table(Measurements(records), grid, DATASET)
+    rows = measure_table(Measurements(records, {}), grid, DATASET)
     assert {comparison.all.n for row in rows for comparison in row.comparisons} == {2}
 
 
@@ -307,5 +408,5 @@ def test_a_row_below_the_coin_is_read_so(outcome):
         else record
         for record in outcome.results.records
     ]
-    rows = {row.label: row for row in measure_table(Measurements(worse), grid, DATASET)}
+    rows = {row.label: row for row in measure_table(Measurements(worse, {}), grid, DATASET)}
     assert rows["long"].coins[0].measured.reading == BELOW

@@ -296,7 +296,9 @@ def test_a_protocol_changes_the_scenario_of_the_table_it_names(spoiled, registry
         (grid.table.name, grid.protocol.name): {str(cell.scenario) for row in grid.cells.values() for cell in row}
         for grid in planned(paper, registry).grids
     }
-    assert found.pop(("two", "scaled")) == {"tuned[budget=3,least_ratio=0.8]"}
+    assert found.pop(("two", "scaled")) == {
+        "tuned[budget=3,least_ratio=None,points=chosen,rule=max accuracy subject to dp ratio >= 0.8]"
+    }
     assert set(found) == {("one", "raw"), ("one", "scaled"), ("two", "raw")}
     assert all(scenarios == {"holdout"} for scenarios in found.values())
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import fairbench
 from fairbench.api import Results
+from fairbench.api.analysis import positives, stored_rows
+from fairbench.running.rundir import load_results
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from report_helpers import ACCURACY, DP, REPORTS, done, results, summary
@@ -97,7 +100,8 @@ def test_the_groups_report_shows_supports_and_why_a_group_has_no_value(sometimes
     rows = [line.split() for line in text.splitlines()]
     assert ["method", "group", "rows", "n", "sel.", "rate"] in rows
     assert ["plain", "c", "40-43", "40", "0.500"] in rows
-    assert ["d", "0-3", "2†", "0.000†"] in rows
+    assert ["d", "°", "0-3", "2†", "0.000†"] in rows
+    assert "° fewer than 10 rows in a test part" in text
     told = flat("groups", sometimes)
     assert f"† n of d, sel. rate of d undefined in 2 of 4 repeats (plain, worse): {LACKS}" in told
     assert "not measured" not in told
@@ -108,7 +112,7 @@ def test_a_group_that_no_test_part_has_is_named_all_the_same() -> None:
     groups = {"c": {"selection_rate": 0.5}}
     found = results(done("a", 0, groups, supports=(("c", 40), ("d", 0)), accuracy=0.5))
     rows = [line.split() for line in REPORTS["groups"].render(found).splitlines()]
-    assert ["d", "0", "-†"] in rows
+    assert ["d", "°", "0", "-†"] in rows
     assert f"{LACKS} in 1 of 1 repeats" in flat("terminal", found)
 
 
@@ -122,3 +126,20 @@ def test_supports_are_shown_where_no_metric_was_taken_by_group() -> None:
 def test_nothing_is_said_of_groups_that_an_old_store_does_not_count() -> None:
     text = flat("terminal", results(done("a", 0, accuracy=0.5)))
     assert "row" not in text
+
+
+def test_the_groups_report_shows_positives_of_stored_rows(tmp_path: Path) -> None:
+    run = {"methods": "constant", "datasets": "synthetic[rows=400]", "metrics": "accuracy,n", "repeats": 2}
+    fairbench.run(**run, workers=1, quiet=True, out=tmp_path / "r")
+    found = load_results(tmp_path / "r")
+    with stored_rows(found) as stored:
+        ones = positives(stored, found.records)
+        made = [stored.predictions(record) for record in found.records]
+    rows = [line.split() for line in REPORTS["groups"].render(found).splitlines()]
+    for group, counts in ones.items():
+        (row,) = (row for row in rows if group in row)
+        assert row[row.index(group) + 2] == "-".join(str(count) for count in sorted({min(counts), max(counts)}))
+    truths = [pair[0] for pair in made if pair is not None]
+    assert truths[0].group_names == tuple(ones)
+    for code, counts in enumerate(ones.values()):
+        assert counts == tuple(int(truth.y[truth.group == code].sum()) for truth in truths)

@@ -1,0 +1,193 @@
+"""Methods with several operating points as fronts: accuracy at fixed gaps, gaps at fixed accuracies, attainment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from fairbench.api import Record, Report, Results, Undefined, hookimpl
+from fairbench.api.analysis import (
+    Estimate,
+    Measured,
+    area_skill,
+    attainment,
+    constant_accuracy,
+    gap_at,
+    heights,
+    hull,
+    pareto,
+    series,
+)
+from fairbench_reports._entries import clean
+from fairbench_reports._foot import missing
+from fairbench_reports._table import MethodRow, Section, number, sections
+from fairbench_reports.terminal import _console, _head, _lines, _table, _text
+
+ACCURACY, SELECTED = "accuracy", "selection_rate"
+CONSTANTS = ("constant", "always_0", "always_1")  # each tells the accuracy of both
+GAPS = {"demographic_parity_difference": "DP", "equalized_odds_difference": "EO"}
+AT_GAPS = (0.02, 0.05, 0.1)
+BELOW_THE_BEST = (0.01, 0.02, 0.05)  # accuracies, below the best that a front of the section reaches
+READING = (
+    "a front is the concave hull of a method's operating points and, if the run has it, of the better constant "
+    "prediction: whoever tosses a coin between two points of it reaches what lies between them",
+    "the fronts are of test values: a point picked from one after the fact looks better than it is, the more so the "
+    "more points there are. What a method reaches with a point chosen on validation is in the other tables",
+)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The coin and the attainable line of a section as vertices (v, 2), and the baseline's gap."""
+
+    coin: np.ndarray
+    attainable: np.ndarray
+    baseline_gap: float
+
+
+@dataclass(frozen=True)
+class Front:
+    """The operating points of a method at one kind of gap.
+
+    Args:
+        label: the method.
+        points: (gap, accuracy) by name of the operating point: means over the repeats, which all have the point.
+        repeats: for each repeat (n, 2) its points.
+        constant: accuracy of the better constant prediction, mean over repeats; None if the run has none.
+    """
+
+    label: str
+    points: Mapping[str, tuple[float, float]]
+    repeats: Sequence[np.ndarray]
+    constant: float | None
+
+    @property
+    def means(self) -> np.ndarray:
+        """Return the points (n, 2)."""
+        return np.array(list(self.points.values()), dtype=np.float64).reshape(-1, 2)
+
+    @property
+    def vertices(self) -> np.ndarray:
+        """Return the vertices (v, 2) of the hull."""
+        return hull(self.means, self.constant)
+
+
+def fronts(section: Section, gap: str) -> list[Front]:
+    """Return the fronts of a section's methods with several operating points, at one kind of gap."""
+    levels = (_constant(row.records) for row in section.rows if row.method in CONSTANTS)
+    constant = next((level for level in levels if level is not None), None)
+    found = (_front(row, gap, constant) for row in section.rows)
+    return [front for front in found if len(front.points) > 1]
+
+
+def _constant(records: Sequence[Record]) -> float | None:
+    return Estimate.of(constant_accuracy(series(records, ACCURACY), series(records, SELECTED)).values()).mean
+
+
+def _front(row: MethodRow, gap: str, constant: float | None) -> Front:
+    by_repeat: list[dict[str, tuple[float, float]]] = []
+    for record in row.records:
+        measured = Measured(record)
+        places = {
+            point: (measured.whole(gap, point=point), measured.whole(ACCURACY, point=point))
+            for point in measured.points
+        }
+        by_repeat.append({name: (g, a) for name, (g, a) in places.items() if g is not None and a is not None})
+    shared = [name for name in (by_repeat[0] if by_repeat else {}) if all(name in here for here in by_repeat)]
+    means = {name: tuple(np.mean([here[name] for here in by_repeat], axis=0).tolist()) for name in shared}
+    return Front(row.label, means, [np.array([here[name] for name in shared]) for here in by_repeat], constant)
+
+
+def render(results: Results, lines: Mapping[tuple[str, str], Lines] | None = None) -> str:
+    """Return for each method with several operating points its front, and what is reached at fixed gaps.
+
+    ``lines`` holds the reference lines by title of the section and name of the gap; where they are given, a column says
+    how high the front lies above the coin on average up to the baseline's gap, of how much room.
+    """
+    console = _console()
+    shown = False
+    for section in sections(results):
+        found = {gap: here for gap in GAPS if (here := fronts(section, gap))}
+        if found:
+            _head(console, section)
+            shown = True
+        for gap, here in found.items():
+            for table in _tables(here, GAPS[gap], (lines or {}).get((section.title, gap))):
+                console.print(table)
+                console.print()
+    what = READING if shown else ("no method has several operating points with an accuracy and a gap",)
+    _lines(console, [*what, *missing(results)])
+    return _text(console)
+
+
+def _tables(found: Sequence[Front], heading: str, lines: Lines | None) -> Iterator[Table]:
+    yield _summary(found, heading, lines)
+    yield _corners(found, heading)
+    if any(len(front.repeats) > 1 for front in found):
+        yield _attained(found, heading)
+
+
+def _summary(found: Sequence[Front], heading: str, lines: Lines | None) -> Table:
+    """Return the height of each front at fixed gaps, and its gap at fixed accuracies."""
+    best = max(front.vertices[-1, 1] for front in found)
+    accuracies = [round(best - step, 2) for step in BELOW_THE_BEST]
+    headings = [f"accuracy\nat {heading}\n{gap:g}" for gap in AT_GAPS]
+    headings += [f"{heading} at\naccuracy\n{accuracy:.2f}" for accuracy in accuracies]
+    texts = ["method", *([f"above the coin up to\nthe baseline's {heading}"] if lines else [])]
+    table = _table(1, texts, ["points", "on the\nfront", *headings])
+    for front in found:
+        numbers = [*map(_height, heights(front.vertices, AT_GAPS))]
+        numbers += [number(gap_at(front.vertices, accuracy)) for accuracy in accuracies]
+        counts = [str(len(front.points)), str(len(pareto(front.means)))]
+        skill = [Text(_skill(front, lines))] if lines else []
+        table.add_row(Text(front.label), *skill, *map(Text, [*counts, *numbers]))
+    return table
+
+
+def _skill(front: Front, lines: Lines) -> str:
+    """Return the mean height above the coin in points, of how much room, and the mean depth below it."""
+    try:
+        area = area_skill(front.means, lines.coin, lines.attainable, lines.baseline_gap)
+    except Undefined as reason:
+        return clean(str(reason))
+    below = f", {100 * area.lost:.1f} below it" if area.lost > 0 else ""
+    return f"{100 * area.gained:.1f} of {100 * area.room:.1f} points ({area.share:.0%}){below}"
+
+
+def _height(value: float) -> str:
+    return number(value if np.isfinite(value) else None)
+
+
+def _corners(found: Sequence[Front], heading: str) -> Table:
+    """Return the operating points at the corners of each hull, in the order of the gap."""
+    table = _table(2, ["method", "corner of the front"], [heading, "accuracy"])
+    for front in found:
+        names: dict[tuple[float, ...], str] = {}
+        for name, place in front.points.items():
+            names.setdefault(place, name)
+        for index, (gap, accuracy) in enumerate(map(tuple, front.vertices)):
+            name = names.get((gap, accuracy), "the better constant prediction")
+            cells = (front.label if index == 0 else "", clean(name), number(gap), number(accuracy))
+            table.add_row(*map(Text, cells))
+    return table
+
+
+def _attained(found: Sequence[Front], heading: str) -> Table:
+    """Return the accuracy at fixed gaps that one, half and all of the repeats attain, each with its own front."""
+    table = _table(2, ["method", "attained in"], [f"accuracy at {heading} {gap:g}" for gap in AT_GAPS])
+    for front in found:
+        hulls = [hull(points, front.constant) for points in front.repeats]
+        for index, (k, level) in enumerate(attainment(hulls, AT_GAPS).items()):
+            cells = (front.label if index == 0 else "", f"{k} of {len(hulls)} repeats", *map(_height, level))
+            table.add_row(*map(Text, cells))
+    return table
+
+
+@hookimpl
+def fairbench_reports() -> list[Report]:
+    """Return the fronts."""
+    return [Report("fronts", "", render)]

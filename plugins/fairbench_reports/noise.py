@@ -1,0 +1,154 @@
+"""What the gaps of a run are worth: how much rows and repeats leave open, and what chance alone would show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from fairbench.api import Report, Results, hookimpl
+from fairbench.api.analysis import (
+    GAPS,
+    NOT_FAIR,
+    Correction,
+    Counts,
+    StoredRows,
+    corrected_t,
+    detectable_gap,
+    floor_over_repeats,
+    gap,
+    gap_interval,
+    gap_of_mean,
+    overlap_correction,
+    row_spread,
+    stored_rows,
+    too_small,
+)
+from fairbench_reports._entries import clean
+from fairbench_reports._foot import missing
+from fairbench_reports._table import ALIKE, MethodRow, Section, number, sections
+from fairbench_reports.terminal import _console, _head, _label, _lines, _table, _text
+
+SMALL, PARTIAL = "°", "§"
+READING = (
+    "± rows is what the rows of one test part leave open, ± repeats what the splits do (95%; corrected for their "
+    "overlap)",
+    "of mean is the gap between the groups' mean rates, without the part that is noise in each repeat; floor is the "
+    "mean gap of a method that has none, and a gap below its 95% quantile is not told apart from fair",
+    f"shown from is the smallest gap that this many repeats show with a chance of 80%; {SMALL} is a smaller gap whose "
+    "interval holds 0",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is shown of one gap of one method, as texts; ``reason`` is why there is no interval of rows."""
+
+    heading: str
+    value: str
+    rows: str
+    repeats: str
+    of_mean: str
+    floor: str
+    smallest: str
+    apart: str
+    missing: tuple[str, ...]
+    reason: str = ""
+
+
+def render(results: Results) -> str:
+    """Return a table for each section, with a line for each method and gap, or why there is none."""
+    console = _console()
+    with stored_rows(results) as stored:
+        shown = [(section, _section_lines(section, stored)) for section in sections(results)]
+    told = False
+    for section, lines in shown:
+        if not lines:
+            continue
+        told = True
+        _head(console, section)
+        texts, numbers = ["method", "gap"], ["mean", "± rows", "± repeats", "of mean", "floor", "shown\nfrom"]
+        table = _table(2, texts, numbers)
+        table.add_column("apart\nfrom fair")
+        for row, line in lines:
+            cells = (line.value, line.rows, line.repeats, line.of_mean, line.floor, line.smallest)
+            table.add_row(
+                Text(_label(row)), Text(line.heading), *map(Text, cells), Text(ALIKE if row.constant else line.apart)
+            )
+        console.print(table)
+        console.print()
+        _lines(console, [*_notes(lines), *section.notes_on_groups()])
+        console.print()
+    _lines(console, READING if told else ["no predictions are stored from which gaps could be counted"])
+    _lines(console, missing(results))
+    return _text(console)
+
+
+def _section_lines(section: Section, stored: StoredRows) -> list[tuple[MethodRow, Line]]:
+    lines = []
+    for row in section.rows:
+        repeats = [counts for counts in map(stored.counts, row.records) if counts is not None]
+        if repeats:
+            correction = overlap_correction(row.records)
+            lines += [
+                (row, _line(repeats, column.metric, column.heading, correction))
+                for column in section.columns
+                if column.metric in GAPS
+            ]
+    return lines
+
+
+def _line(repeats: Sequence[Counts], metric: str, heading: str, correction: Correction) -> Line:
+    floor, mean = floor_over_repeats(repeats, metric), gap_of_mean(repeats, metric)
+    values = [value for value in (gap(counts, metric).value for counts in repeats) if value is not None]
+    spread = row_spread(repeats, metric)
+    if floor is None or spread is None:
+        return Line(heading, "-", "-", "-", "-", "-", "-", "undefined", mean.missing)
+    over = corrected_t(values, correction.ratio)
+    single = gap_interval(repeats[0], metric) if len(repeats) == 1 else None
+    smallest = detectable_gap(repeats, metric, correction.ratio)
+    if single is not None:
+        low, rows = single.low, "-" if single.low is None else f"{number(single.low)} to {number(single.high)}"
+    else:
+        low, rows = _low(repeats, metric, correction), f"±{number(spread.half_width)}"
+    small = smallest is not None and low is not None and too_small(floor.value, low, smallest)
+    return Line(
+        heading,
+        f"{number(floor.value)}{SMALL if small else ' '}{PARTIAL if mean.missing else ' '}",
+        rows,
+        "-" if over.low is None else f"±{number(over.mean - over.low)}",
+        number(mean.value),
+        number(floor.mean),
+        "-" if smallest is None else "none" if smallest.value is None else number(smallest.value),
+        "yes" if floor.reading == NOT_FAIR else "no",
+        mean.missing,
+        "" if single is None else single.reason,
+    )
+
+
+def _low(repeats: Sequence[Counts], metric: str, correction: Correction) -> float | None:
+    """Return the lower end of the difference in the direction of the mean gap; None if no interval is valid."""
+    direction = gap_of_mean(repeats, metric).direction
+    if direction is None:
+        return None
+    rates = [counts.rates(direction.rate) for counts in repeats]
+    return corrected_t([float(rate[direction.above] - rate[direction.below]) for rate in rates], correction.ratio).low
+
+
+def _notes(lines: Sequence[tuple[MethodRow, Line]]) -> Iterator[str]:
+    """Yield the sentences under a table."""
+    for words in dict.fromkeys(words for _, line in lines for words in line.missing):
+        yield f"{PARTIAL} over the other groups in some repeats: {clean(words)}"
+    for reason in dict.fromkeys(line.reason for _, line in lines if line.reason):
+        yield f"- no interval: {reason}"
+    if any(len(row.records) == 1 for row, _ in lines):
+        yield "one repeat: the interval is that of the test part's rows, and nothing is known about other splits"
+    if any(row.constant for row, _ in lines):
+        yield f"{ALIKE} decides alike for everybody in more than half of its repeats, so its gaps mean nothing"
+
+
+@hookimpl
+def fairbench_reports() -> list[Report]:
+    """Return the table of gaps and their noise."""
+    return [Report("noise", "", render)]

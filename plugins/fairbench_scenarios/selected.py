@@ -1,0 +1,50 @@
+"""Holdout in which a named rule, the same for all methods, chooses among the operating points of the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Callable
+
+from fairbench.api import Fitted, Method, Outcome, Rule, Scenario, Split, hookimpl, parameter
+
+from .tuned import choose, told
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Fit once, and let validation choose among the fit's operating points by a named rule (``fairbench.api.Rule``).
+
+    In ``holdout`` each method chooses for itself. A method with one point is measured as it is in ``holdout``.
+    ``infeasible`` among the diagnostics is 1 if no point satisfies the rule's condition on validation, else 0.
+    """
+
+    name = "selected"
+
+    rule: str = parameter("max accuracy subject to dp <= 0.05", "which operating point validation chooses")
+
+    def __post_init__(self) -> None:
+        """Write the rule in the one form that it has.
+
+        Raises:
+            SuiteError: it is not a rule.
+        """
+        object.__setattr__(self, "rule", str(Rule.parse(self.rule)))
+
+    def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
+        """Yield the one outcome.
+
+        Raises:
+            NotApplicable: the rule cannot be applied to the validation part.
+        """
+        fitted = Fitted.of(method.fit(split.train, split.validation, seed=seed("fit")))
+        found = choose(Rule.parse(self.rule), split.validation, fitted.points)
+        inputs = split.test.inputs
+        predictions = {name: predictor(inputs) for name, predictor in fitted.points.items()}
+        yield Outcome(split.test, predictions, found.label, diagnostics={**fitted.diagnostics, **told(found, 1, 1)})
+
+
+@hookimpl
+def fairbench_scenarios() -> list[type[Scenario]]:
+    """Offer the scenario."""
+    return [Selected]
