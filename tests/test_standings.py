@@ -93,11 +93,12 @@ def test_the_floor_of_equalized_odds_needs_no_more_draws_for_many_repeats(tmp_pa
     """The mean over repeats shares the draws: it is as exact as that of one test part, for the same work."""
     alone = standing(stored_run(_made(tmp_path / "a"), {"mlp": unfair, "half": unfair}, parts(1)), "half", EO)
     one = people((0.2, 0.4), (200, 200))
-    drawn, multinomial = [], np.random.Generator.multinomial
+    drawn, seeds, multinomial = [], [], np.random.Generator.multinomial
     several = stored_run(_made(tmp_path / "b"), {"mlp": unfair, "half": lambda r, s: unfair(0, s)}, {"d": [one] * 10})
 
     class Counting:
         def __init__(self, seed):
+            seeds.append(seed)
             self.generator = np.random.Generator(np.random.PCG64(seed))
 
         def multinomial(self, n, chances, size):
@@ -108,6 +109,7 @@ def test_the_floor_of_equalized_odds_needs_no_more_draws_for_many_repeats(tmp_pa
     many = standing(several, "half", EO)
     monkeypatch.undo()
     assert set(drawn) == {400}  # 4,000 shared by ten repeats
+    assert set(seeds) == set(range(10))
     assert many.floor.mean == pytest.approx(alone.floor.mean, abs=0.002)
     assert many.floor.quantile == pytest.approx(alone.floor.quantile, abs=0.006)
 
