@@ -14,6 +14,10 @@ from fairbench.errors import SuiteError
 from fairbench.notation import show_params
 
 SCALES = ("standard", "none")
+WITHIN = {
+    "split": 0,
+    "search": 1,
+}  # purpose of a seed -> whether it depends on neither, the tuning, or (else) the fit too
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -72,7 +76,8 @@ class Cell:
         repeat: number of the split, from 0.
         preparation: how the dataset becomes parts.
         metrics: names.
-        tuning: number of the division into training and validation part, within the repeat; the test part stays.
+        tuning: number of the division into training and validation part, within the repeat, which a search's seed
+            depends on too; the test part stays.
         fit: number of the fit, within the tuning, each with seeds of its own for everything but the split.
     """
 
@@ -109,9 +114,11 @@ class Cell:
     def seed(self, purpose: str) -> int:
         """Return the seed for a purpose; all methods share it, and therefore splits and initial weights.
 
-        The split's does not hang on ``tuning`` and ``fit``, every other does.
+        That of the split depends on neither ``tuning`` nor ``fit``, that of a search on ``tuning``, others on both.
         """
-        within = (self.tuning, self.fit) if purpose != "split" and (self.tuning or self.fit) else ()
+        within: tuple[int, ...] = (self.tuning, self.fit)[: WITHIN.get(purpose, 2)]
+        if not any(within):  # as before there were others
+            within = ()
         return seeding.derive_seed(purpose, self.dataset.name, self.group, self.repeat, *within)
 
     @property

@@ -64,6 +64,12 @@ def test_every_seed_but_the_splits_hangs_on_tuning_and_fit(what):
     assert {other.seed(purpose) == CELL.seed(purpose) for purpose in ("fit", "global", "tasks")} == {False}
 
 
+def test_fits_of_one_tuning_share_the_seed_of_a_search():
+    seeds = {(t, f): replace(CELL, tuning=t, fit=f).seed("search") for t in (0, 1, 2) for f in (0, 1)}
+    assert {seeds[t, 0] == seeds[t, 1] for t in (0, 1, 2)} == {True}
+    assert len(set(seeds.values())) == 3
+
+
 def test_tunings_divide_the_rows_again_and_fits_do_not():
     assert (CELL.validation_seed, with_other("fit").validation_seed) == (None, None)
     seeds = {replace(CELL, tuning=tuning, fit=fit).validation_seed for tuning in (1, 2) for fit in (0, 1)}

@@ -91,6 +91,20 @@ def test_a_gap_among_five_groups_is_covered():
         assert simulated(metric, rows, rates, 150, naive=False)[0] >= 92
 
 
+def test_the_gap_of_randomised_decisions_is_covered():
+    """People with chances of .1, .5 and .9, in other shares in each group: percentiles of drawn counts, signed."""
+    draw, levels = np.random.default_rng(0), np.array([0.1, 0.5, 0.9])
+    shares, rows = np.array([[0.3, 0.4, 0.3], [0.4, 0.4, 0.2]]), (90, 130)
+    truth, hits = float(np.ptp(shares @ levels)), 0
+    for part in range(300):
+        of_group = draw.multinomial(rows, shares).astype(float)  # (2, L)
+        at = np.stack([np.zeros_like(of_group), of_group], axis=1)
+        counts = Counts(("a", "b"), at.sum(axis=2), at @ levels, True, levels, at)
+        found = gap_interval(counts, DP, draws=DRAWS, seed=part)
+        hits += covers(found.low, found.high, truth)
+    assert 92 <= hits / 3 <= 98.5
+
+
 @pytest.mark.skipif(not ASKED, reason="takes some minutes: FAIRBENCH_LONG=1 asks for it")
 def test_intervals_cover_as_often_as_they_say():
     sampling = 300 * (0.05 * 0.95 / TEST_PARTS) ** 0.5  # three standard errors, in per cent

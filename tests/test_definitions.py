@@ -12,8 +12,10 @@ import pytest
 
 from fairbench.analysis.definitions import VIEWS, measure_view, viewed
 from fairbench.api import Predictions, Samples, Schema
+from fairbench.cells import Cell, Choice
 from fairbench.errors import NotApplicable, UnknownName
-from fairbench.records import Results
+from fairbench.records import DONE, SKIPPED, Record, Results, Value
+from fairbench.running.store import FILE_NAME, Measured, Store
 from fairbench.running.truth import Truth
 
 with warnings.catch_warnings():
@@ -197,6 +199,38 @@ def test_three_groups_are_refused_with_the_two_that_are_needed(view):
     )
     with pytest.raises(NotApplicable, match=words):
         measure_view(VIEWS[view], truth, Predictions(np.array([0, 1, 1])))
+
+
+def test_an_older_run_does_not_say_who_is_protected():
+    truth = Truth(np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]), ("a", "b"))
+    predictions = Predictions(np.array([0, 1, 1, 1]))
+    assert values("fairlearn", truth, predictions)[0] == 0.5
+    with pytest.raises(NotApplicable, match="stored by an older fairbench, which kept neither the protected group"):
+        measure_view(VIEWS["aif360"], truth, predictions)
+
+
+def stored(folder, *groups):
+    """Return the results of a cell for each list of group names, whose predictions are stored in the folder."""
+    records = []
+    with Store(folder / FILE_NAME, create=True) as store:
+        for number, names in enumerate(groups):
+            cell = Cell(Choice("made"), Choice("mlp"), ",".join(names), number)
+            record = Record(cell, DONE, values=(Value(0, "", "", "accuracy", 0.5),))
+            n = 2 * len(names)
+            truth = rows(np.arange(n) % len(names), np.arange(n) // len(names), names, 0)
+            store.add(Measured(record, {(0, ""): (truth, Predictions(np.ones(n, int)))}))
+            records.append(record)
+    return Results(records, {}, len(records), {}, folder)
+
+
+def test_cells_with_three_groups_are_skipped_with_the_reason_and_a_run_of_such_alone_is_refused(tmp_path):
+    some = viewed(stored(tmp_path, ("a", "b"), ("a", "b", "c")), "aif360")
+    assert [record.status for record in some.records] == [DONE, SKIPPED]
+    assert "there are 3 here: 'a', 'b', 'c'" in some.records[1].reason
+    assert {value.metric: value.value for value in some.records[0].values}["disparate_impact"] == 1
+    (tmp_path / "x").mkdir()
+    with pytest.raises(NotApplicable, match="the definitions of ffb compare two groups"):
+        viewed(stored(tmp_path / "x", ("a", "b", "c")), "ffb")
 
 
 def test_a_group_without_positives_has_no_odds_and_one_without_rows_is_left_out_and_named():

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 
+from fairbench.api import Predictions
 from fairbench.api.analysis import ledger
 from fairbench.cells import Cell, Choice
+from fairbench.data.files import DataSource
+from fairbench.plugins.loading import load_plugins
+from fairbench.plugins.registry import Plugin, Registry
 from fairbench.records import DONE, FAILED, Record
+from fairbench.running.cell import Workbench, run_cell
 
 
 def record(method, repeat=0, scenario=Choice("search", {"trials": 20}), cpu=1.0, status=DONE, **counts):  # noqa: B008
@@ -75,3 +85,32 @@ def test_a_parameter_that_only_has_the_name_is_no_budget(params):
 def test_nothing_has_no_ledger():
     assert ledger([], ()) == []
     assert ledger([record("a", status=FAILED)], ()) == []
+
+
+@dataclass(frozen=True)
+class Outsourced:
+    """Let another process spend CPU time."""
+
+    name = "outsourced"
+
+    def fit(self, train, validation, *, seed):
+        busy = "import time\nwhile time.process_time() < 0.5: pass"
+        subprocess.run([sys.executable, "-c", busy], check=True)
+        return lambda inputs: Predictions(np.zeros(len(inputs), dtype=int))
+
+
+def test_cpu_time_includes_processes_that_the_method_started():
+    loaded, _ = load_plugins()
+    registry = Registry()
+    registry.add(
+        Plugin("test", "local file", ""),
+        {
+            "methods": [Outsourced],
+            "datasets": [loaded.get("datasets", "synthetic")],
+            "scenarios": [loaded.get("scenarios", "holdout")],
+        },
+    )
+    cell = Cell(Choice("synthetic", {"rows": 100}), Choice("outsourced"), "group", 0)
+    record = run_cell(cell, Workbench(registry, DataSource(None, offline=True))).record
+    assert record.status == DONE, record.reason
+    assert record.cpu_seconds >= 0.45  # the clock of processes that ended ticks in hundredths

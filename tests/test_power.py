@@ -102,6 +102,8 @@ def test_the_smallest_gap_solves_its_equation():
 
 def test_a_direction_that_would_leave_the_range_is_not_reachable():
     assert detectable(0.9, 30, 75) == Detectable(None, pytest.approx(0.1956, abs=1e-4), pytest.approx(0.1956, abs=1e-4))
+    mirrored = detectable(0.1, 30, 75)  # rejecting instead of selecting
+    assert (mirrored.up, mirrored.down) == (pytest.approx(0.1956, abs=1e-4), None)
     small = detectable(0.9, 2, 3)
     assert (small.up, small.down, small.value) == (None, None, None)
     for rate in (0.0, 1.0):
@@ -186,6 +188,10 @@ def test_a_methods_smallest_gap_is_that_of_its_own_rates():
     assert found == detectable(pooled, 104, 46, factor=math.sqrt(1 / 2 + RATIO))  # b is selected more often
     assert detectable_gap(repeats[:1], EO, None).value is not None  # a single repeat needs no overlap
     assert detectable_gap(repeats, DP, None) is None
+    odds = detectable_gap(repeats[:1], EO, None)  # the true positive rate differs more: one of two tests
+    assert odds == detectable(93 / 105, 30, 75, 0.05 / 2)
+    three = Counts(("a", "b", "c"), np.array([[0.0, 90], [0, 80], [0, 70]]), np.array([[0.0, 60], [0, 40], [0, 20]]))
+    assert detectable_gap([three], DP, None) == detectable(120 / 240, 90, 70, 0.05 / 3)
     alone = Counts(("a", "b"), np.array([[3.0, 2], [0, 0]]), np.zeros((2, 2)))
     assert detectable_gap([alone], DP, RATIO) is None
 

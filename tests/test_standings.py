@@ -89,12 +89,13 @@ def test_the_interval_over_repeats_and_the_spread_of_the_rows_are_kept_apart(tmp
     assert here.within is None
 
 
-def test_the_floor_of_equalized_odds_needs_no_more_draws_for_many_repeats(tmp_path, monkeypatch):
+def test_the_floor_of_many_groups_needs_no_more_draws_for_many_repeats(tmp_path, monkeypatch):
     """The mean over repeats shares the draws: it is as exact as that of one test part, for the same work."""
-    alone = standing(stored_run(_made(tmp_path / "a"), {"mlp": unfair, "half": unfair}, parts(1)), "half", EO)
-    one = people((0.2, 0.4), (200, 200))
+    one = people((0.2, 0.4, 0.3), (200, 200, 100))
+    coin = {"mlp": lambda r, s: unfair(0, s), "half": lambda r, s: unfair(0, s)}
+    alone = standing(stored_run(_made(tmp_path / "a"), coin, {"d": [one]}), "half", EO)
     drawn, seeds, multinomial = [], [], np.random.Generator.multinomial
-    several = stored_run(_made(tmp_path / "b"), {"mlp": unfair, "half": lambda r, s: unfair(0, s)}, {"d": [one] * 10})
+    several = stored_run(_made(tmp_path / "b"), coin, {"d": [one] * 10})
 
     class Counting:
         def __init__(self, seed):
@@ -137,7 +138,7 @@ def test_small_gaps_of_a_small_dataset_are_faint_because_it_cannot_show_them(tmp
     found = stored_run(tmp_path, methods, {"german": [samples]}, parts=replace(PARTS, train=700, test=150))
     here = standing(found, "small")
     assert here.floor.mean == pytest.approx(0.06, abs=0.005)
-    assert here.smallest.value == pytest.approx(0.21, abs=0.01)
+    assert here.smallest.value == pytest.approx(0.21, abs=0.015)
     assert here.faint
     assert not standing(found, "large").faint
     assert here.within.low == 0.0

@@ -14,13 +14,13 @@ from typing import Callable, Optional
 import numpy as np
 
 from fairbench.analysis.counts import FALSE_POSITIVE, SELECTION, TRUE_POSITIVE, Counts, count
+from fairbench.analysis.gaps import LABELS
 from fairbench.data.rows import Floats, Predictions
 from fairbench.errors import NotApplicable, Undefined, UnknownName
 from fairbench.records import DONE, SKIPPED, Record, Results, Value, no_rows
 from fairbench.running.store import FILE_NAME, Store, Truth
 from fairbench.running.truth import OLD
 
-SAID = {SELECTION: "", TRUE_POSITIVE: " with y = 1", FALSE_POSITIVE: " with y = 0"}
 ODDS = (TRUE_POSITIVE, FALSE_POSITIVE)
 
 
@@ -83,7 +83,7 @@ def _lacking(counts: Counts, rates: Iterable[str]) -> list[str]:
     for rate in dict.fromkeys(rates):
         rows = counts.of(rate)[1]
         names = [name for name, n, here in zip(counts.groups, counts.n, rows) if n and not here]
-        found += [no_rows(names).replace("no row", f"no row{SAID[rate]}", 1)] if names else []
+        found += [no_rows(names, LABELS.get(rate))] if names else []
     return found
 
 
@@ -106,7 +106,8 @@ def _quotient(above: float, below: float, rate: str) -> float:
     if not below:
         seen = "0/0" if not above else f"{above:.3g}/0"
         whom = "no group has anybody" if not above else "a group has nobody"
-        raise Undefined(f"{whom}{SAID[rate]} who is selected, so the ratio is {seen}")
+        label = f" with y = {LABELS[rate]}" if rate in LABELS else ""
+        raise Undefined(f"{whom}{label} who is selected, so the ratio is {seen}")
     return above / below
 
 

@@ -61,7 +61,7 @@ class Gap:
 def comparable(counts: Counts, metric: str) -> tuple[dict[str, Integers], tuple[str, ...]]:
     """Return for each rate that a gap compares the codes of the groups that have it, and what is missing, in words.
 
-    A rate that fewer than two groups have is left out.
+    If fewer than two groups have one of the rates, nothing can be compared, as in the metric.
 
     Args:
         counts: of one method in one test part.
@@ -72,13 +72,11 @@ def comparable(counts: Counts, metric: str) -> tuple[dict[str, Integers], tuple[
     found: dict[str, Integers] = {}
     for rate in GAPS[metric]:
         rows = counts.of(rate)[1]
-        for name, n, group in zip(counts.groups, counts.n, rows):
-            if n and not group:
-                missing.append(f"group {name!r} has no row with y = {LABELS[rate]} (0 of {n:.0f})")
-        groups = np.flatnonzero(rows)
-        if len(groups) > 1:
-            found[rate] = groups
-    return found, tuple(missing)
+        lacking = [name for name, n, here in zip(counts.groups, counts.n, rows) if n and not here]
+        missing += [no_rows(lacking, LABELS[rate])] if lacking else []
+        found[rate] = np.flatnonzero(rows)
+    whole = all(len(groups) > 1 for groups in found.values())
+    return found if whole else {}, tuple(missing)
 
 
 def gap(counts: Counts, metric: str) -> Gap:

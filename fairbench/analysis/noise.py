@@ -56,8 +56,8 @@ class NoiseFloor:
 def noise_floor(counts: Counts, metric: str, seed: int = 0, draws: int = FLOOR_DRAWS) -> Optional[NoiseFloor]:
     """Return the noise floor of a gap.
 
-    For two groups with enough rows it is that of the normal approximation, else of drawn test parts with the
-    groups' numbers of rows. Groups that lack the rows are left out, as in ``gap``.
+    For two groups with enough rows it is that of the normal approximation, else of drawn test parts with the groups'
+    numbers of rows. Groups that lack the rows are left out, as in ``gap``.
 
     Args:
         counts: of one method in one test part.
@@ -151,7 +151,7 @@ def gap_of_mean(repeats: Sequence[Counts], metric: str) -> Gap:
     """Return the gap between the groups' mean rates over repeats: the systematic part of a gap.
 
     The mean of the gaps is larger, as each is the absolute value of a noisy difference. Groups that lack the rows for
-    a rate in some repeat are left out.
+    a rate in some repeat are left out; if fewer than two are left for one of the rates, there is no gap.
 
     Args:
         repeats: counts of one method in each repeat, all with the same groups.
@@ -159,4 +159,5 @@ def gap_of_mean(repeats: Sequence[Counts], metric: str) -> Gap:
     """
     found = {rate: np.mean([counts.rates(rate) for counts in repeats], axis=0) for rate in GAPS[metric]}
     missing = dict.fromkeys(words for counts in repeats for words in comparable(counts, metric)[1])
-    return largest(found, tuple(missing))
+    whole = all(np.isfinite(rates).sum() > 1 for rates in found.values())
+    return largest(found if whole else {}, tuple(missing))

@@ -106,13 +106,7 @@ class Standings:
             return ""
         without = sum(here.verdict.above is not None and here.verdict.above.side is None for _, here in told)
         parts += [f"{without} {'has' if without == 1 else 'have'} no valid interval"] if without else []
-        judged = [here.verdict.reading for _, here in told if here.verdict.reading in (ABOVE_BOTH, ABOVE_COIN)]
-        both = judged.count(ABOVE_BOTH)
-        stricter = ""
-        if judged:
-            some = f"of the {len(judged)} above it, {both or 'none'} {_is(both or 1)}"
-            who = f"the method above it is{'' if both else ' not'}" if len(judged) == 1 else some
-            stricter = f"; {who} above a stricter common threshold"
+        stricter = _stricter([here.verdict.reading for _, here in told])
         repeats = counted(max(len(done) for done, _ in told), "repeat")
         if told[0][1].verdict.basis == ROWS:
             repeats = "1 repeat, with intervals over the rows of its test part"
@@ -205,6 +199,19 @@ def _standing(
         floor_over_repeats(counts, metric) if counts else None,
         smallest,
     )
+
+
+def _stricter(readings: Sequence[str]) -> str:
+    """Return how many of the methods above the coin are above a stricter common threshold too; empty if unknown."""
+    judged = [reading for reading in readings if reading in (ABOVE_BOTH, ABOVE_COIN)]
+    both = judged.count(ABOVE_BOTH)
+    if not judged:
+        return ""
+    if len(judged) == 1:
+        return (
+            f"; the one above it is {'' if both else 'not '}above a stricter common threshold{' too' if both else ''}"
+        )
+    return f"; {both or 'none'} of these {len(judged)} {_is(both or 1)} above a stricter common threshold too"
 
 
 def _is(count: int) -> str:

@@ -300,6 +300,23 @@ class SectionLines:
             return f"the baseline {self.baseline.name} has no repeat with both this gap and an accuracy"
         return f"no repeat is finished and defined for both it and {self.baseline.name}"
 
+    def heights(self, records: Sequence[Record], metric: str) -> dict[int, float]:
+        """Return a method's points above the coin by repeat, as a fraction, linearised: their mean is V.
+
+        They can be compared between methods, repeat by repeat. Empty without a baseline, a gap or an accuracy.
+
+        Args:
+            records: its finished repeats in this section.
+            metric: one of ``gaps.GAPS``.
+        """
+        gaps, accuracy = series(records, metric), series(records, "accuracy")
+        repeats = sorted(gaps.keys() & accuracy.keys() & {*(self.shared(metric) if self.baseline.records else ())})
+        if not repeats:
+            return {}
+        point = _vertex(gaps, accuracy, repeats)
+        above = point.accuracy - self.coin(metric, repeats).linear(point.gap)
+        return dict(zip(repeats, above.tolist()))
+
     def _notes(self, point: Vertex, metric: str, repeats: Sequence[int]) -> list[str]:
         baseline, constant = self._baseline_vertex(metric, repeats), float(self.constant(repeats).mean())
         notes = []

@@ -15,7 +15,7 @@ from fairbench.system.isolation import process_state_kept
 
 BASELINE, ATTAINABLE = "mlp", "attainable"
 HOLDOUT = "holdout"
-COMPARING = (HOLDOUT, "tuned")
+COMPARING = (HOLDOUT, "selected", "tuned", "search")
 """Scenarios in which methods are set against reference lines: one fit, or one choice of fits, for each split."""
 
 

@@ -44,16 +44,20 @@ class Attainable:
     Decisions need the group and may be left to chance: ``decision`` is a probability. For methods that do not use the
     group they are a bound, not a promise. The test part is never used.
 
-    *Optimism*: on new rows accuracy is lower, and gaps are wider, than on the rows that the thresholds were chosen on.
-    The diagnostics give the latter, to be compared with what is measured: ``claimed_accuracy_dp`` and
+    *Optimism*: on new rows accuracy tends to be lower, and gaps wider, than on the rows that the thresholds were chosen
+    on. The diagnostics give the latter, to be compared with what is measured: ``claimed_accuracy_dp`` and
     ``claimed_gap_dp`` (also ``_eopp`` and ``_eo``) have an entry for each entry of the diagnostic ``tolerance``;
     ``claimed_accuracy_unconstrained`` has one. ``log_loss_logistic`` and ``log_loss_boosting`` say which model is
-    better.
+    better. Rows with equal features are taken for different people, as in the split itself.
 
     A group with fewer than ten rows to choose thresholds on is decided at one half and is not constrained; nor is, by
     ``eopp``, a group without rows with y = 1, and by ``eo`` one without rows of either label. The diagnostic
     ``left_out_of_dp: 'name'`` (``_eopp``, ``_eo``) gives how many of its rows have y = 0 and y = 1. A constraint that
     is left with fewer than two groups has no points.
+
+    With ``deterministic`` there are also points such as ``dp<=0.05 deterministic``, with one threshold for each group
+    (for ``eo`` chosen from at most 600 in all) and claims such as ``claimed_gap_dp_deterministic``. A tolerance below
+    the step that one row makes in a rate has no such point: hardly anything but constants would be left.
 
     References:
         Hardt, Price and Srebro (2016), Equality of opportunity in supervised learning, NeurIPS: optimal post-processing

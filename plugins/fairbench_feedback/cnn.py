@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from fairbench.api import Fitted, Inputs, Method, Predictions, Samples, derive_seed, hookimpl, images_only, parameter
+from fairbench.api import (
+    Fitted,
+    Inputs,
+    Method,
+    Predictions,
+    Range,
+    Samples,
+    derive_seed,
+    hookimpl,
+    images_only,
+    parameter,
+)
 
 from . import _networks
 
@@ -22,6 +35,10 @@ class CNN:
     """
 
     name = "cnn"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "lr": Range(1e-3, 0.3, log=True, source="own: from a hundredth to three times the authors'"),
+    }
+
     epochs: int = parameter(30, "passes over the rows", source=SOURCE, minimum=1)
     batch_size: int = parameter(256, "rows per step", source=SOURCE, minimum=1)
     lr: float = parameter(0.1, "learning rate of gradient descent", source=SOURCE, minimum=0)

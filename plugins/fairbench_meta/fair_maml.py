@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from fairbench.api import Method, Schema, hookimpl, parameter
+from fairbench.api import Method, Range, Schema, hookimpl, parameter
 from fairbench.api.tasks import Shots
 
 from ._inner import Judgement, Rule, Terms
@@ -45,6 +45,10 @@ class FairMAML(Sampled):
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"gamma": gamma, "inner_lr": lr} for gamma in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0) for lr in (0.05, 0.4)
     )
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "gamma": Range(0.0, 4.0, source="the ends of the grid"),
+        "inner_lr": Range(0.05, 0.4, log=True, source="the ends of the grid"),
+    }
 
     gamma: float = parameter(0.5, "weight of the fairness term; 0 is MAML", source="own, in the grid 0 to 4", minimum=0)
     criterion: str = parameter(

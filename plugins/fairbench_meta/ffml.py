@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from fairbench.api import Method, Schema, hookimpl, parameter
+from fairbench.api import Method, Range, Schema, hookimpl, parameter
 
 from ._inner import Judgement, Rule, Terms
 from ._learner import Course, OuterStep, move_multiplier
@@ -51,6 +51,11 @@ class FFML(Stream):
         for bound in (0.01, 0.05, 0.1)
         for lr in (0.01, 0.1)
     )
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "bound": Range(0.01, 0.1, log=True, source="the ends of the grid"),
+        "dual_lr": Range(0.01, 0.1, log=True, source="the ends of the grid"),
+        "outer_dual_lr": Range(0.01, 0.1, log=True, source="the ends of the grid"),
+    }
 
     variant: str = parameter("paper", "follow the paper, or the mechanics of its code", choices=("paper", "code"))
     criterion: str = parameter(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from fairbench.api import Method, Schema, hookimpl, parameter
+from fairbench.api import Method, Range, Schema, hookimpl, parameter
 
 from ._inner import Judgement, Rule, Terms
 from ._learner import Course, OuterStep
@@ -38,6 +38,10 @@ class MaskedFTML(Stream):
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"inner_lr": inner, "outer_lr": outer} for inner in (0.01, 0.1) for outer in (1e-3, 1e-2)
     )
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "inner_lr": Range(0.01, 0.1, log=True, source="the ends of the grid"),
+        "outer_lr": Range(1e-3, 1e-2, log=True, source="the ends of the grid"),
+    }
 
     variant: str = parameter(
         "ftml", "follow the paper, or the mechanics of the code of FFML's authors", choices=("ftml", "code")

@@ -5,11 +5,13 @@ Zhao, Chen, Wang & Khan, A primal-dual subgradient approach for fair meta learni
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from fairbench.api import Method, Schema, hookimpl, parameter
+from fairbench.api import Method, Range, Schema, hookimpl, parameter
 from fairbench.api.tasks import Shots
 
 from ._inner import Judgement, Rule, Terms
@@ -35,6 +37,11 @@ class PrimalDualFairMeta(Sampled):
     """
 
     name = "pdfm"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "bound": Range(0.01, 0.1, log=True, source="as ffml's"),
+        "inner_lr": Range(1e-3, 1e-1, log=True, source="own: from a tenth to ten times the authors'"),
+        "dual_lr": Range(1e-3, 1e-1, log=True, source="own: from a tenth to ten times the authors'"),
+    }
 
     bound: float = parameter(0.05, "the largest covariance allowed", source=CODE, minimum=0)
     k_shot: int = parameter(10, "rows of each label in a support set, at most half of them", source=CODE, minimum=1)

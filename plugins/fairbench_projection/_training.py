@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
-from fairbench.api import Fitted, NotApplicable, Predictor, Samples, derive_seed, parameter
+from fairbench.api import Fitted, NotApplicable, Predictor, Range, Samples, derive_seed, parameter
 from fairbench.api.projection import CONSTRAINTS, Infeasible
 from fairbench.api.torch import ACTIVATIONS, Batch, Projection, as_batch, deal, mlp, train_model
 
@@ -31,6 +31,10 @@ class ProjectedNetwork:
 
     name: ClassVar[str]
     through_layer: ClassVar[bool]  # whether training sees the projected scores
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "epsilon": Range(0.0, 0.2, source="own"),
+        "lr": Range(1e-4, 1e-2, log=True, source="own: from a tenth to ten times the default"),
+    }
 
     metric: str = parameter("mean_prediction", "which means are constrained", source=PACKAGE, choices=CONSTRAINTS)
     epsilon: float = parameter(0.05, "how far the means may differ", source=f"{PACKAGE}, default", minimum=0)

@@ -10,16 +10,36 @@ from fairbench.api.analysis import (
     AcrossDatasets,
     Estimate,
     Placed,
+    SectionLines,
     across_datasets,
+    finished,
     overlap_correction,
     planned_repeats,
     series,
+    stored_rows,
     within_dataset,
 )
+from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import clean
 from fairbench_reports._table import MethodRow, Section, sections
 
-METRICS = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
+DP, EO = "demographic_parity_difference", "equalized_odds_difference"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What methods are ranked by: a metric, or points above the coin at the method's own value of it (``above``)."""
+
+    metric: str
+    above: bool = False
+
+    @property
+    def spared(self) -> bool:
+        """Return whether deciding alike for everybody is no merit in it: a gap of 0, but 0 points above the coin."""
+        return compares_groups(self.metric) and not self.above
+
+
+QUANTITIES = (Quantity("accuracy"), Quantity(DP), Quantity(EO), Quantity(DP, above=True), Quantity(EO, above=True))
 
 
 @dataclass(frozen=True)
@@ -37,7 +57,8 @@ class Ranking:
 
     Args:
         setting: scenario and preparation in words.
-        heading: the metric's.
+        heading: of the quantity.
+        decimals: with which its means are shown.
         arrow: its better direction.
         sign: 1 if larger is better, else -1; the means in ``within`` are multiplied by it.
         within: for each dataset and attribute.
@@ -48,6 +69,7 @@ class Ranking:
 
     setting: str
     heading: str
+    decimals: int
     arrow: str
     sign: int
     within: Sequence[Within]
@@ -56,26 +78,34 @@ class Ranking:
     notes: Sequence[str]
 
 
-def quantity(row: MethodRow, metric: str) -> dict[int, float]:
-    """Return by repeat what a method is compared by on one dataset.
+def values_of(row: MethodRow, quantity: Quantity, lines: SectionLines) -> dict[int, float]:
+    """Return by repeat what a method is compared by on one dataset: the metric, or percentage points above the coin.
 
     This is the only place that says what that is. Its mean over the repeats is what the method is ranked by.
     """
-    return series(row.records, metric)
+    if not quantity.above:
+        return series(row.records, quantity.metric)
+    return {repeat: 100 * height for repeat, height in lines.heights(row.records, quantity.metric).items()}
 
 
 def rankings(results: Results) -> list[Ranking]:
-    """Return a ranking for each scenario, preparation and metric with at least two methods to compare."""
+    """Return a ranking for each scenario, preparation and quantity with at least two methods to compare."""
     found = []
-    for block in _comparable(sections(results)):
-        for metric in METRICS:
-            ranking = _ranking(block, metric, results)
-            if ranking is not None:
-                found.append(ranking)
+    with stored_rows(results) as rows:
+        lines = {
+            records[0].cell.key: SectionLines.of(records, results, rows)
+            for records in comparable(results.records)
+            if finished(records)
+        }
+        for block in _blocks(sections(results)):
+            for quantity in QUANTITIES:
+                ranking = _ranking(block, quantity, results, lines)
+                if ranking is not None:
+                    found.append(ranking)
     return found
 
 
-def _comparable(shown: Sequence[Section]) -> list[list[Section]]:
+def _blocks(shown: Sequence[Section]) -> list[list[Section]]:
     """Return the sections in blocks of the same scenario and preparation, whatever their dataset and attribute."""
     by_setting: dict[str, list[Section]] = {}
     for section in shown:
@@ -87,26 +117,40 @@ def _setting(section: Section) -> str:
     return section.setting.partition("; values at the last step")[0]  # which steps those are differs between datasets
 
 
-def _ranking(block: Sequence[Section], metric: str, results: Results) -> Ranking | None:
+def _ranking(
+    block: Sequence[Section], quantity: Quantity, results: Results, lines: Mapping[str, SectionLines]
+) -> Ranking | None:
     labels = dict.fromkeys(row.label for section in block for row in section.rows)
-    ranked, notes = _ranked(block, metric, results, list(labels))
+    values = {
+        section.key: {row.label: values_of(row, quantity, lines[section.key]) for row in section.rows}
+        for section in block
+    }
+    ranked, notes = _ranked(block, quantity, results, list(labels), values)
     if len(ranked) < 2:
         return None
-    column = next(column for section in block for column in section.columns if column.metric == metric)
-    sign = -1 if column.better == "lower" else 1
-    within = [_within(section, metric, ranked, sign, planned_repeats(results)) for section in block]
-    values, merged = _by_dataset(block, within)
+    column = next(column for section in block for column in section.columns if column.metric == quantity.metric)
+    sign = -1 if column.better == "lower" and not quantity.above else 1
+    repeats = planned_repeats(results)
+    within = [_within(section, values[section.key], ranked, sign, repeats) for section in block]
+    by_dataset, merged = _by_dataset(block, within)
     everywhere = [label for label in ranked if all(label in {row.label for row in section.rows} for section in block)]
     some = [label for label in ranked if label not in everywhere]
     notes = [*notes, *merged]
     if some:
         notes.append(f"not compared over datasets, because the run has it on some of them only: {', '.join(some)}")
-    across = across_datasets(values, everywhere)
-    return Ranking(_setting(block[0]), column.heading, column.arrow, sign, within, across, len(values), notes)
+    across = across_datasets(by_dataset, everywhere)
+    heading, arrow, decimals = column.heading, column.arrow, 3
+    if quantity.above:
+        heading, arrow, decimals = f"points of accuracy above the coin at {heading}", "↑", 1
+    return Ranking(_setting(block[0]), heading, decimals, arrow, sign, within, across, len(by_dataset), notes)
 
 
 def _ranked(
-    block: Sequence[Section], metric: str, results: Results, labels: Sequence[str]
+    block: Sequence[Section],
+    quantity: Quantity,
+    results: Results,
+    labels: Sequence[str],
+    values: Mapping[str, Mapping[str, Mapping[int, float]]],
 ) -> tuple[list[str], list[str]]:
     """Return the labels of the methods that are ranked, and a sentence for each reason why others are not.
 
@@ -117,9 +161,9 @@ def _ranked(
     for section in block:
         for row in section.rows:
             names[row.label] = row.method
-            if quantity(row, metric):
+            if values[section.key][row.label]:
                 known.add(row.label)
-            if row.constant and compares_groups(metric):
+            if row.constant and quantity.spared:
                 alike.add(row.label)
     reasons = {
         "reference methods, with which others are compared, have no rank": [
@@ -139,9 +183,11 @@ def _ranked(
     return [label for label in labels if label not in out], sentences
 
 
-def _within(section: Section, metric: str, ranked: Sequence[str], sign: int, repeats: int) -> Within:
-    values = {row.label: quantity(row, metric) for row in section.rows if row.label in ranked}
-    oriented = {label: {repeat: sign * value for repeat, value in found.items()} for label, found in values.items()}
+def _within(
+    section: Section, values: Mapping[str, Mapping[int, float]], ranked: Sequence[str], sign: int, repeats: int
+) -> Within:
+    own = {label: found for label, found in values.items() if label in ranked}
+    oriented = {label: {repeat: sign * value for repeat, value in found.items()} for label, found in own.items()}
     known = {label: found for label, found in oriented.items() if found}
     missing = [label for label in ranked if label not in known]
     correction = overlap_correction(record for row in section.rows for record in row.records)

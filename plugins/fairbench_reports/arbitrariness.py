@@ -11,8 +11,8 @@ from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import FEW_PEOPLE, Arbitrariness, arbitrariness, stored_rows
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
-from fairbench_reports.terminal import _console, _head, _lines, _table, _text
 
 READING = (
     "self-consistency: the chance that two fits decide alike about a person who is in the test parts of both; 1 if all "
@@ -27,23 +27,23 @@ def render(results: Results) -> str:
 
     It comes from the stored predictions of repeats whose test parts share rows.
     """
-    console = _console()
+    console = new_console()
     shown = sections(results)
     with stored_rows(results) as stored:
         for section in shown:
             found = [(row, arbitrariness(stored, row.records)) for row in section.rows if row.records]
-            _head(console, section)
+            print_head(console, section)
             if any(one.overall for _, one in found):
                 console.print(_rows(found))
                 console.print()
-            _lines(console, [*_without(found), *_few(section, found)])
+            print_lines(console, [*_without(found), *_few(section, found)])
             console.print()
-    _lines(console, [*(READING if shown else ["there are no results yet"]), *missing(results)])
-    return _text(console)
+    print_lines(console, [*(READING if shown else ["there are no results yet"]), *missing(results)])
+    return printed(console)
 
 
 def _rows(found: Sequence[tuple[MethodRow, Arbitrariness]]) -> Table:
-    table = _table(2, ["method", "group"], ["people", "decisions\neach", "self-\nconsistency", "by\nchance"])
+    table = new_table(2, ["method", "group"], ["people", "decisions\neach", "self-\nconsistency", "by\nchance"])
     for row, one in found:
         for place, part in enumerate([one.overall, *one.groups] if one.overall else []):
             numbers = [str(part.people), number(part.predictions, 1), number(part.value), number(part.chance)]

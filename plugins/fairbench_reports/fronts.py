@@ -12,20 +12,26 @@ from rich.text import Text
 from fairbench.api import Record, Report, Results, Undefined, hookimpl
 from fairbench.api.analysis import (
     Estimate,
+    Line,
     Measured,
+    SectionLines,
     area_skill,
     attainment,
+    by_method,
     constant_accuracy,
+    finished,
     gap_at,
     heights,
     hull,
     pareto,
     series,
+    stored_rows,
 )
+from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
-from fairbench_reports.terminal import _console, _head, _lines, _table, _text
 
 ACCURACY, SELECTED = "accuracy", "selection_rate"
 CONSTANTS = ("constant", "always_0", "always_1")  # each tells the accuracy of both
@@ -47,6 +53,14 @@ class Lines:
     coin: np.ndarray
     attainable: np.ndarray
     baseline_gap: float
+
+
+@dataclass(frozen=True)
+class References:
+    """What a section's fronts are held against: the better constant's accuracy, and lines by name of the gap."""
+
+    constant: float | None
+    lines: Mapping[str, Lines]
 
 
 @dataclass(frozen=True)
@@ -76,16 +90,10 @@ class Front:
         return hull(self.means, self.constant)
 
 
-def fronts(section: Section, gap: str) -> list[Front]:
+def fronts(section: Section, gap: str, constant: float | None) -> list[Front]:
     """Return the fronts of a section's methods with several operating points, at one kind of gap."""
-    levels = (_constant(row.records) for row in section.rows if row.method in CONSTANTS)
-    constant = next((level for level in levels if level is not None), None)
     found = (_front(row, gap, constant) for row in section.rows)
     return [front for front in found if len(front.points) > 1]
-
-
-def _constant(records: Sequence[Record]) -> float | None:
-    return Estimate.of(constant_accuracy(series(records, ACCURACY), series(records, SELECTED)).values()).mean
 
 
 def _front(row: MethodRow, gap: str, constant: float | None) -> Front:
@@ -102,26 +110,67 @@ def _front(row: MethodRow, gap: str, constant: float | None) -> Front:
     return Front(row.label, means, [np.array([here[name] for name in shared]) for here in by_repeat], constant)
 
 
-def render(results: Results, lines: Mapping[tuple[str, str], Lines] | None = None) -> str:
+def references(results: Results) -> dict[str, References]:
+    """Return by key of the section what its fronts are held against, as far as the run's stored rows have it."""
+    found = {}
+    with stored_rows(results) as rows:
+        for records in filter(finished, comparable(results.records)):
+            here = SectionLines.of(records, results, rows)
+            constant = float(here.constant(sorted(here.ones)).mean()) if here.ones else _constant(records)
+            lines = {gap: drawn for gap in GAPS if (drawn := _drawn(here, gap)) is not None}
+            found[records[0].cell.key] = References(constant, lines)
+    return found
+
+
+def _constant(records: Sequence[Record]) -> float | None:
+    """Return the mean accuracy of the better constant prediction, from a method that is one."""
+    for done in by_method(finished(records)):
+        if done[0].cell.method.name in CONSTANTS:
+            return Estimate.of(constant_accuracy(series(done, ACCURACY), series(done, SELECTED)).values()).mean
+    return None
+
+
+def _drawn(here: SectionLines, gap: str) -> Lines | None:
+    """Return the lines at one kind of gap; None without a baseline or an attainable line."""
+    repeats = here.shared(gap) if here.baseline.records else []
+    reached = here.reached(gap, repeats) if repeats else None
+    if reached is None:
+        return None
+    own = series(here.baseline.records, gap)
+    width = float(np.mean([own[repeat] for repeat in repeats]))
+    return Lines(_vertices(here.coin(gap, repeats)), _vertices(reached), width)
+
+
+def _vertices(line: Line) -> np.ndarray:
+    return np.array([vertex.mean for vertex in line.vertices])
+
+
+def render(results: Results) -> str:
     """Return for each method with several operating points its front, and what is reached at fixed gaps.
 
-    ``lines`` holds the reference lines by title of the section and name of the gap; where they are given, a column says
-    how high the front lies above the coin on average up to the baseline's gap, of how much room.
+    If the run has an attainable line, a column says how high the front lies above the coin on average up to the
+    baseline's gap, of how much room.
     """
-    console = _console()
+    return show(results, references(results))
+
+
+def show(results: Results, beside: Mapping[str, References]) -> str:
+    """Return the fronts, held against what is given by key of the section."""
+    console = new_console()
     shown = False
     for section in sections(results):
-        found = {gap: here for gap in GAPS if (here := fronts(section, gap))}
+        known = beside.get(section.key, References(None, {}))
+        found = {gap: here for gap in GAPS if (here := fronts(section, gap, known.constant))}
         if found:
-            _head(console, section)
+            print_head(console, section)
             shown = True
         for gap, here in found.items():
-            for table in _tables(here, GAPS[gap], (lines or {}).get((section.title, gap))):
+            for table in _tables(here, GAPS[gap], known.lines.get(gap)):
                 console.print(table)
                 console.print()
     what = READING if shown else ("no method has several operating points with an accuracy and a gap",)
-    _lines(console, [*what, *missing(results)])
-    return _text(console)
+    print_lines(console, [*what, *missing(results)])
+    return printed(console)
 
 
 def _tables(found: Sequence[Front], heading: str, lines: Lines | None) -> Iterator[Table]:
@@ -138,7 +187,7 @@ def _summary(found: Sequence[Front], heading: str, lines: Lines | None) -> Table
     headings = [f"accuracy\nat {heading}\n{gap:g}" for gap in AT_GAPS]
     headings += [f"{heading} at\naccuracy\n{accuracy:.2f}" for accuracy in accuracies]
     texts = ["method", *([f"above the coin up to\nthe baseline's {heading}"] if lines else [])]
-    table = _table(1, texts, ["points", "on the\nfront", *headings])
+    table = new_table(1, texts, ["points", "on the\nfront", *headings])
     for front in found:
         numbers = [*map(_height, heights(front.vertices, AT_GAPS))]
         numbers += [number(gap_at(front.vertices, accuracy)) for accuracy in accuracies]
@@ -164,7 +213,7 @@ def _height(value: float) -> str:
 
 def _corners(found: Sequence[Front], heading: str) -> Table:
     """Return the operating points at the corners of each hull, in the order of the gap."""
-    table = _table(2, ["method", "corner of the front"], [heading, "accuracy"])
+    table = new_table(2, ["method", "corner of the front"], [heading, "accuracy"])
     for front in found:
         names: dict[tuple[float, ...], str] = {}
         for name, place in front.points.items():
@@ -178,7 +227,7 @@ def _corners(found: Sequence[Front], heading: str) -> Table:
 
 def _attained(found: Sequence[Front], heading: str) -> Table:
     """Return the accuracy at fixed gaps that one, half and all of the repeats attain, each with its own front."""
-    table = _table(2, ["method", "attained in"], [f"accuracy at {heading} {gap:g}" for gap in AT_GAPS])
+    table = new_table(2, ["method", "attained in"], [f"accuracy at {heading} {gap:g}" for gap in AT_GAPS])
     for front in found:
         hulls = [hull(points, front.constant) for points in front.repeats]
         for index, (k, level) in enumerate(attainment(hulls, AT_GAPS).items()):

@@ -25,8 +25,8 @@ from fairbench.api.analysis import (
 )
 from fairbench_reports._entries import SMALL, clean
 from fairbench_reports._foot import missing
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
 from fairbench_reports._table import FEW, MethodRow, Section, number, sections
-from fairbench_reports.terminal import _console, _head, _lines, _table, _text
 
 SHOWN = {GIVEN: "given", DESERVED: "deserving given", CORRECT: "correct"}
 NAMES_SHOWN = 4
@@ -45,32 +45,32 @@ SEVERAL = "intervals are over repeats: Student's t, corrected for the splits' ov
 
 def render(results: Results) -> str:
     """Return for each method what it changes for each group against the baseline, and a sentence that says it."""
-    console = _console()
+    console = new_console()
     shown = sections(results)
     told: list[str] = []
     with stored_rows(results) as stored:
         for section in shown:
-            _head(console, section)
+            print_head(console, section)
             baseline = baseline_of([record for row in section.rows for record in row.records], results)
             if not baseline.records:
-                _lines(console, [f"nothing to compare with: {baseline.why}", ""])
+                print_lines(console, [f"nothing to compare with: {baseline.why}", ""])
                 continue
             label = _label(section, baseline)
-            _lines(console, [f"baseline: {label} ({baseline.why})", ""])
+            print_lines(console, [f"baseline: {label} ({baseline.why})", ""])
             for row in _compared(section, baseline, results):
                 try:
                     found = harm_between(stored, baseline.records, row.records)
                 except Undefined as reason:
-                    _lines(console, [f"{row.label} is not compared: {reason}", ""])
+                    print_lines(console, [f"{row.label} is not compared: {reason}", ""])
                     continue
                 console.print(Text(f"{row.label} against {label}"))
                 console.print(_changes(found))
-                _lines(console, ["", *_notes(found), f"{_sentence(row.label, label, found)}", ""])
+                print_lines(console, ["", *_notes(found), f"{_sentence(row.label, label, found)}", ""])
                 told += _intervals(found, baseline)
-    _lines(console, [*(FOOT if told else ()), *dict.fromkeys(told), *missing(results)])
+    print_lines(console, [*(FOOT if told else ()), *dict.fromkeys(told), *missing(results)])
     if not shown:
-        _lines(console, ["there are no results yet"])
-    return _text(console)
+        print_lines(console, ["there are no results yet"])
+    return printed(console)
 
 
 def _compared(section: Section, baseline: Baseline, results: Results) -> Iterator[MethodRow]:
@@ -91,7 +91,7 @@ def _label(section: Section, baseline: Baseline) -> str:
 def _changes(found: Harm) -> Table:
     several = found.repeats > 1
     headings = ["rows", *(["fewest"] if several else []), "baseline", "method", "change", "95% interval"]
-    table = _table(2, ["group", "per 100"], headings)
+    table = new_table(2, ["group", "per 100"], headings)
     for place, group in enumerate(found.groups):
         name = clean(group) + (f" {SMALL}" if min(found.served[GIVEN][place].rows) < FEW else "")
         for what, heading in SHOWN.items():

@@ -17,8 +17,8 @@ from fairbench.api.analysis import (
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
+from fairbench_reports._plain import new_console, new_table, print_lines, printed
 from fairbench_reports._table import number
-from fairbench_reports.terminal import _console, _lines, _table, _text
 
 NAMES = {
     "demographic_parity_difference": "demographic parity difference",
@@ -39,7 +39,7 @@ READING = (
 
 def render(results: Results) -> str:
     """Return for each section the lines at a few gaps, and the attainable line's claims beside what was measured."""
-    console = _console()
+    console = new_console()
     told = False
     with stored_rows(results) as rows:
         for records in comparable(results.records):
@@ -48,7 +48,7 @@ def render(results: Results) -> str:
             lines = SectionLines.of(records, results, rows)
             cell = records[0].cell
             console.print(Text(clean(f"{cell.dataset} by {cell.group}")))
-            _lines(console, [*_about(lines), ""])
+            print_lines(console, [*_about(lines), ""])
             for metric, name in NAMES.items():
                 repeats = lines.shared(metric) if lines.baseline.records else []
                 if not repeats:
@@ -60,8 +60,8 @@ def render(results: Results) -> str:
                 if claims is not None:
                     console.print(claims)
                     console.print()
-    _lines(console, [*(READING if told else ["there are no lines to show yet"]), *missing(results)])
-    return _text(console)
+    print_lines(console, [*(READING if told else ["there are no lines to show yet"]), *missing(results)])
+    return printed(console)
 
 
 def _about(lines: SectionLines) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _left_out(lines: SectionLines) -> str:
 def _heights(lines: SectionLines, metric: str, name: str, repeats: Sequence[int]) -> Table:
     coin, common, reached = lines.coin(metric, repeats), lines.common(metric, repeats), lines.reached(metric, repeats)
     measured = [claim.gap for claim in claimed_points(lines, metric)]
-    table = _table(2, [name], ["coin", "common threshold", "attainable", "room"])
+    table = new_table(2, [name], ["coin", "common threshold", "attainable", "room"])
     for gap in GAPS:
         high = None if reached is None else reached.at(gap)
         below = bool(measured) and gap < min(measured)
@@ -107,7 +107,7 @@ def _claims(lines: SectionLines, metric: str, name: str) -> Table | None:
     if not claims:
         return None
     headings = ["claimed accuracy", "measured", "optimism", "claimed gap", "measured", "optimism"]
-    table = _table(2, [f"attainable, tolerance for the {name}"], headings, 24)
+    table = new_table(2, [f"attainable, tolerance for the {name}"], headings, 24)
     for claim in claims:
         lost, wider = claim.optimism
         numbers = (claim.claimed_accuracy, claim.accuracy, lost, claim.claimed_gap, claim.gap, wider)

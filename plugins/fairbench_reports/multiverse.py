@@ -11,7 +11,7 @@ from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import Compared, Multiverse, multiverses, only, stored_rows, telling_parameters
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
-from fairbench_reports.terminal import _console, _lines, _table, _text
+from fairbench_reports._plain import new_console, new_table, print_lines, printed
 
 SHORT = {
     "demographic_parity_difference": "DP difference",
@@ -34,7 +34,7 @@ ALONE = (
 
 def render(results: Results) -> str:
     """Return for each method and question in how many universes each verdict stands, and the verdict in every one."""
-    console = _console()
+    console = new_console()
     with stored_rows(results) as stored:
         found = multiverses(results, stored)
     for one in found:
@@ -47,10 +47,10 @@ def render(results: Results) -> str:
         if one.universes > 1:
             console.print(_universes(one))
             console.print()
-        _lines(console, _notes(one))
+        print_lines(console, _notes(one))
         console.print()
-    _lines(console, [*(READING if found else ["there are no results yet"]), *missing(results)])
-    return _text(console)
+    print_lines(console, [*(READING if found else ["there are no results yet"]), *missing(results)])
+    return printed(console)
 
 
 def _count(universes: int) -> str:
@@ -66,7 +66,7 @@ def _baseline(one: Multiverse) -> str:
 def _shares(one: Multiverse) -> Table:
     """Return the verdicts of each method and question with their shares, and a sign for each universe, in order."""
     several = [f"1 to {one.universes}"] if one.universes > 1 else []
-    table = _table(2, ["method", "question", "verdict"], ["universes"])
+    table = new_table(2, ["method", "question", "verdict"], ["universes"])
     for heading in several:
         table.add_column(heading, overflow="fold", max_width=40)
     labels = _labels(one.compared)
@@ -96,7 +96,7 @@ def _question(question: str) -> str:
 
 
 def _universes(one: Multiverse) -> Table:
-    table = _table(2, ["universe", *map(clean, one.axes)], [])
+    table = new_table(2, ["universe", *map(clean, one.axes)], [])
     for number in range(one.universes):
         table.add_row(str(number + 1), *(Text(clean(values[number])) for values in one.axes.values()))
     return table

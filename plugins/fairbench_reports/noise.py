@@ -25,18 +25,18 @@ from fairbench.api.analysis import (
     stored_rows,
     too_small,
 )
-from fairbench_reports._entries import clean
+from fairbench_reports._entries import PARTIAL, clean
 from fairbench_reports._foot import missing
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, shown_label
 from fairbench_reports._table import ALIKE, MethodRow, Section, number, sections
-from fairbench_reports.terminal import _console, _head, _label, _lines, _table, _text
+from fairbench_reports._verdicts import FAINT
 
-SMALL, PARTIAL = "°", "§"
 READING = (
     "± rows is what the rows of one test part leave open, ± repeats what the splits do (95%; corrected for their "
     "overlap)",
     "of mean is the gap between the groups' mean rates, without the part that is noise in each repeat; floor is the "
     "mean gap of a method that has none, and a gap below its 95% quantile is not told apart from fair",
-    f"shown from is the smallest gap that this many repeats show with a chance of 80%; {SMALL} is a smaller gap whose "
+    f"shown from is the smallest gap that this many repeats show with a chance of 80%; {FAINT} is a smaller gap whose "
     "interval holds 0",
 )
 
@@ -59,7 +59,7 @@ class Line:
 
 def render(results: Results) -> str:
     """Return a table for each section, with a line for each method and gap, or why there is none."""
-    console = _console()
+    console = new_console()
     with stored_rows(results) as stored:
         shown = [(section, _section_lines(section, stored)) for section in sections(results)]
     told = False
@@ -67,22 +67,25 @@ def render(results: Results) -> str:
         if not lines:
             continue
         told = True
-        _head(console, section)
+        print_head(console, section)
         texts, numbers = ["method", "gap"], ["mean", "± rows", "± repeats", "of mean", "floor", "shown\nfrom"]
-        table = _table(2, texts, numbers)
+        table = new_table(2, texts, numbers)
         table.add_column("apart\nfrom fair")
         for row, line in lines:
             cells = (line.value, line.rows, line.repeats, line.of_mean, line.floor, line.smallest)
             table.add_row(
-                Text(_label(row)), Text(line.heading), *map(Text, cells), Text(ALIKE if row.constant else line.apart)
+                Text(shown_label(row)),
+                Text(line.heading),
+                *map(Text, cells),
+                Text(ALIKE if row.constant else line.apart),
             )
         console.print(table)
         console.print()
-        _lines(console, [*_notes(lines), *section.notes_on_groups()])
+        print_lines(console, [*_notes(lines), *section.notes_on_groups()])
         console.print()
-    _lines(console, READING if told else ["no predictions are stored from which gaps could be counted"])
-    _lines(console, missing(results))
-    return _text(console)
+    print_lines(console, READING if told else ["no predictions are stored from which gaps could be counted"])
+    print_lines(console, missing(results))
+    return printed(console)
 
 
 def _section_lines(section: Section, stored: StoredRows) -> list[tuple[MethodRow, Line]]:
@@ -115,7 +118,7 @@ def _line(repeats: Sequence[Counts], metric: str, heading: str, correction: Corr
     small = smallest is not None and low is not None and too_small(floor.value, low, smallest)
     return Line(
         heading,
-        f"{number(floor.value)}{SMALL if small else ' '}{PARTIAL if mean.missing else ' '}",
+        f"{number(floor.value)}{FAINT if small else ' '}{PARTIAL if mean.missing else ' '}",
         rows,
         "-" if over.low is None else f"±{number(over.mean - over.low)}",
         number(mean.value),

@@ -11,9 +11,9 @@ from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import AcrossDatasets, cannot_show
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
+from fairbench_reports._plain import new_console, new_table, print_lines, printed
 from fairbench_reports._ranked import Ranking, rankings
 from fairbench_reports._table import number
-from fairbench_reports.terminal import _console, _lines, _table, _text
 
 READING = (
     "tier 1 holds the best and all that are not told apart from it at 5%; tier 2 the same of the rest, and so on. On "
@@ -31,7 +31,7 @@ def render(results: Results) -> str:
 
     From fewer than six datasets there are no tests over datasets, but the numbers of wins.
     """
-    console = _console()
+    console = new_console()
     found = rankings(results)
     for ranking in found:
         console.print(Text(f"{ranking.heading} {ranking.arrow}".strip()))
@@ -40,11 +40,11 @@ def render(results: Results) -> str:
         for table in _tables(ranking):
             console.print(table)
             console.print()
-        _lines(console, _notes(ranking))
+        print_lines(console, _notes(ranking))
         console.print()
     what = READING if found else ("there are no two methods to compare yet",)
-    _lines(console, [*what, *missing(results)])
-    return _text(console)
+    print_lines(console, [*what, *missing(results)])
+    return printed(console)
 
 
 def _tables(ranking: Ranking) -> Iterator[Table]:
@@ -58,17 +58,21 @@ def _tables(ranking: Ranking) -> Iterator[Table]:
 
 def _within(ranking: Ranking) -> Table:
     """Return for each dataset and tier the methods, the best mean first."""
-    table = _table(2, ["dataset", "tier", "methods, the best mean first"], [])
+    table = new_table(2, ["dataset", "tier", "methods, the best mean first"], [])
     for found in ranking.within:
         for place, tier in enumerate(sorted({row.tier for row in found.placed})):
-            told = (f"{row.method} {number(ranking.sign * row.mean)}" for row in found.placed if row.tier == tier)
+            told = (
+                f"{row.method} {number(ranking.sign * row.mean, ranking.decimals)}"
+                for row in found.placed
+                if row.tier == tier
+            )
             table.add_row(Text("" if place else found.title), Text(str(tier)), Text(", ".join(told)))
     return table
 
 
 def _order(across: AcrossDatasets) -> Table:
     """Return the methods over datasets, in the order of their mean ranks."""
-    table = _table(2, ["method"], ["tier", "mean rank"])
+    table = new_table(2, ["method"], ["tier", "mean rank"])
     ranks = across.mean_ranks
     for method in sorted(range(len(across.methods)), key=lambda index: (across.tiers[index], ranks[index])):
         table.add_row(Text(across.methods[method]), Text(str(across.tiers[method])), Text(number(ranks[method], 2)))
@@ -78,7 +82,7 @@ def _order(across: AcrossDatasets) -> Table:
 def _pairs(across: AcrossDatasets) -> Table:
     """Return on how many datasets each method is better than another, and the tests if there are any."""
     tests = ["N", "p", "p (Holm)"] if across.tested else []
-    table = _table(2, ["method", "against"], ["better on", "worse on", *tests])
+    table = new_table(2, ["method", "against"], ["better on", "worse on", *tests])
     for pair in across.pairs:
         first, second = (Text(across.methods[method]) for method in pair.methods)
         tested = [str(pair.test.n), shown_p(pair.test.p), shown_p(pair.adjusted)] if across.tested else []

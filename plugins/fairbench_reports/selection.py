@@ -11,8 +11,8 @@ from rich.text import Text
 from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import Estimate, Selection, Spent, StoredRows, ledger, rule_of, selection, stored_rows
 from fairbench_reports._entries import clean
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
-from fairbench_reports.terminal import _console, _head, _lines, _table, _text
 
 GAPS = {"dp": "DP diff.", "eo": "EO diff."}
 INFEASIBLE = "no point satisfies the rule on validation; the one that comes closest is shown"
@@ -24,19 +24,19 @@ def render(results: Results) -> str:
     The optimism gap is the test value of the point that the same rule would have chosen on the test part, minus that of
     the point that it chose on validation; K is the number of points.
     """
-    console = _console()
+    console = new_console()
     shown = sections(results)
     reference = results.run.get("reference_methods", ())
     with stored_rows(results) as stored:
         for section in shown:
-            _head(console, section)
+            print_head(console, section)
             notes = _choices(console, section, stored)
             console.print(_ledger(section, ledger([r for row in section.rows for r in row.records], reference)))
             console.print()
-            _lines(console, notes)
+            print_lines(console, notes)
             console.print()
-    _lines(console, _foot() if shown else ["there are no results yet"])
-    return _text(console)
+    print_lines(console, _foot() if shown else ["there are no results yet"])
+    return printed(console)
 
 
 def _choices(console: Console, section: Section, stored: StoredRows) -> list[str]:
@@ -46,7 +46,7 @@ def _choices(console: Console, section: Section, stored: StoredRows) -> list[str
     if rule is None:
         return ["no rule is named by this scenario: each method chose among its own points, if it has several"]
     gap = GAPS[rule.shown_gap]
-    table = _table(2, ["method"], ["K", "infeasible", "accuracy", "oracle +", gap, "oracle +"])
+    table = new_table(2, ["method"], ["K", "infeasible", "accuracy", "oracle +", gap, "oracle +"])
     missing, infeasible = [], []
     for row in section.rows:
         found = selection(stored, row.records)
@@ -91,7 +91,7 @@ def _estimate(found: Estimate) -> str:
 
 def _ledger(section: Section, spent: Sequence[Spent]) -> Table:
     labels: Mapping[str, str] = {str(row.records[0].cell.method): row.label for row in section.rows if row.records}
-    table = _table(2, ["method", "budget"], ["trials", "fits", "CPU s", "wall s"])
+    table = new_table(2, ["method", "budget"], ["trials", "fits", "CPU s", "wall s"])
     for each in spent:
         said = "reference" if each.reference else f"unequal: {'; '.join(each.unequal)}" if each.unequal else ""
         numbers = (number(each.trials, 1), number(each.fits, 1), number(each.cpu_seconds, 2), number(each.seconds, 2))

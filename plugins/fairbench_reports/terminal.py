@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import shutil
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
 
-from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -18,10 +12,10 @@ from fairbench.api import Record, Report, Results, hookimpl
 from fairbench.api.analysis import planned_repeats, positives, stored_rows
 from fairbench_reports._entries import SMALL, Entry, clean
 from fairbench_reports._foot import foot, missing, spread
-from fairbench_reports._table import ALIKE, FEW, MethodRow, MetricColumn, Section, number, sections
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, shown_label, width_of
+from fairbench_reports._table import FEW, MetricColumn, Section, number, sections
 from fairbench_reports._verdicts import HEADINGS, POINTS, VerdictTable, reading, verdict_tables
 
-WIDTH, NARROWEST = 100, 40
 LABEL_WIDTH = 24  # a method's label may be folded to this before the columns are spread over several tables
 BEST = "*"
 LEAST_LABEL, LEAST_VERDICT = 14, 24  # of a table of verdicts: narrower columns would fold at every word
@@ -33,101 +27,62 @@ def render(results: Results) -> str:
     Standard deviations are shown beside the means where the table then fits, otherwise below them; a table that is
     still too wide is split into several.
     """
-    console = _console()
+    console = new_console()
     shown = sections(results)
     verdicts = verdict_tables(results, shown)
     for section, judged in zip(shown, verdicts):
-        _head(console, section)
+        print_head(console, section)
         for table in _main_tables(section, console.width):
             console.print(table)
             console.print()
-        _lines(console, section.notes())
+        print_lines(console, section.notes())
         console.print()
         for verdict in judged:
             _verdict(console, verdict)
     every = [verdict for judged in verdicts for verdict in judged]
-    _lines(console, [*reading(every), *foot(results, shown, best=BEST)])
-    return _text(console)
+    print_lines(console, [*reading(every), *foot(results, shown, best=BEST)])
+    return printed(console)
 
 
 def render_groups(results: Results) -> str:
     """Return rows and means over repeats within each group: what an auditor looks for behind the differences."""
-    console = _console()
+    console = new_console()
     shown = [section for section in sections(results) if section.group_columns or section.supports]
     with stored_rows(results) as stored:
         for section in shown:
-            _head(console, section)
+            print_head(console, section)
             console.print(_group_table(section, positives(stored, _records(section))))
             console.print()
-            _lines(console, [*section.notes_on_groups(), *_signs(section)])
+            print_lines(console, [*section.notes_on_groups(), *_signs(section)])
             console.print()
     what = spread(planned_repeats(results), "mean") if shown else "there are no results by group yet"
-    _lines(console, [what, *missing(results)])
-    return _text(console)
-
-
-def _console() -> Console:
-    width = max(shutil.get_terminal_size((WIDTH, 24)).columns, NARROWEST)
-    return Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
-
-
-def _text(console: Console) -> str:
-    lines = cast(io.StringIO, console.file).getvalue().splitlines()
-    blank_twice = (not above and not line for above, line in zip(["", *lines], map(str.strip, lines)))
-    return "\n".join(line.rstrip() for line, skip in zip(lines, blank_twice) if not skip)
-
-
-def _head(console: Console, section: Section) -> None:
-    console.print(Text(section.title))
-    console.print(Text(section.setting))
-    console.print()
-
-
-def _lines(console: Console, lines: Sequence[str]) -> None:
-    for line in lines:
-        folded = textwrap.wrap(line, console.width, subsequent_indent="  ", break_on_hyphens=False)
-        console.print(Text("\n".join(folded)))
-
-
-def _width(table: Table) -> int:
-    roomy = Console(file=io.StringIO(), width=10_000, color_system=None)
-    return Measurement.get(roomy, roomy.options, table).maximum
+    print_lines(console, [what, *missing(results)])
+    return printed(console)
 
 
 def _main_tables(section: Section, width: int) -> Iterator[Table]:
     """Yield the section's table, or as few tables, each with some of its columns, as it takes to fit the width."""
     count = len(section.columns)
     beside = _main_table(section, range(count), beside=True)
-    if _width(beside) <= width:
+    if width_of(beside) <= width:
         yield beside
         return
     for parts in range(1, max(count, 1) + 1):
         bounds = [count * part // parts for part in range(parts + 1)]
         blocks = [range(*pair) for pair in zip(bounds, bounds[1:])]
         folded = [_main_table(section, block, beside=False, label_width=LABEL_WIDTH) for block in blocks]
-        if parts >= count or all(_width(table) <= width for table in folded):
+        if parts >= count or all(width_of(table) <= width for table in folded):
             yield from (_main_table(section, block, beside=False) for block in blocks)
             return
 
 
-def _table(gap: int, texts: Sequence[str], numbers: Sequence[str], label_width: int | None = None) -> Table:
-    """Return a table of columns with text, which fold, and columns with numbers; headings end on one line."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0), pad_edge=False)
-    height = max(heading.count("\n") for heading in [*texts, *numbers])
-    for heading in texts:
-        table.add_column("\n" * height + heading, overflow="fold", max_width=label_width)
-    for heading in numbers:
-        table.add_column(Text("\n" * (height - heading.count("\n")) + heading), justify="right", no_wrap=True)
-    return table
-
-
 def _main_table(section: Section, block: range, *, beside: bool, label_width: int | None = None) -> Table:
     headings = (_heading(section.columns[index], beside) for index in block)
-    table = _table(2 if beside else 1, ["method"], ["done", *headings], label_width)
+    table = new_table(2 if beside else 1, ["method"], ["done", *headings], label_width)
     texts = {index: _texts([row.entries[index] for row in section.rows], beside) for index in block}
     for position, row in enumerate(section.rows):
         numbers = (Text(texts[index][position]) for index in block)
-        table.add_row(Text(_label(row)), Text(row.repeats), *numbers)
+        table.add_row(Text(shown_label(row)), Text(row.repeats), *numbers)
     return table
 
 
@@ -143,14 +98,14 @@ def _verdict(console: Console, verdict: VerdictTable) -> None:
     for block in blocks:
         numbers = [_folded(HEADINGS[place]) for place in block if place in fixed]
         last = [HEADINGS[-1]] if block[-1] not in fixed else []
-        table = _table(2, ["method"], numbers, LABEL_WIDTH)
+        table = new_table(2, ["method"], numbers, LABEL_WIDTH)
         for heading in last:
             table.add_column("\n" * max(text.count("\n") for text in numbers) + heading, overflow="fold")
         for row in verdict.rows:
             table.add_row(Text(row[0].replace(",", ", ")), *(Text(row[place]) for place in block))
         console.print(table)
         console.print()
-    _lines(console, verdict.notes)
+    print_lines(console, verdict.notes)
     console.print()
 
 
@@ -170,7 +125,7 @@ def _group_table(section: Section, ones: Mapping[str, tuple[int, ...]]) -> Table
     """Return the values of each group beside its number of rows and, where they are stored, of positives."""
     counts = [by_group for by_group in (section.supports, ones) if by_group]
     headings = [name for name, by_group in (("rows", section.supports), ("y = 1", ones)) if by_group]
-    table = _table(2, ["method", "group"], [*headings, *(column.heading for column in section.group_columns)])
+    table = new_table(2, ["method", "group"], [*headings, *(column.heading for column in section.group_columns)])
     for row in section.rows:
         for index, (group, entries) in enumerate(row.groups.items()):
             numbers = (
@@ -179,7 +134,7 @@ def _group_table(section: Section, ones: Mapping[str, tuple[int, ...]]) -> Table
             )
             support = (Text(_support(by_group, group)) for by_group in counts)
             name = f"{clean(group)} {SMALL}" if _is_small(section, group) else clean(group)
-            table.add_row(Text("" if index else _label(row)), Text(name), *support, *numbers)
+            table.add_row(Text("" if index else shown_label(row)), Text(name), *support, *numbers)
     return table
 
 
@@ -204,10 +159,6 @@ def _heading(column: MetricColumn, beside: bool) -> str:
     words = column.heading.split()
     short = len(words[-1]) <= len("ratio")
     return "\n".join(words) + (" " if short else "\n") + column.arrow
-
-
-def _label(row: MethodRow) -> str:
-    return row.label.replace(",", ", ") + (f" {ALIKE}" if row.constant else "")  # so that it folds at a parameter
 
 
 def _texts(entries: Sequence[Entry], beside: bool) -> list[str]:

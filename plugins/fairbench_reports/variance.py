@@ -12,8 +12,8 @@ from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import GAPS, SOURCES, Shares, StoredRows, runs_within, stored_rows, variance_shares
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
 from fairbench_reports._table import Section, number, sections
-from fairbench_reports.terminal import _console, _head, _lines, _table, _text
 
 METRICS = ("accuracy", *GAPS)
 Line = tuple[str, str, Shares]
@@ -31,19 +31,19 @@ def render(results: Results) -> str:
 
     Sources that the suite does not vary by themselves (``tunings``, ``fits``) are not told apart, and said to be so.
     """
-    console = _console()
+    console = new_console()
     shown = sections(results)
     with stored_rows(results) as stored:
         for section in shown:
             found = _found(section, stored)
-            _head(console, section)
+            print_head(console, section)
             if found:
                 console.print(_shares(found))
                 console.print()
-            _lines(console, _notes(found) if found else ["neither accuracy nor a gap between groups was measured"])
+            print_lines(console, _notes(found) if found else ["neither accuracy nor a gap between groups was measured"])
             console.print()
-    _lines(console, [*(READING if shown else ["there are no results yet"]), *_design(results), *missing(results)])
-    return _text(console)
+    print_lines(console, [*(READING if shown else ["there are no results yet"]), *_design(results), *missing(results)])
+    return printed(console)
 
 
 def _found(section: Section, stored: StoredRows) -> list[Line]:
@@ -56,7 +56,7 @@ def _found(section: Section, stored: StoredRows) -> list[Line]:
 
 
 def _shares(found: Sequence[Line]) -> Table:
-    table = _table(2, ["method", "metric"], ["mean", "sd", *(name.replace(" ", "\n") for name in SOURCES)])
+    table = new_table(2, ["method", "metric"], ["mean", "sd", *(name.replace(" ", "\n") for name in SOURCES)])
     last = None
     for label, heading, one in found:
         sources = [_source(one, name) for name in SOURCES]

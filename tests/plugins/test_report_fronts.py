@@ -12,7 +12,7 @@ from fairbench.records import Record, Value
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from fairbench_reports._table import sections
-from fairbench_reports.fronts import Lines, fronts, render
+from fairbench_reports.fronts import Lines, References, fronts, render, show
 from report_helpers import ACCURACY, DP, done, results
 
 POINTS = {"t=.3": (0.2, 0.8), "t=.5": (0.1, 0.7), "t=.7": (0.15, 0.6)}
@@ -67,16 +67,17 @@ def test_attainment_is_over_repeats_with_fronts_of_their_own():
 def test_given_lines_add_the_height_above_the_coin_undivided_first():
     coin, attainable = np.array([(0, 0.5), (0.2, 0.7)]), np.array([(0, 0.5), (0.1, 0.8), (0.2, 0.8)])
     found = run({"one": (0.1, 0.7), "two": (0.2, 0.7)})
-    lines = rows(render(found, {("adult by sex", DP): Lines(coin, attainable, 0.2)}))
+    key = found.records[0].cell.key
+    lines = rows(show(found, {key: References(0.5, {DP: Lines(coin, attainable, 0.2)})}))
     (place,) = (number for number, line in enumerate(lines) if line.startswith("threshold 5.0 of 12.5 points 2 1 "))
     assert lines[place + 1] == "(40%)"
-    text = render(found, {("adult by sex", DP): Lines(coin, coin, 0.2)})
+    text = show(found, {key: References(0.5, {DP: Lines(coin, coin, 0.2)})})
     assert any("no room" in line for line in rows(text))
 
 
 def test_a_point_that_some_repeat_lacks_is_not_part_of_the_mean_front():
     fewer = {name: POINTS[name] for name in ("t=.3", "t=.5")}
-    (front,) = fronts(sections(run(POINTS, fewer))[0], DP)
+    (front,) = fronts(sections(run(POINTS, fewer))[0], DP, 0.5)
     assert list(front.points) == ["t=.3", "t=.5"]
     assert front.points["t=.5"] == (0.1, 0.7)
 
@@ -88,11 +89,12 @@ def test_one_operating_point_is_no_front():
 
 
 def test_a_sweep_has_fronts_from_the_command_line(fairbench):
-    methods = ("--methods", "always_0,threshold", "--datasets", "synthetic[rows=300]")
+    methods = ("--methods", "attainable,logistic,threshold", "--datasets", "synthetic[rows=300]")
     status, _, _ = fairbench("run", *methods, "--repeats", "2", "--workers", "1", "--out", "r", "--offline")
     assert status == 0
     status, out, _ = fairbench("report", "r", "--format", "fronts")
     assert status == 0
     assert "the better constant prediction" in out
     assert "2 of 2 repeats" in out
+    assert "above the coin up to" in out
     assert "nan" not in out

@@ -79,7 +79,7 @@ def test_one_repeat_has_the_interval_of_its_rows_alone(fairbench):
     rates, pooled = selected / rows, selected.sum() / rows.sum()
     sd = np.sqrt(pooled * (1 - pooled) * (1 / rows).sum())
     (value, start, _, end, repeats, of_mean, floor, _), apart = line(out, "logistic", "DP diff.")
-    assert float(value.strip("°")) == float(of_mean) == pytest.approx(np.ptp(rates), abs=5e-4)
+    assert float(value.strip("~")) == float(of_mean) == pytest.approx(np.ptp(rates), abs=5e-4)
     limits = sorted(map(abs, (low, high))) if low * high > 0 else (0, max(-low, high))
     assert (float(start), float(end)) == pytest.approx(tuple(limits), abs=5e-4)
     assert repeats == "-"
@@ -96,7 +96,7 @@ def test_rows_and_repeats_are_kept_apart(fairbench):
     gaps = np.ptp(rates, axis=1)
     within = (rates * (1 - rates) / rows).sum(axis=1).mean()
     (value, by_rows, by_repeats, of_mean, _, smallest), _ = line(out, "logistic", "DP diff.")
-    assert float(value.strip("°")) == pytest.approx(gaps.mean(), abs=5e-4)
+    assert float(value.strip("~")) == pytest.approx(gaps.mean(), abs=5e-4)
     assert float(by_rows.strip("±")) == pytest.approx(norm.ppf(0.975) * np.sqrt(within), abs=5e-4)
     width = t.ppf(0.975, 3) * gaps.std(ddof=1) * np.sqrt(1 / 4 + 90 / 420)
     assert float(by_repeats.strip("±")) == pytest.approx(width, abs=5e-4)
@@ -109,7 +109,7 @@ def test_a_constant_is_not_called_fair(fairbench):
     assert fairbench("run", "--methods", "constant,coin", "--repeats", "2", *RUN)[0] == 0
     _, out, _ = fairbench("report", "r", "--format", "noise")
     numbers, apart = line(out, "constant", "EO diff.")
-    assert (numbers[:2], numbers[-1], apart) == (["0.000°", "±0.000"], "none", "‡")
+    assert (numbers[:2], numbers[-1], apart) == (["0.000~", "±0.000"], "none", "‡")
     assert "decides alike for everybody in more than half of its repeats, so its gaps mean nothing" in " ".join(
         out.split()
     )

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from fairbench.api import Results
+from fairbench.api.analysis import SectionLines, by_method, stored_rows
 from fairbench.cells import Choice
 from fairbench.records import Parts, Record
+from fairbench.running.rundir import load_results
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from fairbench_reports import ranks, ranks_diagram
-from fairbench_reports._ranked import rankings
+from fairbench_reports._ranked import EO, rankings
 from report_helpers import DP, done, results
 
 LEVELS = {"good": 0.9, "fair": 0.8, "poor": 0.6}
@@ -155,6 +157,21 @@ def test_the_diagram_joins_what_is_not_told_apart():
         assert len(picture.convert("L").getcolors()) > 10
 
 
+def test_points_above_the_coin_by_repeat_have_the_verdicts_value_as_mean(fairbench):
+    methods = ("--methods", "logistic,tree,threshold", "--datasets", "synthetic[rows=300]")
+    status, _, _ = fairbench("run", *methods, "--repeats", "3", "--workers", "1", "--out", "r", "--offline")
+    assert status == 0
+    found = load_results(Path("r"))
+    with stored_rows(found) as rows:
+        lines = SectionLines.of(found.records, found, rows)
+        for done in by_method(found.records):
+            for metric in (DP, EO):
+                heights = lines.heights(done, metric)
+                assert len(heights) == 3
+                assert sum(heights.values()) / 3 == pytest.approx(lines.verdict(done, metric).above.value)
+        assert lines.heights([], DP) == {}
+
+
 def test_a_run_of_fast_methods_is_ranked_from_the_command_line(fairbench):
     methods = ("--methods", "always_0,logistic,tree", "--datasets", "synthetic[rows=300],sklearn-diabetes")
     status, _, _ = fairbench("run", *methods, "--repeats", "2", "--workers", "1", "--out", "r", "--offline")
@@ -165,5 +182,6 @@ def test_a_run_of_fast_methods_is_ranked_from_the_command_line(fairbench):
     assert "2 datasets cannot show a difference at 5%" in flat
     assert "logistic tree" in flat
     assert "EO diff. ↓" in out
+    assert "points of accuracy above the coin at DP diff. ↑" in out
     _, _, err = fairbench("report", "r", "--format", "ranks-diagram")
     assert "nothing for the report 'ranks-diagram' to show" in err

@@ -184,6 +184,16 @@ def test_a_method_given_outside_its_ranges_is_tried_all_the_same():
     assert (FITS[0], len(last.predictions)) == (5.0, 3)
 
 
+def test_every_built_in_method_that_learns_declares_ranges_with_their_sources():
+    registry, _ = load_plugins()
+    methods = {name: registry.get("methods", name) for name in registry.names("methods")}
+    ours = {name: each for name, each in methods.items() if each.__module__.startswith("fairbench_")}
+    without = [name for name, each in ours.items() if not hasattr(each, "ranges")]
+    assert all(ours[name].is_reference for name in without)
+    assert len(without) < len(ours) - 15
+    assert all(space.source for each in ours.values() for space in getattr(each, "ranges", {}).values())
+
+
 @pytest.mark.parametrize("space", [Range(1, 9), Range(1, 1000, log=True), Range(1e-5, 1e-2, log=True), Range(0.1, 0.3)])
 def test_proposals_lie_within_the_range_and_have_few_digits(space):
     history = [({"x": space.low}, (0.5,)), ({"x": space.high}, (0.4,))]
