@@ -195,7 +195,7 @@ def test_the_sentence_counts_every_method_and_names_those_on_either_side(tmp_pat
         "On d by sex, 5 repeats: of 4 methods, compared at their own demographic parity difference, 2 are above a coin "
         f"that mixes mlp with a constant prediction ({shown('better[keep=1]')}; {shown('better[keep=2]')}), 1 is not "
         f"told apart from it and 1 is below it ({shown('worse')}); of the 2 above it, 2 are above a "
-        "stricter common threshold."
+        "stricter common threshold too."
     )
 
 
@@ -209,7 +209,7 @@ def test_the_sentence_on_one_method_in_one_repeat(tmp_path):
 
 def test_one_method_above_the_coin_is_said_to_be_above_the_threshold_or_not(tmp_path):
     (here,) = section_standings(stored_run(tmp_path, {"mlp": unfair, "better": better, "half": half}, parts()))
-    assert here.sentence(DP).endswith("; the method above it is above a stricter common threshold.")
+    assert here.sentence(DP).endswith("; the one above it is above a stricter common threshold too.")
 
 
 def test_without_valid_intervals_there_is_no_sentence(tmp_path):

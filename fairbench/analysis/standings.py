@@ -211,7 +211,8 @@ def _stricter(readings: Sequence[str]) -> str:
         return (
             f"; the one above it is {'' if both else 'not '}above a stricter common threshold{' too' if both else ''}"
         )
-    return f"; {both or 'none'} of these {len(judged)} {_is(both or 1)} above a stricter common threshold too"
+    some = f"of the {len(judged)} above it, {both or 'none'} {_is(both or 1)}"
+    return f"; {some} above a stricter common threshold{' too' if both else ''}"
 
 
 def _is(count: int) -> str:
