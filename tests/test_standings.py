@@ -173,6 +173,7 @@ def test_a_constant_baseline_and_a_group_that_lacks_a_label_are_no_obstacle(tmp_
     here = standing(found, "worse")
     assert here.verdict.above.n == 3
     assert here.verdict.reading
+    assert here.smallest is None  # what a constant's rates could show says nothing about others
     equal = standing(found, "worse", EO)
     assert equal.verdict.above is None  # the first group has nobody with y = 1
     assert equal.gap is None
