@@ -9,6 +9,13 @@ tables would give after 3, 5, 10 and 50 repeats are compared with what is true:
 
 The learner is a logistic regression, fitted by Newton's method to rows drawn with replacement from the training part:
 its seed matters as much as that of a network. Its true rates are known in closed form.
+
+With 500 datasets, false alarms are at most 2.0% (3 repeats), 1.4% with 5 and 0.2% with 10 or more. The points of a
+method equal to its baseline are too high on average, because the coin bends at the baseline: with 3, 5, 10 and 50
+repeats by at most 1.0, 0.7, 0.6 and 0.2 points for demographic parity and 1.5, 1.2, 0.9 and 0.4 for equalized odds. The
+interval knows of the bend. It covers what endless repeats would show in 95% or more. It does not cover the population's
+value where gaps are as small as their noise: a measured gap is never below its noise floor, so that a fair method has
+fewer points than it deserves, never more (without z, setting ``equal``, equalized odds: 8 instead of 22).
 """
 
 from __future__ import annotations
@@ -89,9 +96,9 @@ def measure(y: np.ndarray, group: np.ndarray, chosen: np.ndarray) -> list[float]
     return [np.nan if value is None else value for value in values]
 
 
-def simulate(datasets: int, setting: str = "equal", seed: int = 0) -> Simulated:
-    """Draw datasets, split each as often as the largest number of repeats, and measure every method."""
-    repeats, truth = max(REPEATS), Synthetic(setting=setting).truth()
+def simulate(datasets: int, setting: str = "equal", repeats: int = max(REPEATS), seed: int = 0) -> Simulated:
+    """Draw datasets, split each so many times, and measure every method."""
+    truth = Synthetic(setting=setting).truth()
     measured = np.empty((datasets, len(METHODS), len(QUANTITIES), repeats))
     ones, true = np.empty((datasets, repeats)), np.empty((datasets, 2, repeats, 4))
     for place in range(datasets):
@@ -168,11 +175,11 @@ class Calibration:
 
 
 def calibrate(found: Simulated, setting: str = "equal") -> list[Calibration]:
-    """Return the calibration for each kind of gap and number of repeats."""
+    """Return the calibration for each kind of gap and number of repeats, as far as there are so many."""
     constant = Synthetic(setting=setting).truth().constant
     rows = []
     for quantity, metric in enumerate(QUANTITIES[1:], 1):
-        for repeats in REPEATS:
+        for repeats in (repeats for repeats in REPEATS if repeats <= found.ones.shape[1]):
             told = {
                 name: [judged(found, dataset, method, quantity, repeats) for dataset in range(len(found.ones))]
                 for method, name in enumerate(METHODS)

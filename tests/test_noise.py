@@ -182,3 +182,11 @@ def test_a_group_that_some_repeat_lacks_is_left_out_of_the_mean():
     assert found.direction == Direction(FALSE_POSITIVE, 2, 0)
     assert gap_of_mean([full, lacking], EOPP).value == pytest.approx(0.3)  # of b and a alone
     assert gap_of_mean([full], EOPP).direction.rate == TRUE_POSITIVE
+
+
+def test_the_mean_has_no_gap_where_the_metric_has_none():
+    full = Counts(("a", "b"), np.full((2, 2), 10.0), np.array([[1.0, 5], [9, 8]]))
+    lacking = Counts(full.groups, np.array([[10.0, 0], [10, 10]]), np.array([[1.0, 0], [9, 8]]))
+    found = gap_of_mean([full, lacking], EO)
+    assert (found.value, found.direction) == (None, None)  # although false positive rates differ
+    assert found.missing == ("group 'a' has no row with y = 1 in the test part",)

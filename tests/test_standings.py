@@ -94,11 +94,12 @@ def test_the_floor_of_many_groups_needs_no_more_draws_for_many_repeats(tmp_path,
     one = people((0.2, 0.4, 0.3), (200, 200, 100))
     coin = {"mlp": lambda r, s: unfair(0, s), "half": lambda r, s: unfair(0, s)}
     alone = standing(stored_run(_made(tmp_path / "a"), coin, {"d": [one]}), "half", EO)
-    drawn, multinomial = [], np.random.Generator.multinomial
+    drawn, seeds, multinomial = [], [], np.random.Generator.multinomial
     several = stored_run(_made(tmp_path / "b"), coin, {"d": [one] * 10})
 
     class Counting:
         def __init__(self, seed):
+            seeds.append(seed)
             self.generator = np.random.Generator(np.random.PCG64(seed))
 
         def multinomial(self, n, chances, size):
@@ -109,6 +110,7 @@ def test_the_floor_of_many_groups_needs_no_more_draws_for_many_repeats(tmp_path,
     many = standing(several, "half", EO)
     monkeypatch.undo()
     assert set(drawn) == {400}  # 4,000 shared by ten repeats
+    assert set(seeds) == set(range(10))
     assert many.floor.mean == pytest.approx(alone.floor.mean, abs=0.002)
     assert many.floor.quantile == pytest.approx(alone.floor.quantile, abs=0.006)
 
@@ -171,6 +173,7 @@ def test_a_constant_baseline_and_a_group_that_lacks_a_label_are_no_obstacle(tmp_
     here = standing(found, "worse")
     assert here.verdict.above.n == 3
     assert here.verdict.reading
+    assert here.smallest is None  # what a constant's rates could show says nothing about others
     equal = standing(found, "worse", EO)
     assert equal.verdict.above is None  # the first group has nobody with y = 1
     assert equal.gap is None
@@ -192,8 +195,8 @@ def test_the_sentence_counts_every_method_and_names_those_on_either_side(tmp_pat
     assert here.sentence(DP) == (
         "On d by sex, 5 repeats: of 4 methods, compared at their own demographic parity difference, 2 are above a coin "
         f"that mixes mlp with a constant prediction ({shown('better[keep=1]')}; {shown('better[keep=2]')}), 1 is not "
-        f"told apart from it and 1 is below it ({shown('worse')}); 2 of these 2 are above a stricter common threshold "
-        "too."
+        f"told apart from it and 1 is below it ({shown('worse')}); of the 2 above it, 2 are above a "
+        "stricter common threshold too."
     )
 
 

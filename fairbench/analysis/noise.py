@@ -151,7 +151,7 @@ def gap_of_mean(repeats: Sequence[Counts], metric: str) -> Gap:
     """Return the gap between the groups' mean rates over repeats: the systematic part of a gap.
 
     The mean of the gaps is larger, as each is the absolute value of a noisy difference. Groups that lack the rows for
-    a rate in some repeat are left out.
+    a rate in some repeat are left out; if fewer than two are left for one of the rates, there is no gap.
 
     Args:
         repeats: counts of one method in each repeat, all with the same groups.
@@ -159,4 +159,5 @@ def gap_of_mean(repeats: Sequence[Counts], metric: str) -> Gap:
     """
     found = {rate: np.mean([counts.rates(rate) for counts in repeats], axis=0) for rate in GAPS[metric]}
     missing = dict.fromkeys(words for counts in repeats for words in comparable(counts, metric)[1])
-    return largest(found, tuple(missing))
+    whole = all(np.isfinite(rates).sum() > 1 for rates in found.values())
+    return largest(found if whole else {}, tuple(missing))

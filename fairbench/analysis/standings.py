@@ -11,7 +11,7 @@ from fairbench.analysis.gaps import GAPS, RowInterval, gap_interval, row_spread
 from fairbench.analysis.intervals import CorrectedT, corrected_t
 from fairbench.analysis.noise import NoiseFloor, floor_over_repeats
 from fairbench.analysis.power import Detectable, detectable_gap, too_small
-from fairbench.analysis.values import by_method, finished, only, sections, series, telling_parameters
+from fairbench.analysis.values import alike_count, by_method, finished, only, sections, series, telling_parameters
 from fairbench.analysis.verdicts import ABOVE_BOTH, ABOVE_COIN, ROWS, SectionLines, Verdict
 from fairbench.records import Record, Results
 from fairbench.texts import counted
@@ -138,10 +138,11 @@ def is_baseline(records: Sequence[Record], lines: SectionLines) -> bool:
 def smallest_gaps(lines: SectionLines) -> dict[str, Detectable]:
     """Return by metric the smallest gap that the repeats can show at the baseline's rates.
 
-    There are none if the baseline of the ``lines`` has no stored predictions, or if its test parts lack groups.
+    There are none if the baseline of the ``lines`` has no stored predictions, if its test parts lack groups, or if it
+    makes the same decision for everybody: at rates of 0 or 1 nothing can be said of other methods' gaps.
     """
     counts = [found for found in map(lines.rows.counts, lines.baseline.records) if found is not None]
-    if not counts:
+    if not counts or alike_count(lines.baseline.records) == len(lines.baseline.records):
         return {}
     found = {metric: detectable_gap(counts, metric, lines.correction.ratio) for metric in GAPS}
     return {metric: smallest for metric, smallest in found.items() if smallest is not None}
@@ -211,7 +212,8 @@ def _stricter(readings: Sequence[str]) -> str:
         return (
             f"; the one above it is {'' if both else 'not '}above a stricter common threshold{' too' if both else ''}"
         )
-    return f"; {both or 'none'} of these {len(judged)} {_is(both or 1)} above a stricter common threshold too"
+    some = f"of the {len(judged)} above it, {both or 'none'} {_is(both or 1)}"
+    return f"; {some} above a stricter common threshold{' too' if both else ''}"
 
 
 def _is(count: int) -> str:

@@ -104,8 +104,9 @@ def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing
     elif smallest is not None:
         notes.append(f"at the rates of {baseline} {repeats} can show no gap: rates would have to leave [0, 1]")
     for text in dict.fromkeys(note for _, standing in told for note in standing.verdict.notes):
-        labels = ", ".join(label for label, standing in told if text in standing.verdict.notes)
-        notes.append(f"{text}: {labels}" if len(told) > 1 else text)
+        labels = [label for label, standing in told if text in standing.verdict.notes]
+        of_all = len(labels) == len(told) and text.startswith(("the baseline", "no attainable"))
+        notes.append(text if of_all or len(told) == 1 else f"{text}: {', '.join(labels)}")
     if any(standing.verdict.basis == "rows" for _, standing in told):
         notes.append("a single repeat has no spread: intervals are over the rows of its test part")
     return [clean(note) for note in notes if note]
@@ -120,6 +121,8 @@ def reading(tables: Iterable[VerdictTable]) -> list[str]:
         "points above the coin: accuracy beyond that of tossing a coin between the baseline and a constant prediction "
         "with the same gap between groups, in per cent of all rows, with its 95% interval; a coin costs nothing, so "
         "only what lies above it is progress",
+        "read the interval, not the points: a method equal to its baseline scores a little above 0 on average, because "
+        "the coin bends there; and noise widens narrow gaps in small test parts, so that fair methods score too low",
         "of the room: the height of the attainable line (optimal post-processing that knows the group) above the coin "
         "at the method's own gap, and the share of it that is reached; no room: the lines are not told apart there",
         "± repeats: half-width of the 95% interval of the mean gap over repeats (corrected t); ± rows: half-width that "
