@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fairbench.api import Cell, Record, Results, compares_groups, no_rows
@@ -224,7 +224,7 @@ def _section(records: Sequence[Record], results: Results, tell: Mapping[str, set
         for records in methods
     ]
     steps = sorted({Measured(record).last_step for record in records if record.values})
-    marked = _mark_best(rows, columns)
+    marked = _mark_best(rows, columns, results.run.get("reference_methods", ()))
     scenario = records[0].cell.scenario
     shown = only(scenario, tell[scenario.name])
     return Section(
@@ -274,15 +274,23 @@ def _entry(repeats: Sequence[Measured], column: MetricColumn, group: str = "") -
     return Entry(estimate([measured.value(column.metric, group) for measured in repeats]))
 
 
-def _mark_best(rows: Sequence[MethodRow], columns: Sequence[MetricColumn]) -> list[MethodRow]:
+def _mark_best(
+    rows: Sequence[MethodRow], columns: Sequence[MetricColumn], references: Collection[str]
+) -> list[MethodRow]:
     """Mark each column's best mean as it is shown, ties included, if there are two to compare.
 
     A method that makes the same decision for everybody does not compete for gaps and ratios between groups, where it is
-    perfect but meaningless. Nor does a mean over fewer groups than the dataset has.
+    perfect but meaningless. Nor do a mean over fewer groups than the dataset has, and methods that are there to be
+    compared with.
     """
     marked = [list(row.entries) for row in rows]
     for index, column in enumerate(columns):
-        out = [row.entries[index].estimate.fewer or (row.constant and compares_groups(column.metric)) for row in rows]
+        out = [
+            row.method in references
+            or row.entries[index].estimate.fewer
+            or (row.constant and compares_groups(column.metric))
+            for row in rows
+        ]
         means_of_rows = [None if left else row.entries[index].estimate.mean for row, left in zip(rows, out)]
         shown = [None if mean is None else round(mean, DECIMALS) for mean in means_of_rows]
         means = [mean for mean in shown if mean is not None]

@@ -38,7 +38,7 @@ READING = (
     "of mean is the gap between the groups' mean rates, without the part that is noise in each repeat; floor is the "
     "mean gap of a method that has none, and a gap below its 95% quantile is not told apart from fair",
     f"shown from is the smallest gap that this many repeats show with a chance of 80%; {FAINT} is a smaller gap whose "
-    "interval holds 0",
+    "interval, that of the signed difference, holds 0",
 )
 
 
