@@ -22,9 +22,7 @@ from fairbench.analysis.lines import (
     best_constant,
     coin,
     constant_accuracy,
-    linearised,
     published_above_coin,
-    ratio_coin,
 )
 from fairbench.data.coin import coin_accuracy
 from fairbench.data.rows import Predictions, Samples, Schema
@@ -288,51 +286,3 @@ def test_points_above_a_line_of_several_segments_are_measured_on_the_one_under_t
     linear = accuracy - 0.65 - 0.5 * gap
     assert found.value == pytest.approx(-0.03)
     assert found.high - found.value == pytest.approx(4.302653 * linear.std(ddof=1) / np.sqrt(3), rel=1e-6)
-
-
-# ------------------------------------------------------------------------ ratios
-
-
-def ratio_of(weights, rates) -> float:
-    """Return the worst ratio of a mixture: weights of baseline, constant 0 and constant 1."""
-    mixed = [weights[0] * rate + weights[2] for rate in rates]
-    return min(rate.min() / rate.max() if rate.max() > 0 else 1.0 for rate in mixed)
-
-
-@given(
-    st.lists(st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)), min_size=1, max_size=2),
-    st.floats(0.3, 0.9),
-    st.floats(0.1, 0.9),
-    st.floats(0.05, 0.95),
-)
-def test_the_coin_of_a_ratio_is_the_best_mixture_of_three_predictions(pairs, accuracy, ones, ratio):
-    """Against a grid over the weights; a mixture with constant 0 never helps, and a pure random one stands apart."""
-    rates = [np.array(pair) for pair in pairs]
-    found = ratio_coin(ratio, accuracy, rates, ones)
-    best = max(ones, 1 - ones)
-    for share in np.linspace(0.001, 1, 400):
-        for one in (1 - share) * np.linspace(0, 1, 11):
-            weights = (share, 1 - share - one, one)
-            if ratio_of(weights, rates) >= ratio - 1e-12:
-                best = max(best, share * accuracy + (1 - share - one) * (1 - ones) + one * ones)
-    assert found >= best - 1e-9
-    assert found <= best + 0.02
-
-
-def test_the_ratio_of_a_mixture_with_one_rises_as_the_specified_example_says():
-    rates = np.array([0.75, 0.25])
-    for share, ratio in ((1, 1 / 3), (0.5, 0.7142857), (0.1, 0.9487179)):
-        assert ratio_of((share, 0, 1 - share), [rates]) == pytest.approx(ratio)
-        assert ratio_of((share, 1 - share, 0), [rates]) == pytest.approx(1 / 3)
-        expected = share * 0.9 + (1 - share) * 0.6
-        assert ratio_coin(ratio, 0.9, [rates], 0.6) == pytest.approx(expected, abs=1e-6)
-    assert ratio_coin(1.0, 0.9, [rates], 0.6) == 0.6
-
-
-def test_a_linearised_function_of_means_has_the_interval_of_its_gradient():
-    values = np.array([[0.5, 0.6, 0.7], [0.2, 0.1, 0.3]])
-    found = linearised(lambda means: means[0] * means[1], values, 0.25)
-    linear = 0.2 * values[0] + 0.6 * values[1]
-    assert found.value == pytest.approx(0.12)
-    assert found.high - found.value == pytest.approx(4.302653 * linear.std(ddof=1) * np.sqrt(1 / 3 + 0.25), rel=1e-6)
-    assert linearised(lambda means: means[0], values[:, :1], 0.25).low is None

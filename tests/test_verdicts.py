@@ -122,8 +122,7 @@ def test_optimal_post_processing_reaches_all_of_the_room(tmp_path, tolerance):
     methods = {"mlp": unfair, "attainable": optimal, "best": lambda repeat, samples: equalised(tolerance)(samples)}
     verdict = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))["best"]
     assert verdict.skill == pytest.approx(1, abs=0.02)
-    points = f"{100 * verdict.above.value:.1f}"
-    assert verdict.skill_words == f"{points} of {100 * verdict.room.value:.1f} points (100%)"
+    assert verdict.no_skill == ""
 
 
 def test_half_of_the_way_is_half_of_the_skill(tmp_path):
@@ -145,13 +144,12 @@ def test_where_there_is_no_room_words_stand_for_the_share(tmp_path):
 
     methods = {"mlp": unfair, "attainable": same, "half": coin_of(0.5)}
     verdict = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))["half"]
-    assert verdict.skill is None
-    assert verdict.skill_words == f"0.0 points; {NO_ROOM}"
+    assert (verdict.skill, verdict.no_skill) == (None, NO_ROOM)
 
 
 def test_without_an_attainable_line_only_points_are_said(tmp_path):
     verdict = verdicts(stored_run(tmp_path, {"mlp": unfair, "half": coin_of(0.5)}, {"d": drawn_parts()}))["half"]
-    assert (verdict.room, verdict.skill, verdict.skill_words) == (None, None, f"0.0 points; {NO_ATTAINABLE}")
+    assert (verdict.room, verdict.skill, verdict.no_skill) == (None, None, NO_ATTAINABLE)
     assert not verdict.notes
 
 
@@ -185,8 +183,7 @@ def test_a_baseline_no_better_than_a_constant_leaves_no_skill(tmp_path, baseline
     accuracy = np.mean([value.value for record in found.records if record.cell.method.name == "good"
                         for value in record.values if value.metric == "accuracy"])  # fmt: skip
     assert verdict.above.value == pytest.approx(accuracy - constant, abs=1e-12)
-    assert verdict.skill is None
-    assert verdict.skill_words == f"{100 * verdict.above.value:.1f} points; {NO_BETTER}"
+    assert (verdict.skill, verdict.no_skill) == (None, NO_BETTER)
     assert {*notes, NO_BETTER} <= {*verdict.notes}
     assert ("the baseline makes the same decision for everybody" in verdict.notes) == bool(notes)
 
@@ -284,7 +281,7 @@ def test_without_stored_predictions_the_reason_is_said(tmp_path):
     found = stored_run(tmp_path, methods, {"d": drawn_parts()}, kept=False)
     reason = "the run has no stored predictions, which tell how accurate a constant is"
     assert verdicts(found)["half"].reading == f"no verdict: {reason}"
-    assert verdicts(found)["half"].skill_words == reason
+    assert verdicts(found)["half"].no_skill == reason
 
 
 def test_a_metric_that_was_not_measured_is_said(tmp_path):

@@ -5,7 +5,7 @@ point on it is reached by mixing two of them at random, row by row and regardles
 and every largest difference between groups fall together on a straight segment. The *coin*, the trivial line, mixes a
 baseline with a constant prediction; the *common threshold* moves one threshold for everybody over the baseline's
 scores; the *attainable* line is the hull of an optimal post-processing that knows the group. Ratios between groups are
-not linear in the share of a mixture, and have a rule of their own: ``ratio_coin``.
+not linear in the share of a mixture, and have a rule of their own (``ratios``).
 
 The coin was used before by Hort et al. (2021), "Fairea: a model behaviour mutation approach to benchmarking bias
 mitigation methods" (ESEC/FSE), who mix predictions with a constant or with random labels and classify mitigation
@@ -15,7 +15,7 @@ methods by the resulting line.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -249,43 +249,3 @@ def published_above_coin(
     slope = (baseline[0] - constant_accuracy) / baseline[1] if rising else 0.0
     width = half_width(math.hypot(accuracy[1], slope * gap[1]), runs, ratio, level)
     return AboveLine(value, value - width, value + width, runs)
-
-
-def ratio_coin(ratio: float, baseline_accuracy: float, rates: Sequence[Floats], ones: float) -> float:
-    """Return the accuracy of the best mixture of baseline and constants whose ratio between groups is ``ratio``.
-
-    Mixing with the constant 0 leaves the ratio of a rate as it is; mixing with 1 raises it. The line is the better of
-    that mixture and a constant: a random prediction of a tiny rate has ratio 1 and nearly the accuracy of 0.
-
-    Args:
-        ratio: below 1, smallest over largest rate; with several rates the worst of their ratios.
-        baseline_accuracy: a fraction.
-        rates: of the baseline, each (G,): selection rates, or true and false positive rates.
-        ones: share of the label 1, which is the accuracy of the constant 1.
-    """
-    constant = max(ones, 1 - ones)
-    if ratio >= 1:
-        return constant
-    needed = max(max((ratio * rate.max() - rate.min()) / (1 - ratio), 0.0) for rate in rates)
-    return float(max((baseline_accuracy + needed * ones) / (1 + needed), constant))
-
-
-def linearised(
-    function: Callable[[Floats], float], values: Floats, ratio: Optional[float], level: float = LEVEL
-) -> AboveLine:
-    """Return a smooth function of means with its interval, the corrected t of its linearisation.
-
-    Args:
-        function: of the means (K,).
-        values: by quantity and repeat (K, J).
-        ratio: the splits' ratio; None if no interval is valid.
-        level: confidence level of the interval.
-    """
-    means, n = values.mean(axis=1), values.shape[1]
-    value = function(means)
-    if n < 2 or ratio is None:
-        return AboveLine(value, None, None, n)
-    steps = np.eye(len(means)) * 1e-6
-    gradient = np.array([(function(means + step) - function(means - step)) / 2e-6 for step in steps])
-    width = half_width(float((gradient @ values).std(ddof=1)), n, ratio, level)
-    return AboveLine(value, value - width, value + width, n)

@@ -17,7 +17,7 @@ import numpy as np
 
 from fairbench.analysis.counts import Counts
 from fairbench.analysis.gaps import GAPS, LABELS, Gap, comparable, gap, largest
-from fairbench.analysis.intervals import LEVEL
+from fairbench.analysis.intervals import LEVEL, CorrectedT, corrected_t
 from fairbench.data.rows import Floats
 
 FLOOR_DRAWS = 4000
@@ -161,3 +161,27 @@ def gap_of_mean(repeats: Sequence[Counts], metric: str) -> Gap:
     missing = dict.fromkeys(words for counts in repeats for words in comparable(counts, metric)[1])
     whole = all(np.isfinite(rates).sum() > 1 for rates in found.values())
     return largest(found if whole else {}, tuple(missing))
+
+
+def signed_gap(repeats: Sequence[Counts], metric: str, ratio: Optional[float]) -> Optional[CorrectedT]:
+    """Return the difference between the two groups' rates where the gap of the mean rates is, over the repeats.
+
+    A repeat in which it is the other way round has a negative one, so that the interval can contain 0, which that of
+    the gaps themselves hardly ever does. The pair is the one with the largest of K differences, and the level of the
+    interval is Bonferroni's for K.
+
+    Args:
+        repeats: counts of one method in each repeat, all with the same groups.
+        metric: one of ``GAPS``.
+        ratio: the splits' ratio, see ``intervals.Correction``.
+
+    Returns:
+        None if no two groups can be compared in all repeats.
+    """
+    direction = gap_of_mean(repeats, metric).direction
+    if direction is None:
+        return None
+    pairs = sum(math.comb(len(groups), 2) for groups in comparable(repeats[0], metric)[0].values())
+    rates = [counts.rates(direction.rate) for counts in repeats]
+    differences = [float(rate[direction.above] - rate[direction.below]) for rate in rates]
+    return corrected_t(differences, ratio, 1 - (1 - LEVEL) / pairs)

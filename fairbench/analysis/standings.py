@@ -4,37 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Optional
 
 from fairbench.analysis.counts import Counts, stored_rows
-from fairbench.analysis.gaps import GAPS, RowInterval, gap_interval, row_spread
+from fairbench.analysis.gaps import GAPS, RowInterval, debiased, gap_interval, row_spread
 from fairbench.analysis.intervals import CorrectedT, corrected_t
-from fairbench.analysis.noise import NoiseFloor, floor_over_repeats
+from fairbench.analysis.noise import NoiseFloor, floor_over_repeats, gap_of_mean, signed_gap
 from fairbench.analysis.power import Detectable, detectable_gap, too_small
+from fairbench.analysis.ratios import RATIOS, RatioLines
 from fairbench.analysis.values import alike_count, by_method, finished, only, sections, series, telling_parameters
 from fairbench.analysis.verdicts import ABOVE_BOTH, ABOVE_COIN, ROWS, SectionLines, Verdict
 from fairbench.records import Record, Results
 from fairbench.texts import counted
 
-NAMES = {
+JUDGED = {
     "demographic_parity_difference": "demographic parity difference",
     "equalized_odds_difference": "equalized odds difference",
     "equal_opportunity_difference": "equal opportunity difference",
 }
+"""The gaps that lines are drawn for in full, in words."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A method at one kind of gap.
+    """A method at one kind of gap, or of ratio.
 
     Args:
         verdict: points above the coin, skill and verdict.
         gap: mean over the repeats with its corrected interval, "± repeats"; None if the gap is undefined in all.
-        rows: half-width of the interval that the rows of a test part alone leave, "± rows"; None without predictions.
+        rows: half-width of the interval that the rows of a test part alone leave, "± rows"; None for a ratio and
+            without predictions, as all that follows.
         within: the interval within the test part of a single repeat; else None.
-        floor: the gap that chance alone shows; None without predictions.
+        floor: the gap that chance alone shows.
         smallest: the smallest gap that the repeats can show at the baseline's rates, between the groups where the
             baseline's gap lies; None if it is not known.
+        signed: the difference between the two groups' rates where the gap of the mean rates is, which can be 0 or lie
+            on the other side; None for a single repeat.
+        of_mean: the gap, or the ratio, of the mean rates.
+        debiased: mean over the repeats of the gap without much of its bias at 0, for comparison only.
     """
 
     verdict: Verdict
@@ -43,14 +51,17 @@ class Standing:
     within: Optional[RowInterval]
     floor: Optional[NoiseFloor]
     smallest: Optional[Detectable]
+    signed: Optional[CorrectedT] = None
+    of_mean: Optional[float] = None
+    debiased: Optional[float] = None
 
     @property
     def faint(self) -> bool:
         """Return whether the gap is smaller than what the repeats can show, and its interval holds 0."""
-        low = self.within.low if self.within is not None else None if self.gap is None else self.gap.low
-        if self.gap is None or low is None or self.smallest is None:
+        interval = self.signed if self.within is None else self.within
+        if self.gap is None or self.smallest is None or interval is None or interval.low is None:
             return False
-        return too_small(self.gap.mean, low, self.smallest)
+        return too_small(self.gap.mean, interval.low, self.smallest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +87,15 @@ class Standings:
             results: of the run.
             lines: of the section.
         """
-        metrics = [metric for metric in GAPS if metric in results.labels]
+        metrics = [metric for metric in (*GAPS, *RATIOS) if metric in results.labels]
         references = results.run.get("reference_methods", ())
         methods = [done for done in map(finished, by_method(records)) if done]
-        smallest = smallest_gaps(lines)
+        smallest, ratios = smallest_gaps(lines), RatioLines(lines)
         return cls(
             records[0].cell.key,
             lines,
             tuple(
-                (done, _standings(done, metrics, lines, smallest))
+                (done, _standings(done, metrics, ratios, smallest))
                 for done in methods
                 if done[0].cell.method.name not in references and not is_baseline(done, lines)
             ),
@@ -112,7 +123,7 @@ class Standings:
             repeats = "1 repeat, with intervals over the rows of its test part"
         return (
             f"On {cell.dataset} by {cell.group}, {repeats}: of {counted(len(told), 'method')}, compared at "
-            f"{'its' if len(told) == 1 else 'their'} own {NAMES[metric]}, {_listed(parts)}{stricter}."
+            f"{'its' if len(told) == 1 else 'their'} own {JUDGED[metric]}, {_listed(parts)}{stricter}."
         )
 
     def _named(self, found: Sequence[tuple[Sequence[Record], Standing]]) -> str:
@@ -176,11 +187,17 @@ def _stand(results: Results) -> list[Standings]:
 
 
 def _standings(
-    records: Sequence[Record], metrics: Iterable[str], lines: SectionLines, smallest: Mapping[str, Detectable]
+    records: Sequence[Record], metrics: Iterable[str], ratios: RatioLines, smallest: Mapping[str, Detectable]
 ) -> dict[str, Standing]:
     """Return the standing of a method by metric, from its finished records."""
+    lines = ratios.lines
     counts = [found for found in map(lines.rows.counts, records) if found is not None]
-    return {metric: _standing(records, metric, lines, counts, smallest.get(metric)) for metric in metrics}
+    return {
+        metric: _at_ratio(records, metric, ratios)
+        if metric in RATIOS
+        else _standing(records, metric, lines, counts, smallest.get(metric))
+        for metric in metrics
+    }
 
 
 def _standing(
@@ -190,16 +207,31 @@ def _standing(
     counts: Sequence[Counts],
     smallest: Optional[Detectable],
 ) -> Standing:
-    verdict, values = lines.verdict(records, metric), series(records, metric)
     spread = row_spread(counts, metric) if counts else None
+    mended = [value for value in (debiased(found, metric) for found in counts) if value is not None]
     return Standing(
-        verdict,
-        corrected_t(list(values.values()), lines.correction.ratio) if values else None,
+        lines.verdict(records, metric),
+        _over_repeats(records, metric, lines),
         None if spread is None else spread.half_width,
         gap_interval(counts[0], metric) if len(counts) == 1 else None,
         floor_over_repeats(counts, metric) if counts else None,
         smallest,
+        signed_gap(counts, metric, lines.correction.ratio) if len(counts) > 1 else None,
+        gap_of_mean(counts, metric).value if counts else None,
+        fmean(mended) if mended else None,
     )
+
+
+def _at_ratio(records: Sequence[Record], metric: str, ratios: RatioLines) -> Standing:
+    verdict = ratios.verdict(records, metric)
+    return Standing(
+        verdict, _over_repeats(records, metric, ratios.lines), None, None, None, None, of_mean=verdict.value
+    )
+
+
+def _over_repeats(records: Sequence[Record], metric: str, lines: SectionLines) -> Optional[CorrectedT]:
+    values = series(records, metric)
+    return corrected_t(list(values.values()), lines.correction.ratio) if values else None
 
 
 def _stricter(readings: Sequence[str]) -> str:

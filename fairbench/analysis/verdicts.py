@@ -68,11 +68,11 @@ def thresholds(truth: Truth, predictions: Predictions) -> list[Counts]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be said of a method at one kind of gap.
+    """What may be said of a method at one kind of gap, or of ratio.
 
     Args:
-        metric: the gap, one of ``gaps.GAPS``.
-        value: mean gap of the method over the repeats that count.
+        metric: the gap, one of ``gaps.GAPS``, or the ratio, one of ``ratios.RATIOS``.
+        value: mean gap of the method over the repeats that count; or the ratio of its mean rates.
         above: points above the coin, V, as a fraction; None with the ``reason``.
         room: height of the attainable line above the coin at the method's gap; None without an attainable line.
         common: height above the common threshold; None without the baseline's scores.
@@ -122,16 +122,6 @@ class Verdict:
         if self.above is None or self.room is None or self.no_skill:
             return None
         return self.above.value / self.room.value
-
-    @property
-    def skill_words(self) -> str:
-        """Return "2.5 of 8.7 points (29%)"; without a share, why there is none."""
-        if self.above is None:
-            return self.reason
-        points = f"{100 * self.above.value + 0.0:.1f}"
-        if self.room is None or self.skill is None:
-            return f"{points} points; {self.no_skill}"
-        return f"{points} of {100 * self.room.value:.1f} points ({self.skill:.0%})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,11 +273,10 @@ class SectionLines:
         reached, common = self.reached(metric, repeats), self.common(metric, repeats)
         room = None if reached is None else _between(reached, line, point.gap, ratio)
         beside = None if common is None else common.above(point.gap, point.accuracy, ratio)
-        notes = self._notes(point, metric, repeats)
-        if len(repeats) < len(records):
-            notes.append(
-                f"compared in {len(repeats)} of {counted(len(records), 'repeat')}, which {self.baseline.name} has"
-            )
+        baseline = self._baseline_vertex(metric, repeats).mean
+        notes = self.notes(point.mean[1], baseline[1], records, repeats)
+        if point.mean[0] > baseline[0] + ROUNDING:
+            notes.append("wider gap than the baseline")
         if reached is None and self.attainable:
             notes.append("no attainable line: 'attainable' lacks repeats in which these are compared")
         return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis, NO_BETTER in notes)
@@ -317,18 +306,27 @@ class SectionLines:
         above = point.accuracy - self.coin(metric, repeats).linear(point.gap)
         return dict(zip(repeats, above.tolist()))
 
-    def _notes(self, point: Vertex, metric: str, repeats: Sequence[int]) -> list[str]:
-        baseline, constant = self._baseline_vertex(metric, repeats), float(self.constant(repeats).mean())
-        notes = []
+    def notes(self, accuracy: float, baseline: float, records: Sequence[Record], repeats: Sequence[int]) -> list[str]:
+        """Return what must be known of a method, whatever gap or ratio it is compared at.
+
+        Args:
+            accuracy: of the method, mean over the repeats that count.
+            baseline: the baseline's.
+            records: the method's finished repeats.
+            repeats: those that count.
+        """
+        constant, notes = float(self.constant(repeats).mean()), []
         if alike_count(self.baseline.records) == len(self.baseline.records):
             notes.append("the baseline makes the same decision for everybody")
-        if baseline.mean[1] <= constant + ROUNDING:
+        if baseline <= constant + ROUNDING:
             notes.append(NO_BETTER)
-        if point.mean[0] > baseline.mean[0] + ROUNDING:
-            notes.append("wider gap than the baseline")
-        if point.mean[1] < constant - ROUNDING:
+        if accuracy < constant - ROUNDING:
             label = int(np.mean([self.ones[repeat] for repeat in repeats]) >= 0.5)
             notes.append(f"below always predicting {label}")
+        if len(repeats) < len(records):
+            notes.append(
+                f"compared in {len(repeats)} of {counted(len(records), 'repeat')}, which {self.baseline.name} has"
+            )
         return notes
 
     def _in_rows(self, records: Sequence[Record], metric: str, repeat: int, above: AboveLine) -> tuple[AboveLine, str]:

@@ -6,11 +6,11 @@ valid, and ``corrected_t`` computes them. Within one test part, ``gap_interval``
 rows leave open, ``noise_floor`` how large a gap is without any unfairness, ``detectable_gap`` which one is the smallest
 that can be shown; ``draw_jointly`` draws test parts for two methods at once.
 
-``baseline_of`` says which method is a section's baseline, ``SectionLines`` draws its reference lines, ``Line`` any
-other, and ``section_standings`` says how each method stands. ``harm_between`` tells what a method changes for each
-group; ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and ``area_skill`` are of fronts;
-``selection`` compares choices with an oracle's, and ``ledger`` says what methods were given. Figures share ``SETTINGS``
-and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
+``baseline_of`` says which method is a section's baseline, ``SectionLines`` draws its reference lines, ``RatioLines``
+those of ratios, ``Line`` any other, and ``section_standings`` how each method stands. ``harm_between`` tells what a
+method changes for each group; ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and
+``area_skill`` are of fronts; ``selection`` compares choices with an oracle's, and ``ledger`` says what methods were
+given. Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
 """
 
 from fairbench.analysis.arbitrariness import (
@@ -108,6 +108,7 @@ from fairbench.analysis.noise import (
     floor_over_repeats,
     gap_of_mean,
     noise_floor,
+    signed_gap,
 )
 from fairbench.analysis.optimism import (
     Optimism,
@@ -129,6 +130,10 @@ from fairbench.analysis.ranks import (
     critical_difference,
     within_dataset,
 )
+from fairbench.analysis.ratios import (
+    RATIOS,
+    RatioLines,
+)
 from fairbench.analysis.resampling import (
     CountDraws,
     draw_counts,
@@ -136,6 +141,7 @@ from fairbench.analysis.resampling import (
     percentiles,
 )
 from fairbench.analysis.standings import (
+    JUDGED,
     Standing,
     Standings,
     section_standings,
@@ -203,6 +209,7 @@ __all__ = [
     "GIVEN",
     "Gap",
     "Harm",
+    "JUDGED",
     "Levelling",
     "Line",
     "Measured",
@@ -212,6 +219,8 @@ __all__ = [
     "NoiseFloor",
     "Optimism",
     "Placed",
+    "RATIOS",
+    "RatioLines",
     "RowInterval",
     "RowSpread",
     "SETTINGS",
@@ -285,6 +294,7 @@ __all__ = [
     "sections",
     "selection",
     "series",
+    "signed_gap",
     "stored_rows",
     "supports",
     "telling_parameters",

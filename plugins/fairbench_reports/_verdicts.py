@@ -129,5 +129,5 @@ def reading(tables: Iterable[VerdictTable]) -> list[str]:
         "the rows of one test part alone leave; floor: the mean gap of a fair method on such rows",
     ]
     if any(FAINT in row[1] for table in shown for row in table.rows):
-        lines.append(f"{FAINT} smaller than these repeats can show, and its interval holds 0")
+        lines.append(f"{FAINT} smaller than these repeats can show, and the interval of the signed difference holds 0")
     return lines

@@ -6,9 +6,11 @@ import csv
 import io
 
 from fairbench.api import Report, Results, hookimpl
-from fairbench.api.analysis import Standing, section_standings
+from fairbench.api.analysis import RATIOS, Estimate, Standing, section_standings, series
 from fairbench_reports._entries import clean
-from fairbench_reports._table import sections
+from fairbench_reports._table import MethodRow, sections
+
+SELECTED = "selection_rate"
 
 FIELDS = (
     "scenario",
@@ -35,6 +37,9 @@ FIELDS = (
     "high",
     "rows",
     "floor",
+    "of_mean",
+    "gap_debiased",
+    "selected",
     "above_coin",
     "above_coin_low",
     "above_coin_high",
@@ -55,10 +60,13 @@ def render(results: Results) -> str:
     ``constant`` is true if these are more than half. A method without a finished cell has one line for each metric too,
     with ``n`` = 0. Numbers are in full precision; ``best`` is decided on the three decimals of the other reports.
 
-    The other columns belong to gaps of methods that are compared with a baseline. ``low`` and ``high`` are the ends of
-    the 95% interval over repeats, ``rows`` is the half-width that the rows of one test part alone leave, and ``floor``
-    the mean gap of a fair method; then come points above the coin (as a fraction) with their interval, the room with
-    the lower end of its interval, the skill, and the verdict in words.
+    The other columns belong to gaps and ratios of methods that are compared with a baseline. ``low`` and ``high`` are
+    the ends of the 95% interval over repeats, ``rows`` is the half-width that the rows of one test part alone leave,
+    and ``floor`` the mean gap of a fair method; ``of_mean`` is the gap, or the ratio, of the groups' mean rates, in
+    which noise cancels, and ``gap_debiased`` the mean gap without much of its bias at 0, for comparison only.
+    Beside a ratio, which says little of a method that selects hardly anybody, ``selected`` is the selection rate. Then
+    come points above the coin (as a fraction) with their interval, the room with the lower end of its interval, the
+    skill, and the verdict in words. Ratios have a coin and no other line, so neither a room nor a skill.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
@@ -99,20 +107,24 @@ def render(results: Results) -> str:
                     "lacking": clean(estimate.lacking),
                     "best": _truth(entry.best),
                 }
-                beside = _standing(stands[column.metric]) if column.metric in stands else {}
+                beside = _standing(stands[column.metric], row) if column.metric in stands else {}
                 writer.writerow({**where, **who, **what, **beside})
     return text.getvalue()
 
 
-def _standing(standing: Standing) -> dict[str, object]:
-    """Return what stands beside the mean of a gap."""
+def _standing(standing: Standing, row: MethodRow) -> dict[str, object]:
+    """Return what stands beside the mean of a gap or a ratio."""
     verdict, gap = standing.verdict, standing.gap
+    selected = Estimate.of(series(row.records, SELECTED).values()).mean if verdict.metric in RATIOS else None
     above, room = verdict.above, verdict.room
     return {
         "low": gap and gap.low,
         "high": gap and gap.high,
         "rows": standing.rows,
         "floor": standing.floor and standing.floor.mean,
+        "of_mean": standing.of_mean,
+        "gap_debiased": standing.debiased,
+        "selected": selected,
         "above_coin": above and above.value,
         "above_coin_low": above and above.low,
         "above_coin_high": above and above.high,

@@ -9,16 +9,13 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from fairbench.api import Record, Report, Results, Undefined, hookimpl
+from fairbench.api import Report, Results, Undefined, hookimpl
 from fairbench.api.analysis import (
-    Estimate,
     Line,
     Measured,
     SectionLines,
     area_skill,
     attainment,
-    by_method,
-    constant_accuracy,
     finished,
     gap_at,
     heights,
@@ -30,11 +27,10 @@ from fairbench.api.analysis import (
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
+from fairbench_reports._levels import ACCURACY, constant_level
 from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
 
-ACCURACY, SELECTED = "accuracy", "selection_rate"
-CONSTANTS = ("constant", "always_0", "always_1")  # each tells the accuracy of both
 GAPS = {"demographic_parity_difference": "DP", "equalized_odds_difference": "EO"}
 AT_GAPS = (0.02, 0.05, 0.1)
 BELOW_THE_BEST = (0.01, 0.02, 0.05)  # accuracies, below the best that a front of the section reaches
@@ -116,18 +112,9 @@ def references(results: Results) -> dict[str, References]:
     with stored_rows(results) as rows:
         for records in filter(finished, comparable(results.records)):
             here = SectionLines.of(records, results, rows)
-            constant = float(here.constant(sorted(here.ones)).mean()) if here.ones else _constant(records)
             lines = {gap: drawn for gap in GAPS if (drawn := _drawn(here, gap)) is not None}
-            found[records[0].cell.key] = References(constant, lines)
+            found[records[0].cell.key] = References(constant_level(here, records), lines)
     return found
-
-
-def _constant(records: Sequence[Record]) -> float | None:
-    """Return the mean accuracy of the better constant prediction, from a method that is one."""
-    for done in by_method(finished(records)):
-        if done[0].cell.method.name in CONSTANTS:
-            return Estimate.of(constant_accuracy(series(done, ACCURACY), series(done, SELECTED)).values()).mean
-    return None
 
 
 def _drawn(here: SectionLines, gap: str) -> Lines | None:

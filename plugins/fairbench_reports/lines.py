@@ -9,6 +9,9 @@ from rich.text import Text
 
 from fairbench.api import Report, Results, counted, hookimpl
 from fairbench.api.analysis import (
+    JUDGED,
+    RATIOS,
+    RatioLines,
     SectionLines,
     claimed_points,
     finished,
@@ -20,12 +23,8 @@ from fairbench_reports._foot import missing
 from fairbench_reports._plain import new_console, new_table, print_lines, printed
 from fairbench_reports._table import number
 
-NAMES = {
-    "demographic_parity_difference": "demographic parity difference",
-    "equalized_odds_difference": "equalized odds difference",
-    "equal_opportunity_difference": "equal opportunity difference",
-}
 GAPS = (0.0, 0.02, 0.05, 0.1, 0.2)
+AT_RATIOS = (0.8, 0.9, 0.95, 1.0)
 READING = (
     "accuracy of each line at a gap: coin = the baseline mixed with the better constant prediction; common threshold = "
     "one threshold for everybody on the baseline's scores; attainable = the better of two models, optimally "
@@ -34,6 +33,8 @@ READING = (
     "is a mixture with the constant",
     "claimed = on the rows that thresholds were fitted on; optimism = claimed minus measured accuracy, and measured "
     "minus claimed gap",
+    "at a ratio between groups the coin is the best mixture of the baseline with the constant 1, or a constant where "
+    "that is more accurate; there is no other line for ratios",
 )
 
 
@@ -49,7 +50,7 @@ def render(results: Results) -> str:
             cell = records[0].cell
             console.print(Text(clean(f"{cell.dataset} by {cell.group}")))
             print_lines(console, [*_about(lines), ""])
-            for metric, name in NAMES.items():
+            for metric, name in JUDGED.items():
                 repeats = lines.shared(metric) if lines.baseline.records else []
                 if not repeats:
                     continue
@@ -60,6 +61,10 @@ def render(results: Results) -> str:
                 if claims is not None:
                     console.print(claims)
                     console.print()
+            ratios = _at_ratios(lines)
+            if ratios is not None:
+                console.print(ratios)
+                console.print()
     print_lines(console, [*(READING if told else ["there are no lines to show yet"]), *missing(results)])
     return printed(console)
 
@@ -99,6 +104,18 @@ def _heights(lines: SectionLines, metric: str, name: str, repeats: Sequence[int]
         room = number(None if high is None else high - coin.at(gap))
         shown = (number(coin.at(gap)), number(None if common is None else common.at(gap)), attained)
         table.add_row(Text(f"{gap:g}"), *map(Text, shown), Text(f"({room})" if below else room))
+    return table
+
+
+def _at_ratios(lines: SectionLines) -> Table | None:
+    """Return the coin's accuracy at a few ratios; None if there is no baseline with stored predictions."""
+    of_ratios = RatioLines(lines)
+    found = [metric for metric in RATIOS if of_ratios.shared(metric)]
+    if not found:
+        return None
+    table = new_table(2, ["coin at a ratio"], [metric.replace("_", " ") for metric in found])
+    for ratio in AT_RATIOS:
+        table.add_row(Text(f"{ratio:g}"), *(Text(number(of_ratios.at(metric, ratio))) for metric in found))
     return table
 
 

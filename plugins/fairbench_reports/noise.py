@@ -22,6 +22,7 @@ from fairbench.api.analysis import (
     gap_of_mean,
     overlap_correction,
     row_spread,
+    signed_gap,
     stored_rows,
     too_small,
 )
@@ -37,7 +38,7 @@ READING = (
     "of mean is the gap between the groups' mean rates, without the part that is noise in each repeat; floor is the "
     "mean gap of a method that has none, and a gap below its 95% quantile is not told apart from fair",
     f"shown from is the smallest gap that this many repeats show with a chance of 80%; {FAINT} is a smaller gap whose "
-    "interval holds 0",
+    "interval, that of the signed difference, holds 0",
 )
 
 
@@ -114,7 +115,8 @@ def _line(repeats: Sequence[Counts], metric: str, heading: str, correction: Corr
     if single is not None:
         low, rows = single.low, "-" if single.low is None else f"{number(single.low)} to {number(single.high)}"
     else:
-        low, rows = _low(repeats, metric, correction), f"±{number(spread.half_width)}"
+        signed = signed_gap(repeats, metric, correction.ratio)
+        low, rows = None if signed is None else signed.low, f"±{number(spread.half_width)}"
     small = smallest is not None and low is not None and too_small(floor.value, low, smallest)
     return Line(
         heading,
@@ -128,15 +130,6 @@ def _line(repeats: Sequence[Counts], metric: str, heading: str, correction: Corr
         mean.missing,
         "" if single is None else single.reason,
     )
-
-
-def _low(repeats: Sequence[Counts], metric: str, correction: Correction) -> float | None:
-    """Return the lower end of the difference in the direction of the mean gap; None if no interval is valid."""
-    direction = gap_of_mean(repeats, metric).direction
-    if direction is None:
-        return None
-    rates = [counts.rates(direction.rate) for counts in repeats]
-    return corrected_t([float(rate[direction.above] - rate[direction.below]) for rate in rates], correction.ratio).low
 
 
 def _notes(lines: Sequence[tuple[MethodRow, Line]]) -> Iterator[str]:

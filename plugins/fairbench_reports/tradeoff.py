@@ -18,8 +18,6 @@ from fairbench.api.analysis import (
     Estimate,
     Measured,
     SectionLines,
-    StoredRows,
-    constant_accuracy,
     only,
     planned_repeats,
     require_matplotlib,
@@ -30,12 +28,11 @@ from fairbench.api.analysis import (
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import spread
 from fairbench_reports._labels import Label, write_labels
+from fairbench_reports._levels import ACCURACY, constant_level
 from fairbench_reports._table import MethodRow, Section, sections
 
-ACCURACY, GAP, SELECTED = "accuracy", "demographic_parity_difference", "selection_rate"
-CONSTANT = "constant"
-UNDRAWN = (CONSTANT, "attainable")  # lines stand for them
-PLAIN = ("mlp", "cnn", "logistic", "tree")  # the first of these that took part is what the coin mixes with a constant
+GAP = "demographic_parity_difference"
+UNDRAWN = ("constant", "attainable")  # lines stand for them
 COLOURS = (*(colour for colour, _ in STYLES), BLUE)
 MARKS = "o^svPD*<>ph"  # a colour gets another mark when the colours repeat
 INCH = {"panel": 4.8, "row": 3.4, "left": 0.62, "bottom": 0.55, "right": 0.18, "top": 0.3, "line": 0.19, "title": 0.35}
@@ -80,17 +77,14 @@ class Panel:
         dots: the methods, except constant predictions and those that only lines are drawn through.
         constant: accuracy of the better constant prediction, if the run has it.
         attainable: (gap, accuracy) of the attainable line's vertices; empty without one.
+        baseline: the dot that the coin mixes with the constant; None if the baseline has none.
     """
 
     title: str
     dots: Sequence[Dot]
     constant: float | None
     attainable: Sequence[tuple[float, float]]
-
-    @property
-    def baseline(self) -> Dot | None:
-        """Return the plain model, if one took part."""
-        return next((dot for name in PLAIN for dot in self.dots if dot.method == name), None)
+    baseline: Dot | None
 
 
 def panels(results: Results) -> list[Panel]:
@@ -104,20 +98,23 @@ def panels(results: Results) -> list[Panel]:
     with stored_rows(results) as stored:
         for section, title in zip(shown, _titles(shown)):
             rows = [row for row in section.rows if row.records]
-            dots = [dot for row in rows if row.method not in UNDRAWN for dot in _dots(row, telling[row.method])]
-            constants = [_constant(row.records) for row in rows if row.method == CONSTANT]
-            attained = _attained([record for row in rows for record in row.records], results, stored)
-            if dots:
-                level = next((level for level in constants if level is not None), attained[0][1] if attained else None)
-                found.append(Panel(title, dots, level, attained))
+            records = [record for row in rows for record in row.records]
+            by_key = {
+                row.records[0].cell.key: dot
+                for row in rows
+                if row.method not in UNDRAWN
+                for dot in _dots(row, telling[row.method])
+            }
+            if by_key:
+                lines = SectionLines.of(records, results, stored)
+                baseline = next((by_key[r.cell.key] for r in lines.baseline.records if r.cell.key in by_key), None)
+                level = constant_level(lines, records)
+                found.append(Panel(title, [*by_key.values()], level, _attained(lines), baseline))
     return found
 
 
-def _attained(records: Sequence[Record], results: Results, stored: StoredRows) -> list[tuple[float, float]]:
+def _attained(lines: SectionLines) -> list[tuple[float, float]]:
     """Return the vertices of the attainable line, the first at gap 0; nothing if the run has no such line."""
-    if not records:
-        return []
-    lines = SectionLines.of(records, results, stored)
     repeats = lines.shared(GAP) if lines.baseline.records and lines.attainable else []
     line = lines.reached(GAP, repeats) if repeats else None
     return [] if line is None else [vertex.mean for vertex in line.vertices]
@@ -134,11 +131,6 @@ def _titles(shown: Sequence[Section]) -> list[str]:
         clean("; ".join([section.title, *(part for part in setting if part not in shared)]))
         for section, setting in zip(shown, settings)
     ]
-
-
-def _constant(records: Sequence[Record]) -> float | None:
-    accuracy = constant_accuracy(series(records, ACCURACY), series(records, SELECTED))
-    return Estimate.of(accuracy.values()).mean
 
 
 def _dots(row: MethodRow, telling: set[str]) -> Iterator[Dot]:
@@ -175,7 +167,7 @@ def render(results: Results) -> bytes:
 
     A mark is the mean over repeats at the operating point that stands for the method; its bars are one standard
     deviation to either side, and hollow ones decide alike for everybody. All operating points make a faint curve. The
-    dashed line is a coin that mixes the plain model with the better constant prediction, where the run has both: what
+    dashed line is a coin that mixes the baseline with the better constant prediction, where the run has both: what
     lies below it is worth less than tossing it. The solid blue line is what optimal post-processing attains, dotted
     below the smallest gap that was measured. The same results give the same bytes.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +59,18 @@ def test_every_method_has_a_dot_and_the_constant_is_the_end_of_the_coin():
     assert panel.baseline is panel.dots[0]
 
 
-def test_without_a_constant_or_a_plain_model_there_is_no_coin():
+def test_without_a_constant_or_a_baseline_there_is_no_coin():
     (panel,) = panels(results(done("mba_dp", accuracy=0.7, **{DP: 0.1})))
-    assert panel.constant is panel.baseline is None
+    assert panel.constant is None
     assert render(results(done("mba_dp", accuracy=0.7, **{DP: 0.1}))).startswith(b"\x89PNG")
+
+
+def test_the_coin_starts_from_the_baseline_of_every_other_report():
+    """The suite's, else mlp, else the most accurate method, even if a logistic regression took part."""
+    found = run(("logistic", 0.7, 0.2), ("mba_dp", 0.8, 0.1))
+    assert panels(found)[0].baseline.method == "mba_dp"
+    named = replace(found, run={**found.run, "suite": {"baseline": "logistic"}})
+    assert panels(named)[0].baseline.method == "logistic"
 
 
 def test_variants_are_told_apart_by_the_parameters_in_which_they_differ():
