@@ -153,6 +153,22 @@ def test_without_an_attainable_line_only_points_are_said(tmp_path):
     assert not verdict.notes
 
 
+def test_a_gap_below_every_measured_one_is_said_to_lie_under_a_mixture_with_the_constant(tmp_path):
+    def wide(repeat, samples):
+        return {"dp<=0.1": equalised(0.1)(samples), "unconstrained": Predictions(samples.y)}
+
+    methods = {
+        "mlp": unfair,
+        "attainable": wide,
+        "narrow": lambda repeat, samples: equalised(0.02)(samples),
+        "wider": lambda repeat, samples: equalised(0.12)(samples),
+    }
+    found = verdicts(stored_run(tmp_path, methods, {"d": drawn_parts()}))
+    (said,) = found["narrow"].notes
+    assert said.startswith("narrower gap than was measured for the attainable line")
+    assert not found["wider"].notes
+
+
 def test_an_attainable_line_that_lacks_a_repeat_is_not_drawn_and_the_reason_is_said(tmp_path):
     methods = {
         "mlp": unfair,

@@ -277,6 +277,12 @@ class SectionLines:
         notes = self.notes(point.mean[1], baseline[1], records, repeats)
         if point.mean[0] > baseline[0] + ROUNDING:
             notes.append("wider gap than the baseline")
+        elif (
+            reached is not None and len(reached.vertices) > 1 and point.mean[0] < reached.vertices[1].mean[0] - ROUNDING
+        ):
+            notes.append(
+                "narrower gap than was measured for the attainable line, which is a mixture with a constant there"
+            )
         if reached is None and self.attainable:
             notes.append("no attainable line: 'attainable' lacks repeats in which these are compared")
         return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis, NO_BETTER in notes)
