@@ -15,7 +15,15 @@ from fairbench.plugins.loading import load_plugins
 from fairbench.running.suite import parse_suite, plan
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
+NAMES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    "docs/verdicts.md",
+    "docs/robustness.md",
+)
+DOCUMENTS = [ROOT / name for name in NAMES]
 README = DOCUMENTS[0].read_text(encoding="utf-8")
 
 
@@ -30,6 +38,16 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("fairbench ")
 ]
+
+
+REPORTED = sorted(
+    {
+        " ".join(line.partition("#")[0].split())
+        for document in DOCUMENTS
+        for line in [*re.findall(r"`(fairbench report [^`]*)`", document.read_text(encoding="utf-8")), *COMMANDS]
+        if line.startswith("fairbench report ")
+    }
+)
 
 
 def run(*arguments, cwd):
@@ -77,6 +95,58 @@ def test_every_listing_command_shows_something(folder, command):
     done = run(*shlex.split(command)[1:], cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A finished run of two methods, with reference lines."""
+    path = tmp_path_factory.mktemp("documents") / "run"
+    methods, more = "logistic,mba_dp", ("--baseline", "logistic", "--repeats", "2", "--workers", "1")
+    done = run(
+        "run", "--methods", methods, "--datasets", "synthetic[rows=400]", *more, "--out", str(path), cwd=path.parent
+    )
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.mark.parametrize("command", REPORTED)
+def test_every_documented_report_shows_a_run(small, fairbench, command):
+    _, verb, _, *options = shlex.split(command.partition(">")[0])
+    if command.endswith(".png"):  # bytes, which capsys does not take
+        made = subprocess.run(
+            [sys.executable, "-m", "fairbench", verb, str(small), *options], capture_output=True, check=False
+        )
+        assert (made.returncode, made.stdout[:4] or b"\x89PNG") == (0, b"\x89PNG")
+        return
+    status, shown, said = fairbench(verb, small, *options)
+    assert status == 0
+    assert "nan" not in shown.lower().split()
+    assert shown or "has nothing for the report" in said
+
+
+def test_the_documents_name_every_report_on_tables():
+    """Those on feedback loops and streams are written into the run directory, and have documents of their own."""
+    registry = load_plugins()[0]
+    own = [
+        name
+        for name in registry.names("reports")
+        if registry.report(name).render.__module__.startswith("fairbench_reports.")
+    ]
+    text = README + (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    assert len(own) > 10
+    assert [name for name in own if not re.search(rf"[` ]{name}[`,\s]", text)] == []
+
+
+def test_the_commands_that_the_document_on_verdicts_names_exist(fairbench):
+    text = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    for command in sorted(set(re.findall(r"`fairbench (\w+)[^`]*`", text))):
+        assert fairbench(command, "--help")[0] == 0, command
+
+
+def test_the_example_of_a_multiverse_is_part_of_a_suite():
+    (text,) = blocks((ROOT / "docs" / "robustness.md").read_text(encoding="utf-8"), "toml")
+    cells = plan(parse_suite(text, "robustness.md", "robustness"), load_plugins()[0])
+    assert len({(str(cell.dataset), cell.preparation) for cell in cells if cell.method.name == "mlp"}) == 2 * 2 * 2 * 2
 
 
 def test_the_example_method_keeps_the_rules_and_runs(folder):

@@ -374,3 +374,17 @@ def test_changes_are_told_only_beyond_rounding():
     assert not Change(-1e-17, -1e-17, -1e-17, 3).fell
     assert not Change(1e-17, 1e-17, 1e-17, 3).rose
     assert Change(-0.1, -0.2, -0.01, 3).fell
+
+
+def test_a_gain_of_the_worst_group_within_its_interval_leaves_levelling_down_pure():
+    """800 of 1,000 fall to 500 in the best group; 3 of 1,000 change sides in the worst one, for 2 of them a gain."""
+    best, worst = np.zeros((2, 2, 2)), np.zeros((2, 2, 2))
+    best[1] = [[200, 0], [300, 500]]
+    worst[1] = [[699, 2], [1, 298]]
+    level = harm([np.stack([best, worst])], GROUPS, 1, None).levelling[DP]
+    assert (level.best, level.worst) == GROUPS
+    assert level.share_taken == pytest.approx(0.3 / 0.301)
+    assert (level.down, level.pure) == (True, True)
+    worst[1] = [[600, 100], [0, 300]]
+    level = harm([np.stack([best, worst])], GROUPS, 1, None).levelling[DP]
+    assert (level.share_taken, level.down, level.pure) == (pytest.approx(0.75), True, False)

@@ -286,3 +286,10 @@ def test_points_above_a_line_of_several_segments_are_measured_on_the_one_under_t
     linear = accuracy - 0.65 - 0.5 * gap
     assert found.value == pytest.approx(-0.03)
     assert found.high - found.value == pytest.approx(4.302653 * linear.std(ddof=1) / np.sqrt(3), rel=1e-6)
+
+
+def test_the_spread_of_a_published_gap_beyond_the_baselines_does_not_matter():
+    """The line is flat there, so the interval is that of the accuracy alone: t of 4 degrees of freedom."""
+    found = published_above_coin((0.7, 0.01), (0.5, 0.3), (0.75, 0.2), 0.5, 5, RATIO)
+    assert found.value == pytest.approx(-0.05)
+    assert found.high - found.value == pytest.approx(2.776445 * 0.01 * np.sqrt(1 / 5 + RATIO), rel=1e-6)

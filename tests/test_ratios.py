@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairbench.analysis.counts import stored_rows
-from fairbench.analysis.intervals import NO_INTERVAL
+from fairbench.analysis.intervals import NO_INTERVAL, corrected_t
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN
 from fairbench.analysis.ratios import Decided, RatioLines, above_ratio_coin, linearised, ratio_coin
 from fairbench.analysis.values import finished, sections
@@ -133,6 +133,25 @@ def test_a_method_equal_to_the_baseline_is_seldom_above_its_coin():
         (base, ones), (method, _) = drawn(2 * seed, n=10), drawn(2 * seed + 1, n=10)
         above.append(above_ratio_coin(method, base, ones, 0.0).side == 1)
     assert np.mean(above) <= 0.025
+
+
+def test_at_the_bend_the_interval_reaches_as_high_as_that_of_either_side():
+    for seed in range(40):
+        (base, ones), (method, _) = drawn(2 * seed, n=10), drawn(2 * seed + 1, n=10)
+        flat = corrected_t(list(method.accuracy - base.accuracy), RATIO)
+        assert above_ratio_coin(method, base, ones, RATIO).high >= flat.high - 1e-12
+
+
+def test_where_mixture_and_constant_are_as_accurate_the_interval_reaches_as_low_as_that_of_either():
+    """κ = .47 of the constant 1 (.35) and a baseline of .8 give .656; the constant 0 has .65, which varies."""
+    rates = np.repeat(np.array([[[0.6], [0.3]]]), 6, axis=2)
+    ones = 0.35 + 0.05 * np.array([1, -1, 1, -1, 1, -1])
+    method = Decided(np.full(6, 0.7), rates * 0 + np.array([[[0.5], [0.36]]]))
+    found = above_ratio_coin(method, Decided(np.full(6, 0.8), rates), ones, RATIO)
+    constant = corrected_t(list(method.accuracy - (1 - ones)), RATIO)
+    assert found.value == pytest.approx(0.7 - (0.8 + 0.132 / 0.28 * 0.35) / (1 + 0.132 / 0.28))
+    assert found.value < constant.mean
+    assert found.low == pytest.approx(constant.low)
 
 
 # ------------------------------------------------------------------------ verdicts

@@ -12,7 +12,9 @@ from fairbench_datasets.synthetic import Synthetic
 from fairbench_reports.markdown import fairbench_reports
 
 from fairbench.api import Reference
-from fairbench.running.references import known_references
+from fairbench.cells import Choice
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.references import added_methods, known_references
 from fairbench.running.rundir import load_results
 
 GRID = ("run", "--methods", "constant,logistic", "--repeats", "1", "--workers", "1")
@@ -118,3 +120,15 @@ def test_they_become_plain_numbers():
 def test_a_reference_without_name_or_number_is_refused(name, values):
     with pytest.raises(ValueError, match="reference "):
         Reference(name, values)
+
+
+def test_what_lines_need_is_added_once():
+    registry, _ = load_plugins()
+
+    def added(baseline, *named):
+        return [str(choice) for choice in added_methods(baseline, [Choice(name) for name in named], registry)]
+
+    assert added("", "threshold") == ["mlp", "attainable"]
+    assert added("", "mlp", "attainable") == []
+    assert added("logistic", "mlp", "attainable") == ["logistic"]
+    assert added("logistic", "logistic") == ["attainable"]

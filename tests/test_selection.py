@@ -203,3 +203,21 @@ def test_randomised_decisions_count_by_their_chance():
     samples = Samples(np.zeros((4, 1), dtype=np.float32), np.array([0, 0, 1, 1]), schema, np.array([0, 1, 0, 1]))
     point = Judged.of(samples, Predictions.from_decision(np.array([0.25, 0.75, 0.5, 0.5]), seed=0))
     assert (point.gap("dp"), point.gap("eo"), point.accuracy) == (0.0, 0.25, 0.625)
+
+
+def test_where_no_upper_end_is_within_the_limit_the_smallest_upper_end_is_chosen_not_the_smallest_gap():
+    """A gap of 0 between ten rows each may be wider, for all that is known, than one of .05 between a hundred."""
+    few, many = judged((2, 5, 3, 5), (2, 5, 3, 5)), selecting(50, 45)
+    assert few.gap("dp") < many.gap("dp") < many.upper("dp") < few.upper("dp")
+    rule = "max accuracy subject to dp <= 0.01 (upper)"
+    assert chosen(rule, few=few, many=many) == Chosen("many", feasible=False)
+
+
+def test_of_equally_accurate_points_the_knee_takes_the_one_with_the_smaller_gap_for_the_baseline():
+    """Of a coin through the other one, .577 at a gap of .06, the near point itself would lie highest above it."""
+    far = judged((25, 50, 50, 50), (0, 50, 47, 50))
+    near = judged((14, 50, 50, 50), (11, 50, 47, 50))
+    small = judged((15, 50, 40, 50), (14, 50, 40, 50))
+    assert [round(point.accuracy, 3) for point in (near, far, small)] == [0.86, 0.86, 0.755]
+    assert [round(point.gap("dp"), 3) for point in (near, far, small)] == [0.06, 0.28, 0.01]
+    assert chosen("knee", near=near, far=far, small=small).label == "small"

@@ -145,6 +145,31 @@ def test_small_gaps_of_a_small_dataset_are_faint_because_it_cannot_show_them(tmp
     assert here.within.high == pytest.approx(0.206, abs=0.02)
 
 
+def test_a_small_gap_that_all_repeats_show_is_not_faint(tmp_path):
+    """Below what five repeats show with a chance of 80%, but the same in each: its interval does not hold 0."""
+
+    def steady(repeat, samples):
+        made = np.zeros(len(samples), dtype=int)
+        for code, number in enumerate((100, 108)):
+            made[np.flatnonzero(samples.group == code)[:number]] = 1
+        return Predictions(made)
+
+    here = standing(stored_run(tmp_path, {"mlp": unfair, "steady": steady}, parts()), "steady")
+    assert here.gap.mean == pytest.approx(0.04)
+    assert 0 < here.gap.mean < here.smallest.value
+    assert not here.faint
+
+
+def test_more_repeats_show_smaller_gaps(tmp_path):
+    """At nearly the same rates by the root of 1/J plus the ratio of test to training rows."""
+    smallest = []
+    for repeats in (1, 5):
+        (path := tmp_path / str(repeats)).mkdir()
+        found = stored_run(path, {"mlp": unfair, "half": half}, parts(repeats))
+        smallest.append(standing(found, "half").smallest.value)
+    assert smallest[1] / smallest[0] == pytest.approx(np.sqrt(1 / 5 + PARTS.test / PARTS.train), rel=0.02)
+
+
 def test_without_predictions_there_is_the_interval_over_repeats_and_nothing_else(tmp_path):
     found = stored_run(tmp_path, {"mlp": unfair, "half": half}, parts(), kept=False)
     here = standing(found, "half")

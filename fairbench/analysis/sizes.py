@@ -20,7 +20,9 @@ from fairbench.running.session import Session, chosen_suite
 from fairbench.texts import last_line
 
 RATES = (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE)
-FEW = 10  # rows of a group below which any statement about it is doubtful
+FEW_ROWS = 10
+"""Rows of a group in a test part below which any statement about it is doubtful."""
+
 SPLITS = 10  # over which sizes are averaged
 
 
@@ -50,11 +52,11 @@ class GroupSizes:
         """Return in words which groups have fewer than 10 rows, or fewer than 10 with one of the labels."""
         found = []
         for name, (zeros, ones) in zip(self.groups, self.rows):
-            if zeros + ones < FEW:
+            if zeros + ones < FEW_ROWS:
                 found.append(f"{name!r} has {zeros + ones:.0f}")
             else:
                 labels = ((1, ones), (0, zeros))
-                found += [f"{name!r} has {n:.0f} with y = {label}" for label, n in labels if n < FEW]
+                found += [f"{name!r} has {n:.0f} with y = {label}" for label, n in labels if n < FEW_ROWS]
         return tuple(found)
 
 

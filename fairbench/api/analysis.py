@@ -140,6 +140,9 @@ from fairbench.analysis.resampling import (
     draw_jointly,
     percentiles,
 )
+from fairbench.analysis.sizes import (
+    FEW_ROWS,
+)
 from fairbench.analysis.standings import (
     JUDGED,
     Standing,
@@ -204,6 +207,7 @@ __all__ = [
     "Estimate",
     "FAIR",
     "FEW_PEOPLE",
+    "FEW_ROWS",
     "Finding",
     "GAPS",
     "GIVEN",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from fairbench.api import Cell, Record, Results, compares_groups, no_rows
 from fairbench.api.analysis import (
+    FEW_ROWS,
     Measured,
     alike_count,
     by_method,
@@ -22,7 +23,6 @@ from fairbench_reports._entries import Entry, clean, left_out
 
 DECIMALS = 3
 ALIKE = "‡"
-FEW = 10  # rows of a group in a test part, below which a gap depends on each of them
 ORDER = (
     "n",
     "accuracy",
@@ -160,7 +160,7 @@ class Section:
             here = [count for count in rows if count]
             if len(here) < len(rows):
                 sentences.append(f"{no_rows([clean(group)])} in {len(rows) - len(here)} of {len(rows)} repeats")
-            if here and min(here) < FEW:
+            if here and min(here) < FEW_ROWS:
                 sentences.append(
                     f"group {clean(group)!r} has only {span(here)} in a test part: gaps depend on each of them"
                 )

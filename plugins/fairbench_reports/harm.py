@@ -11,6 +11,7 @@ from fairbench.api import Report, Results, Undefined, hookimpl
 from fairbench.api.analysis import (
     CORRECT,
     DESERVED,
+    FEW_ROWS,
     GIVEN,
     NO_INTERVAL,
     Baseline,
@@ -26,7 +27,7 @@ from fairbench.api.analysis import (
 from fairbench_reports._entries import SMALL, clean
 from fairbench_reports._foot import missing
 from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
-from fairbench_reports._table import FEW, MethodRow, Section, number, sections
+from fairbench_reports._table import MethodRow, Section, number, sections
 
 SHOWN = {GIVEN: "given", DESERVED: "deserving given", CORRECT: "correct"}
 NAMES_SHOWN = 4
@@ -93,7 +94,7 @@ def _changes(found: Harm) -> Table:
     headings = ["rows", *(["fewest"] if several else []), "baseline", "method", "change", "95% interval"]
     table = new_table(2, ["group", "per 100"], headings)
     for place, group in enumerate(found.groups):
-        name = clean(group) + (f" {SMALL}" if min(found.served[GIVEN][place].rows) < FEW else "")
+        name = clean(group) + (f" {SMALL}" if min(found.served[GIVEN][place].rows) < FEW_ROWS else "")
         for what, heading in SHOWN.items():
             served = found.served[what][place]
             table.add_row(Text(name if what == GIVEN else ""), Text(heading), *map(Text, _numbers(served, several)))
@@ -132,9 +133,11 @@ def _notes(found: Harm) -> list[str]:
     lines += [f"{criterion.replace('_', ' ')}: not judged, {why}" for criterion, why in found.unjudged.items()]
     if found.everyone_worse:
         lines.append("EVERYONE SERVED WORSE: fewer correct decisions in every group")
-    small = [repr(clean(name)) for name, served in zip(found.groups, found.served[GIVEN]) if min(served.rows) < FEW]
+    small = [
+        repr(clean(name)) for name, served in zip(found.groups, found.served[GIVEN]) if min(served.rows) < FEW_ROWS
+    ]
     if small:
-        lines.append(f"{SMALL} fewer than {FEW} rows in a test part, each person weighs much: {', '.join(small)}")
+        lines.append(f"{SMALL} fewer than {FEW_ROWS} rows in a test part, each person weighs much: {', '.join(small)}")
     return lines + [clean(sentence) for sentence in found.missing]
 
 

@@ -57,6 +57,7 @@ def render(results: Results) -> str:
                 told = True
                 console.print(_heights(lines, metric, name, repeats))
                 console.print()
+                print_lines(console, _greatest_room(lines, metric, repeats))
                 claims = _claims(lines, metric, name)
                 if claims is not None:
                     console.print(claims)
@@ -105,6 +106,16 @@ def _heights(lines: SectionLines, metric: str, name: str, repeats: Sequence[int]
         shown = (number(coin.at(gap)), number(None if common is None else common.at(gap)), attained)
         table.add_row(Text(f"{gap:g}"), *map(Text, shown), Text(f"({room})" if below else room))
     return table
+
+
+def _greatest_room(lines: SectionLines, metric: str, repeats: Sequence[int]) -> list[str]:
+    """Return where the attainable line is highest above the coin: at a vertex of one of them, as both are straight."""
+    coin, reached = lines.coin(metric, repeats), lines.reached(metric, repeats)
+    if reached is None:
+        return []
+    gaps = sorted({vertex.mean[0] for line in (coin, reached) for vertex in line.vertices})
+    room, gap = max((reached.at(gap) - coin.at(gap), -gap) for gap in gaps)
+    return [f"the greatest room is {number(room)}, at a gap of {number(-gap)}", ""] if room > 0 else ["no room", ""]
 
 
 def _at_ratios(lines: SectionLines) -> Table | None:

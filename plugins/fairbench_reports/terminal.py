@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from fairbench.api import Record, Report, Results, hookimpl
-from fairbench.api.analysis import planned_repeats, positives, stored_rows
+from fairbench.api.analysis import FEW_ROWS, planned_repeats, positives, stored_rows
 from fairbench_reports._entries import SMALL, Entry, clean
 from fairbench_reports._foot import foot, missing, spread
 from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, shown_label, width_of
-from fairbench_reports._table import FEW, MetricColumn, Section, number, sections
+from fairbench_reports._table import MetricColumn, Section, number, sections
 from fairbench_reports._verdicts import HEADINGS, POINTS, VerdictTable, reading, verdict_tables
 
 LABEL_WIDTH = 24  # a method's label may be folded to this before the columns are spread over several tables
@@ -139,12 +139,12 @@ def _group_table(section: Section, ones: Mapping[str, tuple[int, ...]]) -> Table
 
 
 def _is_small(section: Section, group: str) -> bool:
-    return min(section.supports.get(group, (FEW,))) < FEW
+    return min(section.supports.get(group, (FEW_ROWS,))) < FEW_ROWS
 
 
 def _signs(section: Section) -> list[str]:
     small = any(_is_small(section, group) for group in section.supports)
-    return [f"{SMALL} fewer than {FEW} rows in a test part"] if small else []
+    return [f"{SMALL} fewer than {FEW_ROWS} rows in a test part"] if small else []
 
 
 def _support(by_group: Mapping[str, tuple[int, ...]], group: str) -> str:

@@ -96,6 +96,16 @@ def test_the_lines_are_printed_at_fixed_gaps(tmp_path):
     assert "groups too small for a constraint: dp: 'g7'" in text
 
 
+def test_the_greatest_room_is_printed_with_its_gap(tmp_path):
+    """The coin rises less steeply than the attainable line up to its first point, and more steeply after it."""
+    text = lines.render(run(tmp_path)).partition("equalized odds difference")[0]
+    accuracy, gap, *_ = means(base)
+    constant = np.mean([1 - samples.y.mean() for samples in TESTS["d"]])
+    room = means(lambda repeat, samples: attainable(repeat, samples)["dp<=0"])[0] - constant
+    room -= (accuracy - constant) * 0.05 / gap
+    assert f"the greatest room is {room:.3f}, at a gap of 0.050" in text
+
+
 def test_the_coin_is_printed_at_fixed_ratios(tmp_path):
     text = lines.render(run(tmp_path))
     accuracy, _, low, high = means(base)
