@@ -12,6 +12,7 @@ from fairbench.records import Record, Results
 from fairbench.running.references import stands_for
 
 USUAL = "mlp"
+NAMED, UNNAMED = "named by the suite", "none is named; the usual baseline"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Baseline:
     def name(self) -> str:
         """Return the method's name; empty if there is no baseline."""
         return self.records[0].cell.method.name if self.records else ""
+
+    @property
+    def expected(self) -> bool:
+        """Return whether it is the method that the suite names or, if it names none, the usual one."""
+        return self.why in (NAMED, UNNAMED)
 
 
 def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
@@ -56,11 +62,11 @@ def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
             (done for done in ran if any(stands_for(choice, done[0].cell.method) for choice in choices)), None
         )
         if chosen:
-            return Baseline(tuple(chosen), "named by the suite")
+            return Baseline(tuple(chosen), NAMED)
     instead = f"the suite's baseline {named} has no finished repeat here; instead " if named else ""
     usual = next((done for done in others if done[0].cell.method.name == USUAL), None)
     if usual:
-        return Baseline(tuple(usual), f"{instead or 'none is named; '}the usual baseline")
+        return Baseline(tuple(usual), f"{instead}the usual baseline" if instead else UNNAMED)
     accuracy = {place: series(done, "accuracy") for place, done in enumerate(others)}
     means = {place: statistics.fmean(found.values()) for place, found in accuracy.items() if found}
     if not means:

@@ -96,19 +96,23 @@ class Standings:
         if not told:
             return ""
         cell, baseline = told[0][0][0].cell, self.lines.baseline.name
+        coin = f"a coin that mixes {baseline} with a constant prediction"
         parts: list[str] = []
+        if all(here.verdict.flat for _, here in told):
+            coin = f"the better constant prediction, which {baseline} does not beat"
         for side, words in ((1, "above"), (0, "not told apart from"), (-1, "below")):
             found = [(done, here) for done, here in told if here.verdict.above and here.verdict.above.side == side]
             if found:
-                coin = f"a coin that mixes {baseline} with a constant prediction" if not parts else "it"
-                parts.append(f"{len(found)} {_is(len(found))} {words} {coin}{self._named(found) if side else ''}")
+                line = "it" if parts else coin
+                parts.append(f"{len(found)} {_is(len(found))} {words} {line}{self._named(found) if side else ''}")
         if not parts:
             return ""
         without = sum(here.verdict.above is not None and here.verdict.above.side is None for _, here in told)
         parts += [f"{without} {'has' if without == 1 else 'have'} no valid interval"] if without else []
         stricter = _stricter([here.verdict.reading for _, here in told])
-        repeats = counted(max(len(done) for done, _ in told), "repeat")
-        if told[0][1].verdict.basis == ROWS:
+        fewest, most = (end(len(done) for done, _ in told) for end in (min, max))
+        repeats = counted(most, "repeat") if fewest == most else f"{fewest} to {most} repeats"
+        if all(here.verdict.basis == ROWS for _, here in told):
             repeats = "1 repeat, with intervals over the rows of its test part"
         return (
             f"On {cell.dataset} by {cell.group}, {repeats}: of {counted(len(told), 'method')}, compared at "

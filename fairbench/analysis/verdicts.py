@@ -272,7 +272,7 @@ class SectionLines:
         own = gaps.keys() & accuracy.keys()
         repeats = sorted(own & {*self.shared(metric)})
         if not own:
-            return Verdict(metric, reason="no repeat has both this gap and an accuracy")
+            return Verdict(metric, reason=_no_repeat_has(gaps, accuracy))
         if not repeats:
             return Verdict(metric, reason=self._nothing_shared(metric))
         point = _vertex(gaps, accuracy, repeats)
@@ -285,9 +285,8 @@ class SectionLines:
         beside = None if common is None else common.above(point.gap, point.accuracy, ratio)
         notes = self._notes(point, metric, repeats)
         if len(repeats) < len(records):
-            notes.append(
-                f"compared in {len(repeats)} of {counted(len(records), 'repeat')}, which {self.baseline.name} has"
-            )
+            both = f"in which {self.baseline.name} too has this gap and an accuracy"
+            notes.append(f"compared in {len(repeats)} of {counted(len(records), 'repeat')}: those {both}")
         if reached is None and self.attainable:
             notes.append("no attainable line: 'attainable' lacks repeats in which these are compared")
         return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis, NO_BETTER in notes)
@@ -356,6 +355,13 @@ class SectionLines:
         if limits is None:
             return above, REPEATS
         return AboveLine(above.value, min(limits[0], above.value), max(limits[1], above.value), 1), ROWS
+
+
+def _no_repeat_has(gaps: Mapping[int, float], accuracy: Mapping[int, float]) -> str:
+    """Return why a method without a repeat that has gap and accuracy is not judged."""
+    if gaps and accuracy:
+        return "no repeat has both this gap and an accuracy"
+    return f"no repeat has {'an accuracy' if gaps else 'this gap' if accuracy else 'this gap or an accuracy'}"
 
 
 def _place(cell: Cell) -> tuple[str, str, str]:

@@ -57,7 +57,10 @@ def render(results: Results) -> str:
                 continue
             label = _label(section, baseline)
             print_lines(console, [f"baseline: {label} ({baseline.why})", ""])
-            for row in _compared(section, baseline, results):
+            compared = list(_compared(section, baseline, results))
+            if not compared:
+                print_lines(console, ["no other method but reference methods has a finished repeat", ""])
+            for row in compared:
                 try:
                     found = harm_between(stored, baseline.records, row.records)
                 except Undefined as reason:

@@ -12,6 +12,7 @@ from fairbench.api.analysis import (
     SectionLines,
     claimed_points,
     finished,
+    series,
     stored_rows,
 )
 from fairbench.api.analysis import sections as comparable
@@ -49,18 +50,21 @@ def render(results: Results) -> str:
             cell = records[0].cell
             console.print(Text(clean(f"{cell.dataset} by {cell.group}")))
             print_lines(console, [*_about(lines), ""])
+            here = False
             for metric, name in NAMES.items():
                 repeats = lines.shared(metric) if lines.baseline.records else []
                 if not repeats:
                     continue
-                told = True
+                told = here = True
                 console.print(_heights(lines, metric, name, repeats))
                 console.print()
                 claims = _claims(lines, metric, name)
                 if claims is not None:
                     console.print(claims)
                     console.print()
-    print_lines(console, [*(READING if told else ["there are no lines to show yet"]), *missing(results)])
+            if lines.baseline.records and not here:
+                print_lines(console, [_why_none(lines), ""])
+    print_lines(console, [*(READING if told else ["there are no lines to show"]), *missing(results)])
     return printed(console)
 
 
@@ -77,6 +81,17 @@ def _about(lines: SectionLines) -> Iterator[str]:
         yield f"attainable: {fits}, {cost:.1f} s of CPU time; {_left_out(lines)}".rstrip("; ")
     else:
         yield "no attainable line: the method 'attainable' has no finished repeat; 'fairbench lines RUN' runs it"
+
+
+def _why_none(lines: SectionLines) -> str:
+    """Return why no line can be drawn, although there is a baseline."""
+    if not lines.ones:
+        return "no lines: the run has no stored predictions, which tell how accurate a constant is"
+    known = {metric for metric in ("accuracy", *NAMES) if series(lines.baseline.records, metric)}
+    lacking = [] if "accuracy" in known else ["accuracy"]
+    lacking += [] if known & {*NAMES} else [f"one of {', '.join(NAMES)}"]
+    what = " and ".join(lacking) or "a repeat with both an accuracy and a gap"
+    return clean(f"no lines: {lines.baseline.name} lacks {what}, and a line needs both an accuracy and a gap")
 
 
 def _left_out(lines: SectionLines) -> str:

@@ -36,8 +36,8 @@ READING = (
     "overlap)",
     "of mean is the gap between the groups' mean rates, without the part that is noise in each repeat; floor is the "
     "mean gap of a method that has none, and a gap below its 95% quantile is not told apart from fair",
-    f"shown from is the smallest gap that this many repeats show with a chance of 80%; {FAINT} is a smaller gap whose "
-    "interval holds 0",
+    f"shown from is the smallest gap that this many repeats show with a chance of 80%; none: there is "
+    f"no such gap, as rates would have to leave [0, 1]; {FAINT} is a smaller gap whose interval holds 0",
 )
 
 
@@ -83,9 +83,16 @@ def render(results: Results) -> str:
         console.print()
         print_lines(console, [*_notes(lines), *section.notes_on_groups()])
         console.print()
-    print_lines(console, READING if told else ["no predictions are stored from which gaps could be counted"])
+    print_lines(console, READING if told else [_nothing([section for section, _ in shown])])
     print_lines(console, missing(results))
     return printed(console)
+
+
+def _nothing(shown: Sequence[Section]) -> str:
+    """Return why there is no table."""
+    if shown and not any(column.metric in GAPS for section in shown for column in section.columns):
+        return f"the run has none of the gaps that could be shown: {', '.join(GAPS)}"
+    return "no predictions are stored from which gaps could be counted"
 
 
 def _section_lines(section: Section, stored: StoredRows) -> list[tuple[MethodRow, Line]]:

@@ -40,7 +40,7 @@ def render(results: Results) -> str:
         for verdict in judged:
             _verdict(console, verdict)
     every = [verdict for judged in verdicts for verdict in judged]
-    print_lines(console, [*reading(every), *foot(results, shown, best=BEST)])
+    print_lines(console, [*reading(results, every), *foot(results, shown, best=BEST)])
     return printed(console)
 
 

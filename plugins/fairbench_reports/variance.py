@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from fairbench.api import Report, Results, hookimpl
+from fairbench.api import Report, Results, counted, hookimpl
 from fairbench.api.analysis import GAPS, SOURCES, Shares, StoredRows, runs_within, stored_rows, variance_shares
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
@@ -94,7 +94,8 @@ def _notes(found: Sequence[Line]) -> list[str]:
 
 def _design(results: Results) -> list[str]:
     tunings, fits = runs_within(results)
-    return [f"every split has {tunings} tuning{'' if tunings == 1 else 's'} of {fits} fit{'' if fits == 1 else 's'}"]
+    each = " each" if tunings > 1 else ""
+    return [f"every split has {counted(tunings, 'tuning')} with {counted(fits, 'fit')}{each}"]
 
 
 @hookimpl

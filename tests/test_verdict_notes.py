@@ -1,0 +1,82 @@
+"""What reports say where a run has another baseline than was meant, no verdict or no line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from fairbench_reports import latex, lines, markdown, terminal
+
+from fairbench.api import Predictions
+
+sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
+from stored_runs import DP, noisy, people, stored_run
+
+
+def unfair(repeat, samples):
+    return noisy(samples, flips=0.1, seed=100 + repeat, select=[0.0, 0.3])
+
+
+def failed(repeat, samples):
+    return None
+
+
+def zero(repeat, samples):
+    return Predictions(0 * samples.y)
+
+
+def parts(repeats=3):
+    return {"d": [people((0.2, 0.4), (200, 200), seed=repeat) for repeat in range(repeats)]}
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+REPLACED = "the suite's baseline logistic has no finished repeat here; instead the most accurate method"
+RENDERERS = [terminal.render, markdown.render, latex.render]
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_a_baseline_that_stands_in_for_the_suites_is_named_with_the_reason(tmp_path, render):
+    methods = {"logistic": failed, "tree": unfair, "zero": zero}
+    text = flat(render(stored_run(tmp_path, methods, parts(), baseline="logistic")))
+    assert f"compared with tree: {REPLACED}" in text.replace("\\'", "'").replace("{'}", "'")
+
+
+def test_the_baseline_that_was_meant_needs_no_words(tmp_path):
+    text = flat(terminal.render(stored_run(tmp_path, {"mlp": unfair, "zero": zero}, parts())))
+    assert "compared with" not in text
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_a_run_without_any_verdict_says_why(tmp_path, render):
+    found = stored_run(tmp_path, {"logistic": failed, "tree": unfair}, parts(), baseline="logistic")
+    text = flat(render(found))
+    assert "no verdicts on d by sex: tree is the baseline (the suite" in text
+    assert "and no other method has a finished repeat" in text
+
+
+def test_a_run_of_reference_methods_alone_says_that_nothing_is_compared(tmp_path):
+    found = stored_run(tmp_path, {"zero": zero}, parts(), references=("zero",))
+    why = "no method but reference methods has a finished repeat with an accuracy"
+    assert f"no verdicts on d by sex: {why}" in flat(terminal.render(found))
+    assert f"no lines: {why}" in flat(lines.render(found))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "lacking"),
+    [
+        ((DP,), "mlp lacks accuracy,"),
+        (("accuracy",), "mlp lacks one of demographic_parity_difference, "),
+    ],
+)
+def test_lines_without_their_metrics_say_which_is_lacking(tmp_path, metrics, lacking):
+    text = flat(lines.render(stored_run(tmp_path, {"mlp": unfair, "zero": zero}, parts(), metrics=metrics)))
+    assert f"no lines: {lacking}" in text
+
+
+def test_lines_without_stored_predictions_say_so(tmp_path):
+    text = flat(lines.render(stored_run(tmp_path, {"mlp": unfair, "zero": zero}, parts(), kept=False)))
+    assert "no lines: the run has no stored predictions" in text
