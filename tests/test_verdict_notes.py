@@ -80,3 +80,25 @@ def test_lines_without_their_metrics_say_which_is_lacking(tmp_path, metrics, lac
 def test_lines_without_stored_predictions_say_so(tmp_path):
     text = flat(lines.render(stored_run(tmp_path, {"mlp": unfair, "zero": zero}, parts(), kept=False)))
     assert "no lines: the run has no stored predictions" in text
+
+
+def test_fits_of_one_split_are_no_further_repeats(fairbench):
+    """Fits that are all alike tell nothing new: intervals, sentences and what can be shown stay as with one fit."""
+    told = {}
+    for fits in ("1", "3"):
+        run = ("--repeats", "2", "--fits", fits, "--workers", "1", "--out", f"r{fits}", "--baseline", "logistic")
+        methods = ("--methods", "logistic,logistic[C=0.001]", "--datasets", "synthetic[rows=300]", "--scale", "none")
+        assert fairbench("run", *methods, *run)[0] == 0
+        for name in ("harm", "noise", "ranks", "terminal"):
+            told[name, fits] = fairbench("report", f"r{fits}", "--format", name)[1]
+    assert told["harm", "1"] == told["harm", "3"]
+    assert told["ranks", "1"] == told["ranks", "3"]
+    for columns in (slice(3, 7), slice(8, 9)):  # all but the floor, which is drawn for each fit
+        lines = [
+            [line.split()[columns] for line in told["noise", fits].splitlines() if "DP diff." in line] for fits in "13"
+        ]
+        assert lines[0] == lines[1]
+        assert lines[0]
+    assert "the smallest gap that 2 repeats can show" in told["terminal", "3"]
+    assert "by group, 2 repeats: of 1 method" in " ".join(told["terminal", "3"].split())
+    assert "those in which" not in told["terminal", "3"]

@@ -292,7 +292,7 @@ def test_a_metric_that_was_not_measured_is_said(tmp_path):
     found = stored_run(tmp_path, methods, {"d": drawn_parts()}, metrics=(DP,), baseline="mlp")
     assert verdicts(found)["half"].reading == "no verdict: no repeat has an accuracy"
     other = stored_run(_made(tmp_path / "b"), methods, {"d": drawn_parts()}, metrics=("accuracy", DP))
-    assert verdicts(other, EO)["half"].reading == "no verdict: no repeat has this gap"
+    assert verdicts(other, EO)["half"].reading == "no verdict: no repeat has this gap over all groups"
 
 
 def test_without_any_method_but_references_there_is_no_baseline(tmp_path):

@@ -110,7 +110,8 @@ class Standings:
         without = sum(here.verdict.above is not None and here.verdict.above.side is None for _, here in told)
         parts += [f"{without} {'has' if without == 1 else 'have'} no valid interval"] if without else []
         stricter = _stricter([here.verdict.reading for _, here in told])
-        fewest, most = (end(len(done) for done, _ in told) for end in (min, max))
+        splits = [len({record.cell.repeat for record in done}) for done, _ in told]
+        fewest, most = min(splits), max(splits)
         repeats = counted(most, "repeat") if fewest == most else f"{fewest} to {most} repeats"
         if all(here.verdict.basis == ROWS for _, here in told):
             repeats = "1 repeat, with intervals over the rows of its test part"
@@ -144,7 +145,8 @@ def smallest_gaps(lines: SectionLines) -> dict[str, Detectable]:
 
     There are none if the baseline of the ``lines`` has no stored predictions, or if its test parts lack groups.
     """
-    counts = [found for found in map(lines.rows.counts, lines.baseline.records) if found is not None]
+    first = {record.cell.repeat: record for record in reversed(lines.baseline.records)}  # splits are what is repeated
+    counts = [found for found in map(lines.rows.counts, first.values()) if found is not None]
     if not counts:
         return {}
     found = {metric: detectable_gap(counts, metric, lines.correction.ratio) for metric in GAPS}

@@ -284,9 +284,10 @@ class SectionLines:
         room = None if reached is None else _between(reached, line, point.gap, ratio)
         beside = None if common is None else common.above(point.gap, point.accuracy, ratio)
         notes = self._notes(point, metric, repeats)
-        if len(repeats) < len(records):
+        ran = len({record.cell.repeat for record in records})
+        if len(repeats) < ran:
             both = f"in which {self.baseline.name} too has this gap and an accuracy"
-            notes.append(f"compared in {len(repeats)} of {counted(len(records), 'repeat')}: those {both}")
+            notes.append(f"compared in {len(repeats)} of {counted(ran, 'repeat')}: those {both}")
         if reached is None and self.attainable:
             notes.append("no attainable line: 'attainable' lacks repeats in which these are compared")
         return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis, NO_BETTER in notes)
@@ -361,7 +362,8 @@ def _no_repeat_has(gaps: Mapping[int, float], accuracy: Mapping[int, float]) -> 
     """Return why a method without a repeat that has gap and accuracy is not judged."""
     if gaps and accuracy:
         return "no repeat has both this gap and an accuracy"
-    return f"no repeat has {'an accuracy' if gaps else 'this gap' if accuracy else 'this gap or an accuracy'}"
+    gap_over_all = "this gap over all groups"
+    return f"no repeat has {'an accuracy' if gaps else gap_over_all if accuracy else gap_over_all + ' or an accuracy'}"
 
 
 def _place(cell: Cell) -> tuple[str, str, str]:

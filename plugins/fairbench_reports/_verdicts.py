@@ -100,7 +100,7 @@ def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing
     smallest, baseline = told[0][1].smallest, standings.lines.baseline.name
     if baseline and not standings.lines.baseline.expected:
         notes.append(f"compared with {baseline}: {standings.lines.baseline.why}")
-    repeats = counted(len(standings.lines.baseline.records), "repeat")
+    repeats = counted(len({record.cell.repeat for record in standings.lines.baseline.records}), "repeat")
     if smallest is not None and smallest.value is not None:
         notes.append(f"the smallest gap that {repeats} can show at the rates of {baseline} is {smallest.value:.3f}")
     elif smallest is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from fairbench.api import Report, Results, counted, hookimpl
+from fairbench.api import Record, Report, Results, counted, hookimpl
 from fairbench.api.analysis import (
     SectionLines,
     claimed_points,
@@ -75,12 +75,16 @@ def _about(lines: SectionLines) -> Iterator[str]:
         yield clean(f"no lines: {baseline.why}")
         return
     cost = sum(record.cpu_seconds for record in lines.attainable)
-    yield clean(f"baseline {baseline.name} ({baseline.why}), {counted(len(baseline.records), 'repeat')}")
+    yield clean(f"baseline {baseline.name} ({baseline.why}), {_splits(baseline.records)}")
     if lines.attainable:
-        fits = counted(len(lines.attainable), "repeat")
-        yield f"attainable: {fits}, {cost:.1f} s of CPU time; {_left_out(lines)}".rstrip("; ")
+        yield f"attainable: {_splits(lines.attainable)}, {cost:.1f} s of CPU time; {_left_out(lines)}".rstrip("; ")
     else:
         yield "no attainable line: the method 'attainable' has no finished repeat; 'fairbench lines RUN' runs it"
+
+
+def _splits(records: Sequence[Record]) -> str:
+    """Return how many repeats these are; several tunings or fits of one split are one."""
+    return counted(len({record.cell.repeat for record in records}), "repeat")
 
 
 def _why_none(lines: SectionLines) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from rich.text import Text
 
@@ -98,30 +99,32 @@ def _nothing(shown: Sequence[Section]) -> str:
 def _section_lines(section: Section, stored: StoredRows) -> list[tuple[MethodRow, Line]]:
     lines = []
     for row in section.rows:
-        repeats = [counts for counts in map(stored.counts, row.records) if counts is not None]
-        if repeats:
+        found = [(record.cell.repeat, stored.counts(record)) for record in row.records]
+        runs = [(repeat, counts) for repeat, counts in found if counts is not None]
+        if runs:
             correction = overlap_correction(row.records)
             lines += [
-                (row, _line(repeats, column.metric, column.heading, correction))
+                (row, _line(runs, column.metric, column.heading, correction))
                 for column in section.columns
                 if column.metric in GAPS
             ]
     return lines
 
 
-def _line(repeats: Sequence[Counts], metric: str, heading: str, correction: Correction) -> Line:
+def _line(runs: Sequence[tuple[int, Counts]], metric: str, heading: str, correction: Correction) -> Line:
+    repeats = [counts for _, counts in runs]
     floor, mean = floor_over_repeats(repeats, metric), gap_of_mean(repeats, metric)
-    values = [value for value in (gap(counts, metric).value for counts in repeats) if value is not None]
+    values = _by_split((repeat, gap(counts, metric).value) for repeat, counts in runs)
     spread = row_spread(repeats, metric)
     if floor is None or spread is None:
         return Line(heading, "-", "-", "-", "-", "-", "-", "undefined", mean.missing)
     over = corrected_t(values, correction.ratio)
     single = gap_interval(repeats[0], metric) if len(repeats) == 1 else None
-    smallest = detectable_gap(repeats, metric, correction.ratio)
+    smallest = detectable_gap([*dict(runs).values()], metric, correction.ratio)
     if single is not None:
         low, rows = single.low, "-" if single.low is None else f"{number(single.low)} to {number(single.high)}"
     else:
-        low, rows = _low(repeats, metric, correction), f"±{number(spread.half_width)}"
+        low, rows = _low(runs, metric, correction), f"±{number(spread.half_width)}"
     small = smallest is not None and low is not None and too_small(floor.value, low, smallest)
     return Line(
         heading,
@@ -137,13 +140,23 @@ def _line(repeats: Sequence[Counts], metric: str, heading: str, correction: Corr
     )
 
 
-def _low(repeats: Sequence[Counts], metric: str, correction: Correction) -> float | None:
+def _by_split(values: Iterable[tuple[int, float | None]]) -> list[float]:
+    """Return the mean for each split, as several tunings or fits of one are no independent repeats."""
+    found: dict[int, list[float]] = {}
+    for repeat, value in values:
+        if value is not None:
+            found.setdefault(repeat, []).append(value)
+    return [fmean(here) for here in found.values()]
+
+
+def _low(runs: Sequence[tuple[int, Counts]], metric: str, correction: Correction) -> float | None:
     """Return the lower end of the difference in the direction of the mean gap; None if no interval is valid."""
-    direction = gap_of_mean(repeats, metric).direction
+    direction = gap_of_mean([counts for _, counts in runs], metric).direction
     if direction is None:
         return None
-    rates = [counts.rates(direction.rate) for counts in repeats]
-    return corrected_t([float(rate[direction.above] - rate[direction.below]) for rate in rates], correction.ratio).low
+    rates = [(repeat, counts.rates(direction.rate)) for repeat, counts in runs]
+    differences = [(repeat, float(rate[direction.above] - rate[direction.below])) for repeat, rate in rates]
+    return corrected_t(_by_split(differences), correction.ratio).low
 
 
 def _notes(lines: Sequence[tuple[MethodRow, Line]]) -> Iterator[str]:
