@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fairbench_reports import latex, lines, markdown, terminal
+from fairbench_reports import fronts, latex, lines, markdown, terminal
 
 from fairbench.api import Predictions
 
@@ -102,3 +102,37 @@ def test_fits_of_one_split_are_no_further_repeats(fairbench):
     assert "the smallest gap that 2 repeats can show" in told["terminal", "3"]
     assert "by group, 2 repeats: of 1 method" in " ".join(told["terminal", "3"].split())
     assert "those in which" not in told["terminal", "3"]
+
+
+def test_a_baseline_with_variants_is_named_with_what_tells_them_apart(tmp_path):
+    methods = {"logistic[C=1.0]": unfair, "logistic[C=2.0]": zero}
+    found = stored_run(tmp_path, methods, parts(), baseline="logistic[C=1.0]")
+    text = flat(terminal.render(found))
+    assert "accuracy above the coin of logistic[C=1.0] and a constant" in text
+    assert "at the rates of logistic[C=1.0]" in text
+    assert "baseline logistic[C=1.0] (named by the suite)" in flat(lines.render(found))
+
+
+@pytest.mark.parametrize("lost", [None, 0])
+def test_a_front_over_other_repeats_than_the_lines_has_no_share_of_the_room(tmp_path, lost):
+    methods = {
+        "mlp": lambda repeat, samples: None if repeat == lost else unfair(repeat, samples),
+        "attainable": lambda repeat, samples: {
+            "unconstrained": noisy(samples, flips=0.05, seed=repeat, select=[0.0, 0.3]),
+            "dp<=0": noisy(samples, flips=0.1, seed=repeat, select=[0.0, 0.0]),
+        },
+    }
+    text = flat(fronts.render(stored_run(tmp_path, methods, parts())))
+    assert ("not compared:" in text) == (lost is not None)
+    assert ("%)" in text) == (lost is None)
+
+
+def test_no_word_of_a_verdict_is_broken_in_a_narrow_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = terminal.render(stored_run(tmp_path, {"mlp": unfair, "threshold": noisy_half}, parts()))
+    assert text.count("threshold  not told apart from the") == 2
+    assert max(map(len, text.splitlines())) <= 40
+
+
+def noisy_half(repeat, samples):
+    return Predictions.from_decision(0.5 * unfair(repeat, samples).decision, seed=repeat)

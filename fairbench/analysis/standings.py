@@ -95,7 +95,7 @@ class Standings:
         told = [(done, here[metric]) for done, here in self.methods if metric in here and here[metric].verdict.above]
         if not told:
             return ""
-        cell, baseline = told[0][0][0].cell, self.lines.baseline.name
+        cell, baseline = told[0][0][0].cell, self.lines.baseline.label
         coin = f"a coin that mixes {baseline} with a constant prediction"
         parts: list[str] = []
         if all(here.verdict.flat for _, here in told):

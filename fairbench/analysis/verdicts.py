@@ -286,7 +286,7 @@ class SectionLines:
         notes = self._notes(point, metric, repeats)
         ran = len({record.cell.repeat for record in records})
         if len(repeats) < ran:
-            both = f"in which {self.baseline.name} too has this gap and an accuracy"
+            both = f"in which {self.baseline.label} too has this gap and an accuracy"
             notes.append(f"compared in {len(repeats)} of {counted(ran, 'repeat')}: those {both}")
         if reached is None and self.attainable:
             notes.append("no attainable line: 'attainable' lacks repeats in which these are compared")
@@ -297,8 +297,8 @@ class SectionLines:
         if not self.ones:
             return "the run has no stored predictions, which tell how accurate a constant is"
         if not self._baseline[metric].keys() & self._baseline["accuracy"].keys():
-            return f"the baseline {self.baseline.name} has no repeat with both this gap and an accuracy"
-        return f"no repeat is finished and defined for both it and {self.baseline.name}"
+            return f"the baseline {self.baseline.label} has no repeat with both this gap and an accuracy"
+        return f"no repeat is finished and defined for both it and {self.baseline.label}"
 
     def heights(self, records: Sequence[Record], metric: str) -> dict[int, float]:
         """Return a method's points above the coin by repeat, as a fraction, linearised: their mean is V.

@@ -50,7 +50,7 @@ def _tables(section: Section, standings: Standings | None) -> list[VerdictTable]
         told = [(labels[done[0].cell.key], here[metric]) for done, here in standings.methods if metric in here]
         if told and metric in headings:
             rows = tuple((label, *_texts(standing)) for label, standing in told)
-            title = f"{headings[metric]}: accuracy above the coin of {standings.lines.baseline.name} and a constant"
+            title = f"{headings[metric]}: accuracy above the coin of {standings.lines.baseline.label} and a constant"
             found.append(VerdictTable(clean(title), rows, tuple(_notes(standings, metric, told))))
     return found
 
@@ -97,7 +97,7 @@ def _room(verdict: Verdict) -> str:
 def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing]]) -> list[str]:
     """Return the section in one sentence, the smallest gap, and what must be known of single methods."""
     notes = [standings.sentence(metric)]
-    smallest, baseline = told[0][1].smallest, standings.lines.baseline.name
+    smallest, baseline = told[0][1].smallest, standings.lines.baseline.label
     if baseline and not standings.lines.baseline.expected:
         notes.append(f"compared with {baseline}: {standings.lines.baseline.why}")
     repeats = counted(len({record.cell.repeat for record in standings.lines.baseline.records}), "repeat")
@@ -122,7 +122,7 @@ def _without(results: Results) -> list[str]:
             continue
         reason = baseline.why
         if baseline.records:
-            reason = f"{baseline.name} is the baseline ({reason}), and no other method has a finished repeat"
+            reason = f"{baseline.label} is the baseline ({reason}), and no other method has a finished repeat"
         told.setdefault(reason, []).append(f"{cells[0].dataset} by {cells[0].group}")
     return [clean(f"no verdicts on {', '.join(dict.fromkeys(where))}: {reason}") for reason, where in told.items()]
 

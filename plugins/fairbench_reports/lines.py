@@ -75,7 +75,7 @@ def _about(lines: SectionLines) -> Iterator[str]:
         yield clean(f"no lines: {baseline.why}")
         return
     cost = sum(record.cpu_seconds for record in lines.attainable)
-    yield clean(f"baseline {baseline.name} ({baseline.why}), {_splits(baseline.records)}")
+    yield clean(f"baseline {baseline.label} ({baseline.why}), {_splits(baseline.records)}")
     if lines.attainable:
         yield f"attainable: {_splits(lines.attainable)}, {cost:.1f} s of CPU time; {_left_out(lines)}".rstrip("; ")
     else:
@@ -95,7 +95,7 @@ def _why_none(lines: SectionLines) -> str:
     lacking = [] if "accuracy" in known else ["accuracy"]
     lacking += [] if known & {*NAMES} else [f"one of {', '.join(NAMES)}"]
     what = " and ".join(lacking) or "a repeat with both an accuracy and a gap"
-    return clean(f"no lines: {lines.baseline.name} lacks {what}, and a line needs both an accuracy and a gap")
+    return clean(f"no lines: {lines.baseline.label} lacks {what}, and a line needs both an accuracy and a gap")
 
 
 def _left_out(lines: SectionLines) -> str:

@@ -60,7 +60,7 @@ def _count(universes: int) -> str:
 def _baseline(one: Multiverse) -> str:
     if not one.baseline.records:
         return f"nothing to compare with: {one.baseline.why}"
-    return f"against {one.baseline.name} ({one.baseline.why})"
+    return f"against {one.baseline.label} ({one.baseline.why})"
 
 
 def _shares(one: Multiverse) -> Table:
