@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fairbench_reports import fronts, latex, lines, markdown, terminal
+from fairbench_reports import fronts, harm, latex, lines, markdown, noise, terminal
 
 from fairbench.api import Predictions
 
@@ -136,3 +136,15 @@ def test_no_word_of_a_verdict_is_broken_in_a_narrow_terminal(tmp_path, monkeypat
 
 def noisy_half(repeat, samples):
     return Predictions.from_decision(0.5 * unfair(repeat, samples).decision, seed=repeat)
+
+
+@pytest.mark.parametrize("render", [harm.render, noise.render, lines.render])
+def test_no_number_or_name_is_cut_in_a_narrow_terminal(tmp_path, monkeypatch, render):
+    found = stored_run(tmp_path, {"mlp": unfair, "threshold": noisy_half}, parts())
+    monkeypatch.setenv("COLUMNS", "100")
+    wide = render(found).split()
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = render(found)
+    assert "…" not in narrow
+    assert {word for word in wide if "0." in word} <= {*narrow.split()}
+    assert "threshold" in narrow or render is lines.render

@@ -30,7 +30,7 @@ from fairbench.api.analysis import (
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
 
 ACCURACY, SELECTED = "accuracy", "selection_rate"
@@ -170,7 +170,7 @@ def show(results: Results, beside: Mapping[str, References]) -> str:
             shown = True
         for gap, here in found.items():
             for table in _tables(here, GAPS[gap], known.lines.get(gap)):
-                console.print(table)
+                print_table(console, table)
                 console.print()
     what = READING if shown else ("no method has several operating points with an accuracy and a gap",)
     print_lines(console, [*what, *missing(results)])

@@ -25,7 +25,7 @@ from fairbench.api.analysis import (
 )
 from fairbench_reports._entries import SMALL, clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed
 from fairbench_reports._table import FEW, MethodRow, Section, number, sections
 
 SHOWN = {GIVEN: "given", DESERVED: "deserving given", CORRECT: "correct"}
@@ -67,7 +67,7 @@ def render(results: Results) -> str:
                     print_lines(console, [f"{row.label} is not compared: {reason}", ""])
                     continue
                 console.print(Text(f"{row.label} against {label}"))
-                console.print(_changes(found))
+                print_table(console, _changes(found))
                 print_lines(console, ["", *_notes(found), f"{_sentence(row.label, label, found)}", ""])
                 told += _intervals(found, baseline)
     print_lines(console, [*(FOOT if told else ()), *dict.fromkeys(told), *missing(results)])

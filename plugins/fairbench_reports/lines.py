@@ -18,7 +18,7 @@ from fairbench.api.analysis import (
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_lines, print_table, printed
 from fairbench_reports._table import number
 
 NAMES = {
@@ -56,11 +56,11 @@ def render(results: Results) -> str:
                 if not repeats:
                     continue
                 told = here = True
-                console.print(_heights(lines, metric, name, repeats))
+                print_table(console, _heights(lines, metric, name, repeats))
                 console.print()
                 claims = _claims(lines, metric, name)
                 if claims is not None:
-                    console.print(claims)
+                    print_table(console, claims)
                     console.print()
             if lines.baseline.records and not here:
                 print_lines(console, [_why_none(lines), ""])

@@ -28,7 +28,7 @@ from fairbench.api.analysis import (
 )
 from fairbench_reports._entries import PARTIAL, clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, shown_label
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed, shown_label
 from fairbench_reports._table import ALIKE, MethodRow, Section, number, sections
 from fairbench_reports._verdicts import FAINT
 
@@ -80,7 +80,7 @@ def render(results: Results) -> str:
                 *map(Text, cells),
                 Text(ALIKE if row.constant else line.apart),
             )
-        console.print(table)
+        print_table(console, table)
         console.print()
         print_lines(console, [*_notes(lines), *section.notes_on_groups()])
         console.print()
