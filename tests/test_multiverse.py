@@ -107,6 +107,9 @@ def test_every_missing_verdict_has_its_reason():
     apart = found([*base, *other])[0]
     assert answer(apart, ACCURACY).shares == [("no common repeat", 1)]
 
+    unmeasured = found([replace(record, values=record.values[:1]) for record in [*base, *records("ours")]])[0]
+    assert sorted(answer(unmeasured, ACCURACY).shares + answer(unmeasured, DP).shares)[0] == ("neither has a value", 1)
+
     unknown = found([*base, *records("ours", UP, UP, cell, overlap="unknown")])[0]
     assert answer(unknown, ACCURACY).shares == [
         ("no valid interval: the splits of the repeats overlap in a way that no correction covers", 1)

@@ -238,6 +238,19 @@ def test_one_method_above_the_coin_is_said_to_be_above_the_threshold_or_not(tmp_
     assert here.sentence(DP).endswith("; the one above it is above a stricter common threshold too.")
 
 
+def test_where_the_baseline_beats_no_constant_the_sentence_is_about_the_constant(tmp_path):
+    methods = {"mlp": lambda repeat, samples: Predictions(0 * samples.y), "worse": worse}
+    (here,) = section_standings(stored_run(tmp_path, methods, parts()))
+    assert "the better constant prediction, which mlp does not beat" in here.sentence(DP)
+    assert "a coin" not in here.sentence(DP)
+
+
+def test_methods_with_different_repeats_are_not_said_to_have_the_same(tmp_path):
+    methods = {"mlp": unfair, "first": lambda repeat, samples: half(repeat, samples) if repeat == 0 else None}
+    (here,) = section_standings(stored_run(tmp_path, {**methods, "half": half}, parts()))
+    assert here.sentence(DP).startswith("On d by sex, 1 to 5 repeats: of 2 methods, ")
+
+
 def test_without_valid_intervals_there_is_no_sentence(tmp_path):
     found = stored_run(tmp_path, {"mlp": unfair, "half": half}, parts(), parts=None)
     assert section_standings(found)[0].sentence(DP) == ""

@@ -186,7 +186,7 @@ def test_a_run_grows_by_fits_and_tunings_and_its_report_tells_the_sources_apart(
     always = next(line for line in lines if line[:2] == ["always_0", "accuracy"])
     assert float(mlp[-2]) > 0, "the seed moves an MLP"
     assert always[-4:] == ["0.000", "0%", "0.000", "0%"], "neither tuning rows nor the seed move a constant"
-    assert "every split has 2 tunings of 2 fits" in out
+    assert "every split has 2 tunings with 2 fits each" in out
     assert "nan" not in out.lower()
 
     status, out, _ = fairbench("report", "r")

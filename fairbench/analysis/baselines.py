@@ -6,12 +6,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fairbench.analysis.values import by_method, finished, series
+from fairbench.analysis.values import by_method, finished, only, series, telling_parameters
 from fairbench.choices import parse_choices
 from fairbench.records import Record, Results
 from fairbench.running.references import stands_for
 
 USUAL = "mlp"
+NAMED, UNNAMED = "named by the suite", "none is named; the usual baseline"
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,22 @@ class Baseline:
     Args:
         records: its finished repeats; empty if no method can be the baseline.
         why: why this one, or why there is none; continues a sentence, e.g. "named by the suite".
+        label: its name, with those parameters that tell it from the section's other variants; for sentences.
     """
 
     records: tuple[Record, ...]
     why: str
+    label: str = ""
 
     @property
     def name(self) -> str:
         """Return the method's name; empty if there is no baseline."""
         return self.records[0].cell.method.name if self.records else ""
+
+    @property
+    def expected(self) -> bool:
+        """Return whether it is the method that the suite names or, if it names none, the usual one."""
+        return self.why in (NAMED, UNNAMED)
 
 
 def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
@@ -46,6 +54,12 @@ def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
         SuiteError: the suite's ``baseline`` is not a choice such as ``mlp[epochs=5]``.
     """
     ran = [done for done in map(finished, by_method(records)) if done]
+    telling = telling_parameters([done[0].cell.method for done in ran])
+
+    def chosen_as(done: Sequence[Record], why: str) -> Baseline:
+        method = done[0].cell.method
+        return Baseline(tuple(done), why, only(method, telling[method.name]))
+
     references = results.run.get("reference_methods", ())
     others = [done for done in ran if done[0].cell.method.name not in references]
     suite = results.run.get("suite", {})
@@ -56,17 +70,17 @@ def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
             (done for done in ran if any(stands_for(choice, done[0].cell.method) for choice in choices)), None
         )
         if chosen:
-            return Baseline(tuple(chosen), "named by the suite")
+            return chosen_as(chosen, NAMED)
     instead = f"the suite's baseline {named} has no finished repeat here; instead " if named else ""
     usual = next((done for done in others if done[0].cell.method.name == USUAL), None)
     if usual:
-        return Baseline(tuple(usual), f"{instead or 'none is named; '}the usual baseline")
+        return chosen_as(usual, f"{instead}the usual baseline" if instead else UNNAMED)
     accuracy = {place: series(done, "accuracy") for place, done in enumerate(others)}
     means = {place: statistics.fmean(found.values()) for place, found in accuracy.items() if found}
     if not means:
         return Baseline((), "no method but reference methods has a finished repeat with an accuracy")
     best = max(means, key=lambda place: means[place])
-    return Baseline(tuple(others[best]), f"{instead or 'none is named, and mlp did not run; '}the most accurate method")
+    return chosen_as(others[best], f"{instead or 'none is named, and mlp did not run; '}the most accurate method")
 
 
 def names_of(texts: Iterable[str]) -> set[str]:

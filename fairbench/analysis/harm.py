@@ -141,8 +141,8 @@ def harm_between(rows: StoredRows, baseline: Sequence[Record], method: Sequence[
         Undefined: there is no such repeat, or the store does not say which label is favourable.
         StoreError: the store is damaged; the message names the cell.
     """
-    by_repeat = {record.cell.repeat: record for record in baseline}
-    pairs = [(by_repeat[record.cell.repeat], record) for record in method if record.cell.repeat in by_repeat]
+    known = {_run(record): record for record in baseline}
+    pairs = [(known[_run(record)], record) for record in method if _run(record) in known]
     found = [(second, rows.joint(first, second)) for first, second in pairs]
     compared = [(record, table) for record, table in found if table is not None]
     if not compared:
@@ -158,7 +158,16 @@ def harm_between(rows: StoredRows, baseline: Sequence[Record], method: Sequence[
             "this run was stored by an older fairbench, which did not keep which label is favourable; run it again"
         )
     ratio = overlap_correction(record for record, _ in compared).ratio
-    return harm([table for _, table in compared], truth.group_names, truth.favorable_label, ratio)
+    by_split: dict[int, list[Floats]] = {}  # several tunings or fits decide about the same rows: their mean counts
+    for record, table in compared:
+        by_split.setdefault(record.cell.repeat, []).append(table)
+    tables = [np.mean(tables, axis=0) for tables in by_split.values()]
+    return harm(tables, truth.group_names, truth.favorable_label, ratio)
+
+
+def _run(record: Record) -> tuple[int, int, int]:
+    cell = record.cell
+    return cell.repeat, cell.tuning, cell.fit
 
 
 def harm(tables: Sequence[Floats], groups: Sequence[str], favorable_label: int, ratio: Optional[float]) -> Harm:

@@ -169,7 +169,7 @@ def _difference(method: Sequence[Record], baseline: Sequence[Record], metric: st
     ours, others = series(method, metric), series(baseline, metric)
     repeats = sorted(ours.keys() & others.keys())
     if not repeats:
-        return Finding(NONE, "no common repeat")
+        return Finding(NONE, "no common repeat" if ours or others else "neither has a value")
     differences = [ours[repeat] - others[repeat] for repeat in repeats]
     mean = statistics.fmean(differences)
     if len(repeats) < 2:

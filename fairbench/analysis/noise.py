@@ -163,7 +163,9 @@ def gap_of_mean(repeats: Sequence[Counts], metric: str) -> Gap:
     return largest(found if whole else {}, tuple(missing))
 
 
-def signed_gap(repeats: Sequence[Counts], metric: str, ratio: Optional[float]) -> Optional[CorrectedT]:
+def signed_gap(
+    repeats: Sequence[Counts], metric: str, ratio: Optional[float], splits: Optional[Sequence[int]] = None
+) -> Optional[CorrectedT]:
     """Return the difference between the two groups' rates where the gap of the mean rates is, over the repeats.
 
     A repeat in which it is the other way round has a negative one, so that the interval can contain 0, which that of
@@ -174,6 +176,7 @@ def signed_gap(repeats: Sequence[Counts], metric: str, ratio: Optional[float]) -
         repeats: counts of one method in each repeat, all with the same groups.
         metric: one of ``GAPS``.
         ratio: the splits' ratio, see ``intervals.Correction``.
+        splits: the split that each belongs to, if some have several fits, whose mean counts once; by default its own.
 
     Returns:
         None if no two groups can be compared in all repeats.
@@ -183,5 +186,7 @@ def signed_gap(repeats: Sequence[Counts], metric: str, ratio: Optional[float]) -
         return None
     pairs = sum(math.comb(len(groups), 2) for groups in comparable(repeats[0], metric)[0].values())
     rates = [counts.rates(direction.rate) for counts in repeats]
-    differences = [float(rate[direction.above] - rate[direction.below]) for rate in rates]
-    return corrected_t(differences, ratio, 1 - (1 - LEVEL) / pairs)
+    by_split: dict[int, list[float]] = {}
+    for split, rate in zip(range(len(rates)) if splits is None else splits, rates):
+        by_split.setdefault(split, []).append(float(rate[direction.above] - rate[direction.below]))
+    return corrected_t([fmean(several) for several in by_split.values()], ratio, 1 - (1 - LEVEL) / pairs)

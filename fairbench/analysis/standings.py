@@ -106,20 +106,25 @@ class Standings:
         told = [(done, here[metric]) for done, here in self.methods if metric in here and here[metric].verdict.above]
         if not told:
             return ""
-        cell, baseline = told[0][0][0].cell, self.lines.baseline.name
+        cell, baseline = told[0][0][0].cell, self.lines.baseline.label
+        coin = f"a coin that mixes {baseline} with a constant prediction"
         parts: list[str] = []
+        if all(here.verdict.flat for _, here in told):
+            coin = f"the better constant prediction, which {baseline} does not beat"
         for side, words in ((1, "above"), (0, "not told apart from"), (-1, "below")):
             found = [(done, here) for done, here in told if here.verdict.above and here.verdict.above.side == side]
             if found:
-                coin = f"a coin that mixes {baseline} with a constant prediction" if not parts else "it"
-                parts.append(f"{len(found)} {_is(len(found))} {words} {coin}{self._named(found) if side else ''}")
+                line = "it" if parts else coin
+                parts.append(f"{len(found)} {_is(len(found))} {words} {line}{self._named(found) if side else ''}")
         if not parts:
             return ""
         without = sum(here.verdict.above is not None and here.verdict.above.side is None for _, here in told)
         parts += [f"{without} {'has' if without == 1 else 'have'} no valid interval"] if without else []
         stricter = _stricter([here.verdict.reading for _, here in told])
-        repeats = counted(max(len(done) for done, _ in told), "repeat")
-        if told[0][1].verdict.basis == ROWS:
+        splits = [len({record.cell.repeat for record in done}) for done, _ in told]
+        fewest, most = min(splits), max(splits)
+        repeats = counted(most, "repeat") if fewest == most else f"{fewest} to {most} repeats"
+        if all(here.verdict.basis == ROWS for _, here in told):
             repeats = "1 repeat, with intervals over the rows of its test part"
         return (
             f"On {cell.dataset} by {cell.group}, {repeats}: of {counted(len(told), 'method')}, compared at "
@@ -152,7 +157,8 @@ def smallest_gaps(lines: SectionLines) -> dict[str, Detectable]:
     There are none if the baseline of the ``lines`` has no stored predictions, if its test parts lack groups, or if it
     makes the same decision for everybody: at rates of 0 or 1 nothing can be said of other methods' gaps.
     """
-    counts = [found for found in map(lines.rows.counts, lines.baseline.records) if found is not None]
+    first = {record.cell.repeat: record for record in reversed(lines.baseline.records)}  # splits are what is repeated
+    counts = [found for found in map(lines.rows.counts, first.values()) if found is not None]
     if not counts or alike_count(lines.baseline.records) == len(lines.baseline.records):
         return {}
     found = {metric: detectable_gap(counts, metric, lines.correction.ratio) for metric in GAPS}
@@ -191,7 +197,8 @@ def _standings(
 ) -> dict[str, Standing]:
     """Return the standing of a method by metric, from its finished records."""
     lines = ratios.lines
-    counts = [found for found in map(lines.rows.counts, records) if found is not None]
+    found = [(record.cell.repeat, lines.rows.counts(record)) for record in records]
+    counts = [(repeat, here) for repeat, here in found if here is not None]
     return {
         metric: _at_ratio(records, metric, ratios)
         if metric in RATIOS
@@ -204,9 +211,11 @@ def _standing(
     records: Sequence[Record],
     metric: str,
     lines: SectionLines,
-    counts: Sequence[Counts],
+    runs: Sequence[tuple[int, Counts]],
     smallest: Optional[Detectable],
 ) -> Standing:
+    """Return the standing of a method at a gap; ``runs`` are its counts with the repeat that each belongs to."""
+    counts = [here for _, here in runs]
     spread = row_spread(counts, metric) if counts else None
     mended = [value for value in (debiased(found, metric) for found in counts) if value is not None]
     return Standing(
@@ -216,7 +225,7 @@ def _standing(
         gap_interval(counts[0], metric) if len(counts) == 1 else None,
         floor_over_repeats(counts, metric) if counts else None,
         smallest,
-        signed_gap(counts, metric, lines.correction.ratio) if len(counts) > 1 else None,
+        signed_gap(counts, metric, lines.correction.ratio, [repeat for repeat, _ in runs]) if len(counts) > 1 else None,
         gap_of_mean(counts, metric).value if counts else None,
         fmean(mended) if mended else None,
     )

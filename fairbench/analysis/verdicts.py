@@ -262,7 +262,7 @@ class SectionLines:
         own = gaps.keys() & accuracy.keys()
         repeats = sorted(own & {*self.shared(metric)})
         if not own:
-            return Verdict(metric, reason="no repeat has both this gap and an accuracy")
+            return Verdict(metric, reason=_no_repeat_has(gaps, accuracy))
         if not repeats:
             return Verdict(metric, reason=self._nothing_shared(metric))
         point = _vertex(gaps, accuracy, repeats)
@@ -283,6 +283,10 @@ class SectionLines:
             notes.append(
                 "narrower gap than was measured for the attainable line, which is a mixture with a constant there"
             )
+        ran = len({record.cell.repeat for record in records})
+        if len(repeats) < ran:
+            both = f"in which {self.baseline.label} too has this gap and an accuracy"
+            notes.append(f"compared in {len(repeats)} of {counted(ran, 'repeat')}: those {both}")
         if reached is None and self.attainable:
             notes.append("no attainable line: 'attainable' lacks repeats in which these are compared")
         return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis, NO_BETTER in notes)
@@ -292,8 +296,8 @@ class SectionLines:
         if not self.ones:
             return "the run has no stored predictions, which tell how accurate a constant is"
         if not self._baseline[metric].keys() & self._baseline["accuracy"].keys():
-            return f"the baseline {self.baseline.name} has no repeat with both this gap and an accuracy"
-        return f"no repeat is finished and defined for both it and {self.baseline.name}"
+            return f"the baseline {self.baseline.label} has no repeat with both this gap and an accuracy"
+        return f"no repeat is finished and defined for both it and {self.baseline.label}"
 
     def heights(self, records: Sequence[Record], metric: str) -> dict[int, float]:
         """Return a method's points above the coin by repeat, as a fraction, linearised: their mean is V.
@@ -360,6 +364,14 @@ class SectionLines:
         if limits is None:
             return above, REPEATS
         return AboveLine(above.value, min(limits[0], above.value), max(limits[1], above.value), 1), ROWS
+
+
+def _no_repeat_has(gaps: Mapping[int, float], accuracy: Mapping[int, float]) -> str:
+    """Return why a method without a repeat that has gap and accuracy is not judged."""
+    if gaps and accuracy:
+        return "no repeat has both this gap and an accuracy"
+    gap_over_all = "this gap over all groups"
+    return f"no repeat has {'an accuracy' if gaps else gap_over_all if accuracy else gap_over_all + ' or an accuracy'}"
 
 
 def _place(cell: Cell) -> tuple[str, str, str]:

@@ -52,6 +52,20 @@ def width_of(table: Table) -> int:
     return Measurement.get(roomy, roomy.options, table).maximum
 
 
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; if numbers or words would be cut, as wide as where there is no terminal."""
+    roomy = Console(file=io.StringIO(), width=10_000, color_system=None)
+    least = 0
+    for column in table.columns:
+        sizes = [Measurement.get(roomy, roomy.options, each) for each in (column.header, *column.cells)]
+        least += 2 + max(size.maximum if column.no_wrap else size.minimum for size in sizes)
+    width = console.width
+    if least > width:
+        console.width = max(width, min(width_of(table), max(least, WIDTH)))
+    console.print(table)
+    console.width = width
+
+
 def new_table(gap: int, texts: Sequence[str], numbers: Sequence[str], label_width: int | None = None) -> Table:
     """Return a table of columns with text, which fold, and columns with numbers; headings end on one line."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0), pad_edge=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from fairbench.api.analysis import (
     finished,
     overlap_correction,
     planned_repeats,
+    runs_within,
     series,
     stored_rows,
     within_dataset,
@@ -130,7 +132,7 @@ def _ranking(
         return None
     column = next(column for section in block for column in section.columns if column.metric == quantity.metric)
     sign = -1 if column.better == "lower" and not quantity.above else 1
-    repeats = planned_repeats(results)
+    repeats = planned_repeats(results) // math.prod(runs_within(results))  # splits: values are means over each
     within = [_within(section, values[section.key], ranked, sign, repeats) for section in block]
     by_dataset, merged = _by_dataset(block, within)
     everywhere = [label for label in ranked if all(label in {row.label for row in section.rows} for section in block)]

@@ -50,7 +50,7 @@ def _tables(section: Section, standings: Standings | None) -> list[VerdictTable]
         told = [(labels[done[0].cell.key], here[metric]) for done, here in standings.methods if metric in here]
         if told and metric in headings:
             rows = tuple((label, *_texts(standing)) for label, standing in told)
-            title = f"{headings[metric]}: accuracy above the coin of {standings.lines.baseline.name} and a constant"
+            title = f"{headings[metric]}: accuracy above the coin of {standings.lines.baseline.label} and a constant"
             found.append(VerdictTable(clean(title), rows, tuple(_notes(standings, metric, told))))
     return found
 
@@ -97,8 +97,10 @@ def _room(verdict: Verdict) -> str:
 def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing]]) -> list[str]:
     """Return the section in one sentence, the smallest gap, and what must be known of single methods."""
     notes = [standings.sentence(metric)]
-    smallest, baseline = told[0][1].smallest, standings.lines.baseline.name
-    repeats = counted(len(standings.lines.baseline.records), "repeat")
+    smallest, baseline = told[0][1].smallest, standings.lines.baseline.label
+    if baseline and not standings.lines.baseline.expected:
+        notes.append(f"compared with {baseline}: {standings.lines.baseline.why}")
+    repeats = counted(len({record.cell.repeat for record in standings.lines.baseline.records}), "repeat")
     if smallest is not None and smallest.value is not None:
         notes.append(f"the smallest gap that {repeats} can show at the rates of {baseline} is {smallest.value:.3f}")
     elif smallest is not None:
@@ -112,11 +114,25 @@ def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing
     return [clean(note) for note in notes if note]
 
 
-def reading(tables: Iterable[VerdictTable]) -> list[str]:
-    """Return how the ``tables`` are to be read; nothing if there are none."""
+def _without(results: Results) -> list[str]:
+    """Return why no section of a run has verdicts, unless it has nothing but the baseline that it was meant to have."""
+    told: dict[str, list[str]] = {}
+    for here in section_standings(results):
+        baseline, cells = here.lines.baseline, [record.cell for record in here.lines.records]
+        if here.methods or baseline.expected or not cells:
+            continue
+        reason = baseline.why
+        if baseline.records:
+            reason = f"{baseline.label} is the baseline ({reason}), and no other method has a finished repeat"
+        told.setdefault(reason, []).append(f"{cells[0].dataset} by {cells[0].group}")
+    return [clean(f"no verdicts on {', '.join(dict.fromkeys(where))}: {reason}") for reason, where in told.items()]
+
+
+def reading(results: Results, tables: Iterable[VerdictTable]) -> list[str]:
+    """Return how the ``tables`` of a run are to be read, or why there are none if that is not plain from the suite."""
     shown = list(tables)
     if not shown:
-        return []
+        return _without(results) if any(metric in results.labels for metric in METRICS) else []
     lines = [
         "points above the coin: accuracy beyond that of tossing a coin between the baseline and a constant prediction "
         "with the same gap between groups, in per cent of all rows, with its 95% interval; a coin costs nothing, so "
@@ -129,5 +145,7 @@ def reading(tables: Iterable[VerdictTable]) -> list[str]:
         "the rows of one test part alone leave; floor: the mean gap of a fair method on such rows",
     ]
     if any(FAINT in row[1] for table in shown for row in table.rows):
-        lines.append(f"{FAINT} smaller than these repeats can show, and the interval of the signed difference holds 0")
+        lines.append(
+            f"{FAINT} smaller than this number of repeats can show, and the interval of the signed difference holds 0"
+        )
     return lines

@@ -11,7 +11,7 @@ from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import FEW_PEOPLE, Arbitrariness, arbitrariness, stored_rows
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
 
 READING = (
@@ -34,7 +34,7 @@ def render(results: Results) -> str:
             found = [(row, arbitrariness(stored, row.records)) for row in section.rows if row.records]
             print_head(console, section)
             if any(one.overall for _, one in found):
-                console.print(_rows(found))
+                print_table(console, _rows(found))
                 console.print()
             print_lines(console, [*_without(found), *_few(section, found)])
             console.print()

@@ -28,7 +28,7 @@ from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
 from fairbench_reports._levels import ACCURACY, constant_level
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
 
 GAPS = {"demographic_parity_difference": "DP", "equalized_odds_difference": "EO"}
@@ -44,11 +44,12 @@ READING = (
 
 @dataclass(frozen=True)
 class Lines:
-    """The coin and the attainable line of a section as vertices (v, 2), and the baseline's gap."""
+    """The coin and the attainable line of a section as vertices (v, 2), the baseline's gap, and over which repeats."""
 
     coin: np.ndarray
     attainable: np.ndarray
     baseline_gap: float
+    repeats: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,14 @@ class Front:
         points: (gap, accuracy) by name of the operating point: means over the repeats, which all have the point.
         repeats: for each repeat (n, 2) its points.
         constant: accuracy of the better constant prediction, mean over repeats; None if the run has none.
+        places: which repeats these are.
     """
 
     label: str
     points: Mapping[str, tuple[float, float]]
     repeats: Sequence[np.ndarray]
     constant: float | None
+    places: frozenset[int] = frozenset()
 
     @property
     def means(self) -> np.ndarray:
@@ -103,7 +106,8 @@ def _front(row: MethodRow, gap: str, constant: float | None) -> Front:
         by_repeat.append({name: (g, a) for name, (g, a) in places.items() if g is not None and a is not None})
     shared = [name for name in (by_repeat[0] if by_repeat else {}) if all(name in here for here in by_repeat)]
     means = {name: tuple(np.mean([here[name] for here in by_repeat], axis=0).tolist()) for name in shared}
-    return Front(row.label, means, [np.array([here[name] for name in shared]) for here in by_repeat], constant)
+    ran = frozenset(record.cell.repeat for record in row.records)
+    return Front(row.label, means, [np.array([here[name] for name in shared]) for here in by_repeat], constant, ran)
 
 
 def references(results: Results) -> dict[str, References]:
@@ -125,7 +129,7 @@ def _drawn(here: SectionLines, gap: str) -> Lines | None:
         return None
     own = series(here.baseline.records, gap)
     width = float(np.mean([own[repeat] for repeat in repeats]))
-    return Lines(_vertices(here.coin(gap, repeats)), _vertices(reached), width)
+    return Lines(_vertices(here.coin(gap, repeats)), _vertices(reached), width, frozenset(repeats))
 
 
 def _vertices(line: Line) -> np.ndarray:
@@ -153,7 +157,7 @@ def show(results: Results, beside: Mapping[str, References]) -> str:
             shown = True
         for gap, here in found.items():
             for table in _tables(here, GAPS[gap], known.lines.get(gap)):
-                console.print(table)
+                print_table(console, table)
                 console.print()
     what = READING if shown else ("no method has several operating points with an accuracy and a gap",)
     print_lines(console, [*what, *missing(results)])
@@ -186,6 +190,8 @@ def _summary(found: Sequence[Front], heading: str, lines: Lines | None) -> Table
 
 def _skill(front: Front, lines: Lines) -> str:
     """Return the mean height above the coin in points, of how much room, and the mean depth below it."""
+    if lines.repeats not in (None, front.places):
+        return "not compared: the baseline has other repeats"
     try:
         area = area_skill(front.means, lines.coin, lines.attainable, lines.baseline_gap)
     except Undefined as reason:

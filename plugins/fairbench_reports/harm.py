@@ -26,7 +26,7 @@ from fairbench.api.analysis import (
 )
 from fairbench_reports._entries import SMALL, clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
 
 SHOWN = {GIVEN: "given", DESERVED: "deserving given", CORRECT: "correct"}
@@ -58,14 +58,17 @@ def render(results: Results) -> str:
                 continue
             label = _label(section, baseline)
             print_lines(console, [f"baseline: {label} ({baseline.why})", ""])
-            for row in _compared(section, baseline, results):
+            compared = list(_compared(section, baseline, results))
+            if not compared:
+                print_lines(console, ["no other method but reference methods has a finished repeat", ""])
+            for row in compared:
                 try:
                     found = harm_between(stored, baseline.records, row.records)
                 except Undefined as reason:
                     print_lines(console, [f"{row.label} is not compared: {reason}", ""])
                     continue
                 console.print(Text(f"{row.label} against {label}"))
-                console.print(_changes(found))
+                print_table(console, _changes(found))
                 print_lines(console, ["", *_notes(found), f"{_sentence(row.label, label, found)}", ""])
                 told += _intervals(found, baseline)
     print_lines(console, [*(FOOT if told else ()), *dict.fromkeys(told), *missing(results)])

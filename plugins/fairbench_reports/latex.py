@@ -64,7 +64,7 @@ def _document(results: Results, environment: str, width: int) -> str:
             lines += ["", *_verdict(verdict, title, labels[-1], environment, width)]
     every = [verdict for judged in verdicts for verdict in judged]
     lines += ["", r"\paragraph{Notes}", r"\begin{itemize}"]
-    notes = [*reading(every), *foot(results, shown, best="bold")]
+    notes = [*reading(results, every), *foot(results, shown, best="bold")]
     lines += [f"  \\item {escape(_stopped(sentence))}" for sentence in notes]
     return "\n".join([*lines, r"\end{itemize}", ""])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from fairbench.api import Report, Results, counted, hookimpl
+from fairbench.api import Record, Report, Results, counted, hookimpl
 from fairbench.api.analysis import (
     JUDGED,
     RATIOS,
@@ -15,12 +15,13 @@ from fairbench.api.analysis import (
     SectionLines,
     claimed_points,
     finished,
+    series,
     stored_rows,
 )
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_lines, print_table, printed
 from fairbench_reports._table import number
 
 GAPS = (0.0, 0.02, 0.05, 0.1, 0.2)
@@ -50,23 +51,26 @@ def render(results: Results) -> str:
             cell = records[0].cell
             console.print(Text(clean(f"{cell.dataset} by {cell.group}")))
             print_lines(console, [*_about(lines), ""])
+            here = False
             for metric, name in JUDGED.items():
                 repeats = lines.shared(metric) if lines.baseline.records else []
                 if not repeats:
                     continue
-                told = True
-                console.print(_heights(lines, metric, name, repeats))
+                told = here = True
+                print_table(console, _heights(lines, metric, name, repeats))
                 console.print()
                 print_lines(console, _greatest_room(lines, metric, repeats))
                 claims = _claims(lines, metric, name)
                 if claims is not None:
-                    console.print(claims)
+                    print_table(console, claims)
                     console.print()
             ratios = _at_ratios(lines)
             if ratios is not None:
-                console.print(ratios)
+                print_table(console, ratios)
                 console.print()
-    print_lines(console, [*(READING if told else ["there are no lines to show yet"]), *missing(results)])
+            if lines.baseline.records and not here:
+                print_lines(console, [_why_none(lines), ""])
+    print_lines(console, [*(READING if told else ["there are no lines to show"]), *missing(results)])
     return printed(console)
 
 
@@ -77,12 +81,27 @@ def _about(lines: SectionLines) -> Iterator[str]:
         yield clean(f"no lines: {baseline.why}")
         return
     cost = sum(record.cpu_seconds for record in lines.attainable)
-    yield clean(f"baseline {baseline.name} ({baseline.why}), {counted(len(baseline.records), 'repeat')}")
+    yield clean(f"baseline {baseline.label} ({baseline.why}), {_splits(baseline.records)}")
     if lines.attainable:
-        fits = counted(len(lines.attainable), "repeat")
-        yield f"attainable: {fits}, {cost:.1f} s of CPU time; {_left_out(lines)}".rstrip("; ")
+        yield f"attainable: {_splits(lines.attainable)}, {cost:.1f} s of CPU time; {_left_out(lines)}".rstrip("; ")
     else:
         yield "no attainable line: the method 'attainable' has no finished repeat; 'fairbench lines RUN' runs it"
+
+
+def _splits(records: Sequence[Record]) -> str:
+    """Return how many repeats these are; several tunings or fits of one split are one."""
+    return counted(len({record.cell.repeat for record in records}), "repeat")
+
+
+def _why_none(lines: SectionLines) -> str:
+    """Return why no line can be drawn, although there is a baseline."""
+    if not lines.ones:
+        return "no lines: the run has no stored predictions, which tell how accurate a constant is"
+    known = {metric for metric in ("accuracy", *JUDGED) if series(lines.baseline.records, metric)}
+    lacking = [] if "accuracy" in known else ["accuracy"]
+    lacking += [] if known & {*JUDGED} else [f"one of {', '.join(JUDGED)}"]
+    what = " and ".join(lacking) or "a repeat with both an accuracy and a gap"
+    return clean(f"no lines: {lines.baseline.label} lacks {what}, and a line needs both an accuracy and a gap")
 
 
 def _left_out(lines: SectionLines) -> str:

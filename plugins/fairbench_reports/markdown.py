@@ -23,7 +23,7 @@ def render(results: Results) -> str:
         for verdict in judged:
             lines += [f"### {escape_markdown(verdict.title)}", "", *_verdict(verdict), "", *_list(verdict.notes)]
     every = [verdict for judged in verdicts for verdict in judged]
-    lines += ["## Notes", "", *_list([*reading(every), *foot(results, shown, best="bold")])]
+    lines += ["## Notes", "", *_list([*reading(results, every), *foot(results, shown, best="bold")])]
     return "\n".join(lines)
 
 

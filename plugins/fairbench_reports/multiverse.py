@@ -11,7 +11,7 @@ from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import Compared, Multiverse, multiverses, only, stored_rows, telling_parameters
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_lines, print_table, printed
 
 SHORT = {
     "demographic_parity_difference": "DP difference",
@@ -42,10 +42,10 @@ def render(results: Results) -> str:
         console.print(Text(clean(f"scenario {one.scenario}; {_count(one.universes)}; {_baseline(one)}")))
         console.print()
         if one.compared:
-            console.print(_shares(one))
+            print_table(console, _shares(one))
             console.print()
         if one.universes > 1:
-            console.print(_universes(one))
+            print_table(console, _universes(one))
             console.print()
         print_lines(console, _notes(one))
         console.print()
@@ -60,7 +60,7 @@ def _count(universes: int) -> str:
 def _baseline(one: Multiverse) -> str:
     if not one.baseline.records:
         return f"nothing to compare with: {one.baseline.why}"
-    return f"against {one.baseline.name} ({one.baseline.why})"
+    return f"against {one.baseline.label} ({one.baseline.why})"
 
 
 def _shares(one: Multiverse) -> Table:

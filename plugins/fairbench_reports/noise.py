@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from rich.text import Text
 
@@ -28,7 +29,7 @@ from fairbench.api.analysis import (
 )
 from fairbench_reports._entries import PARTIAL, clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, shown_label
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed, shown_label
 from fairbench_reports._table import ALIKE, MethodRow, Section, number, sections
 from fairbench_reports._verdicts import FAINT
 
@@ -37,8 +38,9 @@ READING = (
     "overlap)",
     "of mean is the gap between the groups' mean rates, without the part that is noise in each repeat; floor is the "
     "mean gap of a method that has none, and a gap below its 95% quantile is not told apart from fair",
-    f"shown from is the smallest gap that this many repeats show with a chance of 80%; {FAINT} is a smaller gap whose "
-    "interval, that of the signed difference, holds 0",
+    f"shown from is the smallest gap that this many repeats show with a chance of 80%; none: there is "
+    f"no such gap, as rates would have to leave [0, 1]; {FAINT} is a smaller gap whose interval, "
+    "that of the signed difference, holds 0",
 )
 
 
@@ -80,42 +82,51 @@ def render(results: Results) -> str:
                 *map(Text, cells),
                 Text(ALIKE if row.constant else line.apart),
             )
-        console.print(table)
+        print_table(console, table)
         console.print()
         print_lines(console, [*_notes(lines), *section.notes_on_groups()])
         console.print()
-    print_lines(console, READING if told else ["no predictions are stored from which gaps could be counted"])
+    print_lines(console, READING if told else [_nothing([section for section, _ in shown])])
     print_lines(console, missing(results))
     return printed(console)
+
+
+def _nothing(shown: Sequence[Section]) -> str:
+    """Return why there is no table."""
+    if shown and not any(column.metric in GAPS for section in shown for column in section.columns):
+        return f"the run has none of the gaps that could be shown: {', '.join(GAPS)}"
+    return "no predictions are stored from which gaps could be counted"
 
 
 def _section_lines(section: Section, stored: StoredRows) -> list[tuple[MethodRow, Line]]:
     lines = []
     for row in section.rows:
-        repeats = [counts for counts in map(stored.counts, row.records) if counts is not None]
-        if repeats:
+        found = [(record.cell.repeat, stored.counts(record)) for record in row.records]
+        runs = [(repeat, counts) for repeat, counts in found if counts is not None]
+        if runs:
             correction = overlap_correction(row.records)
             lines += [
-                (row, _line(repeats, column.metric, column.heading, correction))
+                (row, _line(runs, column.metric, column.heading, correction))
                 for column in section.columns
                 if column.metric in GAPS
             ]
     return lines
 
 
-def _line(repeats: Sequence[Counts], metric: str, heading: str, correction: Correction) -> Line:
+def _line(runs: Sequence[tuple[int, Counts]], metric: str, heading: str, correction: Correction) -> Line:
+    repeats = [counts for _, counts in runs]
     floor, mean = floor_over_repeats(repeats, metric), gap_of_mean(repeats, metric)
-    values = [value for value in (gap(counts, metric).value for counts in repeats) if value is not None]
+    values = _by_split((repeat, gap(counts, metric).value) for repeat, counts in runs)
     spread = row_spread(repeats, metric)
     if floor is None or spread is None:
         return Line(heading, "-", "-", "-", "-", "-", "-", "undefined", mean.missing)
     over = corrected_t(values, correction.ratio)
     single = gap_interval(repeats[0], metric) if len(repeats) == 1 else None
-    smallest = detectable_gap(repeats, metric, correction.ratio)
+    smallest = detectable_gap([*dict(runs).values()], metric, correction.ratio)
     if single is not None:
         low, rows = single.low, "-" if single.low is None else f"{number(single.low)} to {number(single.high)}"
     else:
-        signed = signed_gap(repeats, metric, correction.ratio)
+        signed = signed_gap(repeats, metric, correction.ratio, [repeat for repeat, _ in runs])
         low, rows = None if signed is None else signed.low, f"±{number(spread.half_width)}"
     small = smallest is not None and low is not None and too_small(floor.value, low, smallest)
     return Line(
@@ -130,6 +141,15 @@ def _line(repeats: Sequence[Counts], metric: str, heading: str, correction: Corr
         mean.missing,
         "" if single is None else single.reason,
     )
+
+
+def _by_split(values: Iterable[tuple[int, float | None]]) -> list[float]:
+    """Return the mean for each split, as several tunings or fits of one are no independent repeats."""
+    found: dict[int, list[float]] = {}
+    for repeat, value in values:
+        if value is not None:
+            found.setdefault(repeat, []).append(value)
+    return [fmean(here) for here in found.values()]
 
 
 def _notes(lines: Sequence[tuple[MethodRow, Line]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import AcrossDatasets, cannot_show
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_lines, print_table, printed
 from fairbench_reports._ranked import Ranking, rankings
 from fairbench_reports._table import number
 
@@ -38,7 +38,7 @@ def render(results: Results) -> str:
         console.print(Text(ranking.setting))
         console.print()
         for table in _tables(ranking):
-            console.print(table)
+            print_table(console, table)
             console.print()
         print_lines(console, _notes(ranking))
         console.print()

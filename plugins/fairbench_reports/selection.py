@@ -11,7 +11,7 @@ from rich.text import Text
 from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import Estimate, Selection, Spent, StoredRows, ledger, rule_of, selection, stored_rows
 from fairbench_reports._entries import clean
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed
 from fairbench_reports._table import MethodRow, Section, number, sections
 
 GAPS = {"dp": "DP diff.", "eo": "EO diff."}
@@ -31,7 +31,7 @@ def render(results: Results) -> str:
         for section in shown:
             print_head(console, section)
             notes = _choices(console, section, stored)
-            console.print(_ledger(section, ledger([r for row in section.rows for r in row.records], reference)))
+            print_table(console, _ledger(section, ledger([r for row in section.rows for r in row.records], reference)))
             console.print()
             print_lines(console, notes)
             console.print()
@@ -57,7 +57,7 @@ def _choices(console: Console, section: Section, stored: StoredRows) -> list[str
         table.add_row(Text(row.label.replace(",", ", ")), *map(Text, _cells(found)))
     console.print(Text(f"chosen on validation by the rule: {rule}"))
     console.print()
-    console.print(table)
+    print_table(console, table)
     console.print()
     notes = [f"infeasible: {INFEASIBLE} ({', '.join(infeasible)})"] if infeasible else []
     if missing:

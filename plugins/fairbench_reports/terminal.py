@@ -40,7 +40,7 @@ def render(results: Results) -> str:
         for verdict in judged:
             _verdict(console, verdict)
     every = [verdict for judged in verdicts for verdict in judged]
-    print_lines(console, [*reading(every), *foot(results, shown, best=BEST)])
+    print_lines(console, [*reading(results, every), *foot(results, shown, best=BEST)])
     return printed(console)
 
 
@@ -87,7 +87,7 @@ def _main_table(section: Section, block: range, *, beside: bool, label_width: in
 
 
 def _verdict(console: Console, verdict: VerdictTable) -> None:
-    """Print the verdicts at one kind of gap: one table, or two where one is too wide to be read."""
+    """Print the verdicts at one kind of gap: one table, or two or three where one is too wide."""
     console.print(Text(verdict.title))
     console.print()
     fixed = range(1, len(HEADINGS) - 1)
@@ -95,12 +95,15 @@ def _verdict(console: Console, verdict: VerdictTable) -> None:
     blocks = [range(1, len(HEADINGS))]
     if sum(widths) + 2 * len(widths) + LEAST_LABEL + LEAST_VERDICT > console.width:
         blocks = [range(1, POINTS), range(POINTS, len(HEADINGS))]
+        if sum(widths[POINTS - 1 :]) + 2 * len(widths[POINTS - 1 :]) + LEAST_LABEL + LEAST_VERDICT > console.width:
+            end = len(HEADINGS) - 1
+            blocks[1:] = [range(POINTS, end), range(end, end + 1)]
     for block in blocks:
         numbers = [_folded(HEADINGS[place]) for place in block if place in fixed]
         last = [HEADINGS[-1]] if block[-1] not in fixed else []
         table = new_table(2, ["method"], numbers, LABEL_WIDTH)
         for heading in last:
-            table.add_column("\n" * max(text.count("\n") for text in numbers) + heading, overflow="fold")
+            table.add_column("\n" * max((text.count("\n") for text in numbers), default=0) + heading, overflow="fold")
         for row in verdict.rows:
             table.add_row(Text(row[0].replace(",", ", ")), *(Text(row[place]) for place in block))
         console.print(table)

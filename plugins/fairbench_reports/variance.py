@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from fairbench.api import Report, Results, hookimpl
+from fairbench.api import Report, Results, counted, hookimpl
 from fairbench.api.analysis import GAPS, SOURCES, Shares, StoredRows, runs_within, stored_rows, variance_shares
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import missing
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed
+from fairbench_reports._plain import new_console, new_table, print_head, print_lines, print_table, printed
 from fairbench_reports._table import Section, number, sections
 
 METRICS = ("accuracy", *GAPS)
@@ -38,7 +38,7 @@ def render(results: Results) -> str:
             found = _found(section, stored)
             print_head(console, section)
             if found:
-                console.print(_shares(found))
+                print_table(console, _shares(found))
                 console.print()
             print_lines(console, _notes(found) if found else ["neither accuracy nor a gap between groups was measured"])
             console.print()
@@ -94,7 +94,8 @@ def _notes(found: Sequence[Line]) -> list[str]:
 
 def _design(results: Results) -> list[str]:
     tunings, fits = runs_within(results)
-    return [f"every split has {tunings} tuning{'' if tunings == 1 else 's'} of {fits} fit{'' if fits == 1 else 's'}"]
+    each = " each" if tunings > 1 else ""
+    return [f"every split has {counted(tunings, 'tuning')} with {counted(fits, 'fit')}{each}"]
 
 
 @hookimpl

@@ -198,6 +198,8 @@ def test_references_and_methods_that_failed_are_not_compared(two):
     said = flat(references)
     assert "nobody against logistic" in said
     assert "toss" not in said
+    references.run["reference_methods"] = ["nobody", "toss"]
+    assert "no other method but reference methods has a finished repeat" in flat(references)
     failed = [
         dataclasses.replace(record, status="failed", reason="RuntimeError: no", values=())
         if record.cell.method.name == "toss"

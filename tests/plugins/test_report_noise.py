@@ -133,3 +133,5 @@ def test_without_stored_predictions_the_report_says_so():
     records = [done("logistic", repeat, accuracy=0.8, **{DP: 0.1}) for repeat in range(2)]
     text = render(results(*records))
     assert text == "no predictions are stored from which gaps could be counted"
+    gapless = [done("logistic", repeat, accuracy=0.8) for repeat in range(2)]
+    assert render(results(*gapless)).startswith("the run has none of the gaps that could be shown: demographic_parity_")
