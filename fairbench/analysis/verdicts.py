@@ -283,10 +283,6 @@ class SectionLines:
             notes.append(
                 "narrower gap than was measured for the attainable line, which is a mixture with a constant there"
             )
-        ran = len({record.cell.repeat for record in records})
-        if len(repeats) < ran:
-            both = f"in which {self.baseline.label} too has this gap and an accuracy"
-            notes.append(f"compared in {len(repeats)} of {counted(ran, 'repeat')}: those {both}")
         if reached is None and self.attainable:
             notes.append("no attainable line: 'attainable' lacks repeats in which these are compared")
         return Verdict(metric, point.mean[0], above, room, beside, tuple(notes), "", basis, NO_BETTER in notes)
@@ -333,10 +329,10 @@ class SectionLines:
         if accuracy < constant - ROUNDING:
             label = int(np.mean([self.ones[repeat] for repeat in repeats]) >= 0.5)
             notes.append(f"below always predicting {label}")
-        if len(repeats) < len(records):
-            notes.append(
-                f"compared in {len(repeats)} of {counted(len(records), 'repeat')}, which {self.baseline.name} has"
-            )
+        ran = len({record.cell.repeat for record in records})
+        if len(repeats) < ran:
+            both = f"in which {self.baseline.label} too has this gap and an accuracy"
+            notes.append(f"compared in {len(repeats)} of {counted(ran, 'repeat')}: those {both}")
         return notes
 
     def _in_rows(self, records: Sequence[Record], metric: str, repeat: int, above: AboveLine) -> tuple[AboveLine, str]:

@@ -209,7 +209,7 @@ def bad(tmp_path, case):
         ("none shared", ["no verdict: no repeat is finished and defined for both it and mlp"]),
         ("no predictions", ["no verdict: the run has no stored predictions"]),
         ("no parts", ["no valid interval"]),
-        ("no accuracy", ["no verdict: no repeat has both this gap and an accuracy"]),
+        ("no accuracy", ["no verdict: no repeat has an accuracy"]),
     ],
 )
 def test_bad_input_is_told_in_words(tmp_path, case, sentences):
