@@ -228,7 +228,7 @@ def test_one_repeat_has_no_interval_and_repeats_without_a_ratio_are_left_out(tmp
     told, _ = verdicts(run(tmp_path, {"mlp": unfair, "other": with_ones(0.9)}, parts(1)), DP)
     assert told["other"].reading == NO_INTERVAL
     told, _ = verdicts(run(_made(tmp_path / "b"), {"mlp": unfair, "sometimes": sometimes}), DP)
-    assert "compared in 4 of 5 repeats, which mlp has" in told["sometimes"].notes
+    assert "compared in 4 of 5 repeats: those in which mlp too has this gap and an accuracy" in told["sometimes"].notes
     assert told["sometimes"].above.n == 4
     told, _ = verdicts(run(_made(tmp_path / "c"), {"mlp": sometimes, "other": unfair}), DP)
     assert told["other"].above.n == 5  # the baseline's rates are 0 in one repeat, which is no ratio but a rate
