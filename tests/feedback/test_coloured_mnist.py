@@ -154,6 +154,7 @@ SMALL = {
 NETWORK = {"name": "mlp", "params": {"hidden": (64,), "epochs": 5}}
 
 
+@pytest.mark.training
 def test_a_short_loop_on_real_digits_keeps_a_sensible_accuracy(part, memory):
     found = courses(part[0], (LABELS, STAR), runs=1, scenario={**SMALL, "generations": 3}, method=NETWORK)
     for course in found.values():

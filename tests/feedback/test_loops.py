@@ -214,6 +214,7 @@ def course(setting, reparation, generations, method=NETWORK):
     return np.mean(found, axis=0)
 
 
+@pytest.mark.training
 def test_a_loop_of_labels_amplifies_unfairness_and_reparation_of_classifiers_does_not(memory):
     # bounds from an independent prototype of the loop on the same distribution; between its first and its last
     # generation the equalized odds difference rose by .32, and reparation left .08 of it
@@ -225,6 +226,7 @@ def test_a_loop_of_labels_amplifies_unfairness_and_reparation_of_classifiers_doe
     assert accuracy_repaired > accuracy - 0.03
 
 
+@pytest.mark.training
 def test_a_lineage_of_generators_costs_more_accuracy_and_its_reparation_keeps_the_composition(memory):
     # two more bounds from the prototype, which had accuracies .775 and .817 after 20 generations
     assert course("seq_gen_seq_class", "none", 20)[0] < course("seq_class", "none", 20)[0]
@@ -244,6 +246,7 @@ DIGITS_NETWORK = MLP(hidden=(128, 128), batch_size=128, epochs=1, lr=0.003)
 ANNOTATOR = "mlp[hidden=(128,128),epochs=25,lr=0.003]"
 
 
+@pytest.mark.training
 def test_coloured_digits_decay_and_reparation_of_classifiers_lowers_the_gap_in_odds(memory):
     # The loop of labels of benchmarks/feedback-digits.toml, with six data sets' worth of samples instead of ten, half
     # the rows of the mixture and a third of its steps for the time it takes, means of three runs; the bounds are those
@@ -264,6 +267,7 @@ def test_coloured_digits_decay_and_reparation_of_classifiers_lowers_the_gap_in_o
     assert np.mean(odds["classifier"]) < 0.6 * np.mean(odds["none"])
 
 
+@pytest.mark.training
 def test_reparation_of_generators_keeps_the_composition_of_coloured_digits(memory):
     # The prototype's divergences in the tenth generation were .026 with reparation and .212 without, hence a half. For
     # the time it takes, the mixture has half the rows and a third of the steps of benchmarks/feedback-digits.toml,

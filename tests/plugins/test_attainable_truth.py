@@ -99,6 +99,7 @@ def compare_with_the_truth(found: dict[str, list[tuple[float, ...]]], points: fl
                 assert gap == pytest.approx(getattr(best, difference), abs=gaps), (name, limit)
 
 
+@pytest.mark.training
 def test_the_line_of_true_chances_is_the_true_one():
     model = Synthetic().truth().distribution
     schema = Schema(("x", "z"), ("unprotected", "protected"), protected=1)
@@ -139,6 +140,7 @@ def test_the_line_on_synthetic_data_is_the_true_one():
 
 
 @pytest.mark.parametrize("name", REAL)
+@pytest.mark.training
 def test_real_data_give_what_a_prototype_measured(name):
     if not os.environ.get("FAIRBENCH_DATA"):
         pytest.skip("FAIRBENCH_DATA is unset; it must name a folder with the raw files (compas/..., german/...)")

@@ -106,6 +106,7 @@ def test_nobody_protected_is_not_applicable():
         RegularisedMLP().fit(train.select(~train.protected), train, seed=0)
 
 
+@pytest.mark.training
 def test_compas_with_race_as_a_feature_trades_accuracy_for_parity_as_published():
     # The experiment on COMPAS in the code of Slack et al. (2020): 40 and 40 units, 5 epochs of batches of 32, the term
     # over the whole batch. Its accuracy is 66.9% (standard deviation over seeds 1.6) and its ratio of rates without

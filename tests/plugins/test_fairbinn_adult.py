@@ -14,9 +14,12 @@ import pytest
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from adult_helpers import PLAIN, Adult
 
-pytestmark = pytest.mark.skipif(
-    "FAIRBENCH_DATA" not in os.environ, reason="FAIRBENCH_DATA names no folder with adult/adult.data and adult.test"
-)
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.skipif(
+        "FAIRBENCH_DATA" not in os.environ, reason="FAIRBENCH_DATA names no folder with adult/adult.data and adult.test"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -284,6 +284,7 @@ def parity_and_accuracy(method, seed: int) -> tuple[float, float]:
     return selection.min() / selection.max(), np.mean(predictions.y_pred == test.y)
 
 
+@pytest.mark.training
 def test_on_biased_data_the_fair_methods_are_more_even_at_a_modest_price():
     methods = {
         "m_ftml": MaskedFTML(meta_steps=40),
