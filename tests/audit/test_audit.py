@@ -95,6 +95,7 @@ def test_whoever_replaces_what_measures_it_is_found(name):
         assert found["test labels redrawn"].result == FOUND or "runs" in found
 
 
+@pytest.mark.training
 def test_built_in_methods_are_clear_tables_and_images():
     findings = audit("tree,coin,parity_projection[epochs=3],cnn[epochs=1]")
     assert len(findings) == 16

@@ -137,12 +137,13 @@ def test_what_a_killed_process_left_is_cleared_away(server):
 
 
 FETCH = """
+import os
 import sys
 from fairbench.data.sources import DataFile
 from fairbench.data.files import DataSource
 try:
     print("fetching", flush=True)
-    DataSource().fetch(DataFile("adult/adult.data", sys.argv[1], (sys.argv[2],)), lambda *_: print("began", flush=True))
+    DataSource().fetch(DataFile("adult/adult.data", sys.argv[1], (sys.argv[2],)), lambda *_: os.write(1, b"began\\n"))
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
