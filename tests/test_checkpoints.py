@@ -75,6 +75,7 @@ def bench(tmp_path):
     if "counting" not in registry.names("scenarios"):
         registry._frozen = False  # a plugin file could not be watched as this is
         registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
+        registry.freeze()
     return runner
 
 

@@ -51,6 +51,7 @@ def runner(tmp_path):
     if Curves.name not in registry.names("scenarios"):
         registry._frozen = False  # a plugin file could not be watched as this is
         registry.add(Plugin("test", "local file", ""), {"scenarios": [Curves]})
+        registry.freeze()
     return runner
 
 

@@ -115,6 +115,7 @@ def test_a_cell_that_stops_goes_on_with_its_next_trial(tmp_path):
     if "dial" not in registry.names("methods"):
         registry._frozen = False  # a plugin file could not be watched as this is
         registry.add(Plugin("test", "local file", ""), {"methods": [Dial]})
+        registry.freeze()
     bench = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
     scenario = registry.complete("scenarios", Choice("search", {"trials": 5}))
     cell = Cell(
