@@ -8,6 +8,9 @@ from typing import Optional, Union
 
 import numpy as np
 
+from fairbench.analysis.counts import stored_rows
+from fairbench.analysis.values import finished, sections
+from fairbench.analysis.verdicts import SectionLines
 from fairbench.api import Predictions, Samples, Schema
 from fairbench.cells import Cell, Choice
 from fairbench.choices import parse_choices
@@ -110,3 +113,56 @@ def noisy(samples: Samples, *, flips: float, seed: int, select: Sequence[float] 
     if select:
         score = np.where(draw.random(len(samples)) < np.take(select, samples.group), 0.75, score)
     return Predictions.from_score(np.clip(score + draw.uniform(-0.2, 0.2, len(samples)), 0, 1))
+
+
+def drawn_parts(groups: int = 2, repeats: int = 5, rows: int = 200):
+    """Return test parts in which 0 is the more frequent label, rarer in later groups."""
+    rates = [0.2 + 0.4 * code / groups for code in range(groups)]
+    return [people(rates, [rows] * groups, seed=repeat) for repeat in range(repeats)]
+
+
+def unfair(repeat, samples):
+    """Return an accurate baseline that selects more of the last group."""
+    last = len(samples.group_names) - 1
+    return noisy(samples, flips=0.1, seed=100 + repeat, select=[0.0] * last + [0.3])
+
+
+def coin_of(share, *, drawn=False):
+    """Return a method that is a coin between the baseline and 0."""
+
+    def decide(repeat, samples):
+        chance = share * unfair(repeat, samples).decision
+        if drawn:
+            return Predictions((np.random.default_rng(repeat + 7).random(len(chance)) < chance).astype(int))
+        return Predictions.from_decision(chance, seed=repeat)
+
+    return decide
+
+
+def verdicts(found, metric=DP, place=0):
+    """Return the verdicts on a section's finished methods, by name with parameters."""
+    records = sections(found.records)[place]
+    with stored_rows(found) as rows:
+        lines = SectionLines.of(records, found, rows)
+        told = {}
+        for record in finished(records):
+            told.setdefault(str(record.cell.method), []).append(record)
+        return {name: lines.verdict(done, metric) for name, done in told.items()}
+
+
+def equalised(tolerance):
+    """Return decisions that are right, but for enough of the group with more positives to narrow the DP gap."""
+
+    def decide(samples):
+        y, group = samples.y, samples.group
+        rates = [y[group == code].mean() for code in (0, 1)]
+        drop = max(rates[1] - rates[0] - tolerance, 0) / rates[1]
+        return Predictions.from_decision(np.where(group == 1, y * (1 - drop), y), seed=0)
+
+    return decide
+
+
+def optimal(repeat, samples):
+    """Return what a perfect score allows, at four tolerances."""
+    points = {f"dp<={tolerance:g}": equalised(tolerance)(samples) for tolerance in (0.0, 0.02, 0.05, 0.1)}
+    return {**points, "unconstrained": Predictions(samples.y)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,9 @@ def main() -> None:
     def rows() -> ScoredRows:
         return ScoredRows(scored.group, scored.y, scored.score, groups)
 
+    def from_scratch(constraint) -> None:
+        rows().solve(constraint, TOLERANCE)
+
     def everything() -> None:
         fresh = rows()
         for constraint in CONSTRAINTS:
@@ -96,9 +100,9 @@ def main() -> None:
             estimator=Given(), constraints=theirs, prefit=True, predict_method="predict", tol=TOLERANCE
         )
         X = scored.score[:, None]
-        slow = seconds(lambda: optimizer.fit(X, scored.y, sensitive_features=scored.group), 3)  # noqa: B023 - called at once
-        fast = seconds(lambda: rows().solve(constraint, TOLERANCE), 5)  # noqa: B023 - called at once
-        sweep = seconds(lambda: ready.solve(constraint, TOLERANCE), 20)  # noqa: B023 - called at once
+        slow = seconds(partial(optimizer.fit, X, scored.y, sensitive_features=scored.group), 3)
+        fast = seconds(partial(from_scratch, constraint), 5)
+        sweep = seconds(partial(ready.solve, constraint, TOLERANCE), 20)
         chance = optimizer._pmf_predict(X, sensitive_features=scored.group)[:, 1]
         accuracy = np.where(scored.y == 1, chance, 1 - chance).mean()
         ours = ready.solve(constraint, TOLERANCE).accuracy

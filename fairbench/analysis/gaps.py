@@ -196,8 +196,7 @@ def accuracy_interval(counts: Counts, level: float = LEVEL, draws: int = DRAWS, 
         return RowInterval(None, missing=(no_rows(counts.groups),))
     if counts.randomised:
         limits = percentiles(draw_counts(counts, draws, seed).accuracy, level)
-        assert limits is not None  # noqa: S101 - every draw has rows
-        return RowInterval(value, *limits)
+        return RowInterval(value, *limits) if limits else RowInterval(value, reason=UNDEFINED_DRAWS)
     low, high = wilson(np.array(value * n), np.array(n), level)
     return RowInterval(value, float(low), float(high))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ class Dial:
     """Select rows from ``cut`` on; the best cut is 0.3. With ``stop``, the fit of that number fails once."""
 
     name = "dial"
-    ranges = {"cut": Range(0.0, 1.0), "flip": Options(False, True)}  # noqa: RUF012 - a frozen table
+    ranges: ClassVar = {"cut": Range(0.0, 1.0), "flip": Options(False, True)}
     cut: float = 0.9
     flip: bool = False
     stop: int = 0
@@ -140,7 +141,7 @@ def test_a_configuration_that_is_proposed_again_is_a_trial_but_no_fit():
     @dataclass(frozen=True)
     class Switch(Dial):
         name = "switch"
-        ranges = {"flip": Options(False, True)}  # noqa: RUF012
+        ranges: ClassVar = {"flip": Options(False, True)}
 
     *_, last = steps(Switch(), trials=12)
     assert last.diagnostics["trials"] == [12.0]
