@@ -171,7 +171,7 @@ def test_an_interrupt_ends_a_process_at_once_and_leaves_no_part(server, stalls):
         os.kill(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=10)  # the server would keep it for a minute
     ended.set()
-    assert said.splitlines()[-1] == "interrupted"
+    assert "interrupted" in said.splitlines()  # the thread that receives may still print after it
     assert process.returncode == 0
     assert left_in_cache() == set()
 
