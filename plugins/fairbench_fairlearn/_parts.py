@@ -1,0 +1,37 @@
+"""What the adapters share: fairlearn's names of constraints, and what every one of its methods needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairbench.api import NotApplicable, Samples
+
+DEFAULT = "fairlearn's default"
+AGARWAL = "Agarwal, Beygelzimer, Dudík, Langford & Wallach (2018), A reductions approach to fair classification, ICML"
+MOMENTS: Mapping[str, str] = {
+    "demographic_parity": "DemographicParity",
+    "equalized_odds": "EqualizedOdds",
+    "true_positive_rate_parity": "TruePositiveRateParity",
+    "false_positive_rate_parity": "FalsePositiveRateParity",
+    "error_rate_parity": "ErrorRateParity",
+}
+"""The constraints of the reductions, and the classes that express them."""
+
+
+def moment(constraint: str, bound: float) -> Any:
+    """Return fairlearn's constraint, by which rates differ from the overall rate by no more than the bound."""
+    import fairlearn.reductions
+
+    return getattr(fairlearn.reductions, MOMENTS[constraint])(difference_bound=bound)
+
+
+def need_groups(train: Samples, who: str) -> None:
+    """Refuse a part with rows of fewer than two groups, on behalf of ``who``.
+
+    Raises:
+        NotApplicable: it is such a part.
+    """
+    names = [name for code, name in enumerate(train.group_names) if (train.group == code).any()]
+    if len(names) < 2:
+        raise NotApplicable(f"{who} compares groups, and all {len(train)} training rows are of group {names[0]!r}")
