@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 from fairbench.api import NotApplicable, Samples
 
@@ -19,8 +19,8 @@ MOMENTS: Mapping[str, str] = {
 """The constraints of the reductions, and the classes that express them."""
 
 
-def moment(constraint: str, bound: float) -> Any:
-    """Return fairlearn's constraint, by which rates differ from the overall rate by no more than the bound."""
+def moment(constraint: str, bound: Optional[float] = None) -> Any:
+    """Return fairlearn's constraint: a rate differs from the overall rate by at most ``bound``; None for fairlearn's."""
     import fairlearn.reductions
 
     return getattr(fairlearn.reductions, MOMENTS[constraint])(difference_bound=bound)

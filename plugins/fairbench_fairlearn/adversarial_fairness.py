@@ -47,8 +47,8 @@ class Scored:
 class AdversarialFairness:
     """Train a network to predict the label while an adversary fails to tell the group from its output.
 
-    The group is used in training only. Up to version 0.15 fairlearn rounds the seed of torch to 0: the first weights and
-    the order of rows are the same in every repeat, and repeats differ by their splits alone.
+    The group is used in training only. Up to version 0.15 fairlearn rounds torch's seed down to 0: initial weights and
+    order of rows are the same in every repeat, and repeats differ by their splits alone.
 
     References:
         Zhang, Lemoine & Mitchell (2018), Mitigating unwanted biases with adversarial learning, AIES; fairlearn's

@@ -29,8 +29,8 @@ class GridSearch(OnBaseModel):
     """Fit a classifier for each of a grid of Lagrange multipliers, and keep the one with the best trade-off.
 
     Every classifier is an operating point, ``grid=0`` and so on. The chosen one is fairlearn's: the one with the
-    smallest weighted sum of error and violation on the training part. The group is used in training only. With more than
-    two groups the grid has more dimensions, and should be larger.
+    smallest weighted sum of error and violation on the training part. The group is used in training only. With more
+    than two groups the grid has more dimensions, and should be larger.
 
     References:
         Agarwal et al. (2018), section 3.4; fairlearn's ``reductions.GridSearch``.
@@ -57,7 +57,7 @@ class GridSearch(OnBaseModel):
         need_groups(train, self.name)
         search = reductions.GridSearch(
             self.estimator(seed=seed, weighted=True),
-            moment(self.constraint, reductions.DemographicParity().eps),
+            moment(self.constraint),
             constraint_weight=self.constraint_weight,
             grid_size=self.grid_size,
             grid_limit=self.grid_limit,

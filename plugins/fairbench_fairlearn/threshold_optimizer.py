@@ -111,9 +111,9 @@ class ThresholdOptimizer(OnBaseModel):
         for code in np.unique(rows.group):
             labels = np.unique(rows.y[rows.group == code])
             if len(labels) < 2:
-                name = rows.group_names[code]
+                group, only = rows.group_names[code], f"all have label {labels[0]}"
                 raise NotApplicable(
-                    f"{self.name} needs both labels in every group; the {self.part} rows of {name!r} all have {labels[0]}"
+                    f"{self.name} needs both labels in every group; the {self.part} rows of {group!r} {only}"
                 )
 
 
