@@ -20,7 +20,7 @@ MOMENTS: Mapping[str, str] = {
 
 
 def moment(constraint: str, bound: Optional[float] = None) -> Any:
-    """Return fairlearn's constraint: a rate differs from the overall rate by at most ``bound``; None for fairlearn's."""
+    """Return fairlearn's constraint: rates differ from the overall rate by at most ``bound``, by default .01."""
     import fairlearn.reductions
 
     return getattr(fairlearn.reductions, MOMENTS[constraint])(difference_bound=bound)
