@@ -24,7 +24,6 @@ from fairbench.api import (
     SuiteError,
     fit_estimator,
     from_estimator,
-    hookimpl,
     parameter,
     predictor_of,
 )
@@ -117,7 +116,7 @@ def test_parameters_are_declared_with_their_types_and_limits():
     method = from_estimator("m", Plain, given, about="Tries.", ranges={"C": Range(0.1, 10.0)})
     shown = {one["name"]: (one["type"], one["default"], one["help"]) for one in describe_parameters(method)}
     assert shown["C"] == ("float", 1.0, "inverse strength")
-    assert shown["loss"] == ("str", "hinge", "loss of test_estimators.Plain")
+    assert shown["loss"] == ("str", "hinge", f"loss of {__name__}.Plain")
     assert shown["widths"][:2] == ("tuple[int, ...]", [8, 4])
     assert shown["seen"][1] is None
     assert method.__doc__ == "Tries."
@@ -204,7 +203,7 @@ def test_a_group_without_training_rows_is_refused_only_where_the_group_is_used_t
     one = TRAIN.select(TRAIN.group == 0)
     assert len(fit_estimator(AtFit(), one, seed=0)(TEST).y_pred) == len(TEST)
     with pytest.raises(
-        NotApplicable, match="^AtBoth uses the group to predict, and group 'group 1' has no row among those that it was"
+        NotApplicable, match="AtBoth uses the group to predict, and group 'group 1' has no row among those"
     ):
         fit_estimator(AtBoth(), one, seed=0)(TEST)
 
@@ -263,7 +262,7 @@ def test_chances_outside_the_unit_interval_are_refused_but_for_rounding():
 
 def test_a_regressor_is_refused_with_the_value_that_it_predicts():
     with pytest.raises(
-        DataError, match=r"^Ridge.predict returned 0\.\d+; a classifier returns the labels 0 and 1 that"
+        DataError, match=r"^Ridge.predict returned -?\d\.\d+; a classifier returns the labels 0 and 1 that"
     ):
         fit_estimator(Ridge(), TRAIN, seed=0)(TEST)
 
@@ -298,7 +297,7 @@ class Global(Plain):
     """Draws from the global generators, as old code does."""
 
     def fit(self, X, y):
-        self.drawn = np.random.random(), random.random()
+        self.drawn = np.random.random(), random.random()  # noqa: S311
         np.random.seed(0)
 
     def predict(self, X):
@@ -308,13 +307,13 @@ class Global(Plain):
 def test_global_generators_are_seeded_for_the_estimator_and_then_as_before():
     np.random.seed(1)
     random.seed(1)
-    expected = np.random.RandomState(1).random_sample(), random.Random(1).random()
+    expected = np.random.RandomState(1).random_sample(), random.Random(1).random()  # noqa: S311
     first, second, other = Global(), Global(), Global()
     predict = fit_estimator(first, TRAIN, seed=5)
     made = predict(TEST).y_pred
     fit_estimator(second, TRAIN, seed=5)
     fit_estimator(other, TRAIN, seed=6)
-    assert (np.random.random(), random.random()) == expected
+    assert (np.random.random(), random.random()) == expected  # noqa: S311
     assert first.drawn == second.drawn != other.drawn
     np.testing.assert_array_equal(predict(TEST).y_pred, made)
 
@@ -331,16 +330,13 @@ def test_fairlearns_randomised_decisions_have_chances():
     np.testing.assert_array_equal(fit_estimator(Mixture(), TRAIN, seed=0)(TEST).y_pred, made.y_pred)
 
 
-@hookimpl
-def fairbench_methods():
-    return [from_estimator("naive_bayes", GaussianNB)]
+NAIVE_BAYES = from_estimator("naive_bayes", GaussianNB)
 
 
 @pytest.mark.parametrize("check", CHECKS["methods"], ids=lambda check: check.__name__)
 def test_what_it_returns_passes_every_check_of_a_method(check):
-    (method,) = fairbench_methods()
-    assert method.__module__ == __name__
-    check(method)
+    assert NAIVE_BAYES.__module__ == __name__  # by which a run finds the file that it records
+    check(NAIVE_BAYES)
 
 
 def test_a_row_can_be_predicted_alone():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fairbench_fairlearn._parts import MOMENTS
 from fairbench_fairlearn.adversarial_fairness import AdversarialFairness
-from fairbench_fairlearn.correlation_remover import CorrelationRemover
+from fairbench_fairlearn.correlation_remover import CorrelationRemover, Decorrelated
 from fairbench_fairlearn.exponentiated_gradient import ExponentiatedGradient
 from fairbench_fairlearn.grid_search import GridSearch
 from fairbench_fairlearn.threshold_optimizer import CONSTRAINTS, ThresholdOptimizer
@@ -138,7 +138,10 @@ def test_correlation_remover_is_fairlearns(groups, alpha):
     split = example_split(groups)
     (X, y, group), (features, _, others) = arrays(split.train), arrays(split.test)
     names = split.train.group_names[1:]
-    join = lambda rows, names_of_rows: np.hstack([rows, np.stack([names_of_rows == name for name in names], axis=1)])  # noqa: E731
+
+    def join(rows, named):
+        return np.hstack([rows, np.stack([named == name for name in names], axis=1)])
+
     remover = preprocessing.CorrelationRemover(
         sensitive_feature_ids=list(range(X.shape[1], X.shape[1] + len(names))), alpha=alpha
     )
@@ -152,8 +155,6 @@ def test_correlation_remover_is_fairlearns(groups, alpha):
 def test_correlation_remover_leaves_equal_means():
     split = example_split(3, rows=600)
     X, y, group = arrays(split.train)
-    from fairbench_fairlearn.correlation_remover import Decorrelated
-
     made = Decorrelated(preprocessing.CorrelationRemover(sensitive_feature_ids=[]), logistic())
     made.fit(X, y, sensitive_features=group)
     cleaned = made.remover.transform(made._joined(X, group))
@@ -257,7 +258,7 @@ def test_what_fairlearn_refuses_is_refused_when_the_suite_is_read():
 @pytest.mark.parametrize("method", ON_BASE)
 def test_a_base_model_is_checked_when_the_method_is_built(method):
     assert issubclass(method, OnBaseModel)
-    with pytest.raises(UnknownName, match="no base model is named 'logistc'; did you mean 'logistic'?"):
+    with pytest.raises(UnknownName, match="no base model is named 'logistc'; did you mean 'logistic'"):
         build(method, f"method {method.name}", {"base": "logistc"})
     with pytest.raises(SuiteError, match="base model boosting: rounds is 0; it must be at least 1"):
         build(method, f"method {method.name}", {"base": "boosting[rounds=0]"})
