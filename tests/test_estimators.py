@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from dataclasses import MISSING
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from fairbench import load
 from fairbench.api import (
     DataError,
     Inputs,
@@ -33,6 +36,7 @@ from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.parameters import build, describe_parameters
 from fairbench.testing import CHECKS
 
+ROOT = Path(__file__).parents[1]
 SPLIT = example_split()
 TRAIN, TEST = SPLIT.train, SPLIT.test.inputs
 
@@ -343,3 +347,25 @@ def test_a_row_can_be_predicted_alone():
     predict = fit_estimator(GaussianNB(), TRAIN, seed=0)
     alone = Inputs(TEST.X[:1], TEST.group[:1], TEST.schema)
     assert predict(alone).y_pred.tolist() == predict(TEST).y_pred[:1].tolist()
+
+
+def test_the_documents_plugin_runs_beside_a_method_without_scores(fairbench, tmp_path):
+    page = (ROOT / "docs" / "estimators.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    no_scores = '        from_estimator("no_scores", "sklearn.svm:LinearSVC", {"C": 1.0}),\n    ]'
+    (tmp_path / "bayes.py").write_text(block.replace("    ]", no_scores))
+    choices = "naive_bayes,fair_bayes[bound=0.05],no_scores"
+    metrics = "accuracy,roc_auc,demographic_parity_difference"
+    given = ["--datasets", "synthetic[rows=300]", "--repeats", "1", "--metrics", metrics, "--plugin", "bayes.py"]
+    status, _, err = fairbench("run", "--methods", choices, *given, "--out", "made", "--workers", "1")
+    assert status == 0, err
+    cells = {record.cell.method.name: record for record in load("made").results.records}
+    found = {name: {one.metric: one for one in record.values if not one.group} for name, record in cells.items()}
+    assert found["naive_bayes"]["roc_auc"].value > 0.5
+    for name in ("fair_bayes", "no_scores"):
+        assert found[name]["accuracy"].value > 0.5
+        assert found[name]["roc_auc"].value is None
+        assert found[name]["roc_auc"].reason == "the method gives no score (y_score is None), only decisions"
+    _, shown, _ = fairbench("show", "method", "fair_bayes", "--plugin", "bayes.py")
+    assert "Naive Bayes under a bound on differences in error rates." in shown
+    assert "how far a group's rates may be" in " ".join(shown.split())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -278,3 +280,12 @@ def test_every_base_model_works_without_a_warning_of_its_limits(method, base):
             assert base.startswith("mlp")
             return
     assert len(made.y_pred) == len(split.test)
+
+
+def test_the_library_is_not_imported_before_a_fit():
+    code = (
+        "import sys; from fairbench_fairlearn import {}; print(*{{'fairlearn', 'sklearn', 'torch'}} & set(sys.modules))"
+    )
+    names = ", ".join(method.__module__.rpartition(".")[2] for method in METHODS)
+    done = subprocess.run([sys.executable, "-c", code.format(names)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
