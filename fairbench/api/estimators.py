@@ -23,6 +23,7 @@ from fairbench.texts import counted
 
 GROUPS = "sensitive_features"
 ROUTES = ("fit", "predict")
+DIGITS = 12  # of chances of being selected, after the point
 _RANDOMISED = "_pmf_predict"  # fairlearn's classifiers that decide by chance have no other name for their chances
 _OWN = ("name", "fit", "grid", "ranges", "make", "routes", "is_reference")
 
@@ -79,6 +80,7 @@ def from_estimator(
             raise PluginError(f"method {name}: a parameter cannot be named {label!r}; give it another name")
         field = default if isinstance(default, dataclasses.Field) else parameter(default, f"{label} of {shown}")
         fields.append((label, _type_of(field.default), field))
+    fields.sort(key=lambda one: one[2].default is not dataclasses.MISSING)  # those that users must give come first
     namespace = {
         "name": name,
         "make": staticmethod(make),
@@ -209,7 +211,8 @@ class _Fitted:
         """Return the decisions, and the scores if there are any."""
         if hasattr(self.estimator, _RANDOMISED):
             chance = self._positive(_RANDOMISED, inputs)
-            return Predictions.from_decision(chance, seed=self.seed)
+            # Sums of weights depend in their last digits on how many rows stand beside a row.
+            return Predictions.from_decision(chance.round(DIGITS), seed=self.seed)
         score = self._positive("predict_proba", inputs) if hasattr(self.estimator, "predict_proba") else None
         return Predictions(self._labels(inputs), score)
 

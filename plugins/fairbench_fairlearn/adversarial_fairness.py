@@ -20,14 +20,14 @@ EXAMPLE = "the example in fairlearn's user guide"
 ZHANG = "Zhang, Lemoine & Mitchell (2018), Mitigating unwanted biases with adversarial learning, AIES"
 
 
-class Scored:
+class AdversarialNetwork:
     """fairlearn's classifier, with its network's output as scores, which it does not offer itself."""
 
     def __init__(self, model: Any) -> None:
         """Take the ``model``, not fitted."""
         self.model = model
 
-    def fit(self, X: NDArray[Any], y: NDArray[Any], *, sensitive_features: NDArray[Any]) -> Scored:
+    def fit(self, X: NDArray[Any], y: NDArray[Any], *, sensitive_features: NDArray[Any]) -> AdversarialNetwork:
         """Train both networks."""
         self.model.fit(X, y, sensitive_features=sensitive_features)
         return self
@@ -67,7 +67,7 @@ class AdversarialFairness:
         "leaky_relu",
         "activation function after each hidden layer",
         source=EXAMPLE,
-        choices=("relu", "leaky_relu", "tanh", "sigmoid"),
+        choices=("relu", "leaky_relu", "sigmoid"),
     )
     constraint: str = parameter(
         "demographic_parity",
@@ -102,7 +102,7 @@ class AdversarialFairness:
             shuffle=True,
             random_state=seed,
         )
-        return fit_estimator(Scored(model), train, seed=seed)
+        return fit_estimator(AdversarialNetwork(model), train, seed=seed)
 
     def _layers(self, widths: tuple[int, ...]) -> list[Any]:
         return [layer for width in widths for layer in (width, self.activation)]

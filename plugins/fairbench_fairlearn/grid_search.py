@@ -33,7 +33,7 @@ class GridSearch(OnBaseModel):
     than two groups the grid has more dimensions, and should be larger.
 
     References:
-        Agarwal et al. (2018), section 3.4; fairlearn's ``reductions.GridSearch``.
+        Agarwal et al. (2018), grid search; fairlearn's ``reductions.GridSearch``.
     """
 
     name = "grid_search"
