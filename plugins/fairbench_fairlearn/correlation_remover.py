@@ -23,7 +23,7 @@ class Decorrelated:
     """A classifier of features from which a ``remover`` has taken what correlates with the group.
 
     fairlearn reads the group from columns of X. Those are the indicators of all groups but one, whose indicator is what
-    the others leave.
+    the others leave, less their means: fairlearn 0.13 centres several columns at one common mean.
     """
 
     def __init__(self, remover: Any, base: Any) -> None:
@@ -33,6 +33,7 @@ class Decorrelated:
     def fit(self, X: NDArray[Any], y: NDArray[Any], *, sensitive_features: Groups) -> Decorrelated:
         """Fit the remover, and the base model to its output."""
         self.indicated = np.unique(sensitive_features)[1:]
+        self.means = (sensitive_features[:, None] == self.indicated).mean(axis=0)
         d = X.shape[1]
         self.remover.set_params(sensitive_feature_ids=list(range(d, d + len(self.indicated))))
         self.base.fit(self.remover.fit_transform(self._joined(X, sensitive_features)), y)
@@ -50,7 +51,7 @@ class Decorrelated:
         return chances
 
     def _joined(self, X: NDArray[Any], groups: Groups) -> NDArray[Any]:
-        return np.hstack([X, groups[:, None] == self.indicated])
+        return np.hstack([X, (groups[:, None] == self.indicated) - self.means])
 
 
 @dataclass(frozen=True)

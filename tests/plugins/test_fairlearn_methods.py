@@ -152,10 +152,11 @@ def test_threshold_optimizer_gives_groups_equal_rates_where_it_chose_them():
 def test_correlation_remover_is_fairlearns(groups, alpha):
     split = example_split(groups)
     (X, y, group), (features, _, others) = arrays(split.train), arrays(split.test)
-    names = split.train.group_names[1:]
+    names = np.array(split.train.group_names[1:])
+    means = (group[:, None] == names).mean(axis=0)
 
     def join(rows, named):
-        return np.hstack([rows, np.stack([named == name for name in names], axis=1)])
+        return np.hstack([rows, (named[:, None] == names) - means])
 
     remover = preprocessing.CorrelationRemover(
         sensitive_feature_ids=list(range(X.shape[1], X.shape[1] + len(names))), alpha=alpha
