@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Optional
 
 from fairbench.api import NotApplicable, Samples
+from fairbench.api.base_models import limits_accepted
 
 DEFAULT = "fairlearn's default"
 AGARWAL = "Agarwal, Beygelzimer, Dudík, Langford & Wallach (2018), A reductions approach to fair classification, ICML"
@@ -24,6 +27,15 @@ def moment(constraint: str, bound: Optional[float] = None) -> Any:
     import fairlearn.reductions
 
     return getattr(fairlearn.reductions, MOMENTS[constraint])(difference_bound=bound)
+
+
+@contextmanager
+def fairlearn_called() -> Iterator[None]:
+    """Call fairlearn without warnings that no user can act on: of how it calls pandas, and of limits that are set."""
+    with limits_accepted():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", category=category, module="fairlearn")
+        yield
 
 
 def need_groups(train: Samples, who: str) -> None:

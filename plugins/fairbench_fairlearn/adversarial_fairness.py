@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fairbench.api import Method, Predictor, Range, Samples, fit_estimator, hookimpl, needs, parameter
 
-from ._parts import DEFAULT, need_groups
+from ._parts import DEFAULT, fairlearn_called, need_groups
 
 needs("fairlearn")
 needs("torch")
@@ -102,7 +102,8 @@ class AdversarialFairness:
             shuffle=True,
             random_state=seed,
         )
-        return fit_estimator(AdversarialNetwork(model), train, seed=seed)
+        with fairlearn_called():
+            return fit_estimator(AdversarialNetwork(model), train, seed=seed)
 
     def _layers(self, widths: tuple[int, ...]) -> list[Any]:
         return [layer for width in widths for layer in (width, self.activation)]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.api import Method, Predictor, Range, Samples, fit_estimator, hookimpl, needs, parameter
-from fairbench.api.base_models import OnBaseModel, limits_accepted
+from fairbench.api.base_models import OnBaseModel
 
-from ._parts import DEFAULT, need_groups
+from ._parts import DEFAULT, fairlearn_called, need_groups
 
 needs("fairlearn")
 
@@ -81,7 +81,7 @@ class CorrelationRemover(OnBaseModel):
 
         need_groups(train, self.name)
         remover = preprocessing.CorrelationRemover(sensitive_feature_ids=[], alpha=self.alpha)
-        with limits_accepted():
+        with fairlearn_called():
             return fit_estimator(Decorrelated(remover, self.estimator(seed=seed)), train, seed=seed)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Optional
 
 from fairbench.api import Method, Predictor, Range, Samples, fit_estimator, hookimpl, needs, parameter
-from fairbench.api.base_models import OnBaseModel, limits_accepted
+from fairbench.api.base_models import OnBaseModel
 
-from ._parts import AGARWAL, DEFAULT, MOMENTS, moment, need_groups
+from ._parts import AGARWAL, DEFAULT, MOMENTS, fairlearn_called, moment, need_groups
 
 needs("fairlearn")
 
@@ -60,7 +60,7 @@ class ExponentiatedGradient(OnBaseModel):
             nu=self.nu,
             eta0=self.eta0,
         )
-        with limits_accepted():
+        with fairlearn_called():
             return fit_estimator(mixture, train, seed=seed)
 
 

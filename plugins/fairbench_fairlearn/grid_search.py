@@ -17,9 +17,9 @@ from fairbench.api import (
     parameter,
     predictor_of,
 )
-from fairbench.api.base_models import OnBaseModel, limits_accepted
+from fairbench.api.base_models import OnBaseModel
 
-from ._parts import DEFAULT, MOMENTS, moment, need_groups
+from ._parts import DEFAULT, MOMENTS, fairlearn_called, moment, need_groups
 
 needs("fairlearn")
 
@@ -62,7 +62,7 @@ class GridSearch(OnBaseModel):
             grid_size=self.grid_size,
             grid_limit=self.grid_limit,
         )
-        with limits_accepted():
+        with fairlearn_called():
             fit_estimator(search, train, seed=seed)
         points = {
             f"grid={place}": predictor_of(classifier, train, seed=seed)

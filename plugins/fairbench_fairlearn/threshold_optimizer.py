@@ -20,9 +20,9 @@ from fairbench.api import (
     needs,
     parameter,
 )
-from fairbench.api.base_models import OnBaseModel, limits_accepted
+from fairbench.api.base_models import OnBaseModel
 
-from ._parts import DEFAULT, need_groups
+from ._parts import DEFAULT, fairlearn_called, need_groups
 
 needs("fairlearn")
 
@@ -91,7 +91,7 @@ class ThresholdOptimizer(OnBaseModel):
         need_groups(train, self.name)
         base, rows = self.estimator(seed=seed), train
         held_out = self.part == "validation"
-        with limits_accepted():
+        with fairlearn_called():
             if held_out:
                 rows = validation
                 fit_estimator(base, train, seed=seed)

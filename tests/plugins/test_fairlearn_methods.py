@@ -24,9 +24,10 @@ from fairbench.data.examples import example_split
 from fairbench.errors import UnknownName
 from fairbench.plugins.parameters import build
 
+pytestmark = pytest.mark.filterwarnings("ignore:::fairlearn")  # of the library's own calls to pandas
 METHODS = (ExponentiatedGradient, GridSearch, ThresholdOptimizer, CorrelationRemover, AdversarialFairness)
 ON_BASE = METHODS[:4]
-QUICK = {"max_iter": 5}
+QUICK = {"max_iter": 3}
 
 
 def arrays(part):
@@ -44,8 +45,9 @@ def predicted(method, split, seed=3):
     return predict(split.test.inputs)
 
 
-@pytest.mark.parametrize("groups", [2, 3])
-@pytest.mark.parametrize("constraint", MOMENTS)
+@pytest.mark.parametrize(
+    ("constraint", "groups"), [*((name, 2) for name in MOMENTS), ("demographic_parity", 3), ("equalized_odds", 3)]
+)
 def test_exponentiated_gradient_is_fairlearns(constraint, groups):
     split = example_split(groups)
     X, y, group = arrays(split.train)
