@@ -55,7 +55,7 @@ class AdversarialFairness:
         ``adversarial.AdversarialFairnessClassifier`` with torch.
     """
 
-    name = "adversarial_fairness"
+    name = "fairlearn_adversarial"
     ranges: ClassVar[Mapping[str, Range]] = {
         "alpha": Range(0.01, 10.0, log=True, source="own, around fairlearn's default"),
         "lr": Range(1e-4, 1e-2, log=True, source="own, around fairlearn's default"),

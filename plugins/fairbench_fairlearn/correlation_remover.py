@@ -64,7 +64,7 @@ class CorrelationRemover(OnBaseModel):
         fairlearn's ``preprocessing.CorrelationRemover``.
     """
 
-    name = "correlation_remover"
+    name = "fairlearn_correlation_remover"
     ranges: ClassVar[Mapping[str, Range]] = {"alpha": Range(0.0, 1.0, source="all values that it can have")}
 
     alpha: float = parameter(

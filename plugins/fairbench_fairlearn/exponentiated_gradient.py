@@ -25,7 +25,7 @@ class ExponentiatedGradient(OnBaseModel):
         Agarwal et al. (2018), algorithm 1; fairlearn's ``reductions.ExponentiatedGradient``.
     """
 
-    name = "exponentiated_gradient"
+    name = "fairlearn_exponentiated_gradient"
     ranges: ClassVar[Mapping[str, Range]] = {
         "bound": Range(0.001, 0.2, log=True, source="own, around fairlearn's default")
     }

@@ -36,7 +36,7 @@ class GridSearch(OnBaseModel):
         Agarwal et al. (2018), grid search; fairlearn's ``reductions.GridSearch``.
     """
 
-    name = "grid_search"
+    name = "fairlearn_grid_search"
     ranges: ClassVar[Mapping[str, Range]] = {"constraint_weight": Range(0.0, 1.0, source="all values that it can have")}
 
     constraint: str = parameter("demographic_parity", "what groups are to share", source="own", choices=tuple(MOMENTS))

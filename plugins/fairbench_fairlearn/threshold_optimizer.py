@@ -43,7 +43,7 @@ class ThresholdOptimizer(OnBaseModel):
         ``postprocessing.ThresholdOptimizer``.
     """
 
-    name = "threshold_optimizer"
+    name = "fairlearn_threshold_optimizer"
     ranges: ClassVar[Mapping[str, Options]] = {
         "constraint": Options("demographic_parity", "equalized_odds", source="own: the two criteria of most papers"),
         "part": Options("train", "validation", source="all values that it can have"),

@@ -264,7 +264,7 @@ def test_the_group_is_not_used_to_predict_by_reductions_and_the_adversary():
 
 def test_what_fairlearn_refuses_is_refused_when_the_suite_is_read():
     with pytest.raises(
-        SuiteError, match=r"^threshold_optimizer: tol is 0.1; fairlearn has no tolerance for equalized_odds"
+        SuiteError, match=r"^fairlearn_threshold_optimizer: tol is 0.1; fairlearn has no tolerance for equalized_odds"
     ):
         ThresholdOptimizer(constraint="equalized_odds", tol=0.1)
     with pytest.raises(
