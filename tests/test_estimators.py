@@ -349,6 +349,7 @@ def test_a_row_can_be_predicted_alone():
     assert predict(alone).y_pred.tolist() == predict(TEST).y_pred[:1].tolist()
 
 
+@pytest.mark.filterwarnings("ignore:::fairlearn")  # of its calls to pandas, which Python itself hides from users
 def test_the_documents_plugin_runs_beside_a_method_without_scores(fairbench, tmp_path):
     page = (ROOT / "docs" / "estimators.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
