@@ -22,12 +22,12 @@ from fairbench.running.cell import (
     Workbench,
     _Clock,
     _put_back,
-    _seed_global_generators,
     run_cell,
 )
 from fairbench.running.checkpoints import Checkpoint
 from fairbench.running.suite import Suite, plan
 from fairbench.seeding import derive_seed
+from fairbench.system.generators import seed_generators
 
 FILES = tuple(str(Path(__file__).parent / "broken" / name) for name in ("misbehaving.py", "odd_runs.py"))
 RUNNER = CellRunner(DataSource(None, offline=True), FILES)
@@ -72,7 +72,7 @@ def test_what_a_loader_returns_is_a_dataset(registry):
 
 
 def test_global_generators_are_seeded_by_the_cell(registry):
-    _seed_global_generators(5)
+    seed_generators(5)
     assert random.random() == random.Random(5).random()  # noqa: S311 - what a method may use
     assert np.random.random() == np.random.RandomState(5).random_sample()
     assert torch.rand(1) == torch.rand(1, generator=torch.Generator().manual_seed(5))

@@ -1,11 +1,13 @@
 """Everything that a plugin may import; ``fairbench.api.torch`` contains what needs torch and higher.
 
-Reports and tests of papers read a run with ``fairbench.api.analysis``.
+Reports and tests of papers read a run with ``fairbench.api.analysis``; pre- and post-processing is built on the models
+in ``fairbench.api.base_models``.
 
 ``API_VERSION`` rises when working plugins must change. A plugin can declare the version that it was written for with
 ``FAIRBENCH_API = 1`` in its module or package; a plugin written for a newer fairbench is then left out with advice.
 """
 
+from fairbench.api.estimators import fit_estimator, from_estimator, needs, predictor_of
 from fairbench.cells import Cell, Choice
 from fairbench.data.alike import NEARLY, common_chance, decides_alike, side_of_rates
 from fairbench.data.counts import GroupRates, group_rates
@@ -119,12 +121,16 @@ __all__ = [
     "counted",
     "decides_alike",
     "escape_markdown",
+    "fit_estimator",
+    "from_estimator",
     "group_rates",
     "hookimpl",
     "images_only",
     "last_line",
+    "needs",
     "no_rows",
     "parameter",
+    "predictor_of",
     "derive_seed",
     "side_of_rates",
     "tables_only",

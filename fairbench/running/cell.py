@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import sys
 import time
 import traceback
 from collections import OrderedDict
@@ -12,9 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Optional
-
-import numpy as np
+from typing import Optional
 
 from fairbench import seeding
 from fairbench.cells import Cell, Choice
@@ -34,6 +30,7 @@ from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
 from fairbench.running.checkpoints import Checkpoint, Progress
 from fairbench.running.outcomes import checked, measure, measured, said, storable
 from fairbench.running.store import Measured, Truth
+from fairbench.system.generators import seed_generators
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import use_one_thread
 
@@ -73,7 +70,7 @@ class Workbench:
             spec = self.registry.dataset(choice)
             paths = {file.path: self.source.find(file, label) for file in spec.files}
             with process_state_kept() as changed:
-                _seed_global_generators(seeding.derive_seed("load", label))
+                seed_generators(seeding.derive_seed("load", label))
                 loaded = spec.load(paths)
             if not isinstance(loaded, Dataset):
                 raise DataError(f"{label}: load() returned a {type(loaded).__name__}; it must return a Dataset")
@@ -182,7 +179,7 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
     metrics = [registry.metric(name) for name in cell.metrics]
     predictions: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
     last: Optional[int] = None
-    _seed_global_generators(cell.seed("global"))
+    seed_generators(cell.seed("global"))
     if checkpoint and isinstance(scenario, Resumable) and (saved := checkpoint.load(record.versions)):
         record, predictions = saved.measured.record, dict(saved.measured.predictions)
         last = max((step for step, _ in predictions), default=None)
@@ -233,18 +230,6 @@ def _put_back(doing: str, changed: Sequence[str]) -> tuple[str, ...]:
         return ()
     were = "was changed; it was put back" if len(changed) == 1 else "were changed; they were put back"
     return (f"while {doing}, {' and '.join(filter(None, [', '.join(changed[:-1]), changed[-1]]))} {were}",)
-
-
-def _seed_global_generators(seed: int) -> None:
-    """Seed the global generators, so that even a method that uses them gives the same numbers in every run."""
-    random.seed(seed)
-    np.random.seed(seed)
-    if "torch" in sys.modules:
-        torch: Any = sys.modules["torch"]
-        if torch.cuda.is_available() or torch.backends.mps.is_available():
-            torch.manual_seed(seed)
-        else:  # the same, without looking for devices at length
-            torch.default_generator.manual_seed(seed)
 
 
 @dataclass(frozen=True)

@@ -30,3 +30,23 @@ def generators_kept() -> Iterator[None]:
             torch.set_rng_state(torchs)
         if devices is not None:
             torch.cuda.set_rng_state_all(devices)
+
+
+def seed_generators(seed: int) -> None:
+    """Seed them, so that even a method that uses them gives the same numbers in every run."""
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        torch: Any = sys.modules["torch"]
+        if torch.cuda.is_available() or torch.backends.mps.is_available():
+            torch.manual_seed(seed)
+        else:  # the same, without looking for devices at length
+            torch.default_generator.manual_seed(seed)
+
+
+@contextmanager
+def generators_seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators for the block, and give them back the states that they had before."""
+    with generators_kept():
+        seed_generators(seed)
+        yield

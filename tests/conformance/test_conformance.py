@@ -14,7 +14,9 @@ from fairbench.testing.components import parameters_survive_json
 REGISTRY, _ = load_plugins()
 SHORTER = {  # these would learn for seconds, in up to two fits a check, and no check asks how well
     "attainable": {"folds": 2, "rounds": 4},
+    "boosting": {"rounds": 10},
     "cnn": {"epochs": 4},
+    "fairlearn_exponentiated_gradient": {"max_iter": 3},
     "fair_maml": {"iterations": 30},
     "ffml": {"meta_steps": 15},
     "m_ftml": {"meta_steps": 15},

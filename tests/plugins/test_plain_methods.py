@@ -1,4 +1,4 @@
-"""Logistic regression, the tree and the convolutional network."""
+"""Logistic regression, the tree, boosting and the convolutional network."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from fairbench_baselines.boosting import Boosting
 from fairbench_baselines.logistic import Logistic
 from fairbench_baselines.tree import Tree
 from fairbench_feedback._networks import simple_cnn
 from fairbench_feedback.cnn import CNN
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
@@ -47,6 +49,17 @@ def test_tree_is_scikit_learns_and_takes_one_label():
         one = TABLE.train.select(TABLE.train.y == label)
         predict = Tree().fit(one, TABLE.validation, seed=0)
         assert set(predict(TABLE.test.inputs).y_pred) == {label}
+
+
+def test_boosting_is_scikit_learns_and_needs_both_labels():
+    theirs = HistGradientBoostingClassifier(max_iter=7, max_leaf_nodes=5, learning_rate=0.3, random_state=4)
+    theirs.fit(TABLE.train.X.astype(float), TABLE.train.y)
+    made = scores(Boosting(rounds=7, leaves=5, lr=0.3), TABLE, seed=4)
+    np.testing.assert_array_equal(made.y_score, theirs.predict_proba(TABLE.test.X.astype(float))[:, 1])
+    np.testing.assert_array_equal(made.y_pred, theirs.predict(TABLE.test.X.astype(float)))
+    one = TABLE.train.select(TABLE.train.y == 0)
+    with pytest.raises(NotApplicable, match=rf"needs both labels; all {len(one)} training rows have 0"):
+        Boosting().fit(one, TABLE.validation, seed=0)
 
 
 def test_cnn_learns_images_and_refuses_tables():
