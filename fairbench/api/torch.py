@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from fairbench.api.gaps import Gap, gap_by_label, group_means, parity_gap, squared_gap
 from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.data.rows import Inputs, Predictions, Samples
@@ -37,6 +38,7 @@ __all__ = [
     "Adapted",
     "Batch",
     "Contrasts",
+    "Gap",
     "Infeasible",
     "Loss",
     "Model",
@@ -45,7 +47,9 @@ __all__ = [
     "as_batch",
     "backward",
     "deal",
+    "gap_by_label",
     "gradient",
+    "group_means",
     "linear",
     "minibatches",
     "mlp",
@@ -55,6 +59,7 @@ __all__ = [
     "project",
     "project_parity",
     "seeded",
+    "squared_gap",
     "trace",
     "train_model",
     "unroll",
@@ -171,22 +176,6 @@ def weighted_loss(batch: Batch, weight: Tensor | None = None) -> Loss:
         raise ValueError(f"weight has {len(factor)} values but the batch has {len(batch)} rows; every row needs one")
     # torch gives the argument weight= no gradient, hence reduction="none".
     return lambda model: (factor * cross_entropy(model(batch.X), batch.y, reduction="none")).mean()
-
-
-def parity_gap(score: Tensor, group: Tensor) -> Tensor:
-    """Return the largest gap in mean score between two groups: a differentiable demographic parity difference.
-
-    Args:
-        score: (n,) or (n, 1), e.g. chances of selection in [0, 1].
-        group: (n,) int64 codes; a code without rows does not count, and a single group has gap 0.
-
-    Returns:
-        A scalar >= 0.
-    """
-    rows = torch.bincount(group)  # (G,)
-    total = torch.zeros(len(rows), dtype=score.dtype, device=score.device).index_add(0, group, score.reshape(-1))
-    mean = (total / rows)[rows > 0]
-    return mean.amax() - mean.amin()
 
 
 def gradient(model: nn.Module, loss: Loss) -> Tensor:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairbench.api import Fitted, Method, NotApplicable, Samples, derive_seed, hookimpl
+from fairbench.api.networks import Network
 from fairbench.api.torch import predictor
-
-from ._mlp import Network
 
 
 def balance_sides(train: Samples, *, seed: int) -> Samples:

@@ -17,9 +17,8 @@ from fairbench.api import (
     hookimpl,
     parameter,
 )
+from fairbench.api.networks import Network
 from fairbench.api.torch import predictor
-
-from ._mlp import Network
 
 
 def missing_rows(train: Samples, predictions: Predictions, *, seed: int) -> np.ndarray:

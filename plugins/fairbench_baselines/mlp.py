@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairbench.api import Fitted, Method, Samples, hookimpl
+from fairbench.api.networks import Network
 from fairbench.api.torch import predictor
-
-from ._mlp import Network
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Union
 
-import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Fitted, Method, NotApplicable, Options, Range, Samples, derive_seed, hookimpl, parameter
-from fairbench.api.torch import Batch, Loss, as_batch, minibatches, mlp, predictor, train_model
-
-from ._mlp import Network
+from fairbench.api import Fitted, Method, NotApplicable, Options, Range, Samples, hookimpl, parameter
+from fairbench.api.networks import Network
+from fairbench.api.torch import Batch, Model, predictor
 
 
 def shortfall(score: Tensor, counted: Tensor, favorable_label: int, *, over_batch: bool = False) -> Tensor:
@@ -71,25 +69,12 @@ class RegularisedMLP(Network):
         """
         if not train.protected.any():
             raise NotApplicable("no training row is in the protected group, whose rate the term would raise")
-        rows, label = as_batch(train), train.schema.favorable_label
-        model = mlp(rows.n_features, self.hidden, self.activation, seed=seed)
-        order = torch.Generator().manual_seed(derive_seed("batches", seed))
-        optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
-        counted = self._counted(rows, label)
+        label = train.schema.favorable_label
 
-        def step(epoch: int) -> dict[str, float]:
-            total = torch.zeros(())
-            for features, labels, part in minibatches(rows, self.batch_size, order, counted):
-                loss = self._objective(model(features), labels, part, label)
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                optimizer.step()
-                total += loss.detach() * len(labels)
-            return {"training_loss": float(total) / len(rows)}
+        def objective(model: Model, batch: Batch) -> Tensor:
+            return self._objective(model(batch.X), batch.y, self._counted(batch, label), label)
 
-        curves = train_model(
-            model, step, self._validation_loss(as_batch(validation), label), epochs=self.epochs, patience=self.patience
-        )
+        model, curves = self.minimise(objective, train, validation, seed=seed)
         return Fitted({"": predictor(model)}, chosen="", diagnostics=curves)
 
     def _counted(self, rows: Batch, label: int) -> Tensor:
@@ -99,9 +84,6 @@ class RegularisedMLP(Network):
     def _objective(self, logit: Tensor, y: Tensor, counted: Tensor, label: int) -> Tensor:
         over_batch = self.mean_over == "batch"
         return cross_entropy(logit, y) + self.gamma * shortfall(logit.sigmoid(), counted, label, over_batch=over_batch)
-
-    def _validation_loss(self, rows: Batch, label: int) -> Loss:
-        return lambda model: self._objective(model(rows.X), rows.y, self._counted(rows, label), label)
 
 
 @hookimpl

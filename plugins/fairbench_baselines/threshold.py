@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairbench.api import Fitted, Inputs, Method, Predictions, Predictor, Samples, group_rates, hookimpl
+from fairbench.api.networks import Network
 from fairbench.api.torch import predictor
-
-from ._mlp import Network
 
 THRESHOLDS = tuple(tenth / 10 for tenth in range(1, 11))
 """For the protected group: 0.1, 0.2, ..., 1.0 (Malik & Mopuri, FaAlGrad, TMLR, 5.2); everybody else keeps 0.5."""

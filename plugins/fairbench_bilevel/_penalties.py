@@ -10,33 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable
 
-import torch
 from torch import Tensor
 
 from fairbench.api import NotApplicable, Samples
-from fairbench.api.torch import Batch, parity_gap
-
-Gap = Callable[[Tensor, Tensor], Tensor]
-
-
-def group_means(score: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean score of the groups that have rows, in the order of their codes, and each code's rows (G,).
-
-    Args:
-        score: (n,), n > 0.
-        group: (n,) int64 codes.
-    """
-    rows = torch.bincount(group)
-    total = torch.zeros(len(rows), dtype=score.dtype, device=score.device).index_add(0, group, score)
-    return (total / rows)[rows > 0], rows
-
-
-def squared_gap(score: Tensor, group: Tensor) -> Tensor:
-    """Return (m_1 - m_0)^2 for two groups; for more than two, the mean over groups of (m_k - m)^2."""
-    mean, _ = group_means(score, group)
-    if len(mean) == 2:
-        return (mean[1] - mean[0]) ** 2
-    return ((mean - score.mean()) ** 2).mean()
+from fairbench.api.torch import Batch, gap_by_label, parity_gap, squared_gap
 
 
 def legacy_gap(score: Tensor, in_reference: Tensor) -> Tensor:
@@ -55,18 +32,12 @@ def legacy_gap(score: Tensor, in_reference: Tensor) -> Tensor:
     return (twice[in_reference].mean() - twice.mean()) ** 2 / 2
 
 
-def _by_label(gap: Gap, score: Tensor, y: Tensor, group: Tensor) -> Tensor:
-    """Return the gap (2,) among the rows of each label; 0 for a label without rows."""
-    sides = [y == label for label in (0, 1)]
-    return torch.stack([gap(score[side], group[side]) if side.any() else 0 * score.sum() for side in sides])
-
-
 PENALTIES: Mapping[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {
     "dp_sq": lambda score, y, group, reference: squared_gap(score, group),
     "dp_abs": lambda score, y, group, reference: parity_gap(score, group),
     "dp_legacy": lambda score, y, group, reference: legacy_gap(score, group == reference),
-    "eo_sq": lambda score, y, group, reference: _by_label(squared_gap, score, y, group).mean(),
-    "eo_max": lambda score, y, group, reference: _by_label(parity_gap, score, y, group).amax(),
+    "eo_sq": lambda score, y, group, reference: gap_by_label(squared_gap, score, y, group).mean(),
+    "eo_max": lambda score, y, group, reference: gap_by_label(parity_gap, score, y, group).amax(),
 }
 """(score (n,) in [0, 1], y (n,) in {0, 1}, group (n,) codes, code of the group that ``dp_legacy`` is about) -> >= 0."""
 

@@ -8,7 +8,7 @@ from typing import Callable
 import torch
 from torch import Tensor
 
-from ._penalties import group_means
+from fairbench.api.torch import group_means
 
 
 def squared_slope(score: Tensor, group: Tensor, weight: Tensor) -> Tensor:
