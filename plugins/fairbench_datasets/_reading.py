@@ -152,7 +152,8 @@ def _skip(path: Path, reader: Any, after: Sequence[str]) -> None:
     if after and not any(row == list(after) for row in reader):
         wanted = ", ".join(after)
         seen = wanted if len(wanted) <= 60 else f"{wanted[:60]}…"
-        raise DataError(f"{path}, line {reader.line_num}: the file ends without the line {seen!r}; it is damaged")
+        last = max(reader.line_num, 1)
+        raise DataError(f"{path}, line {last}: the file ends without the line {seen!r}; it is damaged")
 
 
 def _columns(path: Path, reader: Any, columns: Sequence[str], names: Sequence[str] | None, comment: str) -> Texts:

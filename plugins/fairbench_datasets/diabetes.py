@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Archive, DataFile, Dataset, DatasetSpec, derive_seed, hookimpl, parameter
+from fairbench.api import Archive, DataFile, Dataset, DatasetSpec, counted, derive_seed, hookimpl, parameter
 from fairbench_datasets import _diabetes_columns as columns
 from fairbench_datasets import _reading
 from fairbench_datasets._diabetes_columns import UNKNOWN
@@ -79,7 +79,7 @@ class Diabetes:
         if dead.any():
             notes.append(f"{dead.sum():,} stays ended in death or in a hospice: their y = 0 is no good outcome.")
         if unknown.any():
-            notes.append(f"The sex of {unknown.sum()} of {len(rows):,} rows is unknown; they are with the men.")
+            notes.append(f"The sex is unknown in {counted(unknown.sum(), 'row')}, which the group '{others}' includes.")
         _, patient = np.unique(rows[PATIENT], return_inverse=True)
         several = len(rows) > patient.max() + 1
         return Dataset(
