@@ -20,8 +20,8 @@ from fairbench.api import DataFile, Dataset, NotApplicable, hookimpl, parameter
 
 def made(name, rows=600, **more):
     draw = np.random.default_rng(0)
-    y = np.arange(rows) % 2
-    group = np.resize(["a"] * 25 + ["b"] * 23 + ["c"] * 2, rows)
+    y = np.arange(rows) // 2 % 2
+    group = np.resize(["a", "b"] * 23 + ["a", "a", "c", "c"], rows)
     X = pd.DataFrame({"x": draw.integers(0, 3, rows), "word": draw.choice(["u", "v"], rows)})
     return Dataset(name, X, y, pd.DataFrame({"letter": group}), {"letter": "a"}, favorable_label=0, **more)
 
@@ -136,7 +136,7 @@ def test_the_text_says_it_in_words(show):
     text = show("letters")
     assert "rows: 600, of which 300 have y = 1 (unfavourable)" in text
     assert "features: 2 (1 numeric, 1 categorical)" in text
-    assert "duplicates: 582 rows equal an earlier one in every feature and in letter" in text
+    assert "duplicates: 582 (rows that equal an earlier one in every feature and in letter)" in text
     assert "licence: for tests" in text
     assert "files: none" in text
     assert "letter a (protected) 300" in text

@@ -32,8 +32,9 @@ def described_dataset(choice: Choice, data_dir: Optional[Path], plugin: tuple[st
 
     session = Session(Settings(data_dir=data_dir, plugins=plugin))
     component = session.registry.get("datasets", choice.name)
+    licence = getattr(component, "licence", "")
     found: dict[str, Any] = {
-        "licence": getattr(component, "licence", ""),
+        "licence": licence if isinstance(licence, str) else "",
         "only_by_name": bool(getattr(component, "only_by_name", False)),
         "files": [],
         "unavailable": "",
@@ -134,7 +135,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"rows: {found['rows']:,}, of which {found['positives']:,} have y = 1 ({good})"
         yield f"features: {_features(found)}"
         first = found["attributes"][0]["attribute"]
-        yield f"duplicates: {found['repeated_rows']:,} rows equal an earlier one in every feature and in {first}"
+        yield f"duplicates: {found['repeated_rows']:,} (rows that equal an earlier one in every feature and in {first})"
     yield f"licence: {found['licence'] or 'not stated'}"
     if found["only_by_name"]:
         yield "'all' leaves it out: it must be named"

@@ -108,7 +108,15 @@ def show(kind: str, name: str, as_json: bool, data_dir: Path | None, plugin: tup
     if kind == "dataset":
         dataset = described_dataset(choice, data_dir, plugin)
     if as_json:
-        shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, **dataset, "parameters": rows}
+        shown = {
+            "kind": kind,
+            "name": name,
+            "plugin": str(origin),
+            "text": text,
+            **extra,
+            **dataset,
+            "parameters": rows,
+        }
         click.echo(json.dumps({**shown, "parts": parts} if parts else shown))
         return
     say(f"{name} ({kind}, from {origin})\n\n{text}\n", err=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Optional
 
 UNKNOWN = "unknown"
 RACES = ("AfricanAmerican", "Asian", "Caucasian", "Hispanic", "Other")
@@ -44,7 +45,7 @@ FEATURES = [
 ]
 NAME = re.compile(r"[A-Za-z&/-]{1,60}")
 DIAGNOSIS = re.compile(r"([0-9]{1,3})(\.[0-9]{1,2})?|[EV][0-9]{1,3}(\.[0-9]{1,2})?")
-CHAPTERS = {
+CHAPTERS: dict[str, tuple[range, Optional[int]]] = {  # codes of ICD-9, and of the sign or symptom that goes with them
     "circulatory": (range(390, 460), 785),
     "respiratory": (range(460, 520), 786),
     "digestive": (range(520, 580), 787),

@@ -46,9 +46,17 @@ WORDS = {
     "romantic": YES_OR_NO,
 }
 NUMBERS = {
-    **{"age": (10, 30), "Medu": (0, 4), "Fedu": (0, 4), "traveltime": (1, 4), "studytime": (1, 4), "failures": (0, 4)},
-    **{name: (1, 5) for name in ("famrel", "freetime", "goout", "Dalc", "Walc", "health")},
-    **{"absences": (0, 365), "G1": (0, 20), "G2": (0, 20), "G3": (0, 20)},
+    "age": (10, 30),
+    "Medu": (0, 4),
+    "Fedu": (0, 4),
+    "traveltime": (1, 4),
+    "studytime": (1, 4),
+    "failures": (0, 4),
+    **dict.fromkeys(("famrel", "freetime", "goout", "Dalc", "Walc", "health"), (1, 5)),
+    "absences": (0, 365),
+    "G1": (0, 20),
+    "G2": (0, 20),
+    "G3": (0, 20),
 }
 COLUMNS = [
     *("school", "sex", "age", "address", "famsize", "Pstatus", "Medu", "Fedu", "Mjob", "Fjob", "reason", "guardian"),

@@ -21,13 +21,25 @@ def survey(**changed):
     age = draw.integers(0, 95, N)
     table = pd.DataFrame(
         {
-            **{"RT": "P", "SERIALNO": [f"2018{number:09d}" for number in range(N)], "SOCP": "111021", "NAICSP": "722Z"},
-            **{"ST": 6, "AGEP": age, "PWGTP": draw.integers(1, 90, N), "SEX": draw.integers(1, 3, N)},
-            **{"RAC1P": np.resize(list(RACES), N), "SCHL": draw.integers(1, 25, N), "MAR": draw.integers(1, 6, N)},
-            **{"RELP": draw.integers(0, 18, N), "POBP": draw.integers(1, 500, N), "OCCP": draw.integers(10, 9800, N)},
+            "RT": "P",
+            "SERIALNO": [f"2018{number:09d}" for number in range(N)],
+            "SOCP": "111021",
+            "NAICSP": "722Z",
+            "ST": 6,
+            "AGEP": age,
+            "PWGTP": draw.integers(1, 90, N),
+            "SEX": draw.integers(1, 3, N),
+            "RAC1P": np.resize(list(RACES), N),
+            "SCHL": draw.integers(1, 25, N),
+            "MAR": draw.integers(1, 6, N),
+            "RELP": draw.integers(0, 18, N),
+            "POBP": draw.integers(1, 500, N),
+            "OCCP": draw.integers(10, 9800, N),
             **{name: draw.integers(1, 3, N) for name in ("DIS", "NATIVITY", "DEAR", "DEYE", "DREM", "PUBCOV")},
             **{name: draw.integers(1, 4, N) for name in ("CIT", "MIG", "MIL", "ANC", "FER", "ESP")},
-            **{"COW": draw.integers(1, 9, N), "WKHP": draw.integers(1, 99, N), "ESR": draw.integers(1, 7, N)},
+            "COW": draw.integers(1, 9, N),
+            "WKHP": draw.integers(1, 99, N),
+            "ESR": draw.integers(1, 7, N),
             "PINCP": draw.integers(-500, 150_000, N),
         }
     )
@@ -93,7 +105,7 @@ def test_without_a_folder_or_a_file_the_advice_says_what_to_type(folder):
     with pytest.raises(NotApplicable, match=r"the folder .*2017.* does not exist; acs\[folder=PATH,download=true\]"):
         ACS(folder=str(folder), year=2017).load({})
     assert not (folder / "2017").exists()
-    with pytest.raises(NotApplicable, match="the file of NY in .* is not there"):
+    with pytest.raises(NotApplicable, match=r"the file of NY in .* is not there"):
         ACS(folder=str(folder), state="NY").load({})
 
 

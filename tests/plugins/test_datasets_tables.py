@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+import re
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from fairbench_datasets import bank, credit_default, diabetes, dutch, law_school
 from fairbench_datasets._diabetes_columns import diagnosis, name
 
 from fairbench.api import DataError
-from fairbench.data.preparation import part_rows
 from fairbench.data.inspection import measured_notes
+from fairbench.data.preparation import part_rows
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(spec):
     """Return a loaded dataset, or skip the test."""
     if not os.environ.get("FAIRBENCH_DATA"):
@@ -159,11 +160,19 @@ def test_diabetes_keeps_what_was_not_measured_and_what_is_unknown():
     assert ((X["max_glu_serum"] == "None").sum(), (X["A1Cresult"] == "None").sum()) == (96420, 84748)
     unknown = (X == "unknown").sum()
     assert unknown[unknown > 0].to_dict() == {
-        **{"race": 2273, "payer_code": 40256, "medical_specialty": 49949},
-        **{"diag_1": 21, "diag_2": 358, "diag_3": 1423},
+        "race": 2273,
+        "payer_code": 40256,
+        "medical_specialty": 49949,
+        "diag_1": 21,
+        "diag_2": 358,
+        "diag_3": 1423,
     }
     assert races.to_dict() == {
-        **{"Caucasian": 76099, "AfricanAmerican": 19210, "unknown": 2273, "Hispanic": 2037, "Other": 1506},
+        "Caucasian": 76099,
+        "AfricanAmerican": 19210,
+        "unknown": 2273,
+        "Hispanic": 2037,
+        "Other": 1506,
         "Asian": 641,
     }
     assert (X["gender"] == "Male").sum() == 47055
@@ -200,7 +209,13 @@ def test_rows_of_a_patient_stay_together():
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        *(("250.83", "diabetes"), ("250", "diabetes"), ("251", "other"), ("428", "circulatory"), ("785", "circulatory")),
+        *(
+            ("250.83", "diabetes"),
+            ("250", "diabetes"),
+            ("251", "other"),
+            ("428", "circulatory"),
+            ("785", "circulatory"),
+        ),
         *(("486", "respiratory"), ("786.5", "respiratory"), ("579", "digestive"), ("788", "genitourinary")),
         *(("996", "injury"), ("715", "musculoskeletal"), ("174", "neoplasms"), ("V57", "other"), ("E909", "other")),
         ("?", "unknown"),
@@ -212,7 +227,7 @@ def test_diagnoses_are_grouped_by_the_chapters_of_icd_9(code, kind):
 
 @pytest.mark.parametrize("text", ["", "25O", "2500", "250.", "250.123", "W1"])
 def test_what_is_no_diagnosis_is_refused(text):
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         diagnosis(text)
 
 
