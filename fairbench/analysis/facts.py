@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def dataset_facts(session: Session, choice: Choice) -> Facts:
         raise
     except (Exception, SystemExit) as error:
         raise DataError(f"{choice}: its loader failed ({type(error).__name__}: {error})") from error
-    table = dataset.X
+    table: Any = dataset.X
     numbers = 0 if dataset.image_shape else len(table.select_dtypes(include=["number", "bool"]).columns)
     return Facts(
         rows=len(dataset.y),
