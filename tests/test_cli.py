@@ -361,7 +361,7 @@ def test_completion_prints_a_script(fairbench, shell):
         (["rescore", "r", "--metrics"], "accuracy,roc", ["accuracy,roc_auc"]),
         (["reproduce", "faalgrad", "--datasets"], "adu", ["adult"]),
         (["show", "method"], "faal", ["faalgrad"]),
-        (["show", "dataset"], "a", ["adult"]),  # but not 'all'
+        (["show", "dataset"], "a", ["acs", "adult"]),  # but not 'all'
         (["show", "paper"], "faal", ["faalgrad"]),
         (["data", "fetch", "german"], "adu", ["adult"]),
         (["data", "verify"], "adu", ["adult"]),

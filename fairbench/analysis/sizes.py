@@ -88,6 +88,26 @@ def _whole(means: Floats) -> Floats:
     return whole
 
 
+def planned_splits(
+    session: Session, datasets: Sequence[str], groups: Sequence[str] = ()
+) -> dict[tuple[str, str], list[Cell]]:
+    """Return, by a dataset's label and a sensitive attribute, a cell for each of the splits that sizes are means over.
+
+    Args:
+        session: knows the plugins.
+        datasets: choices such as ``adult[missing=category]``, or ``all``.
+        groups: sensitive attributes; none for each dataset's own.
+
+    Raises:
+        SuiteError: a name is wrong; ``UnknownName`` with the names that come near.
+    """
+    given = {"datasets": tuple(datasets), "methods": ("constant",), "group": tuple(groups), "repeats": SPLITS}
+    repeats: dict[tuple[str, str], dict[int, Cell]] = {}
+    for cell in session.plan(chosen_suite(None, given)).cells:  # every method has the same splits
+        repeats.setdefault((str(cell.dataset), cell.group), {})[cell.repeat] = cell
+    return {place: list(splits.values()) for place, splits in repeats.items()}
+
+
 def planned_sizes(
     session: Session, datasets: Sequence[str], groups: Sequence[str] = ()
 ) -> Iterator[tuple[str, str, GroupSizes]]:
@@ -104,22 +124,17 @@ def planned_sizes(
         SuiteError: a name is wrong; ``UnknownName`` with the names that come near.
         DataError: none of the datasets can be used, and one is faulty.
     """
-    given = {"datasets": tuple(datasets), "methods": ("constant",), "group": tuple(groups), "repeats": SPLITS}
-    repeats: dict[tuple[str, str], dict[int, Cell]] = {}
-    cells = session.plan(chosen_suite(None, given)).cells
-    for cell in cells:  # every method has the same splits
-        repeats.setdefault((str(cell.dataset), cell.group), {})[cell.repeat] = cell
+    splits_of = planned_splits(session, datasets, groups)
     with session.observer.downloads() as progress:
-        available = gather(cells, session.runner, progress)
+        available = gather([cell for cells in splits_of.values() for cell in cells], session.runner, progress)
     left_out = {**available.skipped, **available.failed}
     for label, reason in left_out.items():
         session.observer.say(f"{label} is left out: {last_line(reason)}")
-    for (label, group), splits in repeats.items():
+    for (label, group), cells in splits_of.items():
         if label in left_out:
             continue
         try:
-            of_group = list(splits.values())
-            yield label, group, group_sizes(session.runner.workbench.dataset(of_group[0].dataset), of_group)
+            yield label, group, group_sizes(session.runner.workbench.dataset(cells[0].dataset), cells)
         except (NotApplicable, DataError) as error:
             session.observer.say(f"{label} by {group} is left out: {error}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from fairbench.cli.options import complete_name, data_dir_option, examples, json
 from fairbench.data.checksums import one_line
 
 if TYPE_CHECKING:
+    from fairbench.data.files import DataSource
     from fairbench.data.sources import DataFile
 
 SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
@@ -184,11 +185,17 @@ def _files(names: Sequence[str], plugin: tuple[str, ...], only_by_name: bool = T
 def _rows(
     names: Sequence[str], data_dir: Path | None, plugin: tuple[str, ...], every_copy: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each copy of each file: all copies, or the one that a run would find first."""
+    """Yield a row for each copy of the files of the named datasets, or of all; see ``file_rows``."""
     from fairbench.data.files import DataSource
 
-    source = DataSource(data_dir)
-    for name, files in _files(names, plugin).items():
+    return file_rows(_files(names, plugin), DataSource(data_dir), every_copy)
+
+
+def file_rows(
+    files_by_dataset: Mapping[str, Sequence[DataFile]], source: DataSource, every_copy: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each copy of each file: all copies, or the one that a run would find first."""
+    for name, files in files_by_dataset.items():
         for file in files:
             row: dict[str, Any] = {"dataset": name, "file": file.path, "bytes": file.bytes, "expected": file.sha256}
             row.update(obtain=file.obtain, doubt=file.doubt)

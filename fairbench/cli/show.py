@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
-from fairbench.cli.options import complete_name, examples, json_option, plugin_option, print_rows, say
+from fairbench.cli.options import (
+    complete_name,
+    data_dir_option,
+    examples,
+    json_option,
+    plugin_option,
+    print_rows,
+    say,
+)
 from fairbench.notation import plain, show_params, show_value
 from fairbench.plugins.kinds import KINDS
 from fairbench.version import compiled
 
 if TYPE_CHECKING:
+    from fairbench.cells import Choice
     from fairbench.plugins.components import Paper
 
 _SINGULAR = {kind.singular: plural for plural, kind in KINDS.items()}
@@ -65,17 +75,25 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 @click.argument("kind", type=click.Choice([*_SINGULAR]))
 @click.argument("name", shell_complete=complete_name())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@data_dir_option
 @plugin_option
-def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
+def show(kind: str, name: str, as_json: bool, data_dir: Path | None, plugin: tuple[str, ...]) -> None:
     """Show a component and its parameters.
 
-    Parameters come with default, meaning and source; the plugin that provides the component is named too.
+    Parameters come with default, meaning and source; the plugin that provides the component is named too. Of a dataset,
+    which can be given with parameters, its licence, where its files come from, and, if they are there (nothing is
+    downloaded), its rows, features, groups, duplicates and the smallest gap that it can show.
     """
+    from fairbench.cli.datasets import described_dataset, print_dataset
     from fairbench.plugins.loading import load_plugins
     from fairbench.plugins.parameters import describe_parameters
     from fairbench.plugins.registry import describe, docstring
 
     registry, _ = load_plugins(plugin)
+    typed = name
+    if kind == "dataset":
+        choice = _one_choice(name)
+        name = choice.name
     component = registry.get(_SINGULAR[kind], name)
     origin = registry.origin(_SINGULAR[kind], name)
     rows = describe_parameters(component)
@@ -86,15 +104,42 @@ def show(kind: str, name: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     if "ranges" in extra:
         extra["ranges"] = {name: plain(space.described) for name, space in extra["ranges"].items()}
     parts = paper_parts(component) if kind == "paper" else []
+    dataset: dict[str, Any] = {}
+    if kind == "dataset":
+        dataset = described_dataset(choice, data_dir, plugin)
     if as_json:
-        shown = {"kind": kind, "name": name, "plugin": str(origin), "text": text, **extra, "parameters": rows}
+        shown = {
+            "kind": kind,
+            "name": name,
+            "plugin": str(origin),
+            "text": text,
+            **extra,
+            **dataset,
+            "parameters": rows,
+        }
         click.echo(json.dumps({**shown, "parts": parts} if parts else shown))
         return
     say(f"{name} ({kind}, from {origin})\n\n{text}\n", err=False)
     for key, value in extra.items():
         say(f"{key}: {_LINES[key](value) if key in _LINES else value}", err=False)
+    if dataset:
+        print_dataset(typed, dataset)
     if rows or parts:
         print_rows(parts or [_readable(row) for row in rows], as_json=False)
+
+
+def _one_choice(text: str) -> Choice:
+    """Return the dataset that was typed, which can have parameters.
+
+    Raises:
+        UsageError: more than one was.
+    """
+    from fairbench.choices import parse_choices
+
+    choices = parse_choices(text)
+    if len(choices) != 1:
+        raise click.UsageError(f"{text!r} stands for {len(choices)} datasets; show one at a time.")
+    return choices[0]
 
 
 def _configurations(grid: Sequence[Mapping[str, object]]) -> str:

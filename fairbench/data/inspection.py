@@ -49,13 +49,22 @@ def _repeated_rows(dataset: Dataset) -> list[str]:
     share = float(np.isin(rows[test], rows[train]).mean())
     if share < REPEATED:
         return []
-    again = len(rows) - len(np.unique(rows))
+    again = _repetitions(rows)
     attribute = dataset.sensitive_features.columns[0]
     return [
         f"{share:.0%} of the test rows of a split equal a training row in every feature and in {attribute} ({again:,} "
         f"of all {len(rows):,} rows repeat an earlier one), so its parts are not independent and intervals are too "
         "narrow."
     ]
+
+
+def repeated_rows(dataset: Dataset) -> int:
+    """Return how many rows equal an earlier one in every feature and in the first sensitive attribute."""
+    return _repetitions(_row_codes(dataset))
+
+
+def _repetitions(rows: NDArray[Any]) -> int:
+    return len(rows) - len(np.unique(rows))
 
 
 def _row_codes(dataset: Dataset) -> NDArray[Any]:

@@ -130,7 +130,8 @@ class DatasetSpec(Protocol):
     ``files`` and ``sensitive_features`` are read from the dataset after it is built with its parameters and before
     anything runs: make them class attributes if they are always the same, and properties or fields if they depend on a
     parameter, such as a table that the user names. They can raise ``DataError``. A dataset that takes hours, or needs a
-    folder that only the user knows, can declare ``only_by_name = True``: then ``all`` leaves it out.
+    folder that only the user knows, can declare ``only_by_name = True``: then ``all`` leaves it out. It can also say in
+    a few words under which terms the data may be used, ``licence = "CC BY 4.0"``; ``fairbench show dataset`` shows it.
     """
 
     @property

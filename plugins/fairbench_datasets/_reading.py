@@ -110,6 +110,7 @@ def read(
     names: Sequence[str] | None = None,
     separator: str = ",",
     comment: str = "",
+    after: Sequence[str] = (),
     blanks: bool = False,
     quotes: bool = False,
 ) -> Texts:
@@ -121,6 +122,7 @@ def read(
         names: of all columns in order; None if the first line has them.
         separator: between two fields.
         comment: a line that is not a row.
+        after: the fields of the line that the table begins after; empty if it begins with the file.
         blanks: whether blanks may follow a separator.
         quotes: whether fields may be in quotation marks.
 
@@ -137,6 +139,7 @@ def read(
                     quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
                     strict=True,
                 )
+                _skip(path, reader, after)
                 return _columns(path, reader, columns, names, comment)
         except UnicodeDecodeError:
             raise DataError(f"{path}, line {_broken_line(path)}: not text in UTF-8; the file is damaged") from None
@@ -144,12 +147,22 @@ def read(
             raise DataError(f"{path}, line {reader.line_num}: {error}; the file is damaged") from error
 
 
+def _skip(path: Path, reader: Any, after: Sequence[str]) -> None:
+    """Pass over all lines up to one with these fields, which is passed over too."""
+    if after and not any(row == list(after) for row in reader):
+        wanted = ", ".join(after)
+        seen = wanted if len(wanted) <= 60 else f"{wanted[:60]}…"
+        last = max(reader.line_num, 1)
+        raise DataError(f"{path}, line {last}: the file ends without the line {seen!r}; it is damaged")
+
+
 def _columns(path: Path, reader: Any, columns: Sequence[str], names: Sequence[str] | None, comment: str) -> Texts:
     if names is None:
         names = next(reader, [])
     lacking = [column for column in columns if column not in names]
     if lacking:
-        raise DataError(f"{path}, line 1: no column {', '.join(lacking)}; this is a different file or version")
+        line = max(reader.line_num, 1)
+        raise DataError(f"{path}, line {line}: no column {', '.join(lacking)}; this is a different file or version")
     width, places = len(names), [names.index(column) for column in columns]
     lines: list[NDArray[np.int64]] = []
     seen: list[dict[str, int]] = [{} for _ in columns]

@@ -65,7 +65,8 @@ class Adult:
     """Income above 50,000 dollars (y = 1, favourable) of 45,222 people without missing values.
 
     The published training and test files are joined, since every repeat draws its own split. Sex and race are both
-    among the columns of X; the one that serves as the group is left out of it.
+    among the columns of X; the one that serves as the group is left out of it. As ``race_all`` the group is race with
+    all its values; as ``race`` it is white or not.
 
     References:
         Kohavi (1996), Scaling up the accuracy of naive-Bayes classifiers: a decision-tree hybrid, KDD.
@@ -73,7 +74,8 @@ class Adult:
 
     name = "adult"
     files = (TRAIN, TEST)
-    sensitive_features = ("sex", "race")
+    licence = "CC BY 4.0"
+    sensitive_features = ("sex", "race", "race_all")
     missing: str = parameter(
         "drop",
         "drop: leave out the 3,620 rows with an unknown value; category: keep them, '?' is a value of its own",
@@ -108,9 +110,9 @@ class Adult:
             name=self.name,
             X=rows.drop(columns=dropped),
             y=rows["income"].str.startswith(">50K").to_numpy(),
-            sensitive_features=pd.DataFrame({"sex": rows["sex"], "race": race}),
-            protected_group={"sex": "Female", "race": "Non-White"},
-            sensitive_columns={"sex": ("sex",), "race": ("race",)},
+            sensitive_features=pd.DataFrame({"sex": rows["sex"], "race": race, "race_all": rows["race"]}),
+            protected_group={"sex": "Female", "race": "Non-White", "race_all": "Black"},
+            sensitive_columns={"sex": ("sex",), "race": ("race",), "race_all": ("race",)},
             notes=("The feature relationship names husbands and wives, so sex can be read off it for the married.",),
             keys=pd.DataFrame({"age": rows["age"], "country": rows["native-country"]}),
         )

@@ -34,6 +34,7 @@ class CelebA:
     name = "celeba"
     files = ()
     only_by_name = True
+    licence = "for non-commercial research only"
     sensitive_features = ("sex",)
     folder: str = parameter("", f"folder with {ATTRIBUTES}, {PARTITION} and {IMAGES}/")
     size: int = parameter(128, "side of the images", source="Wyllie, Shumailov & Papernot (2024), code", minimum=8)

@@ -31,6 +31,7 @@ class ColoredDigits:
 
     name = "colored_digits"
     files = ()
+    licence = "CC BY 4.0"
     sensitive_features = ("colour",)
     threshold: int = _coloured.threshold_parameter()
     flip: float = _coloured.flip_parameter()

@@ -54,6 +54,7 @@ class ColoredMNIST:
     name = "colored_mnist"
     files = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
     only_by_name = True
+    licence = "CC BY-SA 3.0, as usually stated"
     sensitive_features = ("colour",)
     threshold: int = _coloured.threshold_parameter()
     flip: float = _coloured.flip_parameter()

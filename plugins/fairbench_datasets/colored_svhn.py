@@ -47,6 +47,7 @@ class ColoredSVHN:
     name = "colored_svhn"
     files = (TRAIN, TEST)
     only_by_name = True
+    licence = "for non-commercial use only"
     sensitive_features = ("colour",)
     threshold: int = _coloured.threshold_parameter()
     flip: float = _coloured.flip_parameter()

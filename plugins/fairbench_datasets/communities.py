@@ -49,6 +49,7 @@ class Communities:
 
     name = "communities"
     files = (CRIMES,)
+    licence = "CC BY 4.0"
     sensitive_features = ("race",)
     label: str = parameter(
         "state_median",

@@ -58,7 +58,8 @@ class Compas:
 
     The rows are those of ProPublica's analysis: the screening lies within 30 days of the arrest, the charge is not an
     ordinary traffic offence, and the tool's score is known. ``length_of_stay`` counts whole days in jail, rounded down
-    (-1 where the release lies hours before the entry). Sex is a feature unless it is the group.
+    (-1 where the release lies hours before the entry). Sex is a feature unless it is the group. The groups are race in
+    two groups, sex, or, as ``race_all``, race with all its values, some of which only a few rows have.
 
     References:
         Angwin, Larson, Mattu and Kirchner (2016), Machine Bias, ProPublica.
@@ -67,7 +68,8 @@ class Compas:
 
     name = "compas"
     files = (SCORES,)
-    sensitive_features = ("race", "sex")
+    licence = "none stated in the repository; see ProPublica's terms (https://www.propublica.org/datastore/terms)"
+    sensitive_features = ("race", "sex", "race_all")
     races: str = parameter(
         "all",
         "all: everyone who is not African-American is unprotected; two: only Caucasians are, other rows are dropped",
@@ -113,8 +115,8 @@ class Compas:
             name=self.name,
             X=rows[FEATURES],
             y=rows["two_year_recid"].to_numpy(),
-            sensitive_features=pd.DataFrame({"race": race, "sex": rows["sex"]}),
-            protected_group={"race": "African-American", "sex": "Female"},
+            sensitive_features=pd.DataFrame({"race": race, "sex": rows["sex"], "race_all": rows["race"]}),
+            protected_group={"race": "African-American", "sex": "Female", "race_all": "African-American"},
             favorable_label=0,
             sensitive_columns={"sex": ("sex",)},
             notes=tuple(notes),

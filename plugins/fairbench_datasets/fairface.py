@@ -34,6 +34,7 @@ class FairFace:
     name = "fairface"
     files = ()
     only_by_name = True
+    licence = "CC BY 4.0"
     sensitive_features = ("race", "age")
     folder: str = parameter("", f"folder with {TRAIN}, {VALIDATION}, train/ and val/")
     size: int = parameter(64, "side of the images", minimum=8)

@@ -28,6 +28,7 @@ class GaussLoop:
 
     name = "gauss_loop"
     files = ()
+    licence = "none needed: drawn by fairbench"
     sensitive_features = ("group",)
     train: int = parameter(1500, "training rows of a split", minimum=50)
     validation: int = parameter(500, "validation rows of a split", minimum=50)

@@ -76,6 +76,7 @@ class German:
 
     name = "german"
     files = (CREDITS,)
+    licence = "CC BY 4.0"
     sensitive_features = ("sex", "age")
 
     def load(self, files: Mapping[str, Path]) -> Dataset:

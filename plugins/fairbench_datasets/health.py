@@ -81,6 +81,8 @@ class Health:
 
     name = "health"
     files = (CLAIMS, DRUGS, LABS, MEMBERS, TARGET)
+    only_by_name = True  # nobody but the user can get the files
+    licence = "the rules of the competition, which forbid passing the files on"
     sensitive_features = ("age", "age_band", "sex")
     variant: str = parameter("member_years", "which rows and features", choices=("member_years", "fairbinn"))
     label: str = parameter(

@@ -24,6 +24,7 @@ class SklearnDiabetes:
 
     name = "sklearn-diabetes"
     files = ()
+    licence = "none stated"
     sensitive_features = ("sex",)
 
     def load(self, files: Mapping[str, Path]) -> Dataset:

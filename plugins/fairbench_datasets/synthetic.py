@@ -31,6 +31,7 @@ class Synthetic:
 
     name = "synthetic"
     files = ()
+    licence = "none needed: drawn by fairbench"
     sensitive_features = ("group",)
     setting: str = parameter("equal", "the distribution to start from", choices=tuple(PRESETS))
     rows: int = parameter(5000, "number of rows", minimum=100)

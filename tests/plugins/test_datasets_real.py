@@ -9,12 +9,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fairbench_datasets import adult, communities, compas, german
+from fairbench_datasets import (
+    adult,
+    bank,
+    communities,
+    compas,
+    credit_default,
+    diabetes,
+    dutch,
+    german,
+    law_school,
+    ricci,
+    student,
+)
 
 from fairbench.data.inspection import measured_notes
 
-MODULES = (adult, communities, compas, german)
-SPECS = (adult.Adult, communities.Communities, compas.Compas, german.German)
+MODULES = (*(adult, bank, communities, compas, credit_default, diabetes, dutch, german, law_school, ricci, student),)
+SPECS = (
+    *(adult.Adult, bank.Bank, communities.Communities, compas.Compas, credit_default.CreditDefault, diabetes.Diabetes),
+    *(dutch.Dutch, german.German, law_school.LawSchool, ricci.Ricci, student.Student),
+)
+MANY_VALUED = "race_all"  # all other attributes have two groups
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +75,7 @@ def test_pinned_digest_and_size_are_those_of_the_canonical_file(folder, file):
 
 @pytest.mark.parametrize("file", [file for spec in SPECS for file in spec.files], ids=lambda file: file.path)
 def test_file_is_served_over_https_and_archives_are_pinned(file):
-    assert file.urls
+    assert file.urls or file.archive
     assert all(url.startswith("https://") for url in file.urls)
     assert file.archive is None or (len(file.archive.sha256) == 64 and file.path.endswith(file.archive.member))
 
@@ -82,6 +98,20 @@ COUNTS = [
     (communities.Communities(label="overall_median"), "race", 97, 855, 545, 1139, 452),
     (german.German(), "sex", 57, 310, 201, 690, 499),
     (german.German(), "age", 56, 190, 110, 810, 590),
+    (bank.Bank(), "age", 49, 1997, 709, 43214, 4580),
+    (bank.Bank(), "marital", 47, 17997, 2534, 27214, 2755),
+    (bank.Bank(duration=True), "age", 50, 1997, 709, 43214, 4580),
+    (student.Student(), "sex", 54, 208, 133, 187, 132),
+    (student.Student(), "age", 55, 111, 61, 284, 204),
+    (student.Student(earlier_grades=True), "sex", 56, 208, 133, 187, 132),
+    (student.Student(course="portuguese"), "sex", 54, 266, 216, 383, 333),
+    (student.Student(course="portuguese"), "age", 55, 181, 143, 468, 406),
+    (law_school.LawSchool(), "race", 10, 1201, 742, 17491, 16114),
+    (law_school.LawSchool(), "sex", 10, 8142, 7245, 10550, 9611),
+    (dutch.Dutch(), "sex", 59, 30273, 9903, 30147, 18860),
+    (ricci.Ricci(), "race", 4, 50, 15, 68, 41),
+    (ricci.Ricci(combine=True), "race", 5, 50, 15, 68, 41),
+    (credit_default.CreditDefault(), "sex", 31, 18112, 3763, 11888, 2873),
 ]
 
 
@@ -102,7 +132,9 @@ def test_declared_attributes_are_those_of_the_table(load, cls):
     assert dataset.name == cls.name
     assert tuple(dataset.sensitive_features.columns) == cls.sensitive_features
     assert set(dataset.protected_group) == set(cls.sensitive_features)
-    assert all(dataset.sensitive_features[attribute].nunique() == 2 for attribute in cls.sensitive_features)
+    groups = {attribute: dataset.sensitive_features[attribute].nunique() for attribute in cls.sensitive_features}
+    assert all(number == 2 for attribute, number in groups.items() if attribute != MANY_VALUED)
+    assert groups.get(MANY_VALUED, 3) > 2
     assert list(dataset.X.index) == list(range(len(dataset.X)))
 
 
@@ -115,12 +147,13 @@ def test_group_leaves_the_features(load, cls):
     for attribute in cls.sensitive_features:
         # a column of two values that split the rows as the group does would be the group under another name
         group = dataset.sensitive_features[attribute].astype("category").cat.codes.to_numpy()
-        for name, column in encoded(dataset, attribute).items():
+        table = encoded(dataset, attribute)
+        for name, column in table.loc[:, table.nunique() > 1].items():
             assert abs(np.corrcoef(column.astype(float), group)[0, 1]) < 0.999, name
 
 
 def test_task_keys_are_states_ages_and_countries(load):
-    keys = {cls.name: load(cls()).keys for cls in SPECS}
+    keys = {cls.name: load(cls()).keys for cls in (adult.Adult, communities.Communities, compas.Compas, german.German)}
     assert {name: list(table.columns) for name, table in keys.items()} == {
         "compas": ["age"],
         "adult": ["age", "country"],
@@ -136,7 +169,44 @@ def test_task_keys_are_states_ages_and_countries(load):
 
 def test_favorable_labels_are_what_is_good_for_the_person(load):
     labels = {cls.name: load(cls()).favorable_label for cls in SPECS}
-    assert labels == {"compas": 0, "communities": 0, "adult": 1, "german": 1}
+    bad = {"communities", "compas", "credit_default", "diabetes"}
+    assert labels == {cls.name: int(cls.name not in bad) for cls in SPECS}
+
+
+@pytest.mark.parametrize("cls", SPECS)
+def test_each_says_under_which_terms_it_may_be_used(cls):
+    assert isinstance(cls.licence, str)
+    assert cls.licence
+
+
+ALL_RACES = {  # rows, and rows with y = 1
+    compas.Compas(): {
+        "African-American": (3175, 1661),
+        "Asian": (31, 8),
+        "Caucasian": (2103, 822),
+        "Hispanic": (509, 189),
+        "Native American": (11, 5),
+        "Other": (343, 124),
+    },
+    adult.Adult(): {
+        "Amer-Indian-Eskimo": (435, 53),
+        "Asian-Pac-Islander": (1303, 369),
+        "Black": (4228, 534),
+        "Other": (353, 45),
+        "White": (38903, 10207),
+    },
+    ricci.Ricci(): {"Black": (27, 9), "Hispanic": (23, 6), "White": (68, 41)},
+}
+
+
+@pytest.mark.parametrize("spec", ALL_RACES, ids=lambda spec: spec.name)
+def test_race_with_all_its_values_divides_the_two_groups(load, spec):
+    dataset = load(spec)
+    table = pd.DataFrame({"race": dataset.sensitive_features["race_all"], "y": dataset.y})
+    counted = {race: (len(rows), rows["y"].sum()) for race, rows in table.groupby("race")}
+    assert counted == ALL_RACES[spec]
+    two, every = (dataset.sensitive_features[name] for name in ("race", "race_all"))
+    assert all(two[every == race].nunique() == 1 for race in ALL_RACES[spec])
 
 
 def test_compas_columns_are_the_published_seven_with_their_sums(load):

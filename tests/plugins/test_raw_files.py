@@ -15,13 +15,20 @@ from fairbench_datasets import (
     _matlab,
     _reading,
     adult,
+    bank,
     celeba,
     colored_mnist,
     colored_svhn,
     communities,
     compas,
+    credit_default,
+    diabetes,
+    dutch,
     fairface,
     german,
+    law_school,
+    ricci,
+    student,
 )
 from fairbench_datasets.health import Health
 from PIL import Image
@@ -66,7 +73,13 @@ def check(load, paths, folder, mutate=damaged, text=True):
     return refused
 
 
-@pytest.mark.parametrize("spec", [adult.Adult, communities.Communities, compas.Compas, german.German])
+TABLES = [
+    *(adult.Adult, bank.Bank, communities.Communities, compas.Compas, credit_default.CreditDefault, diabetes.Diabetes),
+    *(dutch.Dutch, german.German, law_school.LawSchool, ricci.Ricci, student.Student),
+]
+
+
+@pytest.mark.parametrize("spec", TABLES)
 def test_damaged_copies_of_the_real_tables_are_read_or_refused(spec, tmp_path):
     if not os.environ.get("FAIRBENCH_DATA"):
         pytest.skip("FAIRBENCH_DATA is unset; it must name a folder with the raw files (adult/adult.data and so on)")
