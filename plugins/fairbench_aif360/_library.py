@@ -12,6 +12,8 @@ from contextlib import contextmanager, redirect_stdout
 
 import numpy as np
 
+from fairbench.api import NotApplicable
+
 
 def needs(*libraries: str) -> None:
     """Refuse to go on without these libraries; nothing is imported, which would take seconds.
@@ -22,6 +24,20 @@ def needs(*libraries: str) -> None:
     for library in libraries:
         if importlib.util.find_spec(library) is None:
             raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+
+
+def check_optimiser(aif360: str, scipy: str) -> None:
+    """Refuse an AIF360 that calls scipy's ``fmin_l_bfgs_b`` with the argument ``disp``, and a scipy without it.
+
+    Raises:
+        NotApplicable: they are not compatible. Raised while the plugin is loaded, it makes the plugin unavailable.
+    """
+    numbers = [tuple(int(part) for part in text.split(".")[:2]) for text in (aif360, scipy)]
+    if numbers[0] <= (0, 6) and numbers[1] >= (1, 18):
+        raise NotApplicable(
+            f"AIF360 {aif360} calls an optimiser of scipy with an argument that scipy dropped in 1.18, and {scipy} is "
+            "installed; install 'scipy<1.18'"
+        )
 
 
 @contextmanager

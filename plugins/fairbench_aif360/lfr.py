@@ -9,7 +9,6 @@ from typing import Any, Union
 from fairbench.api import (
     Inputs,
     Method,
-    NotApplicable,
     Predictions,
     Predictor,
     Samples,
@@ -19,26 +18,11 @@ from fairbench.api import (
 )
 
 from ._base import BASES, fit_base
-from ._library import at_work, needs
+from ._library import at_work, check_optimiser, needs
 from ._rows import PRIVILEGED, UNPRIVILEGED, check_two_groups, favourable, labelled, with_features
 
-
-def check_versions(aif360: str, scipy: str) -> None:
-    """Refuse an AIF360 that calls scipy's ``fmin_l_bfgs_b`` with the argument ``disp``, and a scipy without it.
-
-    Raises:
-        NotApplicable: they are not compatible. Raised while the plugin is loaded, it makes the plugin unavailable.
-    """
-    numbers = [tuple(int(part) for part in text.split(".")[:2]) for text in (aif360, scipy)]
-    if numbers[0] <= (0, 6) and numbers[1] >= (1, 18):
-        raise NotApplicable(
-            f"AIF360 {aif360} calls an optimiser of scipy with an argument that scipy dropped in 1.18, and {scipy} is "
-            "installed; install 'scipy<1.18'"
-        )
-
-
 needs("aif360", "scipy")
-check_versions(version("aif360"), version("scipy"))
+check_optimiser(version("aif360"), version("scipy"))
 
 SOURCE = "AIF360's default"
 OWN = "own"
