@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from aif360_helpers import PRIVILEGED, UNPRIVILEGED, theirs, two_group_split
 
 from fairbench.api import Fitted, NotApplicable
 from fairbench.errors import UnknownName
 from fairbench.plugins.loading import load_plugins
 
+sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
+from aif360_helpers import PRIVILEGED, UNPRIVILEGED, theirs, two_group_split
+
 pytest.importorskip("aif360")
 REGISTRY, _ = load_plugins()
 ROUNDING = 1e-9
 FAVOURABLE = pytest.mark.parametrize("favourable", [1, 0], ids=["1 is favourable", "0 is favourable"])
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),  # of the library, when a test calls it directly
-    pytest.mark.parametrize("seed", [3]),
-]
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the library, when a test calls it directly
+
+
+@pytest.fixture
+def seed():
+    return 3
 
 
 def method(name, **parameters):
@@ -56,7 +61,7 @@ def validation_pair(split):
     return theirs(part, part.y), theirs(part, (score >= 0.5).astype(int), score=score)
 
 
-def tested(split):
+def rows_to_change(split):
     """Return the test part with decisions and scores of the base model, and the scores."""
     score = base_scores(split, split.test)
     return theirs(split.test, (score >= 0.5).astype(int), score=score), score
@@ -97,7 +102,7 @@ def test_equalized_odds(favourable, seed):
 
     split = two_group_split(favourable)
     library = EqOddsPostprocessing(UNPRIVILEGED, PRIVILEGED, seed=seed).fit(*validation_pair(split))
-    rows, score = tested(split)
+    rows, score = rows_to_change(split)
     made, changed = predicted("eq_odds", split, seed), library.predict(rows).labels.ravel()
     assert made.randomised
     assert made.y_score == pytest.approx(score, abs=ROUNDING)
@@ -118,7 +123,7 @@ def test_calibrated_equalized_odds(cost, favourable, seed):
     split = two_group_split(favourable)
     library = CalibratedEqOddsPostprocessing(UNPRIVILEGED, PRIVILEGED, cost_constraint=cost)
     library.fit(*validation_pair(split))
-    rows, _ = tested(split)
+    rows, _ = rows_to_change(split)
     np.random.seed(seed)
     draws = [library.predict(rows) for _ in range(600)]
     labels, scores = (np.mean([getattr(draw, what).ravel() for draw in draws], axis=0) for what in ("labels", "scores"))
@@ -141,7 +146,7 @@ def test_reject_option(metric, words, favourable, seed):
     few = {"num_class_thresh": 20, "num_ROC_margin": 10}
     library = RejectOptionClassification(UNPRIVILEGED, PRIVILEGED, metric_name=words, **few)
     library.fit(*validation_pair(split))
-    rows, score = tested(split)
+    rows, score = rows_to_change(split)
     found = fitted("reject_option", split, seed, metric=metric, thresholds=20, margins=10)
     made = found.points[""](split.test.inputs)
     assert made.y_pred.tolist() == library.predict(rows).labels.ravel().tolist()
