@@ -12,6 +12,7 @@ import pytest
 from fairbench.api import Fitted, NotApplicable
 from fairbench.errors import UnknownName
 from fairbench.plugins.loading import load_plugins
+from fairbench.system.threads import one_thread
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from aif360_helpers import PRIVILEGED, UNPRIVILEGED, theirs, two_group_split
@@ -21,6 +22,12 @@ REGISTRY, _ = load_plugins()
 ROUNDING = 1e-9
 FAVOURABLE = pytest.mark.parametrize("favourable", [1, 0], ids=["1 is favourable", "0 is favourable"])
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the library, when a test calls it directly
+
+
+@pytest.fixture(autouse=True)
+def alone_on_a_core():
+    with one_thread():  # boosting's threads wait for each other for minutes where cores are busy
+        yield
 
 
 @pytest.fixture
