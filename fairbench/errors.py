@@ -45,7 +45,10 @@ class UnknownName(FairbenchError):
 
 
 class NotApplicable(FairbenchError):
-    """A method or dataset cannot serve this cell; the cell is skipped with the reason."""
+    """A method or dataset cannot serve this cell; the cell is skipped with the reason.
+
+    Raised while a plugin is imported, e.g. because of a library's version, it makes the plugin unavailable.
+    """
 
 
 class Undefined(FairbenchError):

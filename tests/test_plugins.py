@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,11 @@ BROKEN = HERE / "broken"
 ACME = HERE / "third_party" / "acme_fair"
 
 
-def test_built_ins_come_through_entry_points_and_load_without_problem():
+def test_built_ins_come_through_entry_points_and_none_is_broken():
     registry, problems = load_plugins()
-    assert [str(problem) for problem in problems if problem.distribution == BUILT_IN] == []
+    own = [problem for problem in problems if problem.distribution == BUILT_IN]
+    assert [str(problem) for problem in own if not problem.unavailable] == []
+    assert {problem.name.split(".")[0] for problem in own} <= {"fairbench_aif360"}  # adapters of libraries
     assert {point.name for point in entry_points() if point.distribution == BUILT_IN} >= {
         "fairbench_baselines",
         "fairbench_meta",
@@ -91,9 +94,8 @@ def test_an_unknown_name_among_those_to_load_is_refused():
 
 
 def test_an_unknown_component_mentions_plugins_that_could_not_be_loaded(acme_on_path):
-    assert (
-        "1 plugin could not be loaded ('fairbench plugins' says why)" in acme_on_path("show", "metric", "gapp").stderr
-    )
+    told = acme_on_path("show", "metric", "gapp").stderr  # beside adapters of libraries that are not here
+    assert re.search(r"; (1 plugin|\d plugins) could not be loaded \('fairbench plugins' says why\)", told)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Optional
 import pluggy
 
 import fairbench.plugins.hooks
-from fairbench.errors import PluginError, UnknownName, did_you_mean
+from fairbench.errors import NotApplicable, PluginError, UnknownName, did_you_mean
 from fairbench.plugins.code_digest import local_code
 from fairbench.plugins.components import BETTER, Metric, Paper, Report
 from fairbench.plugins.hooks import HOOKS, NAMESPACE
@@ -174,7 +174,7 @@ def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None
             except PluginError as refused:
                 error = refused
         missing = isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(plugin.name.split(".")[0])
-        unavailable = missing or isinstance(error, MadeForNewer)
+        unavailable = missing or isinstance(error, (MadeForNewer, NotApplicable))
         registry.refuse(replace(plugin, problem=_problem(error), unavailable=unavailable))
 
 
@@ -189,7 +189,7 @@ def _source_of(name: str) -> bytes:
 def _problem(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"needs {error.name!r}, which is not installed"
-    if isinstance(error, PluginError):
+    if isinstance(error, (PluginError, NotApplicable)):
         return str(error)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -164,8 +164,12 @@ class Registry:
 
     @property
     def warnings(self) -> list[str]:
-        """Return what is to be mended about plugins that work, and a sentence for each that cannot be used."""
-        return [*self.advice, *(f"plugin {plugin} is {plugin.state}: {plugin.problem}" for plugin in self.problems)]
+        """Return what is to be mended about plugins that work, and a sentence for each that cannot be used.
+
+        Built-in adapters of libraries that are not here are left out: nobody has asked for them by installing them.
+        """
+        told = [plugin for plugin in self.problems if plugin.distribution != BUILT_IN or not plugin.unavailable]
+        return [*self.advice, *(f"plugin {plugin} is {plugin.state}: {plugin.problem}" for plugin in told)]
 
     @property
     def import_warnings(self) -> list[str]:

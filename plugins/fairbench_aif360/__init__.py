@@ -1,0 +1,1 @@
+"""AIF360's algorithms as methods: the library itself computes, on arrays of the harness."""

@@ -1,0 +1,52 @@
+"""Weights that make label and group independent, before any model is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl
+
+from ._base import WithBase, fit_base
+from ._library import at_work, needs
+from ._rows import PRIVILEGED, UNPRIVILEGED, check_two_groups, labelled
+
+needs("aif360")
+
+
+@dataclass(frozen=True)
+class Reweighing(WithBase):
+    """Weight the rows of each group and label so that label and group are independent, then train the base model.
+
+    AIF360's ``Reweighing`` computes the weights; nothing is chosen on validation.
+
+    References:
+        Kamiran and Calders (2012), Data preprocessing techniques for classification without discrimination, KAIS 33.
+    """
+
+    name = "aif360_reweighing"
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
+        """Return the base model's predictor, which does not use the group.
+
+        Raises:
+            NotApplicable: there are not two groups, or one lacks training rows with one of the labels, or
+                scikit-learn's network takes no weights.
+        """
+        check_two_groups(train, "the training part", self.name)
+        with at_work(seed):
+            from aif360.algorithms.preprocessing import Reweighing as Library
+
+            library = Library(UNPRIVILEGED, PRIVILEGED).fit(labelled(train, y=train.y))
+            weights = library.transform(labelled(train, y=train.y)).instance_weights
+        score = fit_base(self.base, train, seed=seed, weights=weights)
+
+        def predict(inputs: Inputs) -> Predictions:
+            return Predictions.from_score(score(inputs))
+
+        return predict
+
+
+@hookimpl
+def fairbench_methods() -> list[type[Method]]:
+    """Return the method."""
+    return [Reweighing]
