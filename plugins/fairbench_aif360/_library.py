@@ -1,8 +1,7 @@
-"""AIF360 in a process that it shares: whether it is there, and how its code is kept from changing anything else."""
+"""AIF360 in a process that it shares: which versions work, and how its code is kept from changing anything else."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import logging
 import random
@@ -13,17 +12,6 @@ from contextlib import contextmanager, redirect_stdout
 import numpy as np
 
 from fairbench.api import NotApplicable
-
-
-def needs(*libraries: str) -> None:
-    """Refuse to go on without these libraries; nothing is imported, which would take seconds.
-
-    Raises:
-        ModuleNotFoundError: one is not installed. Raised while a plugin is loaded, it makes the plugin unavailable.
-    """
-    for library in libraries:
-        if importlib.util.find_spec(library) is None:
-            raise ModuleNotFoundError(f"No module named {library!r}", name=library)
 
 
 def check_optimiser(aif360: str, scipy: str) -> None:

@@ -8,19 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.api import Samples, Schema
+from fairbench.api.base_models import OnBaseModel
 
 from ._base import Scorer, fit_base
 from ._rows import check_two_groups, favourable, labelled
 
 
-def scored(base: str, train: Samples, validation: Samples, *, seed: int, who: str) -> tuple[Scorer, NDArray[Any]]:
+def scored(
+    method: OnBaseModel, train: Samples, validation: Samples, *, seed: int, who: str
+) -> tuple[Scorer, NDArray[Any]]:
     """Return the base model's scores of any rows, and those of the validation part (m,).
 
     Raises:
         NotApplicable: there are not two groups, or one lacks validation rows with one of the labels.
     """
     check_two_groups(validation, "the validation part", who)
-    score = fit_base(base, train, seed=seed)
+    score = fit_base(method, train, seed=seed)
     return score, score(validation.inputs)
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, derive_seed, hookimpl, parameter
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, derive_seed, hookimpl, needs, parameter
+from fairbench.api.base_models import OnBaseModel
 
-from ._base import WithBase
-from ._library import at_work, needs
+from ._library import at_work
 from ._post import scored, true_and_predicted
 from ._rows import PRIVILEGED, UNPRIVILEGED, favourable
 
@@ -17,7 +17,7 @@ needs("aif360")
 
 
 @dataclass(frozen=True)
-class CalibratedEqOdds(WithBase):
+class CalibratedEqOdds(OnBaseModel):
     """Replace scores of the group that fares better by its base rate, at random, until both groups' costs are equal.
 
     AIF360's ``CalibratedEqOddsPostprocessing`` finds the share on the validation part. The library then draws the rows;
@@ -42,7 +42,7 @@ class CalibratedEqOdds(WithBase):
         Raises:
             NotApplicable: there are not two groups, or one lacks validation rows with one of the labels.
         """
-        score, held = scored(self.base, train, validation, seed=seed, who=self.name)
+        score, held = scored(self, train, validation, seed=seed, who=self.name)
         with at_work(seed):
             from aif360.algorithms.postprocessing import CalibratedEqOddsPostprocessing as Library
 

@@ -8,17 +8,19 @@ from typing import Union
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, parameter, tables_only
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, needs, parameter, tables_only
+from fairbench.api.base_models import OnBaseModel
 
-from ._base import Scorer, WithBase, fit_base
-from ._library import at_work, needs
+from ._base import Scorer, fit_base
+from ._library import at_work
 from ._rows import GROUP, check_two_groups, labelled, with_features
 
-needs("aif360", "BlackBoxAuditing")
+needs("aif360")
+needs("BlackBoxAuditing")
 
 
 @dataclass(frozen=True)
-class DisparateImpactRemover(WithBase):
+class DisparateImpactRemover(OnBaseModel):
     """Move each feature to the median of the groups' quantiles at its rank, and train the base model on that.
 
     AIF360's ``DisparateImpactRemover`` repairs a set of rows as a whole, so new rows are repaired together: a row's
@@ -43,7 +45,7 @@ class DisparateImpactRemover(WithBase):
         """
         tables_only(train.schema, f"method {self.name}")
         check_two_groups(train, "the training part", self.name)
-        score = fit_base(self.base, with_features(train, repaired(train, self.repair, seed)), seed=seed)
+        score = fit_base(self, with_features(train, repaired(train, self.repair, seed)), seed=seed)
         return _Repairing(score, self.repair, seed)
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Inputs, Method, NotApplicable, Predictions, Predictor, Samples, derive_seed, hookimpl
+from fairbench.api import Inputs, Method, NotApplicable, Predictions, Predictor, Samples, derive_seed, hookimpl, needs
+from fairbench.api.base_models import OnBaseModel
 
-from ._base import WithBase
-from ._library import at_work, needs
+from ._library import at_work
 from ._post import favoured, scored, true_and_predicted
 from ._rows import PRIVILEGED, UNPRIVILEGED, favourable
 
@@ -17,7 +17,7 @@ needs("aif360")
 
 
 @dataclass(frozen=True)
-class EqOddsPostprocessing(WithBase):
+class EqOddsPostprocessing(OnBaseModel):
     """Change decisions of the base model at random so that both groups have the same true and false positive rates.
 
     AIF360's ``EqOddsPostprocessing`` finds, on the validation part, the chance of the favourable outcome for each group
@@ -37,7 +37,7 @@ class EqOddsPostprocessing(WithBase):
             NotApplicable: there are not two groups, one lacks validation rows with one of the labels, or the linear
                 program has no solution.
         """
-        score, held = scored(self.base, train, validation, seed=seed, who=self.name)
+        score, held = scored(self, train, validation, seed=seed, who=self.name)
         with at_work(seed):
             from aif360.algorithms.postprocessing import EqOddsPostprocessing as Library
 

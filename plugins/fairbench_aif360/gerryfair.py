@@ -6,9 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairbench.api import Fitted, Inputs, Method, NotApplicable, Predictions, Samples, hookimpl, parameter, tables_only
+from fairbench.api import (
+    Fitted,
+    Inputs,
+    Method,
+    NotApplicable,
+    Predictions,
+    Samples,
+    hookimpl,
+    needs,
+    parameter,
+    tables_only,
+)
 
-from ._library import at_work, needs
+from ._library import at_work
 from ._rows import favourable, labelled
 
 needs("aif360")

@@ -6,22 +6,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Union
 
-from fairbench.api import (
-    Inputs,
-    Method,
-    Predictions,
-    Predictor,
-    Samples,
-    hookimpl,
-    parameter,
-    tables_only,
-)
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, needs, parameter, tables_only
+from fairbench.api.base_models import BASE_MODELS, OnBaseModel
 
-from ._base import BASES, fit_base
-from ._library import at_work, check_optimiser, needs
+from ._base import fit_base
+from ._library import at_work, check_optimiser
 from ._rows import PRIVILEGED, UNPRIVILEGED, check_two_groups, favourable, labelled, with_features
 
-needs("aif360", "scipy")
+needs("aif360")
 check_optimiser(version("aif360"), version("scipy"))
 
 SOURCE = "AIF360's default"
@@ -29,7 +21,7 @@ OWN = "own"
 
 
 @dataclass(frozen=True)
-class LearnedFairRepresentations:
+class LearnedFairRepresentations(OnBaseModel):
     """Represent each row by prototypes that the groups use alike, and decide on that.
 
     AIF360's ``LFR`` learns the prototypes from features, group and labels, by finite differences: time grows with the
@@ -43,9 +35,9 @@ class LearnedFairRepresentations:
 
     base: str = parameter(
         OWN,
-        "what decides: the prototypes' own labels, or a model trained on the representation with the true labels",
+        f"what decides: the prototypes' own labels ({OWN}), or a model ({', '.join(BASE_MODELS)}, with parameters in "
+        "brackets) trained on the representation with the true labels",
         source="Zemel et al. (2013), eq. 7",
-        choices=(OWN, *BASES),
     )
     prototypes: int = parameter(5, "number of prototypes, k", source=SOURCE, minimum=1)
     reconstruction: float = parameter(0.01, "weight of the reconstruction error, A_x", source=SOURCE, minimum=0)
@@ -53,6 +45,11 @@ class LearnedFairRepresentations:
     fairness: float = parameter(50.0, "weight of the groups' difference, A_z", source=SOURCE, minimum=0)
     steps: int = parameter(5000, "largest number of steps of L-BFGS", source=SOURCE, minimum=1)
     evaluations: int = parameter(5000, "largest number of evaluations of the objective", source=SOURCE, minimum=1)
+
+    def __post_init__(self) -> None:
+        """Refuse a base model that cannot be built; see ``OnBaseModel``."""
+        if self.base != OWN:
+            super().__post_init__()
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the predictor.
@@ -86,7 +83,7 @@ class LearnedFairRepresentations:
 
         if self.base == OWN:
             return predict_own
-        score = fit_base(self.base, with_features(train, transformed(train).features), seed=seed)
+        score = fit_base(self, with_features(train, transformed(train).features), seed=seed)
 
         def predict(inputs: Inputs) -> Predictions:
             return Predictions.from_score(score(with_features(inputs, transformed(inputs).features)))

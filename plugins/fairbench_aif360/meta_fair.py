@@ -16,11 +16,12 @@ from fairbench.api import (
     Predictor,
     Samples,
     hookimpl,
+    needs,
     parameter,
     tables_only,
 )
 
-from ._library import at_work, needs
+from ._library import at_work
 from ._rows import GROUP, check_two_groups, favourable, labelled
 
 needs("aif360")

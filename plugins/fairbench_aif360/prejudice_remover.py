@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, parameter, tables_only
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, needs, parameter, tables_only
 
-from ._library import at_work, needs
+from ._library import at_work
 from ._rows import check_two_groups, favourable
 
 needs("aif360")

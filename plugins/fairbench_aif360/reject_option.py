@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-from fairbench.api import Fitted, Inputs, Method, Predictions, Samples, hookimpl, parameter
+from fairbench.api import Fitted, Inputs, Method, Predictions, Samples, hookimpl, needs, parameter
+from fairbench.api.base_models import OnBaseModel
 
-from ._base import WithBase
-from ._library import at_work, needs
+from ._library import at_work
 from ._post import scored, true_and_predicted
 from ._rows import PRIVILEGED, UNPRIVILEGED, favourable, labelled
 
@@ -23,7 +23,7 @@ METRICS = {
 
 
 @dataclass(frozen=True)
-class RejectOption(WithBase):
+class RejectOption(OnBaseModel):
     """Near the threshold, give the protected group the favourable outcome and the other group the unfavourable one.
 
     AIF360's ``RejectOptionClassification`` tries thresholds and margins on the validation part, and keeps those with
@@ -48,7 +48,7 @@ class RejectOption(WithBase):
         Raises:
             NotApplicable: there are not two groups, or one lacks validation rows with one of the labels.
         """
-        score, held = scored(self.base, train, validation, seed=seed, who=self.name)
+        score, held = scored(self, train, validation, seed=seed, who=self.name)
         with at_work(seed), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             from aif360.algorithms.postprocessing import RejectOptionClassification as Library

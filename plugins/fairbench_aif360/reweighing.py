@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl
+from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, needs
+from fairbench.api.base_models import OnBaseModel
 
-from ._base import WithBase, fit_base
-from ._library import at_work, needs
+from ._base import fit_base
+from ._library import at_work
 from ._rows import PRIVILEGED, UNPRIVILEGED, check_two_groups, labelled
 
 needs("aif360")
 
 
 @dataclass(frozen=True)
-class Reweighing(WithBase):
+class Reweighing(OnBaseModel):
     """Weight the rows of each group and label so that label and group are independent, then train the base model.
 
     AIF360's ``Reweighing`` computes the weights; nothing is chosen on validation.
@@ -38,7 +39,7 @@ class Reweighing(WithBase):
 
             library = Library(UNPRIVILEGED, PRIVILEGED).fit(labelled(train, y=train.y))
             weights = library.transform(labelled(train, y=train.y)).instance_weights
-        score = fit_base(self.base, train, seed=seed, weights=weights)
+        score = fit_base(self, train, seed=seed, weights=weights)
 
         def predict(inputs: Inputs) -> Predictions:
             return Predictions.from_score(score(inputs))

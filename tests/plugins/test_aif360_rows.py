@@ -151,7 +151,7 @@ def test_a_library_that_is_missing_makes_an_adapter_unavailable(monkeypatch, tmp
     (tmp_path / "adapters").mkdir()
     (tmp_path / "adapters" / "__init__.py").write_text("")
     (tmp_path / "adapters" / "one.py").write_text(
-        "from fairbench_aif360._library import needs\nneeds('aif360', 'a_library_nobody_has')\n"
+        "from fairbench.api import needs\nneeds('aif360')\nneeds('a_library_nobody_has')\n"
     )
     (tmp_path / "adapters" / "two.py").write_text(
         "from fairbench.api import NotApplicable\nraise NotApplicable('AIF360 0.6 is too old; install 0.7')\n"
