@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, derive_seed, hookimpl, needs, parameter
+from fairbench.api import (
+    Inputs,
+    Method,
+    Options,
+    Predictions,
+    Predictor,
+    Samples,
+    derive_seed,
+    hookimpl,
+    needs,
+    parameter,
+)
 from fairbench.api.base_models import OnBaseModel
 
 from ._library import at_work
@@ -28,6 +41,9 @@ class CalibratedEqOdds(OnBaseModel):
     """
 
     name = "aif360_calibrated_eq_odds"
+    ranges: ClassVar[Mapping[str, Options]] = {
+        "cost": Options("weighted", "fpr", "fnr", source="all values that it can have"),
+    }
 
     cost: str = parameter(
         "weighted",

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Union
+from typing import ClassVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, needs, parameter, tables_only
+from fairbench.api import (
+    Inputs,
+    Method,
+    Predictions,
+    Predictor,
+    Range,
+    Samples,
+    hookimpl,
+    needs,
+    parameter,
+    tables_only,
+)
 from fairbench.api.base_models import OnBaseModel
 
 from ._base import Scorer, fit_base
@@ -32,6 +44,9 @@ class DisparateImpactRemover(OnBaseModel):
     """
 
     name = "aif360_disparate_impact_remover"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "repair": Range(0.0, 1.0, source="all values that it can have"),
+    }
 
     repair: float = parameter(
         1.0, "how far features are moved: 0 not at all, 1 all the way", source="AIF360's default", minimum=0, maximum=1

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from fairbench.api import Inputs, Method, NotApplicable, Predictions, Predictor, Samples, derive_seed, hookimpl, needs
-from fairbench.api.base_models import OnBaseModel
+from fairbench.api import (
+    Inputs,
+    Method,
+    NotApplicable,
+    Options,
+    Predictions,
+    Predictor,
+    Samples,
+    derive_seed,
+    hookimpl,
+    needs,
+)
+from fairbench.api.base_models import BASE_MODELS, OnBaseModel
 
 from ._library import at_work
 from ._post import favoured, scored, true_and_predicted
@@ -29,6 +42,9 @@ class EqOddsPostprocessing(OnBaseModel):
     """
 
     name = "aif360_eq_odds"
+    ranges: ClassVar[Mapping[str, Options]] = {
+        "base": Options(*BASE_MODELS, source="all models"),
+    }
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the randomised predictor, which uses the group.

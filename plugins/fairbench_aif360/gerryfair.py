@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from fairbench.api import (
     Method,
     NotApplicable,
     Predictions,
+    Range,
     Samples,
     hookimpl,
     needs,
@@ -42,6 +45,9 @@ class GerryFair:
     """
 
     name = "aif360_gerryfair"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "gamma": Range(0.001, 0.1, log=True, source="own, around AIF360's default"),
+    }
 
     criterion: str = parameter(
         "false_positive", "the error rate that is compared", source=SOURCE, choices=tuple(CRITERIA)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Union
+from typing import Any, ClassVar, Union
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, needs, parameter, tables_only
+from fairbench.api import (
+    Inputs,
+    Method,
+    Predictions,
+    Predictor,
+    Range,
+    Samples,
+    hookimpl,
+    needs,
+    parameter,
+    tables_only,
+)
 from fairbench.api.base_models import BASE_MODELS, OnBaseModel
 
 from ._base import fit_base
@@ -32,6 +44,10 @@ class LearnedFairRepresentations(OnBaseModel):
     """
 
     name = "aif360_lfr"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "fairness": Range(0.1, 100.0, log=True, source="own, around AIF360's default"),
+        "prototypes": Range(5, 20, source="own"),
+    }
 
     base: str = parameter(
         OWN,

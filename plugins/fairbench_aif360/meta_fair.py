@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from fairbench.api import (
     NotApplicable,
     Predictions,
     Predictor,
+    Range,
     Samples,
     hookimpl,
     needs,
@@ -45,6 +47,9 @@ class MetaFairClassifier:
     """
 
     name = "aif360_meta_fair"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "tau": Range(0.1, 1.0, source="own"),
+    }
 
     criterion: str = parameter(
         "false_discovery",

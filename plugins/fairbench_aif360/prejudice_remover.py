@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, needs, parameter, tables_only
+from fairbench.api import (
+    Inputs,
+    Method,
+    Predictions,
+    Predictor,
+    Range,
+    Samples,
+    hookimpl,
+    needs,
+    parameter,
+    tables_only,
+)
 
 from ._library import at_work
 from ._rows import check_two_groups, favourable
@@ -51,6 +63,9 @@ class PrejudiceRemover:
     """
 
     name = "aif360_prejudice_remover"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "eta": Range(0.1, 100.0, log=True, source="own, around AIF360's default"),
+    }
 
     eta: float = parameter(1.0, "weight of the prejudice penalty", source="AIF360's default", minimum=0)
     C: float = parameter(1.0, "weight of the L2 penalty", source="AIF360's script", minimum=1e-12)

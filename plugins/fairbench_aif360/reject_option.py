@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from fairbench.api import Fitted, Inputs, Method, Predictions, Samples, hookimpl, needs, parameter
+from fairbench.api import Fitted, Inputs, Method, Predictions, Range, Samples, hookimpl, needs, parameter
 from fairbench.api.base_models import OnBaseModel
 
 from ._library import at_work
@@ -36,6 +38,9 @@ class RejectOption(OnBaseModel):
     """
 
     name = "aif360_reject_option"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "bound": Range(0.01, 0.2, log=True, source="own, around AIF360's default"),
+    }
 
     metric: str = parameter("statistical_parity", "the metric that is bounded", source=SOURCE, choices=tuple(METRICS))
     bound: float = parameter(0.05, "the metric's largest absolute value", source=SOURCE, minimum=0, maximum=1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from fairbench.api import Inputs, Method, Predictions, Predictor, Samples, hookimpl, needs
+from fairbench.api import Inputs, Method, Options, Predictions, Predictor, Samples, hookimpl, needs
 from fairbench.api.base_models import OnBaseModel
 
 from ._base import fit_base
@@ -25,6 +27,9 @@ class Reweighing(OnBaseModel):
     """
 
     name = "aif360_reweighing"
+    ranges: ClassVar[Mapping[str, Options]] = {
+        "base": Options("logistic", "boosting", source="own: what any scikit-learn fits to weighted rows"),
+    }
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the base model's predictor, which does not use the group.
