@@ -282,6 +282,7 @@ def stored(path):
         return [Measured(record, store.predictions(record.cell.key)) for record in store.records()]
 
 
+@pytest.mark.long
 def test_a_killed_lineage_ends_with_the_numbers_of_an_undisturbed_one(tmp_path):
     command = [sys.executable, "-m", "fairbench", *COMMAND]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)

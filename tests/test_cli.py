@@ -334,6 +334,7 @@ def test_an_unknown_name_mentions_that_plugins_were_left_out(fairbench, monkeypa
     assert "no scenario is named 'holdout' ('fairbench list scenarios' shows all 0); FAIRBENCH_PLUGINS is set" in err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lines", [0, 1])
 @pytest.mark.parametrize("command", [["run", *GRID, "--repeats", "2000", "--dry-run"], ["list", "methods"]])
 def test_a_reader_that_has_seen_enough_is_no_error(command, lines):

@@ -50,6 +50,7 @@ def test_a_loader_that_goes_wrong_costs_only_its_dataset(fairbench, name, reason
         assert "2 cells: 1 done, 0 skipped, 1 failed" in err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_a_loader_changes_is_put_back_and_said_once(fairbench, workers):
     run = ("run", "--methods", "constant,always_0,always_1", "--datasets", "changes_on_load", "--repeats", "2")
@@ -99,6 +100,7 @@ def fairbench_methods():
 """
 
 
+@pytest.mark.long
 def test_workers_refuse_a_plugin_file_that_was_edited_after_the_run_began(tmp_path):
     file = tmp_path / "everybody.py"
     file.write_text(PLUGIN)

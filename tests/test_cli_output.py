@@ -120,6 +120,7 @@ def on_terminal(*arguments, cwd):
     return got.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.long
 def test_data_reach_a_terminal_spelled_out_and_a_file_as_they_are(fairbench, evil, tmp_path):
     fairbench("run", f"{EVIL}.toml", "--out", "r", "--workers", "1", *evil)
     assert EVIL in fairbench("export", "r")[1]
@@ -147,6 +148,7 @@ def test_what_cannot_be_encoded_is_replaced(fairbench, monkeypatch, code):
         assert (b"no method is named" in err) if arguments is refused else out
 
 
+@pytest.mark.long
 def test_the_plain_locale_is_no_reason_for_a_traceback(fairbench, tmp_path):
     fairbench("run", *GRID, "--out", "r")
     done = command("report", "r", cwd=tmp_path, LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
@@ -200,6 +202,7 @@ def test_texts_that_a_spreadsheet_would_run_get_an_apostrophe_and_numbers_none(f
     assert fairbench("export", "r", "--spreadsheet")[0] == 0
 
 
+@pytest.mark.long
 def test_python_m_runs_nothing_that_lies_in_the_current_folder(tmp_path):
     for name in ("torch", "click", "numpy", "rich", "fairbench_baselines", "sitecustomize_no"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a stranger was run')")
@@ -207,6 +210,7 @@ def test_python_m_runs_nothing_that_lies_in_the_current_folder(tmp_path):
     assert (done.returncode, done.stdout.count(b"constant")) == (0, 1), done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="older Pythons search the current folder first")
 def test_a_worker_runs_nothing_that_lies_in_the_current_folder(tmp_path):
     (tmp_path / "random.py").write_text("raise SystemExit('not ours')")
@@ -221,6 +225,7 @@ def test_a_worker_runs_nothing_that_lies_in_the_current_folder(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_python_m_still_finds_what_pythonpath_names_even_here(tmp_path):
     (tmp_path / "my_helper.py").write_text("VALUE = 1\n")
     (tmp_path / "p.py").write_text("import my_helper\n" + PLUGIN.replace(EVIL, "x"))

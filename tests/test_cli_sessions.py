@@ -52,6 +52,7 @@ def test_a_run_says_how_many_cells_it_kept(fairbench, plugin_file):
     assert "2 of 2 cells were finished before\n" in again[2]
 
 
+@pytest.mark.long
 def test_a_plugin_file_mended_after_a_failure_gets_a_new_dated_directory(fairbench, plugin_file, tmp_path):
     plugin_file.write_text(PLUGIN.replace("np.full(len(inputs), 1)", "missing"))
     status, _, err = fairbench("run", *LOCAL, "--plugin", "same.py")

@@ -37,6 +37,7 @@ def registry():
     return load_plugins([str(PLUGIN)])[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_table_that_the_user_names_is_run(fairbench, people, workers):
     choice = f"own_table[path={people.name}]"
@@ -92,6 +93,7 @@ def test_lists_say_what_a_dataset_needs(fairbench, people):
     ]
 
 
+@pytest.mark.long
 def test_files_follow_the_parameters(fairbench):
     status, _, err = fairbench("data", "fetch", "survey[year=1999]", "--plugin", PLUGIN)
     assert status == 1

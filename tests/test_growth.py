@@ -147,6 +147,7 @@ def test_a_cell_that_a_new_metric_fails_on_is_run_again(fairbench, tmp_path):
     assert [value for (_, metric, _), value in grown.items() if metric == "at_the_second_try"] == [0.5]
 
 
+@pytest.mark.long
 def test_a_finished_cell_stays_where_its_data_cannot_be_had_any_more(fairbench, tmp_path):
     (tmp_path / "people.py").write_text(
         '''"""A dataset that is there while a file is."""
@@ -193,6 +194,7 @@ def fairbench_datasets():
     assert stored(tmp_path) == before
 
 
+@pytest.mark.long
 def test_a_new_metric_that_ends_the_process_ends_no_run(fairbench, tmp_path):
     (tmp_path / "more.py").write_text(PLUGIN)
     fairbench(*command(methods="coin", repeats="1"))

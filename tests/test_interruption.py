@@ -96,6 +96,7 @@ def values(exported):
     return sorted(tuple(value for name, value in row.items() if name != "seconds") for row in rows)
 
 
+@pytest.mark.long
 def test_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_table(fairbench, tmp_path):
     with started(*GRID, "--workers", "2", cwd=tmp_path) as process:
         wait_for_cells(tmp_path, 3, process)
@@ -112,6 +113,7 @@ def test_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_table(f
     assert values(fairbench("export", "r")) == values(fairbench("export", "whole")) != []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_half_a_second")
 def test_ctrl_c_keeps_finished_cells_and_exits_130_without_a_traceback(fairbench, tmp_path, monkeypatch):
     with started(*SLOW_GRID, "--workers", "2", cwd=tmp_path) as process:
@@ -132,6 +134,7 @@ def test_ctrl_c_keeps_finished_cells_and_exits_130_without_a_traceback(fairbench
     assert [bool(session["finished"]) for session in run_file["sessions"]] == [False, True]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_half_a_second")
 def test_sigterm_ends_a_run_as_ctrl_c_does_with_status_143(tmp_path):
     with started(*SLOW_GRID, "--workers", "2", cwd=tmp_path) as process:
@@ -145,6 +148,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does_with_status_143(tmp_path):
     assert "cells not run yet" in " ".join(out.split())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_half_a_second")
 def test_an_unfinished_dated_run_is_found_again_by_the_same_command(tmp_path, monkeypatch):
     grid = SLOW_GRID[:-2]
@@ -168,6 +172,7 @@ def test_two_runs_do_not_write_to_one_directory(tmp_path):
     assert "another run is writing to r; wait for it, or choose another directory with --out" in second.stderr
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_half_a_second")
 def test_a_run_holds_its_directory_until_it_ends(tmp_path):
     with started(*SLOW_GRID, "--workers", "1", cwd=tmp_path) as process:
@@ -178,6 +183,7 @@ def test_a_run_holds_its_directory_until_it_ends(tmp_path):
     FileLock(str(tmp_path / "r" / ".lock")).acquire(timeout=5)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_few_plugins")
 def test_a_full_disk_is_explained_and_keeps_finished_cells(tmp_path):
     def little_room():

@@ -141,6 +141,7 @@ def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeyp
     assert changed == []  # there is nothing to go back to
 
 
+@pytest.mark.long
 def test_an_imported_library_keeps_its_own_filters_and_variables():
     code = """
 from fairbench.system.isolation import process_state_kept

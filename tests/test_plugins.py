@@ -126,6 +126,7 @@ def acme_on_path(tmp_path):
     return fairbench
 
 
+@pytest.mark.long
 def test_an_installed_third_party_method_runs_beside_the_built_ins_although_its_sister_is_broken(acme_on_path):
     listed = acme_on_path("plugins")
     assert listed.returncode == 1

@@ -237,6 +237,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_returns_it(folder, monkey
     assert again.complete
 
 
+@pytest.mark.long
 def test_a_script_without_a_guard_runs_in_workers_and_leaves_threads_alone(folder):
     Path("main.py").write_text(
         "import torch\n"
@@ -251,6 +252,7 @@ def test_a_script_without_a_guard_runs_in_workers_and_leaves_threads_alone(folde
     assert done.stdout == "once\nTrue 2\n(2, 1)\n"
 
 
+@pytest.mark.long
 def test_ctrl_c_in_a_script_returns_the_run(folder):
     Path("main.py").write_text(
         "import fairbench\n"

@@ -259,6 +259,7 @@ def afresh(folder, *more):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.long
 def test_an_edited_plugin_file_is_run_again_or_accepted_and_the_foot_says_so(fairbench, tmp_path):
     plugin = tmp_path / "share.py"
     plugin.write_text(METHOD)
@@ -297,6 +298,7 @@ def test_cells_of_another_version_stand_in_no_table_until_they_are_run_again(fai
     assert rates(fairbench) == []
 
 
+@pytest.mark.long
 def test_a_suite_that_another_has_overtaken_is_refused_under_the_lock(fairbench, tmp_path, monkeypatch):
     """Both find the directory empty; the other has written to it by the time that this one holds the lock."""
     one = ["run", "--datasets", "synthetic[rows=300]", "--repeats", "1", "--workers", "1", "--out", "r", "--methods"]

@@ -165,6 +165,7 @@ def run_all(cells, path, executor, available=None):
 METHODS = ("constant", "mlp[epochs=4]", "faalgrad[epochs=4,inner_steps=2]", "threshold[epochs=4]", "global_random")
 
 
+@pytest.mark.long
 def test_the_same_bytes_whatever_the_workers_and_the_order(registry, tmp_path):
     cells = cells_of(registry, *METHODS, repeats=2)
     _, values, packed = run_all(cells, tmp_path / "a.sqlite", "serial")
@@ -183,6 +184,7 @@ def test_finished_cells_are_not_run_again_and_others_are(registry, tmp_path):
     assert len(values) == 3
 
 
+@pytest.mark.long
 def test_a_method_that_kills_its_worker_costs_only_its_own_cell(registry, tmp_path):
     cells = cells_of(registry, "dies", "constant")
     records, _, _ = run_all(cells, tmp_path / "s.sqlite", "processes[workers=2]")
@@ -218,6 +220,7 @@ def test_a_store_that_cannot_be_written_stops_the_run_and_keeps_what_is_done(reg
         assert len(store.finished()) == 1
 
 
+@pytest.mark.long
 def test_one_worker_uses_one_thread_whatever_is_loaded_later():
     code = (
         "from fairbench.running.cell import CellRunner; from fairbench.data.files import DataSource\n"

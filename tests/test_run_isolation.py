@@ -103,6 +103,7 @@ def test_operating_points_that_share_a_buffer_are_stored_as_each_was(registry):
 # -------------------------------------------------------------------- the process
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", ["serial", "processes[workers=2]"])
 def test_what_a_cell_changes_is_put_back_and_said_in_its_remarks(registry, executor, tmp_path, capfd):
     cells = cells_of(registry, "changes_dtype", "mlp[epochs=1]")
@@ -133,6 +134,7 @@ ENDS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", ["serial", "processes[workers=2]"])
 def test_nothing_but_its_own_cell_is_lost_however_a_method_ends(registry, executor, tmp_path):
     cells = cells_of(registry, *(f"ends[how={how}]" for how in ENDS), "ends[how=fork]", "constant")
@@ -226,6 +228,7 @@ def test_a_record_has_the_sizes_of_its_parts_and_says_who_decides_alike(registry
 # -------------------------------------------------------------------- custody
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", ["serial", "processes[workers=2]"])
 def test_other_data_than_those_that_the_run_began_with_are_refused(registry, executor, tmp_path):
     cells = cells_of(registry, "constant", "points")
@@ -237,6 +240,7 @@ def test_other_data_than_those_that_the_run_began_with_are_refused(registry, exe
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", ["serial", "processes[workers=2]"])
 def test_other_code_than_that_which_the_run_began_with_is_refused(registry, executor, tmp_path):
     cells = cells_of(registry, "constant", "points")

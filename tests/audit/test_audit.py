@@ -85,6 +85,7 @@ def test_memory_over_repeats_is_found_by_the_predictions_alone(together):
     assert together["memory"]["watched"].result == CLEAR
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", REPLACING)
 def test_whoever_replaces_what_measures_it_is_found(name):
     found = by_method(audit(name, files(name)))[name]
@@ -112,6 +113,7 @@ def test_the_command_prints_what_was_found_and_says_so(fairbench, together, monk
     assert asked == [("published", files("published"), False)]
 
 
+@pytest.mark.long
 def test_a_method_that_is_not_there_is_refused_with_the_words_of_run(fairbench):
     status, _, err = fairbench("audit", "treee")
     assert status == 2
@@ -139,6 +141,7 @@ def test_parameters_are_shown_where_a_method_stands_there_twice():
     assert [finding.method for finding in shortened([once, *twice])] == ["a", "b[x=1]", "b[x=2]"]
 
 
+@pytest.mark.long
 def test_a_process_that_cannot_begin_says_why(tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text("raise OSError('no licence')")

@@ -237,6 +237,7 @@ def fairbench_methods():
 '''
 
 
+@pytest.mark.long
 def test_check_blames_a_change_on_the_method_that_made_it(tmp_path):
     file = tmp_path / "two.py"
     file.write_text(PLUGIN)

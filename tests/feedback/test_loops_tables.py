@@ -19,6 +19,7 @@ REAL = pytest.mark.skipif(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("dataset", "scenario", "passes"),
     [

@@ -201,6 +201,7 @@ def python_first_on_the_path(tmp_path, monkeypatch):
     return put
 
 
+@pytest.mark.long
 @FAVOURABLE
 def test_prejudice_remover(favourable, seed, python_first_on_the_path):
     from aif360.algorithms.inprocessing import PrejudiceRemover

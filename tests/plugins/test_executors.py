@@ -329,6 +329,7 @@ def test_results_that_arrived_before_an_interrupt_are_yielded(tasks, monkeypatch
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.long
 def test_an_item_that_takes_too_long_is_stopped_and_costs_only_itself(tasks, tmp_path):
     started = time.monotonic()
     ended = {

@@ -220,6 +220,7 @@ def test_the_study_says_nothing_and_leaves_the_verbosity(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.long
 def test_on_the_command_line_each_method_has_as_many_trials_and_the_report_shows_them(fairbench):
     command = ["run", "--methods", "logistic,tree,constant", "--datasets", "synthetic[rows=400]", "--repeats", "2"]
     scenario = "search[trials=4,rule=max accuracy subject to dp <= 0.01]"
