@@ -86,12 +86,12 @@ def from_estimator(
         "make": staticmethod(make),
         "routes": None if sensitive_features is None else tuple(sensitive_features),
         "__doc__": about or f"Fit {shown}; nothing is chosen on validation.",
-        "__module__": sys._getframe(1).f_globals["__name__"],  # of the plugin, as if it had written the class
         **({} if ranges is None else {"ranges": ranges}),
     }
     made: type[Method] = make_dataclass(
         "Estimator", fields, bases=(_EstimatorMethod,), namespace=namespace, frozen=True
     )
+    made.__module__ = sys._getframe(1).f_globals["__name__"]  # of the plugin, as if it had written the class
     return made
 
 

@@ -85,7 +85,7 @@ def test_reweighing(base, favourable, seed):
     split = two_group_split(favourable)
     train = split.train
     if base == "mlp" and not has_fit_parameter(MLPClassifier, "sample_weight"):
-        with pytest.raises(NotApplicable, match="takes no weights of rows; choose another base model"):
+        with pytest.raises(NotApplicable, match="takes no weights of rows, which this method needs"):
             predicted("reweighing", split, seed, base=base)
         return
     weights = Reweighing(UNPRIVILEGED, PRIVILEGED).fit_transform(theirs(train, train.y)).instance_weights
