@@ -11,14 +11,13 @@ from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Plugin, Registry
 from fairbench.running import suite as module
+from fairbench.running.hyperparameters import default_parameters, merge_parameters
 from fairbench.running.suite import (
     LARGEST_FILE,
     MOST_CELLS,
     Suite,
     check_group_names,
-    default_parameters,
     left_out,
-    merge_parameters,
     metric_names,
     parse_suite,
     plan,
