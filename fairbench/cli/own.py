@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fairbench.data.own.declaration import OwnData
     from fairbench.data.own.prepared import Prepared
 
-OPTIONS = ("label", "favorable", "protected", "drop", "kind", "bins")
+OPTIONS = ("label", "favorable", "protected", "drop", "kinds", "bins")
 
 
 def own_data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,11 +31,12 @@ def own_data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--protected",
             multiple=True,
             metavar="COLUMN=GROUP",
-            help="Of --data: an attribute's protected group.  [default: that with the fewest favourable labels]",
+            help="Of --data: an attribute's protected group.  [default: lowest share of favourable labels]",
         ),
         click.option("--drop", multiple=True, metavar="LIST", help="Of --data: columns to leave out."),
         click.option(
             "--kind",
+            "kinds",
             multiple=True,
             metavar="COLUMN=KIND",
             help="Of --data: number, category or date, where the guess is wrong, e.g. 'zip=category'.",
@@ -79,7 +80,7 @@ def declared_data(options: dict[str, Any]) -> Optional[OwnData]:
         "group": list(dict.fromkeys(attributes)),
         "protected": _pairs("--protected", options["protected"]),
         "drop": [name for text in options["drop"] for name in _items(text)],
-        "kinds": _pairs("--kind", options["kind"]),
+        "kinds": _pairs("--kind", options["kinds"]),
         "bin": {column: _edges(column, edges) for column, edges in map(_bin, options["bins"])},
     }
     return declared(name_of(options["data"]), table, f"--data {options['data']}")
@@ -154,9 +155,14 @@ def confirm(data: Optional[str], yes: bool) -> None:
     Raises:
         UsageError: they are not.
     """
-    if data is None or yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if data is None or yes or not _is_watched():
         return
     if not click.confirm("Is this how the columns are meant?", default=True, err=True):
         raise click.UsageError(
             "Nothing was run. Correct the columns with --kind, --bin, --drop, --protected, --favorable."
         )
+
+
+def _is_watched() -> bool:
+    """Return whether a person can read what is asked, and answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -102,7 +102,7 @@ def show(
         raise click.UsageError(f"Give the name of a {kind}" + (", or --data." if kind == "dataset" else "."))
     tables = (own,) if own else ()
     registry, _ = load_plugins(plugin, own=tables)
-    typed = name
+    typed = "--data ..." if own else name
     if kind == "dataset":
         choice = _one_choice(name)
         name = choice.name

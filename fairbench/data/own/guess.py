@@ -71,7 +71,7 @@ def guessed(values: pd.Series, kind: str, where: str) -> tuple[Column, Optional[
     if not kind and len(distinct) < 2:
         why = "it has one value, which tells nothing" if len(distinct) else "it has no value"
         return replace(column, kind="", use=LEFT_OUT, remark=why), None
-    texts = [text_of(value) for value in distinct]
+    texts = [text_of(value) for value in distinct.tolist()]
     holds = kinds(pd.Series(list(distinct), dtype=object)) if values.dtype == object else {_kind_of(values): None}
     if not holds.keys() <= {TEXTS, NUMBERS, TRUTHS, DATES}:
         return replace(column, kind="", use=LEFT_OUT, remark=f"it holds {mixture(holds)}"), None
@@ -152,9 +152,10 @@ def _numbers(distinct: Any, texts: list[str]) -> Any:
 
 def _are_days(numbers: Any) -> bool:
     """Return whether whole numbers are days written as 20240131."""
+    if len(numbers) <= EXAMPLES or not ((numbers >= 19_000_101) & (numbers <= 21_001_231)).all():
+        return False
     day, month = numbers % 100, numbers // 100 % 100
-    inside = (numbers >= 19_000_101) & (numbers <= 21_001_231) & (day >= 1) & (day <= 31) & (month >= 1) & (month <= 12)
-    return len(numbers) > EXAMPLES and bool(inside.all())
+    return bool(((day >= 1) & (day <= 31) & (month >= 1) & (month <= 12)).all())
 
 
 def _is_identifier(name: str, numbers: Any, n: int) -> bool:

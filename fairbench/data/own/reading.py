@@ -123,7 +123,7 @@ def _decoded(content: bytes, where: str) -> tuple[str, list[str]]:
         if b"\0" in content:  # text in one or two bytes holds none
             zeros = [content[start:SAMPLE:2].count(b"\0") for start in (0, 1)]
             tried = ["utf-16-le"] if zeros[1] > zeros[0] else ["utf-16-be"]
-            if max(zeros) < len(content[:SAMPLE]) / 8:
+            if max(zeros) < len(content[:SAMPLE]) / 4 or min(zeros):
                 raise DataError(f"{where}: it holds zero bytes, so it is not a table in text; save it as CSV in UTF-8")
     for name in tried:
         try:
@@ -167,7 +167,7 @@ def _fields(sample: str, separator: str) -> list[list[str]]:
     rows: list[list[str]] = []
     try:
         for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator, skipinitialspace=True):
-            if any(row):
+            if row not in ([], [""]):
                 rows.append(row)
             if len(rows) > LINES:
                 break
