@@ -60,15 +60,14 @@ def stored(out):
     return json.loads(Path(out, "run.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("executor", ["processes[workers=2]", "serial"])
-def test_a_table_runs_to_its_tables_and_a_run_goes_on(fairbench, table, tmp_path, monkeypatch, executor):
+def test_a_table_runs_to_its_tables_and_a_run_goes_on(fairbench, table, tmp_path, monkeypatch):
     monkeypatch.setenv("FAIRBENCH_PLUGINS", LEAN)
     table.loc[:4, "sex"] = None
     table.loc[3:9, "paid"] = ""
     table.to_csv(tmp_path / "Loans 2020.csv", index=False)
     said = ("--data", "Loans 2020.csv", *SAID, "--group", "age", "--favorable", "yes", "--protected", "sex=female")
-    said = (*said, "--bin", "age=30,60", "--drop", "id,date", "--kind", "zip=category", "--executor", executor)
-    status, out, err = fairbench("run", *said, *QUICK, "--out", "r")
+    said = (*said, "--bin", "age=30,60", "--drop", "id,date", "--kind", "zip=category")
+    status, out, err = fairbench("run", *said, *QUICK, "--out", "r", "--workers", "2")
     assert status == 0, err
     assert "loans-2020 by sex" in out
     assert "loans-2020 by age" in out
@@ -86,7 +85,7 @@ def test_a_table_runs_to_its_tables_and_a_run_goes_on(fairbench, table, tmp_path
         "bin": {"age": [30, 60]},
     }
     assert list(run["datasets"]) == ["loans-2020"]
-    status, _, err = fairbench("run", *said, *QUICK, "--repeats", "2", "--out", "r")
+    status, _, err = fairbench("run", *said, *QUICK, "--repeats", "2", "--out", "r", "--workers", "1")
     assert status == 0, err
     assert "4 of 8 cells were finished before" in err
     status, out, _ = fairbench("export", "r", "--format", "jsonl")
@@ -246,6 +245,7 @@ def test_the_guess_is_shown(asked, table):
     table["serial_no"] = np.random.default_rng(0).permutation(240) * 1000
     table["words"] = [f"word {number}" for number in range(240)]
     table["flag"] = np.arange(240) % 2 == 0
+    table["code"] = np.where(np.arange(240) < 4, [f"V{number}" for number in range(240)], np.arange(240) % 60)
     table["twin"] = table["sex"].str[:1]
     table["amount"] = np.where(np.arange(240) < 3, "unknown", table["income"].astype(str))
     status, err = asked(table)
@@ -257,6 +257,7 @@ def test_the_guess_is_shown(asked, table):
         "purpose feature, category 3 0",
         "zip feature, number 30 0",
         "flag feature, category 2 0 True, False",
+        "code feature, category 64 0",
         "3 rows with 'unknown'",
         "id (an identifier: a whole number of its own in every row)",
         "serial_no (an identifier: a whole number of its own in every row)",
@@ -340,7 +341,7 @@ ROWS = "".join(f"{n % 2},{'mf'[n // 2 % 2]},{n % 7}\n" for n in range(40))
         (b"a,b\n\0\0\1\2\3\4\5\6\7,\0", (), "it holds zero bytes, so it is not a table in text"),
         (b"PAR1 and nonsense PAR1", (), "not a readable Parquet file"),
         ("paid sex x\n1 f 2\n", (), "it has one column only, 'paid sex x'; columns must be separated by one of commas"),
-        ("paid,sex,x,sex\n" + ROWS, (), "2 columns are named 'sex' (columns 2 and 4)".replace(" and ", ", ")),
+        ("paid,sex,x,sex\n" + ROWS, (), "2 columns are named 'sex' (columns 2, 4); rename or remove one"),
         (",,\n" + ROWS, (), "no column has a name"),
         (LINE + ROWS + "1,f,2,9\n", (), "not a table (Expected 3 fields in line 42, saw 4)"),
         (LINE + ROWS.replace("\n", ",1\n"), (), "rows have more fields than the first line has names"),
@@ -461,3 +462,41 @@ def test_parquet_without_pyarrow_is_said(asked, monkeypatch):
     status, err = asked(b"PAR1PAR1", name="loans.parquet")
     assert status == 2
     assert "loans.parquet: reading Parquet needs pyarrow, which is not installed" in err
+
+
+def test_columns_of_one_name_can_be_dropped_together(asked, table):
+    table["zip2"] = 1
+    status, err = asked(table.rename(columns={"zip2": "zip"}), "--drop", "zip")
+    assert status == 0
+    assert err.count("zip left out 0 0 you said so") == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "use"),
+    [
+        (pd.array([1, None, 3], dtype="Int64"), "number", "feature"),
+        (pd.array([True, None, False], dtype="boolean"), "category", "feature"),
+        (pd.Categorical(["a", "b", None]), "category", "feature"),
+        (pd.arrays.SparseArray([0, 0, 1]), "number", "feature"),
+        ([1, "a", None], "category", "feature"),
+        (pd.to_timedelta([1, 2, 3], unit="D"), "date", "left out"),
+        (np.array([1j, 2j, 3j]), "", "left out"),
+        ([b"a", b"b", b"c"], "", "left out"),
+    ],
+)
+def test_every_type_of_pandas_has_a_kind(values, kind, use):
+    from fairbench.data.own.declaration import own_data
+    from fairbench.data.own.prepared import prepared
+
+    rows = pd.DataFrame({"v": values}).iloc[[0, 1, 2] * 8].reset_index(drop=True)
+    rows = rows.assign(paid=np.arange(24) % 2, sex=np.where(np.arange(24) % 3, "f", "m"))
+    found = prepared(own_data(rows, label="paid", group="sex"))
+    assert (found.columns[0].kind, found.columns[0].use) == (kind, use)
+    assert ("v" in found.dataset.X) is (use == "feature")
+
+
+def test_a_column_that_cannot_be_compared_is_named():
+    from fairbench.data.own.declaration import own_data
+
+    with pytest.raises(SuiteError, match="data: column 'v' cannot be read"):
+        own_data(pd.DataFrame({"v": [[1], [2]]}), label="a", group="b")

@@ -47,7 +47,7 @@ class Frame:
         """Return a copy of the table with its digest.
 
         Raises:
-            SuiteError: a column holds values that cannot be compared, such as lists.
+            SuiteError: a column holds values that cannot be compared, such as lists, or text that is not valid.
         """
         from pandas.util import hash_pandas_object
 
@@ -57,7 +57,7 @@ class Frame:
             total.update(f"{table.columns[place]!r} {values.dtype};".encode("utf-8", "backslashreplace"))
             try:
                 total.update(hash_pandas_object(values, index=False).to_numpy().tobytes())
-            except TypeError as error:
+            except (TypeError, UnicodeError) as error:  # lists, half a character
                 raise SuiteError(f"data: column {table.columns[place]!r} cannot be read ({error}); drop it") from error
         return cls(table.reset_index(drop=True).copy(), total.hexdigest())
 

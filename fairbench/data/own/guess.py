@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
-from fairbench.data.columns import DATES, FIGURES, MANY, NUMBERS, TEXTS, TRUTHS, kinds, mixture, shown
+from fairbench.data.columns import DATES, FIGURES, LARGEST, MANY, NUMBERS, TEXTS, TRUTHS, kinds, mixture, shown
 from fairbench.data.inspection import ENOUGH
 from fairbench.data.own.declaration import CATEGORY, DATE, NUMBER
 from fairbench.errors import DataError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LEFT_OUT = "left out"
 MOST = 1_000  # values of a category, each of which becomes a feature
 MOSTLY = 0.9  # share of the different texts that must be numbers or dates
+STRANGE = 3  # other texts among numbers, such as "unknown", that count as missing; with more they are codes
 EXAMPLES = 3
 _DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))"
 _DATE = re.compile(rf"{_DAY}([T ]+\d{{1,2}}:\d{{2}}.*)?|\d{{1,2}}:\d{{2}}(:\d{{2}})?")
@@ -92,10 +93,10 @@ def _number(
     strange = np.flatnonzero(np.isnan(numbers))
     if len(strange) == len(numbers):
         raise DataError(f"{where}: {column.name!r} is to be a number, and holds none (seen {shown(texts[0])})")
-    if np.isinf(numbers).any():
-        raise DataError(
-            f"{where}: {column.name!r} holds infinite values; replace them, or leave it out (--drop {column.name})"
-        )
+    largest = float(np.nanmax(np.abs(numbers)))
+    if largest > LARGEST:
+        what = "infinite values" if np.isinf(largest) else f"numbers beyond {LARGEST:.2g}"
+        raise DataError(f"{where}: {column.name!r} holds {what}; change them, or leave it out (--drop {column.name})")
     array = np.append(numbers, np.nan)[codes]  # a code of -1 is a missing value
     if len(strange):
         rows = int(np.isin(codes, strange).sum())
@@ -136,7 +137,8 @@ def _kind(name: str, holds: Any, texts: list[str], numbers: Any) -> str:
         return CATEGORY
     if NUMBERS in holds and TEXTS not in holds:
         return DATE if _are_days(numbers) else NUMBER
-    return NUMBER if np.mean(~np.isnan(numbers)) >= MOSTLY else CATEGORY
+    strange = int(np.isnan(numbers).sum())
+    return NUMBER if strange <= min(STRANGE, (1 - MOSTLY) * len(numbers)) else CATEGORY
 
 
 def _numbers(distinct: Any, texts: list[str]) -> Any:
@@ -176,6 +178,8 @@ def _kind_of(values: pd.Series) -> str:
         return TRUTHS
     if getattr(dtype, "kind", "O") in "mM" or isinstance(dtype, pd.PeriodDtype):
         return DATES
+    if getattr(dtype, "kind", "O") == "c":
+        return "complex numbers"
     return NUMBERS if pd.api.types.is_numeric_dtype(dtype) else TEXTS
 
 

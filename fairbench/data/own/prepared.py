@@ -94,7 +94,7 @@ def _file_digest(file: str, stamp: tuple[int, int]) -> str:
 @lru_cache(maxsize=4)
 def _prepared(own: OwnData, stamp: tuple[int, int]) -> Prepared:
     where = own.where
-    read = named(own.frame.table, where) if own.frame is not None else read_table(Path(own.file), where)
+    read = read_table(Path(own.file), where, own.drop) if own.frame is None else named(own.frame.table, where, own.drop)
     table, said = read.table, [f"{where}: {sentence}" for sentence in read.said]
     _check_columns(own, list(table.columns), where)
     notes: list[str] = []

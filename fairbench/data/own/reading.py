@@ -7,7 +7,7 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,8 +39,10 @@ class Read(NamedTuple):
     said: tuple[str, ...]
 
 
-def read_table(path: Path, where: str) -> Read:
+def read_table(path: Path, where: str, drop: Collection[str] = ()) -> Read:
     """Return the rows of a CSV or Parquet file; which of them it is, its content says.
+
+    Several columns can have one name if it is among those to ``drop``.
 
     Raises:
         DataError: it cannot be read, has no rows, or its columns have no clear names.
@@ -50,7 +52,7 @@ def read_table(path: Path, where: str) -> Read:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV or Parquet file") from error
     if content.startswith(b"PAR1"):
-        return named(_parquet(content, where), where)
+        return named(_parquet(content, where), where, drop)
     for mark, what in OTHER_FORMATS.items():
         if content.startswith(mark):
             raise DataError(f"{where}: it is {what}, not text; save or unpack it as CSV")
@@ -62,20 +64,20 @@ def read_table(path: Path, where: str) -> Read:
         said.append(f"columns are separated by {SEPARATORS[separator]}")
     if decimal != ".":
         said.append("numbers are written with a decimal comma")
-    _check_names(header, where)
+    _check_names(header, where, drop)
     table = _parsed(text, separator, decimal, where)
     table.columns = [name.strip() for name in header]
-    return named(table, where, said)
+    return named(table, where, drop, said)
 
 
-def named(table: pd.DataFrame, where: str, said: Sequence[str] = ()) -> Read:
+def named(table: pd.DataFrame, where: str, drop: Collection[str] = (), said: Sequence[str] = ()) -> Read:
     """Return a table whose columns have texts as names; a column without a name is left out.
 
     Raises:
         DataError: two columns have one name, no column has any, or there are no rows.
     """
     names = ["" if name is None or name != name else str(name).strip() for name in table.columns]
-    _check_names(names, where)
+    _check_names(names, where, drop)
     blank = [number for number, name in enumerate(names) if not name]
     if len(blank) == len(names):
         raise DataError(f"{where}: no column has a name; the first line must name them")
@@ -86,17 +88,18 @@ def named(table: pd.DataFrame, where: str, said: Sequence[str] = ()) -> Read:
     return Read(table.reset_index(drop=True), (*said, *dropped))
 
 
-def _check_names(names: Sequence[str], where: str) -> None:
+def _check_names(names: Sequence[str], where: str, drop: Collection[str]) -> None:
     places: dict[str, list[int]] = {}
     for number, name in enumerate(names, 1):
         places.setdefault(name.strip(), []).append(number)
         if not encodes(name):
             raise DataError(f"{where}: the name of column {number} is not valid Unicode: {shown(name)}; rename it")
     for name, numbers in places.items():
-        if name and len(numbers) > 1:
+        if name and len(numbers) > 1 and name not in drop:
             listed = ", ".join(map(str, numbers))
             raise DataError(
-                f"{where}: {len(numbers)} columns are named {name!r} (columns {listed}); rename or remove one"
+                f"{where}: {len(numbers)} columns are named {name!r} (columns {listed}); rename or remove one, or "
+                f"leave them out (--drop {name})"
             )
 
 
