@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 import numpy as np
 
 from fairbench.choices import parse_choices
+from fairbench.data.own.declaration import own_data
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
@@ -175,6 +176,13 @@ def _shown(row: Mapping[str, Any]) -> str:
 def run(
     suite: Optional[PathText] = None,
     *,
+    data: Optional[Union[PathText, pandas.DataFrame, Mapping[str, Union[PathText, pandas.DataFrame]]]] = None,
+    label: Optional[str] = None,
+    favorable: Any = None,
+    protected: Optional[Mapping[str, Any]] = None,
+    drop: Optional[Names] = None,
+    kinds: Optional[Mapping[str, str]] = None,
+    bins: Optional[Mapping[str, Sequence[float]]] = None,
     methods: Optional[Names] = None,
     datasets: Optional[Names] = None,
     scenarios: Optional[Names] = None,
@@ -203,6 +211,14 @@ def run(
 
     Args:
         suite: path of a suite file; other arguments override it. Without one, methods and datasets are needed.
+        data: a table of your own: the path of a CSV or Parquet file, or a pandas table. Its dataset is called like the
+            file, or ``data``; ``{"loans": table}`` names it. ``group`` names its sensitive columns.
+        label: of ``data``, the column to predict.
+        favorable: of ``data``, the label that is good for the person.
+        protected: of ``data``, an attribute's protected group, ``{"sex": "female"}``.
+        drop: of ``data``, columns to leave out.
+        kinds: of ``data``, ``number``, ``category`` or ``date`` by column, where the guess is wrong.
+        bins: of ``data``, the edges between the groups of an attribute of numbers, ``{"age": (25, 45, 65)}``.
         methods: as on the command line, ``"faalgrad[split=config1|config2],threshold"``, or a list of such texts.
         datasets: likewise, ``"compas,adult"`` or ``"all"``.
         scenarios: likewise; by default ``holdout``.
@@ -229,11 +245,22 @@ def run(
     Raises:
         UnknownName: nothing has a name that was given; the message suggests similar names.
         SuiteError: a parameter, a combination or another argument is wrong.
-        DataError: a data file is damaged, or no dataset can be used.
+        DataError: a data file is damaged, or no dataset can be used; or ``data`` does not fit what is said of it.
         StoreError: the directory cannot be written, holds another run, or another run is writing to it.
         PluginError: a plugin file cannot be used.
     """
+    own = own_data(
+        data,
+        label=label,
+        favorable=favorable,
+        group=[name.strip() for names in _listed("group", group) or () for name in str(names).split(",")],
+        protected=protected,
+        drop=drop,
+        kinds=kinds,
+        bin=bins,
+    )
     given = {
+        "data": {own.name: own.to_dict()} if own else None,
         "methods": _listed("methods", methods),
         "datasets": _listed("datasets", datasets),
         "scenarios": _listed("scenarios", scenarios),
@@ -257,6 +284,7 @@ def run(
         offline=offline,
         plugins=_files(plugins),
         accept_changes=accept_changes,
+        own=chosen.own(own),
     )
     session = Session(settings, _observer(quiet))
     planned = session.plan(chosen)

@@ -155,7 +155,7 @@ def test_options_win_over_the_suite_file(fairbench, tmp_path):
         ),
         (["--methods", "mlp", "--datasets", "synthetic", "--group", "race,"], "group 'race,' has an empty name"),
         (["--methods", "mlp", "--datasets", "synthetic", "--plugin", "."], "it is a folder; name a Python file in it"),
-        (["--methods", "mlp"], "Give a suite file, or both --methods and --datasets (datasets is missing)"),
+        (["--methods", "mlp"], "Give a suite file, or both --methods and --datasets or --data (datasets is missing)"),
         (["none.toml"], "suite none.toml cannot be read"),
         (["--methods", "mlp", "--datasets", "synthetic", "--repeats", "0"], "0 is not in the range x>=1"),
         (["--methods", "mlp", "--datasets", "synthetic", "--executor", "serail"], "did you mean 'serial'?"),

@@ -181,7 +181,7 @@ def test_a_dataset_without_the_attribute_is_named(fairbench, plugin):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing argument 'DATASETS...'"),
+        ([], "Name at least one of the DATASETS, or give a table of your own with --data"),
         (["germn"], "no dataset is named 'germn'; did you mean 'german'?"),
         (
             ["synthetic", "--group", "race"],

@@ -22,9 +22,12 @@ NAMES = (
     "benchmarks/README.md",
     "docs/verdicts.md",
     "docs/robustness.md",
+    "docs/own-data.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]
 README = DOCUMENTS[0].read_text(encoding="utf-8")
+
+OWN_DATA = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
 
 
 def blocks(text, language):
@@ -56,10 +59,12 @@ def run(*arguments, cwd):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder with what the README's commands name: the example plugin, and the suites."""
+def folder(tmp_path, monkeypatch):
+    """A folder with what the documents' commands name: the example plugin, the suites, and a table."""
     (tmp_path / "equal_shares.py").write_text(next(block for block in blocks(README, "python") if "hookimpl" in block))
     (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+    monkeypatch.chdir(tmp_path)
+    exec(next(block for block in blocks(OWN_DATA, "python") if "to_csv" in block), {})  # noqa: S102 - our own document
     return tmp_path
 
 
@@ -79,6 +84,29 @@ def test_every_run_command_plans_cells(folder, command):
     done = run(*shlex.split(command)[1:], "--dry-run", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_example_with_a_table_of_ones_own_runs_and_prints(folder, capsys):
+    (block,) = [block for block in blocks(OWN_DATA, "python") if "fairbench.run(" in block]
+    exec(block, {})  # noqa: S102 - our own document
+    shown = capsys.readouterr().out
+    assert "loans" in shown
+    assert "threshold" in shown
+
+
+def test_the_suite_with_a_table_of_ones_own_is_one(folder, fairbench):
+    (text,) = blocks(OWN_DATA, "toml")
+    (folder / "mine.toml").write_text(text)
+    status, out, err = fairbench("run", "mine.toml", "--dry-run")
+    assert status == 0, err
+    assert len(out.splitlines()) == 3 * 10
+
+
+def test_power_is_shown_for_a_table_of_ones_own(folder, fairbench):
+    (command,) = [command for command in COMMANDS if command.startswith("fairbench power --data")]
+    status, out, _ = fairbench(*shlex.split(command)[1:])
+    assert status == 0
+    assert "loans by sex" in out
 
 
 def test_what_readme_says_is_enough_of_the_plugins_is_enough_for_a_run(folder, monkeypatch):

@@ -12,11 +12,16 @@ from fairbench.texts import counted
 if TYPE_CHECKING:
     from fairbench.analysis.facts import AttributeFacts, Facts
     from fairbench.cells import Choice
+    from fairbench.data.own.declaration import OwnData
     from fairbench.data.sources import DataFile
 
 
-def described_dataset(choice: Choice, data_dir: Optional[Path], plugin: tuple[str, ...]) -> dict[str, Any]:
+def described_dataset(
+    choice: Choice, data_dir: Optional[Path], plugin: tuple[str, ...], own: tuple[OwnData, ...] = ()
+) -> dict[str, Any]:
     """Return what is known of a dataset as plain data; nothing is downloaded.
+
+    A table of the user's own is among ``own``.
 
     ``unavailable`` says why there are no numbers; it is empty if there are. A file's ``state`` is that of the copy that
     a run would find first.
@@ -27,10 +32,11 @@ def described_dataset(choice: Choice, data_dir: Optional[Path], plugin: tuple[st
     """
     from fairbench.analysis.facts import dataset_facts
     from fairbench.cli.data import file_rows
+    from fairbench.cli.running import Terminal
     from fairbench.errors import DataError, NotApplicable
     from fairbench.running.session import Session, Settings
 
-    session = Session(Settings(data_dir=data_dir, plugins=plugin))
+    session = Session(Settings(data_dir=data_dir, plugins=plugin, own=own), Terminal() if own else None)
     component = session.registry.get("datasets", choice.name)
     licence = getattr(component, "licence", "")
     found: dict[str, Any] = {

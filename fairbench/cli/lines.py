@@ -53,7 +53,7 @@ def lines(run_directory: Path, baseline: Optional[str], plugin: tuple[str, ...],
 
     path = run_folder(run_directory)
     suite = suite_of(load_results(path))
-    opened = session(options, plugin)
+    opened = session(options, plugin, suite.own())
     planned = opened.plan(replace(suite, reference=True, baseline=suite.baseline if baseline is None else baseline))
     with sigterm_interrupts():
         ended = opened.run(planned, path, sys.argv[1:])

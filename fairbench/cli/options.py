@@ -137,7 +137,7 @@ class Shown:
         return self.file.write(printable(text) if self.careful else text)
 
 
-def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+def print_rows(rows: Sequence[dict[str, Any]], as_json: bool, err: bool = False) -> None:
     """Print rows as JSON lines, or as a table as wide as the terminal (100 columns if there is none)."""
     if as_json:
         for row in rows:
@@ -159,7 +159,7 @@ def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
         console.width = 100
     with console.capture() as printed:  # rich would end the program once the reader has closed the pipe
         console.print(table)
-    click.echo(printed.get(), nl=False)
+    click.echo(printed.get(), nl=False, err=err)
 
 
 def _cell(value: Any) -> str:

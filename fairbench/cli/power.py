@@ -20,6 +20,7 @@ from fairbench.cli.options import (
     print_rows,
     say,
 )
+from fairbench.cli.own import declared_data, own_data_options
 
 if TYPE_CHECKING:
     from fairbench.analysis.power import Detectable, Pair
@@ -71,9 +72,10 @@ def _assumed(context: click.Context, parameter: click.Parameter, texts: tuple[st
         "fairbench power compas --group race,sex --repeats 1,20",
         "fairbench power german --rate 0.8 --rate false_positive_rate=0.5",
         "fairbench power german --measured runs/table1 --method mlp",
+        "fairbench power --data loans.csv --label paid --group sex",
     )
 )
-@click.argument("datasets", nargs=-1, required=True, shell_complete=complete_name("datasets"))
+@click.argument("datasets", nargs=-1, shell_complete=complete_name("datasets"))
 @click.option(
     "--group",
     multiple=True,
@@ -110,6 +112,7 @@ def _assumed(context: click.Context, parameter: click.Parameter, texts: tuple[st
     show_default=True,
     help="Share of the rows that two methods decide differently.",
 )
+@own_data_options
 @data_dir_option
 @offline_option
 @json_option
@@ -128,8 +131,18 @@ def power(datasets: Sequence[str], as_json: bool, **options: Any) -> int:
 
     if bool(options["measured"]) != bool(options["method"]):
         raise click.UsageError("Give --measured and --method together: the run, and the method whose rates count.")
+    own = declared_data(options)
+    if own is not None and own.name not in datasets:
+        datasets = (*datasets, own.name)
+    if not datasets:
+        raise click.UsageError("Name at least one of the DATASETS, or give a table of your own with --data.")
     measured = options["measured"] and load_results(options["measured"])
-    settings = Settings(data_dir=options["data_dir"], offline=options["offline"], plugins=options["plugin"])
+    settings = Settings(
+        data_dir=options["data_dir"],
+        offline=options["offline"],
+        plugins=options["plugin"],
+        own=(own,) if own else (),
+    )
     shown = False
     for dataset, group, sizes in planned_sizes(Session(settings, Terminal()), datasets, options["group"]):
         rates = dict.fromkeys(RATES, sizes.base_rate)

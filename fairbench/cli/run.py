@@ -19,6 +19,7 @@ from fairbench.cli.options import (
     plugin_option,
     say,
 )
+from fairbench.cli.own import confirm, declared_data, own_data_options
 from fairbench.cli.reports import write_reports
 from fairbench.errors import printable
 
@@ -86,12 +87,15 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     epilog=examples(
         "fairbench run --methods faalgrad,threshold --datasets all",
         "fairbench run benchmarks/faalgrad-table1.toml --workers 2 --out runs/table1",
+        "fairbench run --data loans.csv --label paid --favorable yes --group sex --methods all",
     )
     + "\n\nTo continue an interrupted run, give the same command again. A directory can grow: the same --out with one "
     "more method, dataset, metric or repeat runs only what is new."
 )
 @click.argument("suite", required=False, type=GivenPath(path_type=Path))
 @_suite_options
+@own_data_options
+@click.option("--yes", is_flag=True, help="Do not ask whether the columns of --data are meant as guessed.")
 @click.option(
     "--out", type=GivenPath(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]"
 )
@@ -113,12 +117,13 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     from fairbench.running.session import chosen_suite
 
     chosen = chosen_suite(suite, _given(suite, options))
-    opened = session(options, plugin)
+    opened = session(options, plugin, chosen.own())
     planned = opened.plan(chosen)
     if options["dry_run"]:
         opened.registry.build("executors", opened.executor(len(planned.cells)))  # refused now rather than later
         print_cells(planned.cells, options["as_json"])
         return 0
+    confirm(options["data"], options["yes"])
     path = choose_directory(planned, options["out"])
     with sigterm_interrupts():
         ended = opened.run(planned, path, sys.argv[1:])
@@ -130,13 +135,16 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
 
 def _given(suite: Optional[Path], options: dict[str, Any]) -> dict[str, Any]:
     """Return the suite fields given as options."""
-    for name in ("methods", "datasets"):
+    own = declared_data(options)
+    for name in ("methods", "datasets") if own is None else ("methods",):
         if suite is None and options[name] is None:
             raise click.UsageError(
-                f"Give a suite file, or both --methods and --datasets ({name} is missing). See 'fairbench run --help'."
+                f"Give a suite file, or both --methods and --datasets or --data ({name} is missing). "
+                "See 'fairbench run --help'."
             )
     listed = ("methods", "datasets", "scenarios", "metrics", "sensitive_as_feature", "stratify")
     given = {name: (options[name],) for name in listed if options[name] is not None}
     plain = ("group", "scale", "repeats", "tunings", "fits", "baseline")
     reference = {"reference": False} if options["no_reference"] else {}
-    return {**given, **reference, **{name: options[name] for name in plain}}
+    data = {"data": {own.name: own.to_dict()}} if own else {}
+    return {**given, **reference, **data, **{name: options[name] for name in plain}}

@@ -10,8 +10,11 @@ import click
 
 from fairbench.cells import Cell
 from fairbench.cli.options import say
+from fairbench.cli.own import print_own_data
 from fairbench.cli.progress import cell_progress, download_progress
 from fairbench.cli.signals import status_of
+from fairbench.data.own.declaration import OwnData
+from fairbench.data.own.prepared import Prepared
 from fairbench.notation import show_params
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
@@ -43,6 +46,10 @@ class Terminal(Observer):
         """Print a sentence."""
         say(sentence)
 
+    def own_data(self, table: Prepared) -> None:
+        """Print how each column of a table was taken."""
+        print_own_data(table)
+
     @contextmanager
     def downloads(self) -> Iterator[Any]:
         """Show bytes and speed of downloads."""
@@ -58,10 +65,16 @@ class Terminal(Observer):
             yield advance
 
 
-def session(options: Mapping[str, Any], plugin: tuple[str, ...]) -> Session:
+def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[OwnData] = ()) -> Session:
     """Return a session with a command's options, and say which plugins cannot be used.
 
+    Args:
+        options: of the command.
+        plugin: paths of local plugin files.
+        own: tables of the user's own.
+
     Raises:
+        DataError: a table does not fit what is said of it.
         SuiteError: ``--executor`` does not name exactly one executor.
     """
     settings = Settings(
@@ -71,6 +84,7 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...]) -> Session:
         offline=options["offline"],
         plugins=plugin,
         accept_changes=options["accept_changes"],
+        own=tuple(own),
     )
     return Session(settings, Terminal())
 

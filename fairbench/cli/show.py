@@ -19,12 +19,14 @@ from fairbench.cli.options import (
     print_rows,
     say,
 )
+from fairbench.cli.own import declared_data, own_data_options
 from fairbench.notation import plain, show_params, show_value
 from fairbench.plugins.kinds import KINDS
 from fairbench.version import compiled
 
 if TYPE_CHECKING:
     from fairbench.cells import Choice
+    from fairbench.data.own.declaration import OwnData
     from fairbench.plugins.components import Paper
 
 _SINGULAR = {kind.singular: plural for plural, kind in KINDS.items()}
@@ -70,14 +72,19 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     epilog=examples(
         "fairbench show method faalgrad",
         "fairbench show dataset adult --json",
+        "fairbench show dataset --data loans.csv --label paid --group sex",
     )
 )
 @click.argument("kind", type=click.Choice([*_SINGULAR]))
-@click.argument("name", shell_complete=complete_name())
+@click.argument("name", required=False, shell_complete=complete_name())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--group", multiple=True, metavar="COLUMN", help="Of --data: the columns whose groups are compared.")
+@own_data_options
 @data_dir_option
 @plugin_option
-def show(kind: str, name: str, as_json: bool, data_dir: Path | None, plugin: tuple[str, ...]) -> None:
+def show(
+    kind: str, name: str | None, as_json: bool, data_dir: Path | None, plugin: tuple[str, ...], **options: Any
+) -> None:
     """Show a component and its parameters.
 
     Parameters come with default, meaning and source; the plugin that provides the component is named too. Of a dataset,
@@ -89,8 +96,13 @@ def show(kind: str, name: str, as_json: bool, data_dir: Path | None, plugin: tup
     from fairbench.plugins.parameters import describe_parameters
     from fairbench.plugins.registry import describe, docstring
 
-    registry, _ = load_plugins(plugin)
-    typed = name
+    own = _own_of(kind, name, options)
+    name = own.name if own else name
+    if name is None:
+        raise click.UsageError(f"Give the name of a {kind}" + (", or --data." if kind == "dataset" else "."))
+    tables = (own,) if own else ()
+    registry, _ = load_plugins(plugin, own=tables)
+    typed = "--data ..." if own else name
     if kind == "dataset":
         choice = _one_choice(name)
         name = choice.name
@@ -106,7 +118,7 @@ def show(kind: str, name: str, as_json: bool, data_dir: Path | None, plugin: tup
     parts = paper_parts(component) if kind == "paper" else []
     dataset: dict[str, Any] = {}
     if kind == "dataset":
-        dataset = described_dataset(choice, data_dir, plugin)
+        dataset = described_dataset(choice, data_dir, plugin, tables)
     if as_json:
         shown = {
             "kind": kind,
@@ -126,6 +138,20 @@ def show(kind: str, name: str, as_json: bool, data_dir: Path | None, plugin: tup
         print_dataset(typed, dataset)
     if rows or parts:
         print_rows(parts or [_readable(row) for row in rows], as_json=False)
+
+
+def _own_of(kind: str, name: str | None, options: dict[str, Any]) -> OwnData | None:
+    """Return the table of the user's own that is to be shown; None if it is another component.
+
+    Raises:
+        UsageError: the options do not belong to what is shown.
+    """
+    own = declared_data(options)
+    if own is None and options["group"]:
+        raise click.UsageError("--group says something of a table of your own; add --data FILE.")
+    if own is not None and (kind != "dataset" or name not in (None, own.name)):
+        raise click.UsageError(f"--data is the dataset {own.name}; write 'fairbench show dataset --data ...'.")
+    return own
 
 
 def _one_choice(text: str) -> Choice:

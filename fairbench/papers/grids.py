@@ -18,7 +18,8 @@ from fairbench.papers.published import Published, Table, read_published
 from fairbench.papers.rerun import EXPLANATION, Figure, Protocol, Rerun, read_rerun
 from fairbench.plugins.components import Paper
 from fairbench.plugins.registry import Registry
-from fairbench.running.suite import ALL, Suite, default_parameters, merge_parameters, plan, read_suite, tune
+from fairbench.running.hyperparameters import default_parameters, merge_parameters
+from fairbench.running.suite import ALL, Suite, plan, read_suite, tune
 
 CONSTANT = Choice("constant")
 Key = tuple[str, str, str]  # of a row: the dataset, and method and scenario with all their parameters

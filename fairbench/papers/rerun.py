@@ -46,7 +46,7 @@ from fairbench.papers.checked import Node, named, read_toml
 from fairbench.papers.columns import ACCURACY, Column
 from fairbench.papers.published import Published
 from fairbench.plugins.components import Paper
-from fairbench.running.suite import checked_parameters
+from fairbench.running.hyperparameters import checked_parameters
 
 FILE = "rerun.toml"
 TRADE_OFF, EXPLANATION = "trade-off", "explanation"

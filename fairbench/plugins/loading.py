@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Optional
 import pluggy
 
 import fairbench.plugins.hooks
+from fairbench.data.own.declaration import OwnData
 from fairbench.errors import NotApplicable, PluginError, UnknownName, did_you_mean
 from fairbench.plugins.code_digest import local_code
 from fairbench.plugins.components import BETTER, Metric, Paper, Report
@@ -29,6 +30,7 @@ from fairbench.plugins.hooks import HOOKS, NAMESPACE
 from fairbench.plugins.kinds import KINDS
 from fairbench.plugins.made_for import DECLARATION, MadeForNewer, check_api, declared_in
 from fairbench.plugins.namesake import ADVICE, requires_namesake
+from fairbench.plugins.own import Contents, register_own, with_contents
 from fairbench.plugins.registry import BUILT_IN, LOCAL, Plugin, Registry
 from fairbench.system.isolation import process_state_kept
 
@@ -71,12 +73,15 @@ def entry_points() -> list[EntryPoint]:
     return [point for name in ordered for point in sorted(found[name])]
 
 
-def load_plugins(files: Sequence[str] = (), only: Optional[Sequence[str]] = None) -> tuple[Registry, list[Plugin]]:
+def load_plugins(
+    files: Sequence[str] = (), only: Optional[Sequence[str]] = None, own: Sequence[OwnData] = ()
+) -> tuple[Registry, list[Plugin]]:
     """Load every plugin.
 
     Args:
         files: paths of local plugin files.
         only: names of the entry points to load; by default those in the environment's ``FAIRBENCH_PLUGINS``, or all.
+        own: tables of the user's own, each of which is a dataset.
 
     Returns:
         The registry, and the plugins that could not be used.
@@ -84,10 +89,13 @@ def load_plugins(files: Sequence[str] = (), only: Optional[Sequence[str]] = None
     Raises:
         PluginError: a local file, which was requested by name, cannot be used.
         UnknownName: ``only`` names an entry point that is not installed.
+        SuiteError: a table of the user's own has the name of another dataset.
     """
     if only is None:
         only = [name.strip() for name in os.environ.get("FAIRBENCH_PLUGINS", "").split(",") if name.strip()]
-    registry = _load(tuple((os.path.abspath(file), _content(Path(file))) for file in files), tuple(only))
+    registry = _load(
+        tuple((os.path.abspath(file), _content(Path(file))) for file in files), tuple(only), with_contents(own)
+    )
     return registry, registry.problems
 
 
@@ -99,7 +107,9 @@ def _content(file: Path) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _load(files: tuple[tuple[str, bytes], ...], only: tuple[str, ...]) -> Registry:
+def _load(
+    files: tuple[tuple[str, bytes], ...], only: tuple[str, ...], own: tuple[tuple[OwnData, Contents], ...] = ()
+) -> Registry:
     registry = Registry(restricted=bool(only))
     points = entry_points()
     for name in only:
@@ -119,6 +129,7 @@ def _load(files: tuple[tuple[str, bytes], ...], only: tuple[str, ...]) -> Regist
         _register(registry, Plugin(file, LOCAL, ""), source)
         if any(not problem.components for problem in registry.problems[refused:]):  # else some may be used
             raise PluginError(f"plugin {file}: {registry.problems[-1].problem}")
+    register_own(registry, own)
     registry.freeze()
     return registry
 

@@ -18,6 +18,7 @@ from fairbench.data.alike import decides_alike
 from fairbench.data.counts import supports
 from fairbench.data.digest import dataset_digest
 from fairbench.data.files import DataSource
+from fairbench.data.own.declaration import OwnData
 from fairbench.data.preparation import split_of
 from fairbench.data.rows import Dataset, Predictions, Split
 from fairbench.data.splits import KeptSplit, OwnSplit
@@ -242,6 +243,7 @@ class CellRunner:
     partial: Optional[Path] = field(default=None, compare=False)  # folder for checkpoints of unfinished cells
     code: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of components' files in this run
     data: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of its datasets
+    own: tuple[OwnData, ...] = ()  # tables of the user's own
 
     def __call__(self, cell: Cell) -> Measured:
         """Run the cell on this process's workbench, in one thread; refuse it if code or data have changed."""
@@ -256,7 +258,7 @@ class CellRunner:
     @property
     def workbench(self) -> Workbench:
         """Return this process's workbench, created at first use and again when a local plugin file has changed."""
-        return _workbench(load_plugins(self.plugin_files, self.only)[0], self.source)
+        return _workbench(load_plugins(self.plugin_files, self.only, self.own)[0], self.source)
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,8 @@ from typing import Any, Optional
 from fairbench.cells import Cell, Choice
 from fairbench.choices import parse_choices
 from fairbench.data.files import DataSource
+from fairbench.data.own.declaration import OwnData
+from fairbench.data.own.prepared import Prepared, prepared
 from fairbench.errors import SuiteError
 from fairbench.plugins.components import NO_LIMITS, Executor, Limits
 from fairbench.plugins.loading import load_plugins
@@ -26,8 +28,9 @@ from fairbench.running.cell import CellRunner
 from fairbench.running.checkpoints import FOLDER
 from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
+from fairbench.running.hyperparameters import default_parameters
 from fairbench.running.resume import Plan
-from fairbench.running.suite import Suite, check_group_names, default_parameters, left_out, plan, read_suite
+from fairbench.running.suite import Suite, check_group_names, left_out, plan, read_suite
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
@@ -41,6 +44,9 @@ class Observer:
 
     def say(self, sentence: str) -> None:
         """Receive a sentence that the user must be told."""
+
+    def own_data(self, table: Prepared) -> None:
+        """Receive how a table of the user's own was understood."""
 
     @contextmanager
     def downloads(self) -> Iterator[Any]:
@@ -65,6 +71,7 @@ class Settings:
         offline: download nothing.
         plugins: paths of local plugin files.
         accept_changes: keep finished cells although code of the same version has changed.
+        own: tables of the user's own.
     """
 
     workers: Optional[int] = None
@@ -74,6 +81,7 @@ class Settings:
     offline: bool = False
     plugins: tuple[str, ...] = ()
     accept_changes: bool = False
+    own: tuple[OwnData, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the number of workers."""
@@ -118,14 +126,18 @@ class Session:
 
         Raises:
             PluginError: a local plugin file cannot be used.
+            DataError: a table of the user's own does not fit what is said of it.
+            SuiteError: it has the name of another dataset.
         """
         self.settings, self.observer = settings or Settings(), observer or Observer()
-        self.registry: Registry = load_plugins(self.settings.plugins)[0]
+        self.registry: Registry = load_plugins(self.settings.plugins, own=self.settings.own)[0]
+        for own in self.settings.own:
+            self.observer.own_data(prepared(own))
         for sentence in self.registry.warnings:
             self.observer.say(f"warning: {sentence}")
         files = tuple(map(os.path.abspath, self.settings.plugins))  # the current folder may change
         source = DataSource(self.settings.data_dir, self.settings.offline, self.settings.plugins)
-        self.runner = CellRunner(source, files)
+        self.runner = CellRunner(source, files, own=self.settings.own)
 
     def plan(self, suite: Suite) -> Plan:
         """Return what a suite asks for, with the digests of all code that has a part in it.
@@ -223,19 +235,23 @@ def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
     Args:
         path: of a suite file, if there is one.
         given: fields of ``Suite`` by name; those that are None or empty count as not given. Without a file,
-            ``methods`` and ``datasets`` are needed.
+            ``methods`` and ``datasets`` are needed. Tables of the user's own (``data``) are added to the datasets.
 
     Raises:
         SuiteError: the file cannot be read, or a field is missing or wrong.
     """
     chosen = {name: value for name, value in given.items() if value is not None and value != ()}
     check_group_names(chosen.get("group", ()))
+    own = chosen.pop("data", {})
     if path is not None:
-        return _with_reference(replace(read_suite(path), **chosen))
-    missing = [name for name in ("methods", "datasets") if name not in chosen]
+        suite = replace(read_suite(path), **chosen)
+        return _with_reference(suite.with_data(own) if own else suite)
+    chosen.setdefault("datasets", tuple(own))
+    missing = [name for name in ("methods", "datasets") if not chosen.get(name)]
     if missing:
         raise SuiteError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; name some, or 'all'")
-    return _with_reference(Suite(**{"name": str(chosen["methods"][0]), "parameters": default_parameters(), **chosen}))
+    suite = Suite(**{"name": str(chosen["methods"][0]), "parameters": default_parameters(), **chosen})
+    return _with_reference(suite.with_data(own) if own else suite)
 
 
 def _with_reference(suite: Suite) -> Suite:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
-import importlib.resources
 import math
 import stat
 import sys
@@ -17,10 +16,12 @@ from typing import Any, Optional
 
 from fairbench.cells import Cell, Choice, Preparation, canonical
 from fairbench.choices import parse_choices
+from fairbench.data.own.declaration import OwnData, declared
 from fairbench.errors import SuiteError, UnknownName, did_you_mean
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.parameters import check_parameters
 from fairbench.plugins.registry import Registry
+from fairbench.running.hyperparameters import checked_parameters, default_parameters, merge_parameters
 from fairbench.running.references import added_methods, reference_scenario
 
 if sys.version_info >= (3, 11):
@@ -57,6 +58,7 @@ class Suite:
         reference: whether the methods that reference lines are drawn through are added: ``attainable``, and the
             baseline if the suite lacks it. None leaves it to whoever runs the suite: ``fairbench run`` adds them.
         parameters: hyper-parameters by dataset (or ``any``) and method; a choice's own parameters win.
+        data: tables of the user's own by the name of their dataset, each declared as in ``[data.NAME]``.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Suite:
     baseline: str = ""
     reference: Optional[bool] = None
     parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what does not need the registry."""
@@ -95,6 +98,23 @@ class Suite:
     def runs(self) -> int:
         """Return how often each method runs on a dataset: repeats by tunings by fits."""
         return self.repeats * self.tunings * self.fits
+
+    def with_data(self, data: Mapping[str, Mapping[str, Any]]) -> Suite:
+        """Return the suite with further tables of the user's own, which run even if its datasets do not name them."""
+        named = {choice.name for text in self.datasets for choice in parse_choices(text)}
+        more = [] if ALL in named else [name for name in data if name not in named]
+        return dataclasses.replace(self, data={**self.data, **data}, datasets=(*self.datasets, *more))
+
+    def own(self, given: Optional[OwnData] = None) -> tuple[OwnData, ...]:
+        """Return the tables of the user's own; ``given`` stands for the declaration with its name.
+
+        Raises:
+            SuiteError: a declaration cannot be read, or its rows were given in Python.
+        """
+        return tuple(
+            given if given and name == given.name else declared(name, table, f"suite {self.name}: data.{name}")
+            for name, table in self.data.items()
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suite as plain data, as ``run.json`` keeps it."""
@@ -135,22 +155,25 @@ def read_suite(path: Path) -> Suite:
         ) from error
     except (OSError, ValueError) as error:
         raise SuiteError(f"suite {path} cannot be read: {error}") from error
-    return parse_suite(text, str(path), path.stem)
+    return parse_suite(text, str(path), path.stem, path.parent)
 
 
-def parse_suite(text: str, where: str, name: str) -> Suite:
-    """Return the suite that a TOML text describes; ``where`` is for messages."""
+def parse_suite(text: str, where: str, name: str, folder: Path = Path()) -> Suite:
+    """Return the suite that a TOML text describes; ``where`` is for messages, and files are relative to ``folder``."""
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # Python refuses numbers of thousands of digits by a ValueError
         raise SuiteError(f"suite {where} is not valid TOML: {error}") from error
     _check_plain(table, f"suite {where}")
-    known = [*_PLAIN, *_TUPLES, "parameters", "extends"]
+    known = [*_PLAIN, *_TUPLES, "parameters", "extends", "data"]
     for key in table:
         if key not in known:
             raise SuiteError(
                 f"suite {where}: {key!r} is not a key{did_you_mean(key, known)} (keys: {', '.join(known)})"
             )
+    data = _own_tables(table.get("data", {}), where, folder)
+    if data:
+        table.setdefault("datasets", list(data))
     for needed in ("datasets", "methods"):
         if needed not in table:
             raise SuiteError(f"suite {where} has no {needed!r}; add e.g. {needed} = ['all']")
@@ -168,7 +191,19 @@ def parse_suite(text: str, where: str, name: str) -> Suite:
         if table["extends"] != "default":
             raise SuiteError(f"suite {where}: extends is {table['extends']!r}; only 'default' can be extended")
         parameters = merge_parameters(default_parameters(), parameters)
-    return Suite(**fields, parameters=parameters)
+    return Suite(**fields, parameters=parameters, data=data)
+
+
+def _own_tables(tables: Any, where: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the declarations ``[data.NAME]`` with absolute paths, checked."""
+    if not isinstance(tables, dict):
+        raise SuiteError(f"suite {where}: data is {tables!r}; declare tables of your own as [data.NAME]")
+    found = {}
+    for name, table in tables.items():
+        if isinstance(table, dict) and isinstance(table.get("file"), str) and table["file"]:
+            table = {**table, "file": str(folder / Path(table["file"]).expanduser())}
+        found[name] = declared(name, table, f"suite {where}: data.{name}").to_dict()
+    return found
 
 
 def check_group_names(groups: Sequence[str], where: str = "") -> None:
@@ -209,42 +244,6 @@ def _checked(value: Any, kind: type, where: str) -> Any:
         words = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
         raise SuiteError(f"{where} is {value!r}; it must be {words}")
     return value
-
-
-def checked_parameters(table: Any, where: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """Return hyper-parameters by dataset and method unchanged, if they are tables of that depth.
-
-    Raises:
-        SuiteError: they are not; ``where`` is for the message.
-    """
-    levels = isinstance(table, dict) and all(
-        isinstance(methods, dict) and all(isinstance(params, dict) for params in methods.values())
-        for methods in table.values()
-    )
-    if not levels:
-        raise SuiteError(
-            f"suite {where}: parameters must be tables such as [parameters.compas.faalgrad], or [parameters.any.mlp]"
-        )
-    return table  # type: ignore[no-any-return]
-
-
-def merge_parameters(
-    base: Mapping[str, Mapping[str, Mapping[str, Any]]], over: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return both tables merged; if both give a value, the second wins."""
-    merged = {
-        dataset: {method: dict(params) for method, params in methods.items()} for dataset, methods in base.items()
-    }
-    for dataset, methods in over.items():
-        for method, params in methods.items():
-            merged.setdefault(dataset, {}).setdefault(method, {}).update(params)
-    return merged
-
-
-def default_parameters() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """Return the hyper-parameters of the default suite, which command-line runs use."""
-    text = importlib.resources.files("fairbench.running").joinpath("default_suite.toml").read_text(encoding="utf-8")
-    return checked_parameters(tomllib.loads(text)["parameters"], "default")
 
 
 def plan(suite: Suite, registry: Registry) -> list[Cell]:

@@ -32,7 +32,8 @@ from fairbench.cells import Cell, Choice
 from fairbench.papers.grids import plan_reproduction
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import Record, Value
-from fairbench.running.suite import default_parameters, plan, read_suite, tune
+from fairbench.running.hyperparameters import default_parameters
+from fairbench.running.suite import plan, read_suite, tune
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -1,0 +1,89 @@
+"""Features that know too much of the label: the label again, or a decision that was already made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEARLY = 0.99
+"""ROC AUC of a feature alone from which it nearly determines the label."""
+
+SUSPECT = 0.75
+"""The same for a feature whose name says that it is a decision."""
+
+FEW = 10  # rows for each value, on average, so that shares of y = 1 by value mean something
+_DECISION = re.compile(
+    r"(?i)(.*[ _.-])?(decision|decided|approv(ed|al)|grant(ed)?|accept(ed)?|reject(ed|ion)?|denied|admitted|hired|"
+    r"outcome|verdict|result|prediction|predicted)([ _.-].*)?"
+)
+
+
+def doubts(X: pd.DataFrame, y: NDArray[Any], label: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each doubtful feature, and a sentence on it.
+
+    Args:
+        X: (n, d) numbers and categories.
+        y: (n,) in {0, 1}, both of which occur.
+        label: the name of the label's column.
+    """
+    for name in X.columns:
+        area, perfect, different = _area(X[name], y)
+        of = f"The feature {name}"
+        if perfect and different == 2:
+            yield name, f"{of} is the label {label} again, under another name: every method can read it off."
+        elif area >= NEARLY:
+            yield (
+                name,
+                (
+                    f"{of} nearly determines the label {label} (alone it has a ROC AUC of {area:.3f}): it may "
+                    "have been recorded after the label."
+                ),
+            )
+        elif area >= SUSPECT and _DECISION.fullmatch(name):
+            yield (
+                name,
+                (
+                    f"{of} looks like a decision already made (its name, and alone a ROC AUC of {area:.3f}): is it "
+                    f"known before {label} is?"
+                ),
+            )
+
+
+def _area(values: pd.Series, y: NDArray[Any]) -> tuple[float, bool, int]:
+    """Return the ROC AUC of a feature alone, whether it separates the labels, and how many values it has.
+
+    A number orders the rows, either way round; few values, and categories, order them by their share of y = 1. The
+    missing value is a value.
+    """
+    import pandas as pd
+
+    codes, distinct = pd.factorize(values, use_na_sentinel=False)
+    best = 0.5
+    if len(distinct) <= len(y) / FEW:
+        ones = np.bincount(codes, weights=y, minlength=len(distinct))
+        rows = np.bincount(codes, minlength=len(distinct))
+        perfect = bool(((ones == 0) | (ones == rows)).all())
+        best = _rank_area((ones / rows)[codes], y)
+    else:
+        perfect = False
+    if values.dtype.kind in "iuf":
+        known = values.notna().to_numpy()
+        if 0 < y[known].sum() < known.sum():
+            area = _rank_area(values.to_numpy()[known], y[known]) - 0.5
+            best = max(best, 0.5 + abs(area) * known.mean())  # rows without a value say nothing
+    return best, perfect, len(distinct)
+
+
+def _rank_area(scores: NDArray[Any], y: NDArray[Any]) -> float:
+    """Return the share of pairs (y = 1, y = 0) in which the first has the higher score; ties count one half."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - (counts - 1) / 2  # mean rank of each score
+    ones = float(y.sum())
+    return float((middle[place][y == 1].sum() - ones * (ones + 1) / 2) / (ones * (len(y) - ones)))

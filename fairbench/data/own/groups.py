@@ -1,0 +1,89 @@
+"""The groups of an attribute of one's own: texts as they are, numbers by the edges between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairbench.data.columns import shown
+from fairbench.data.own.guess import text_of
+from fairbench.errors import DataError
+from fairbench.texts import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_NUMBERS = 10  # different numbers that can be groups by themselves
+MOST_GROUPS = 100
+
+
+def attribute_of(values: pd.Series, edges: Sequence[float], where: str) -> tuple[pd.Series, str]:
+    """Return the groups (n,) of an attribute without missing values as texts, and how many there are in words.
+
+    Args:
+        values: (n,) as read.
+        edges: between groups of numbers; each belongs to the group above it.
+        where: begins messages.
+
+    Raises:
+        DataError: there is no number to divide, a group is empty, or there are too many groups.
+    """
+    import pandas as pd
+
+    name = str(values.name)
+    numbers = values.dtype.kind in "iuf"
+    if edges:
+        if not numbers:
+            raise DataError(
+                f"{where}: {name!r} holds {shown(values.iloc[0])}; only numbers can be divided at edges (--bin)"
+            )
+        return _divided(values.to_numpy(np.float64), edges, name, where), counted(len(edges) + 1, "group")
+    try:
+        codes, distinct = pd.factorize(values)
+    except TypeError as error:
+        raise DataError(f"{where}: {name!r} holds lists or the like; name groups by texts or whole numbers") from error
+    if numbers and len(distinct) > MOST_NUMBERS:
+        quartiles = np.unique(np.quantile(values.to_numpy(np.float64), [0.25, 0.5, 0.75]).round(2))
+        edge = ",".join(f"{value:g}" for value in quartiles)
+        raise DataError(
+            f"{where}: {name!r} has {len(distinct):,} different numbers, too many for groups; divide them, e.g. at the "
+            f"quartiles: --bin {name}={edge}"
+        )
+    if len(distinct) > MOST_GROUPS:
+        raise DataError(
+            f"{where}: {name!r} has {len(distinct):,} groups, such as {shown(distinct[0])}; at most {MOST_GROUPS} can "
+            "be compared, so join some"
+        )
+    texts = np.array([text_of(value).strip() for value in distinct], dtype=object)
+    return pd.Series(texts[codes], name=name), counted(len(set(texts)), "group")
+
+
+def lowest_share(values: pd.Series, y: NDArray[Any]) -> str:
+    """Return the group with the lowest share of y = 1, of equals the first by name."""
+    import pandas as pd
+
+    shares = pd.Series(y).groupby(values.to_numpy()).mean()
+    return str(shares.sort_index().idxmin())
+
+
+def _divided(numbers: NDArray[np.float64], edges: Sequence[float], name: str, where: str) -> pd.Series:
+    """Return the name of each row's group: ``under 25``, ``25 to 44``, ``45 or more``."""
+    import pandas as pd
+
+    whole = bool((numbers == np.rint(numbers)).all()) and all(float(edge).is_integer() for edge in edges)
+    low = [f"{edge:g}" for edge in edges]
+    between = [
+        f"{first} to {f'{last - 1:g}' if whole else f'under {last:g}'}" for first, last in zip(low, list(edges)[1:])
+    ]
+    names = [f"under {low[0]}", *between, f"{low[-1]} or more"]
+    codes = np.searchsorted(np.asarray(edges, dtype=np.float64), numbers, side="right")
+    empty = [group for place, group in enumerate(names) if not (codes == place).any()]
+    if empty:
+        raise DataError(
+            f"{where}: {name!r} runs from {numbers.min():g} to {numbers.max():g}, so nobody is in the group "
+            f"{empty[0]!r}; choose other edges (--bin)"
+        )
+    return pd.Series(np.array(names, dtype=object)[codes], name=name)
