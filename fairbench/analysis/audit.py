@@ -10,16 +10,15 @@ less accurate than that lies below every coin.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Optional
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fairbench.analysis.audited import UNKNOWN, Audited, Excluded, Grouping
 from fairbench.analysis.baselines import NAMED, Baseline
-from fairbench.analysis.counts import SELECTION, Counts, StoredRows, count
+from fairbench.analysis.counts import Counts, StoredRows, count
 from fairbench.analysis.gaps import GAPS, RowInterval, accuracy_interval, gap, gap_interval
 from fairbench.analysis.impact import Impact, impact_ratios
 from fairbench.analysis.intervals import Correction
@@ -51,6 +50,7 @@ WITHOUT_LABELS = (
 
 NOT_THERE = "an audit has no features, so a metric that reads X has no value"
 NOT_SAID = "nobody has said which group is protected (--protected), and a file of predictions knows no keys"
+LACKING = "some category lacks the rows for it"
 NO_BASELINE = (
     "No verdict against a coin: it mixes a baseline with a constant prediction, and drawn through these predictions "
     "themselves it would pass through them. Decisions of a reference model about the same rows, in a column of the "
@@ -96,9 +96,10 @@ class Findings:
     """What is found by one attribute, or by all of them together.
 
     Args:
-        grouping: the attributes and their categories.
-        rows: number of rows whose category and label are known, from which all but impact ratios follows.
-        impact: selection and impact ratio of each category, from the rows whose category is known.
+        grouping: the attributes and the categories that are compared.
+        rows: number of rows of these whose label is known, from which all but ``impact`` follows.
+        impact: selection and impact ratio of each category, of those that are left out too, whether the label is known
+            or not.
         values: of every metric, over all rows and within each category.
         gaps: by kind.
         ratios: verdicts on ratios between categories; empty without a baseline.
@@ -166,7 +167,7 @@ def audit_predictions(audited: Audited, registry: Registry) -> Audit:
     """
     findings = tuple(_findings(audited, grouping, registry) for grouping in audited.groupings)
     small = [
-        Excluded(found.grouping.name, one.category, one.rows, f"{one.reason}: left out of impact ratios", one.rate)
+        Excluded(found.grouping.name, one.category, one.rows, f"{one.reason}: left out of every comparison", one.rate)
         for found in findings
         for one in found.impact
         if one.excluded
@@ -209,10 +210,12 @@ def _findings(audited: Audited, grouping: Grouping, registry: Registry) -> Findi
         np.bincount(grouping.code[known]).tolist(),
         audited.question.exclude_small,
     )
+    grouping = grouping.without([one.category for one in impact if one.excluded])
+    known = grouping.code != UNKNOWN
     if audited.y is not None:
         known = known & (audited.y != UNKNOWN)
-        if not known.any():
-            raise DataError(f"no row has a label and a category of {grouping.name!r}; nothing can be measured")
+    if not known.any():
+        raise DataError(f"no row has a label and a category of {grouping.name!r} that counts; nothing can be measured")
     truth = Truth(
         np.zeros(int(known.sum()), np.int64) if audited.y is None else audited.y[known],
         grouping.code[known],
@@ -223,16 +226,15 @@ def _findings(audited: Audited, grouping: Grouping, registry: Registry) -> Findi
     score = audited.score[known] if audited.score is not None and _are_chances(audited) else None
     own = Predictions(audited.decision[known], None if audited.question.scoring else score)
     names = [name for name in registry.names("metrics") if audited.y is not None or name in WITHOUT_LABELS]
-    measured = partial(
-        measure, truth.samples(NOT_THERE, NOT_SAID), metrics=[registry.metric(name) for name in names]
-    )
+    measured = partial(measure, truth.samples(NOT_THERE, NOT_SAID), metrics=[registry.metric(name) for name in names])
     values, counts = tuple(measured(own)), count(truth, own)
     kinds = [metric for metric in GAPS if metric in names]
-    verdicts, ratios = {}, ()
+    verdicts: dict[str, Verdict] = {}
+    ratios: tuple[Verdict, ...] = ()
     if audited.baseline is not None:
         lines, records = _lines(audited, grouping, truth, (own, Predictions(audited.baseline[known])), measured)
-        verdicts = {metric: lines.verdict(records, metric) for metric in kinds}
-        ratios = tuple(RatioLines(lines).verdict(records, metric) for metric in RATIOS if metric in names)
+        verdicts = {metric: _worded(lines.verdict(records, metric)) for metric in kinds}
+        ratios = tuple(_worded(RatioLines(lines).verdict(records, metric)) for metric in RATIOS if metric in names)
     gaps = tuple(_gap(counts, metric, grouping.protected, verdicts.get(metric)) for metric in kinds)
     alike = decides_alike(truth.y, own)
     if audited.y is None:
@@ -243,7 +245,11 @@ def _findings(audited: Audited, grouping: Grouping, registry: Registry) -> Findi
 
 
 def _lines(
-    audited: Audited, grouping: Grouping, truth: Truth, both: tuple[Predictions, Predictions], measured: partial[list[Value]]
+    audited: Audited,
+    grouping: Grouping,
+    truth: Truth,
+    both: tuple[Predictions, Predictions],
+    measured: partial[list[Value]],
 ) -> tuple[SectionLines, list[Record]]:
     """Return the coin of the baseline, and the predictions as the records of a run of one repeat."""
     question, held, records = audited.question, {}, []
@@ -254,6 +260,11 @@ def _lines(
         held[cell.key] = (truth, predictions)
     baseline = Baseline((records[1],), NAMED, question.baseline)
     return SectionLines(baseline, {0: float(truth.y.mean())}, Correction(None), records, _Held(held)), records[:1]
+
+
+def _worded(verdict: Verdict) -> Verdict:
+    """Return the verdict with the only reason for which an audit with a baseline has none."""
+    return replace(verdict, reason=LACKING) if verdict.above is None else verdict
 
 
 def _gap(counts: Counts, metric: str, protected: Optional[int], verdict: Optional[Verdict]) -> GapFinding:

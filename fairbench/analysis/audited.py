@@ -46,7 +46,7 @@ class Question:
         favorable: the value of label and prediction that is good for the person; empty for 1 (yes, true).
         protected: by attribute, the category whose disadvantage is in question.
         baseline: column of a reference model's decisions; empty if there is none.
-        exclude_small: leave categories with less than 2% of the rows out of impact ratios.
+        exclude_small: leave categories with less than 2% of the rows out of every comparison.
     """
 
     path: Path
@@ -117,6 +117,14 @@ class Grouping:
         """Return the attributes with commas, as the sensitive attribute of a run is written."""
         return ",".join(self.attributes)
 
+    def without(self, categories: Sequence[str]) -> Grouping:
+        """Return the grouping in which the rows of some ``categories`` count as unknown."""
+        left = [code for code, name in enumerate(self.categories) if name not in categories]
+        place = np.full(len(self.categories) + 1, UNKNOWN)  # the last is that of -1
+        place[left] = np.arange(len(left))
+        protected = left.index(self.protected) if self.protected in left else None
+        return Grouping(self.attributes, tuple(self.categories[code] for code in left), place[self.code], protected)
+
 
 @dataclass(frozen=True, eq=False)
 class Audited:
@@ -156,9 +164,11 @@ def read_audited(question: Question) -> Audited:
     Raises:
         DataError: a column is missing, or a value cannot be understood.
     """
-    table = read_table(question.path)
+    table, said = read_table(question.path, question.path.name)
     texts = {name: _column(table, name, question.path.name) for name in _asked(question)}
-    register, keep = [], np.ones(len(table), dtype=bool)
+    register: list[Excluded] = []
+    notes = list(said)
+    keep = np.ones(len(table), dtype=bool)
     for option in ("prediction", "score"):
         name = getattr(question, option)
         if name:
@@ -175,8 +185,9 @@ def read_audited(question: Question) -> Audited:
     decision = outcomes.get(question.prediction)
     if decision is None:
         assert score is not None  # noqa: S101 - the question has one of the two
-        decision = (score > median if median is not None else score >= question.threshold).astype(np.int64)
-    y, notes = None if question.scoring else outcomes.get(question.label), []
+        selected = score > median if median is not None else score >= float(question.threshold or 0)
+        decision = selected.astype(np.int64)
+    y = None if question.scoring else outcomes.get(question.label)
     if y is not None:
         reason = "the label is missing: left out of whatever needs one, counted in selection rates and impact ratios"
         register += _count(question.label, y == UNKNOWN, reason)
@@ -190,13 +201,14 @@ def read_audited(question: Question) -> Audited:
     both = [_grouping(question, question.groups, texts)] if len(single) > 1 else []
     for grouping in [*single, *both]:
         unknown = grouping.code == UNKNOWN
-        register += _count(grouping.name, unknown, "unknown category: left out of every comparison by this attribute")
+        register += _count(grouping.name, unknown, "unknown category: left out of every comparison by it")
     if both and len(both[0].categories) > 2 * MOST_CATEGORIES:
         notes.append(f"By {both[0].name} there are {len(both[0].categories):,} categories, too many to compare.")
         both = []
     return Audited(
         question,
-        *table.shape,
+        len(table),
+        len(table.columns),
         favorable,
         y,
         decision,
@@ -283,7 +295,7 @@ def _outcomes(question: Question, texts: Mapping[str, Texts]) -> tuple[dict[str,
     if words and (not wanted or _word(wanted) is not None):
         good = 1 if not wanted else _word(wanted)
         codes = {value: int(_word(value) == good) for value in seen}
-        shown = next((value for value in seen if codes[value]), wanted or "1")
+        shown = next((value for here in values.values() for value in here if codes[value]), wanted or "1")
     else:
         if not wanted:
             raise DataError(f"which of {_listed(seen)} is good for the person? Say so, e.g. --favorable {seen[-1]!r}")
@@ -297,7 +309,7 @@ def _outcomes(question: Question, texts: Mapping[str, Texts]) -> tuple[dict[str,
             raise DataError(f"{told}: label and predictions must use the same two values")
         codes, shown = {value: int(value == wanted) for value in seen}, wanted
     codes[""] = UNKNOWN
-    found = {name: np.array([codes[text] for text in texts[name]], dtype=np.int64) for name in values}
+    found: dict[str, Integers] = {name: np.array([codes[text] for text in texts[name]], np.int64) for name in values}
     return found, "" if question.scoring else shown
 
 

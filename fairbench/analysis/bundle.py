@@ -30,7 +30,11 @@ from fairbench.version import __version__
 
 Row = dict[str, Any]
 LIBRARIES = ("numpy", "pandas", "scipy")
-NO_ADVICE = "These are measurements and no legal advice; whether a tool may be used is not decided by them."
+NO_ADVICE = (
+    "Impact ratios are those that New York City's rules on automated employment decision tools define (6 RCNY 5-300, "
+    "5-301). All this is measurement and no legal advice: whether an audit is what the law asks for, or a tool may be "
+    "used, does not follow from it."
+)
 README = """\
 This folder was written by fairbench {version}. It holds the numbers of an audit of predictions:
 
@@ -89,17 +93,17 @@ def category_rows(found: Findings) -> list[Row]:
     """Return a row for each category: how often it is selected, and how often rightly."""
     within = {(value.group, value.metric): value.value for value in found.values}
     rates = ("true_positive_rate", "false_positive_rate", "accuracy")
-    protected = found.grouping.protected
+    kept, protected = found.grouping.categories, found.grouping.protected
     return [
         {
             "by": found.grouping.name,
             **asdict(one),
             "four_fifths": one.four_fifths,
-            "protected": code == protected,
+            "protected": protected is not None and one.category == kept[protected],
             "labelled_rows": within.get((one.category, "n"), 0.0),
             **{rate: within.get((one.category, rate)) for rate in rates},
         }
-        for code, one in enumerate(found.impact)
+        for one in found.impact
     ]
 
 

@@ -57,7 +57,7 @@ class Impact:
 
     @property
     def four_fifths(self) -> str:
-        """Return on which side of four fifths the interval lies: ``below``, ``above`` or ``open``; empty without one."""
+        """Return on which side of four fifths the interval lies: ``below``, ``above``, ``open``; empty without one."""
         if self.low is None or self.high is None:
             return ""
         return "below" if self.high < FOUR_FIFTHS else "above" if self.low >= FOUR_FIFTHS else "open"
@@ -123,13 +123,13 @@ def impact_ratios(
         for ends in (low, high):
             np.fill_diagonal(ends, 1.0)
         own = rate[used] / rate[used].max()
-        ends = zip(own, np.minimum(low.min(axis=1), own), np.maximum(high.min(axis=1), own))
-        ratios = {int(code): (float(value), float(a), float(b)) for code, (value, a, b) in zip(used, ends)}
+        limits = zip(own, np.minimum(low.min(axis=1), own), np.maximum(high.min(axis=1), own))
+        ratios = {int(code): (float(value), float(a), float(b)) for code, (value, a, b) in zip(used, limits)}
+    none = "there is no other category" if x[used].any() else "nobody is selected, so the ratio is 0/0"
     found = []
     for code, name in enumerate(categories):
         out = code not in used
-        none = "nobody is selected, so the ratio is 0/0" if not x[used].any() else "there is no other category"
-        reason = f"fewer than {SMALL:.0%} of the rows" if out else "" if code in ratios else none
+        value, start, end = ratios.get(code, (None, None, None))
         found.append(
             Impact(
                 name,
@@ -138,10 +138,12 @@ def impact_ratios(
                 float(rate[code]),
                 float(rate_low[code]),
                 float(rate_high[code]),
-                *ratios.get(code, (None, None, None)),
+                value,
+                start,
+                end,
                 bool(small[code]),
                 out,
-                reason,
+                f"fewer than {SMALL:.0%} of the rows" if out else "" if code in ratios else none,
             )
         )
     return found

@@ -24,7 +24,9 @@ from fairbench.cli.options import GivenPath, complete_choices, examples, json_op
 @click.option("--score", metavar="COLUMN", help="Scores, high where the favourable outcome is likely.")
 @click.option("--threshold", type=float, help="Select the rows whose score is at least this.")
 @click.option("--group", multiple=True, metavar="COLUMN", help="A sensitive attribute; can be given several times.")
-@click.option("--favorable", metavar="VALUE", help="The outcome that is good for the person.  [default: 1, yes or true]")
+@click.option(
+    "--favorable", metavar="VALUE", help="The outcome that is good for the person.  [default: 1, yes or true]"
+)
 @click.option(
     "--protected",
     multiple=True,
@@ -35,7 +37,7 @@ from fairbench.cli.options import GivenPath, complete_choices, examples, json_op
 @click.option(
     "--exclude-small",
     is_flag=True,
-    help="Leave categories with fewer than 2% of the rows out of impact ratios, and list them.",
+    help="Leave categories with fewer than 2% of the rows out of comparisons, and list them.",
 )
 @click.option(
     "--bundle",

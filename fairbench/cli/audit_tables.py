@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from fairbench.analysis.audit import Audit, Findings, GapFinding
-from fairbench.analysis.impact import FOUR_FIFTHS
+from fairbench.analysis.impact import FOUR_FIFTHS, Impact
 from fairbench.analysis.lines import ABOVE, BELOW, AboveLine
 from fairbench.analysis.noise import NOT_FAIR
 from fairbench.analysis.sizes import FEW_ROWS
+from fairbench.analysis.verdicts import Verdict
 from fairbench.cli.options import print_rows, say
 from fairbench.texts import counted
 
-FAINT, SMALL, PROTECTED = "~", "°", "›"
+WIDTH = 100
+FAINT, SMALL, PROTECTED = "~", "°", "+"
 GAP = {
     "demographic_parity_difference": "demographic parity",
     "equalized_odds_difference": "equalized odds",
@@ -28,10 +31,13 @@ def print_audit(audit: Audit, about: Mapping[str, Any]) -> None:
     """Print the tables of an ``audit`` and what must be known to read them; ``about`` says what it is of."""
     _say(*_head(audit, about))
     for found in audit.findings:
-        _say("", _title(audit, found), "")
-        print_rows([_category(audit, found, code) for code in range(len(found.impact))], False)
+        _say("", _title(found), "")
+        print_rows([_category(audit, found, one) for one in found.impact], False)
         _say("")
         print_rows([_gap(one) for one in found.gaps], False)
+        if audit.audited.baseline is not None:
+            _say("")
+            print_rows([_verdict(one.metric, one.verdict) for one in found.gaps if one.verdict], False)
         _say("", *_sentences(found))
     _say("", "Left out:" if audit.register else "No row and no category is left out.")
     if audit.register:
@@ -41,7 +47,7 @@ def print_audit(audit: Audit, about: Mapping[str, Any]) -> None:
 
 def _say(*lines: str) -> None:
     for line in lines:
-        say(line, err=False)
+        say(textwrap.fill(line, WIDTH, subsequent_indent="  "), err=False)
 
 
 def _head(audit: Audit, about: Mapping[str, Any]) -> Iterator[str]:
@@ -55,34 +61,33 @@ def _head(audit: Audit, about: Mapping[str, Any]) -> Iterator[str]:
     yield f"selected, and y = 1: the favourable outcome, {audited.favorable}{cut}"
 
 
-def _title(audit: Audit, found: Findings) -> str:
-    rows, categories = sum(one.rows for one in found.impact), len(found.impact)
-    labelled = f" ({found.rows:,} of them with a label)" if audit.audited.y is not None and found.rows < rows else ""
-    return f"by {found.grouping.name}: {counted(rows, 'row')}{labelled}, {categories} categories"
+def _title(found: Findings) -> str:
+    rows = sum(one.rows for one in found.impact)
+    fewer = "" if found.rows == rows else f"; {found.rows:,} of them count below the table"
+    return f"by {found.grouping.name}: {counted(rows, 'row')} in {len(found.impact)} categories{fewer}"
 
 
-def _category(audit: Audit, found: Findings, code: int) -> dict[str, Any]:
+def _category(audit: Audit, found: Findings, one: Impact) -> dict[str, Any]:
     """Return a line of the table of categories."""
-    one = found.impact[code]
-    marks = (PROTECTED if code == found.grouping.protected else "") + (SMALL if one.small else "")
+    kept, protected = found.grouping.categories, found.grouping.protected
+    is_protected = protected is not None and one.category == kept[protected]
+    marks = (PROTECTED if is_protected else "") + (SMALL if one.small else "")
     within = {value.metric: value.value for value in found.values if value.group == one.category}
     labelled = {"TPR": "true_positive_rate", "FPR": "false_positive_rate", "accuracy": "accuracy"}
     return {
         found.grouping.name: f"{one.category} {marks}".rstrip(),
         "rows": f"{one.rows:,}",
-        "selected": f"{one.selected:,}",
         "rate": _number(one.rate),
-        "impact ratio": _number(one.ratio),
+        "impact": _number(one.ratio),
         "95%": _interval(one.low, one.high),
-        "four fifths": one.four_fifths or "-",
+        "4/5": one.four_fifths or "-",
         **({} if audit.audited.y is None else {name: _number(within.get(rate)) for name, rate in labelled.items()}),
     }
 
 
 def _gap(one: GapFinding) -> dict[str, Any]:
     """Return a line of the table of gaps."""
-    smallest, floor, verdict = one.smallest, one.floor, one.verdict
-    judged = {} if verdict is None else {"above the coin": _points(verdict.above), "verdict": verdict.reading}
+    smallest, floor = one.smallest, one.floor
     return {
         "gap": GAP[one.metric],
         "value": f"{_number(one.rows.value)}{FAINT if one.faint else ''}",
@@ -90,8 +95,12 @@ def _gap(one: GapFinding) -> dict[str, Any]:
         "floor": "-" if floor is None else _number(floor.mean),
         "apart from fair": "-" if floor is None else "yes" if floor.reading == NOT_FAIR else "no",
         "shown from": "-" if smallest is None else "none" if smallest.value is None else _number(smallest.value),
-        **judged,
     }
+
+
+def _verdict(metric: str, verdict: Verdict) -> dict[str, Any]:
+    """Return a line of the table of verdicts."""
+    return {"at the gap in": GAP[metric], "points above the coin": _points(verdict.above), "verdict": verdict.reading}
 
 
 def _sentences(found: Findings) -> Iterator[str]:
@@ -104,9 +113,12 @@ def _sentences(found: Findings) -> Iterator[str]:
             between = f"{found.grouping.categories[protected]} minus {found.grouping.categories[1 - protected]}"
             yield f"{GAP[one.metric]}, {between}: {value:+.3f}, {low:+.3f} to {high:+.3f}"
     yield from (f"{value.metric} is undefined: {value.reason}" for value in others if value.value is None)
-    yield from dict.fromkeys(f"{GAP[one.metric]}: {words}" for one in found.gaps for words in one.rows.missing)
-    yield from dict.fromkeys(note for one in found.gaps if one.verdict for note in one.verdict.notes)
-    few = [f"{one.category!r} has {one.rows}" for one in found.impact if one.rows < FEW_ROWS]
+    for one in found.gaps:
+        notes = one.verdict.notes if one.verdict else ()
+        yield from (
+            f"{GAP[one.metric]}: {words}" for words in (*one.rows.missing, *filter(None, [one.rows.reason]), *notes)
+        )
+    few = [f"{one.category!r} has {one.rows}" for one in found.impact if one.rows < FEW_ROWS and not one.excluded]
     if few:
         yield f"fewer than {FEW_ROWS} rows: {', '.join(few)}; any statement about so few is doubtful"
     if found.alike:
@@ -131,8 +143,8 @@ def _excluded(entry: Mapping[str, Any]) -> dict[str, str]:
 def _reading(audit: Audit) -> Iterator[str]:
     """Yield how the tables are to be read."""
     yield (
-        "impact ratio: the rate of a category over that of the most selected one; its 95% interval allows for the "
-        f"choice of that one; four fifths: whether the interval lies below or above {FOUR_FIFTHS}, or is open"
+        "impact: the impact ratio, the rate of a category over that of the most selected one; its 95% interval allows "
+        f"for the choice of that one; 4/5: whether the interval lies below or above {FOUR_FIFTHS}, or is open"
     )
     yield (
         "95% of a gap: what these rows leave open, everything else as it is; floor: the mean gap on so many rows if "
@@ -165,5 +177,5 @@ def _points(above: Optional[AboveLine]) -> str:
     """Return a height above a line in per cent of the rows, with its interval."""
     if above is None:
         return "-"
-    value = f"{100 * above.value:+.1f}"
-    return value if above.low is None or above.high is None else f"{value} [{100 * above.low:+.1f}, {100 * above.high:+.1f}]"
+    ends = [round(100 * end, 1) + 0.0 for end in (above.value, above.low, above.high) if end is not None]
+    return f"{ends[0]:+.1f}" if len(ends) < 3 else f"{ends[0]:+.1f} [{ends[1]:+.1f}, {ends[2]:+.1f}]"

@@ -155,6 +155,7 @@ class StoredSamples(_Partly, Samples):
     def of(cls, truth: Truth, features: str = FEATURES, old: str = OLD) -> StoredSamples:
         """Return the samples of a truth; see ``Truth.samples``."""
         lacking = truth.protected is None
+        unkept = ("protected", "favorable_label", "feature_names", "image_shape")
         schema = _filled(
             _StoredSchema,
             group_names=truth.group_names,
@@ -162,7 +163,7 @@ class StoredSamples(_Partly, Samples):
             favorable_label=truth.favorable_label,
             feature_names=truth.feature_names,
             image_shape=truth.image_shape,
-            absent=dict.fromkeys(("protected", "favorable_label", "feature_names", "image_shape"), old) if lacking else {},
+            absent=dict.fromkeys(unkept, old) if lacking else {},
         )
         absent = {"X": features, **(dict.fromkeys(("keys", "rows"), old) if lacking else {})}
         fields = {"group": truth.group, "y": truth.y, "keys": truth.keys, "rows": truth.rows}
