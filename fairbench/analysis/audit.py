@@ -180,7 +180,7 @@ def _notes(audited: Audited, findings: Sequence[Findings]) -> list[str]:
     if question.scoring:
         notes.append(
             f"Scores alone decide nothing (--threshold would): a row counts as selected if its score is above the "
-            f"median, {audited.median:g}, so rates are scoring rates, and the label is not used."
+            f"median, {audited.median:g}, so rates are scoring rates, and no label is used."
         )
     elif audited.y is None:
         notes.append("Without --label nobody knows which decisions were right: only rates of selection are compared.")

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Optional
 
 from fairbench.analysis.audit import Audit, Findings, GapFinding
@@ -100,7 +101,7 @@ def category_rows(found: Findings) -> list[Row]:
             **asdict(one),
             "four_fifths": one.four_fifths,
             "protected": protected is not None and one.category == kept[protected],
-            "labelled_rows": within.get((one.category, "n"), 0.0),
+            "labelled_rows": int(within.get((one.category, "n")) or 0),
             **{rate: within.get((one.category, rate)) for rate in rates},
         }
         for one in found.impact
@@ -222,7 +223,11 @@ def write_bundle(folder: Path, audit: Audit, registry: Registry, plugins: Sequen
     content["audit.json"] = json.dumps({**told, **numbers}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     data = told["data"]
     content["README.txt"] = README.format(
-        version=__version__, file=data["file"], digest=data["sha256"], command=told["command"], no_advice=NO_ADVICE
+        version=__version__,
+        file=data["file"],
+        digest=data["sha256"],
+        command=told["command"],
+        no_advice=fill(NO_ADVICE, 100),
     )
     try:
         _write(folder, content)

@@ -12,7 +12,7 @@ from fairbench.cli.options import GivenPath, complete_choices, examples, json_op
 
 @click.command(
     epilog=examples(
-        "fairbench audit predictions.csv --label y --prediction p --group sex --group race",
+        "fairbench audit predictions.csv --label y --prediction p --group sex,race",
         "fairbench audit applicants.csv --score points --group sex --exclude-small --bundle audit-2024",
         "fairbench audit faalgrad",
         "fairbench audit 'acme_gap[rounds=5]' --plugin acme_gap.py --json",
@@ -23,7 +23,9 @@ from fairbench.cli.options import GivenPath, complete_choices, examples, json_op
 @click.option("--prediction", metavar="COLUMN", help="Decisions, with two values such as 0 and 1.")
 @click.option("--score", metavar="COLUMN", help="Scores, high where the favourable outcome is likely.")
 @click.option("--threshold", type=float, help="Select the rows whose score is at least this.")
-@click.option("--group", multiple=True, metavar="COLUMN", help="A sensitive attribute; can be given several times.")
+@click.option(
+    "--group", multiple=True, metavar="LIST", help="Sensitive attributes; they are compared one by one and together."
+)
 @click.option(
     "--favorable", metavar="VALUE", help="The outcome that is good for the person.  [default: 1, yes or true]"
 )
@@ -80,7 +82,7 @@ def _predictions(path: Path, as_json: bool, plugin: tuple[str, ...], options: di
     bundle: Optional[Path] = options.pop("bundle")
     question = Question(
         path,
-        groups=tuple(dict.fromkeys(options.pop("group"))),
+        groups=tuple(dict.fromkeys(name.strip() for names in options.pop("group") for name in names.split(","))),
         protected=dict(map(_protected, options.pop("protected"))),
         threshold=options.pop("threshold"),
         exclude_small=options.pop("exclude_small"),

@@ -54,7 +54,8 @@ def read_table(path: Path, where: str) -> Read:
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}); give the path of a CSV or Parquet file")
+        reason = error.strerror or error
+        raise DataError(f"{path} cannot be read ({reason}); give the path of a CSV or Parquet file") from error
     except (ValueError, csv.Error) as error:
         raise DataError(f"{where} cannot be read: {error}") from error
     if not len(table):
