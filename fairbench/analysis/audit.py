@@ -43,6 +43,7 @@ WITHOUT_LABELS = (
     "selection_rate",
     "demographic_parity_difference",
     "demographic_parity_ratio",
+    "mean_score_difference",
     "constant_classifier",
     "group_only_classifier",
 )
@@ -224,7 +225,7 @@ def _findings(audited: Audited, grouping: Grouping, registry: Registry) -> Findi
         None if grouping.protected is None else 1,
     )
     score = audited.score[known] if audited.score is not None and _are_chances(audited) else None
-    own = Predictions(audited.decision[known], None if audited.question.scoring else score)
+    own = Predictions(audited.decision[known], score)
     names = [name for name in registry.names("metrics") if audited.y is not None or name in WITHOUT_LABELS]
     measured = partial(measure, truth.samples(NOT_THERE, NOT_SAID), metrics=[registry.metric(name) for name in names])
     values, counts = tuple(measured(own)), count(truth, own)

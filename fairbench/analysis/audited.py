@@ -69,6 +69,10 @@ class Question:
         if self.threshold is not None and (self.prediction or not self.score):
             what = "the decisions are given by --prediction" if self.prediction else "there is no --score to cut"
             raise DataError(f"--threshold {self.threshold:g} has nothing to do: {what}; leave it out")
+        if self.favorable and self.scoring:
+            raise DataError(
+                f"--favorable {self.favorable}: only scores are given, which have no such value; leave it out"
+            )
         if self.baseline and (not self.label or self.scoring):
             lack = "decisions, from --prediction or --threshold" if self.label else "a --label"
             raise DataError(f"--baseline {self.baseline} compares accuracy and gaps, which needs {lack}")
@@ -299,8 +303,6 @@ def _outcomes(question: Question, texts: Mapping[str, Texts]) -> tuple[dict[str,
     else:
         if not wanted:
             raise DataError(f"which of {_listed(seen)} is good for the person? Say so, e.g. --favorable {seen[-1]!r}")
-        if not seen:
-            raise DataError(f"--favorable {wanted!r}: only scores are given, which have no such value; leave it out")
         if wanted not in seen:
             hint = did_you_mean(wanted, seen) or f"; there are: {', '.join(seen)}"
             raise DataError(f"no label or prediction is {wanted!r}, which --favorable names{hint}")

@@ -112,7 +112,8 @@ def _sentences(found: Findings) -> Iterator[str]:
             protected, (value, low, high) = found.grouping.protected, one.signed
             between = f"{found.grouping.categories[protected]} minus {found.grouping.categories[1 - protected]}"
             yield f"{GAP[one.metric]}, {between}: {value:+.3f}, {low:+.3f} to {high:+.3f}"
-    yield from (f"{value.metric} is undefined: {value.reason}" for value in others if value.value is None)
+    for reason in dict.fromkeys(value.reason for value in others if value.value is None):
+        yield f"no {', '.join(value.metric for value in others if value.reason == reason)}: {reason}"
     for one in found.gaps:
         notes = one.verdict.notes if one.verdict else ()
         yield from (
