@@ -18,6 +18,7 @@ import pytest
 
 from fairbench.analysis import bundle as bundles
 from fairbench.analysis.audit import WITHOUT_LABELS, metric_plugins
+from fairbench.analysis.audited import Question
 from fairbench.analysis.counts import stored_rows
 from fairbench.analysis.standings import section_standings
 from fairbench.analysis.values import Measured
@@ -114,6 +115,18 @@ def test_an_audit_says_what_a_run_says_of_the_same_predictions(fairbench, tmp_pa
         if standing.within:
             assert (row["low"], row["high"]) == pytest.approx((standing.within.low, standing.within.high))
             assert (row["floor"], row["reading"]) == (pytest.approx(standing.floor.mean), standing.floor.reading)
+
+
+def test_accuracy_is_set_against_the_better_constant(fairbench, table):
+    rows = asked(fairbench, "--label", "y", "--prediction", "p", "--group", "sex")["gaps"]
+    (row,) = [row for row in rows if row["metric"] == "accuracy"]
+    right, ones = (table.p == table.y).to_numpy(int), table.y.mean()
+    assert (row["value"], row["constant"]) == (pytest.approx(right.mean()), int(ones >= 0.5))
+    gain = right - (table.y == row["constant"]).to_numpy(int)
+    assert row["above_constant"] == pytest.approx(right.mean() - max(ones, 1 - ones))
+    width = 1.96 * gain.std() / np.sqrt(len(table))  # of the normal approximation, where theirs are percentiles
+    assert row["above_constant_low"] == pytest.approx(gain.mean() - width, abs=0.1 * width)
+    assert row["above_constant_high"] == pytest.approx(gain.mean() + width, abs=0.1 * width)
 
 
 @pytest.mark.parametrize("by", ["sex", "race"])
@@ -326,6 +339,21 @@ def test_an_outsider_recomputes_a_bundle_from_its_command(fairbench, table, tmp_
         assert [list(row.values()) for row in shown] == [
             ["" if value is None else str(value) for value in row.values()] for row in told[name]
         ]
+
+
+def test_the_command_of_a_bundle_survives_a_shell():
+    question = Question(Path("my file.csv"), ("a", "b"), prediction="it's", label="y", protected={"a": "x y"})
+    words = shlex.split(bundles.command(question, ("m.py",), Path("b")))
+    assert words[:7] == ["fairbench", "audit", "my file.csv", "--label", "y", "--prediction", "it's"]
+    assert words[7:] == ["--group", "a", "--group", "b", "--protected", "a=x y", "--plugin", "m.py", "--bundle", "b"]
+
+
+def test_a_category_with_few_rows_is_doubtful_unless_it_is_left_out(fairbench, tmp_path):
+    rows = [*["a,1", "b,0"] * 150, "a,0", "b,1", "c,1"]
+    (tmp_path / "p.csv").write_text("g,p\n" + "\n".join(rows))
+    arguments = ("p.csv", "--prediction", "p", "--group", "g")
+    assert "fewer than 10 rows: 'c' has 1; any statement" in fairbench("audit", *arguments)[1]
+    assert "fewer than 10 rows" not in fairbench("audit", *arguments, "--exclude-small")[1]
 
 
 def test_a_bundle_is_not_mixed_with_what_is_there(fairbench, table, tmp_path):

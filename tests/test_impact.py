@@ -73,6 +73,15 @@ def test_intervals_cover_although_the_most_selected_category_is_a_matter_of_chan
     assert (below / draws).max() < 0.04  # 0.06 and more if the upper ends were not those of the stricter level
 
 
+def test_the_ends_are_the_smallest_of_those_against_every_other_category():
+    selected, rows, strict = [30, 50, 22], [60, 80, 50], 1 - 0.05 / 2
+    for code, one in enumerate(impact_ratios("abc", selected, rows)):
+        others = [other for other in range(3) if other != code]
+        against = [(selected[code], rows[code], selected[other], rows[other]) for other in others]
+        assert one.low == pytest.approx(min(1, *(limits(*counts)[0] for counts in against)))
+        assert one.high == pytest.approx(min(1, *(limits(*counts, strict)[1] for counts in against)))
+
+
 def test_a_category_that_may_be_the_most_selected_reaches_one():
     near, far = impact_ratios("ab", [48, 50], [100, 100])[0], impact_ratios("ab", [10, 50], [100, 100])[0]
     assert near.high == 1

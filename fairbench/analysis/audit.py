@@ -22,7 +22,7 @@ from fairbench.analysis.counts import Counts, StoredRows, count
 from fairbench.analysis.gaps import GAPS, RowInterval, accuracy_interval, gap, gap_interval
 from fairbench.analysis.impact import Impact, impact_ratios
 from fairbench.analysis.intervals import Correction
-from fairbench.analysis.lines import BELOW, AboveLine
+from fairbench.analysis.lines import AboveLine
 from fairbench.analysis.noise import NoiseFloor, noise_floor
 from fairbench.analysis.power import Detectable, detectable_gap, too_small
 from fairbench.analysis.ratios import RATIOS, RatioLines
@@ -120,11 +120,6 @@ class Findings:
     above_constant: Optional[AboveLine] = None
     constant: int = 0
     alike: bool = False
-
-    @property
-    def below_every_coin(self) -> bool:
-        """Return whether a constant prediction is more accurate, so that no baseline could change the verdict."""
-        return self.above_constant is not None and self.above_constant.reading == BELOW
 
 
 @dataclass(frozen=True, eq=False)

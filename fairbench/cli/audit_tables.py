@@ -114,11 +114,12 @@ def _sentences(found: Findings) -> Iterator[str]:
             yield f"{GAP[one.metric]}, {between}: {value:+.3f}, {low:+.3f} to {high:+.3f}"
     for reason in dict.fromkeys(value.reason for value in others if value.value is None):
         yield f"no {', '.join(value.metric for value in others if value.reason == reason)}: {reason}"
+    notes: dict[str, list[str]] = {}
     for one in found.gaps:
-        notes = one.verdict.notes if one.verdict else ()
-        yield from (
-            f"{GAP[one.metric]}: {words}" for words in (*one.rows.missing, *filter(None, [one.rows.reason]), *notes)
-        )
+        said = (*one.rows.missing, *filter(None, [one.rows.reason]), *(one.verdict.notes if one.verdict else ()))
+        for words in said:
+            notes.setdefault(words, []).append(GAP[one.metric])
+    yield from (f"{', '.join(kinds)}: {words}" for words, kinds in notes.items())
     few = [f"{one.category!r} has {one.rows}" for one in found.impact if one.rows < FEW_ROWS and not one.excluded]
     if few:
         yield f"fewer than {FEW_ROWS} rows: {', '.join(few)}; any statement about so few is doubtful"
