@@ -388,7 +388,7 @@ def test_options_must_belong_to_the_kind_of_target(fairbench, table, tmp_path):
         err.split()
     )
     status, _, err = fairbench("audit", "folder/no.csv", "--prediction", "p", "--group", "sex")
-    assert (status, "folder/no.csv cannot be read (No such file or directory)" in err) == (2, True)
+    assert (status, "folder/no.csv: cannot be read (No such file or directory)" in err) == (2, True)
     status, _, err = fairbench("audit", "p.csv", "--prediction", "p", "--group", "sex", "--protected", "f")
     assert (status, "--protected 'f' is not of the form COLUMN=VALUE" in err) == (2, True)
     status, _, err = fairbench("audit", "p.csv")

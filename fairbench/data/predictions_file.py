@@ -55,11 +55,11 @@ def read_table(path: Path, where: str) -> Read:
         raise DataError(f"{where} is not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(f"{path} cannot be read ({reason}); give the path of a CSV or Parquet file") from error
+        raise DataError(f"{path}: cannot be read ({reason}); give the path of a CSV or Parquet file") from error
     except (ValueError, csv.Error) as error:
         raise DataError(f"{where} cannot be read: {error}") from error
     if not len(table):
-        raise DataError(f"{where} has column names but no rows; every row is a decision about a person")
+        raise DataError(f"{where}: there are column names but no rows; every row is a decision about a person")
     return Read(table)
 
 
