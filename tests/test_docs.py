@@ -20,6 +20,7 @@ NAMES = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "benchmarks/README.md",
+    "docs/audit.md",
     "docs/verdicts.md",
     "docs/robustness.md",
     "docs/own-data.md",
@@ -173,6 +174,25 @@ def test_the_commands_that_the_document_on_verdicts_names_exist(fairbench):
     text = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
     for command in sorted(set(re.findall(r"`fairbench (\w+)[^`]*`", text))):
         assert fairbench(command, "--help")[0] == 0, command
+
+
+def test_the_example_of_an_audit_shows_what_the_document_shows(fairbench, tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks(text, "python")
+    (tmp_path / "example.py").write_text(block)
+    subprocess.run([sys.executable, "example.py"], check=True)
+    shown = ""
+    for command in [line for block in blocks(text, "sh") for line in block.splitlines()]:
+        status, out, _ = fairbench(*shlex.split(command)[1:])
+        assert status == 0, command
+        shown += out
+    assert (tmp_path / "audit-of-applicants" / "audit.json").is_file()
+    lines = [line.rstrip() for line in shown.splitlines()]
+    documented = [line for block in blocks(text, "text") for line in block.splitlines()]
+    assert len(documented) > 30
+    assert [line for line in documented if line not in lines and "[" not in line] == []  # [ends of drawn intervals]
 
 
 def test_the_example_of_a_multiverse_is_part_of_a_suite():

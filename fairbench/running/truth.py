@@ -118,9 +118,14 @@ class Truth:
             arrays["rows"].astype(np.int64) if about["rows"] else None,
         )
 
-    def samples(self) -> Samples:
-        """Return the test part for metrics; reading what was not kept raises ``Undefined``."""
-        return StoredSamples.of(self)
+    def samples(self, features: str = FEATURES, old: str = OLD) -> Samples:
+        """Return the test part for metrics; reading what was not kept raises ``Undefined``.
+
+        Args:
+            features: why there are no features.
+            old: why there is nothing else, if ``protected`` is None.
+        """
+        return StoredSamples.of(self, features, old)
 
 
 def _portable(values: NDArray[Any]) -> NDArray[Any]:
@@ -147,9 +152,10 @@ class StoredSamples(_Partly, Samples):
     """A stored test part: everything that a metric can read of ``Samples``, except the features."""
 
     @classmethod
-    def of(cls, truth: Truth) -> StoredSamples:
-        """Return the samples of a truth."""
-        old = truth.protected is None
+    def of(cls, truth: Truth, features: str = FEATURES, old: str = OLD) -> StoredSamples:
+        """Return the samples of a truth; see ``Truth.samples``."""
+        lacking = truth.protected is None
+        unkept = ("protected", "favorable_label", "feature_names", "image_shape")
         schema = _filled(
             _StoredSchema,
             group_names=truth.group_names,
@@ -157,9 +163,9 @@ class StoredSamples(_Partly, Samples):
             favorable_label=truth.favorable_label,
             feature_names=truth.feature_names,
             image_shape=truth.image_shape,
-            absent=dict.fromkeys(("protected", "favorable_label", "feature_names", "image_shape"), OLD) if old else {},
+            absent=dict.fromkeys(unkept, old) if lacking else {},
         )
-        absent = {"X": FEATURES, **(dict.fromkeys(("keys", "rows"), OLD) if old else {})}
+        absent = {"X": features, **(dict.fromkeys(("keys", "rows"), old) if lacking else {})}
         fields = {"group": truth.group, "y": truth.y, "keys": truth.keys, "rows": truth.rows}
         made: StoredSamples = _filled(cls, schema=schema, absent=absent, **fields)
         return made
@@ -167,7 +173,7 @@ class StoredSamples(_Partly, Samples):
     @property
     def inputs(self) -> Inputs:
         """Raise ``Undefined``, because inputs are features."""
-        raise Undefined(FEATURES)
+        raise Undefined(self.__dict__["absent"]["X"])
 
     def select(self, rows: NDArray[Any]) -> StoredSamples:
         """Return the rows selected by a boolean mask or an array of positions (positions can repeat)."""
