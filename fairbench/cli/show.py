@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import click
 
 from fairbench.cli.options import (
+    NamedChoice,
     complete_name,
     data_dir_option,
     examples,
@@ -42,7 +43,7 @@ _SHOWN = {
         "fairbench list datasets --json",
     ),
 )
-@click.argument("kind", type=click.Choice(list(KINDS)))
+@click.argument("kind", type=NamedChoice(list(KINDS)))
 @json_option
 @plugin_option
 def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
@@ -72,7 +73,7 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
         "fairbench show dataset adult --json",
     )
 )
-@click.argument("kind", type=click.Choice([*_SINGULAR]))
+@click.argument("kind", type=NamedChoice([*_SINGULAR]))
 @click.argument("name", shell_complete=complete_name())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @data_dir_option
