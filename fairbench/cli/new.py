@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import click
@@ -34,7 +36,11 @@ def new(kind: str, name: str, into: Path) -> None:
 
     registry, _ = load_plugins()
     folder = write_package(kind, name, into, registry)
-    module = folder / "src" / name / f"{kind}.py"
-    say(
-        f"{folder} is a package with the {kind} {name!r}: change {module}; {folder / 'README.md'} has the next commands"
-    )
+    place = str(folder) if folder.is_absolute() else f".{os.sep}{folder}"
+    lines = [f"{folder} is a package with the {kind} {name!r}, in {folder / 'src' / name / f'{kind}.py'}; next:"]
+    lines += [
+        f"  pip install -e {shlex.quote(place)}",
+        f"  fairbench check {name}",
+        f"  pytest {shlex.quote(str(folder))}",
+    ]
+    say("\n".join(lines), err=False)
