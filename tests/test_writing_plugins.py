@@ -127,10 +127,27 @@ def test_the_tests_of_what_is_generated_and_of_the_examples_pass(desk, installed
 
 def test_the_examples_work_together_in_one_run(desk, installed):
     metrics = "accuracy,generalized_entropy,between_group_entropy"
-    what = f"--methods massaging[share=0|1] --datasets hiring --group sex,age_group --metrics {metrics}"
+    what = f"--methods 'massaging[share=0|1]' --datasets hiring --group sex --group age_group --metrics {metrics}"
     examples = [example.name for example in EXAMPLES]
     done = desk.run(f"fairbench run {what} --repeats 1 --workers 1 --out r", plugins=[*examples, *NEEDED])
     assert done.returncode == 0, done.stderr
     assert "4 cells: 4 done" in done.stderr
     report = (desk.folder / "r" / "report.inequality.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^\| massaging\S* \| 1 \|", report, flags=re.MULTILINE)) == 4
+
+
+def test_the_commands_of_every_readme_plan_cells(desk, installed):
+    files = [desk.folder / name / "README.md" for name in installed] + [ROOT / "examples" / "README.md"]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    commands = [line for line in lines if line.startswith(("fairbench run", "fairbench reproduce"))]
+    assert len(commands) > len(installed)
+    shell = 'fairbench() { for word in "$@"; do printf \'%s\\t\' "$word"; done; echo; }'  # what a shell makes of them
+    words = desk.run("\n".join([shell, *commands]))
+    assert words.stderr == ""
+    code = (
+        "import sys; from fairbench.cli.main import cli\n"
+        'for line in sys.stdin: cli.main([*line.split(chr(9))[:-1], "--dry-run"], standalone_mode=False)'
+    )
+    (desk.folder / "words").write_text(words.stdout)
+    done = desk.run(f"python -c '{code}' < words")
+    assert done.returncode == 0, done.stderr
