@@ -139,3 +139,16 @@ def test_a_misspelt_kind_is_corrected_by_the_other_commands_too(fairbench, comma
     status, _, said = fairbench(*command)
     assert status == 2
     assert message in said
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mine", "no plugin is named 'mine' ('fairbench plugins' shows all; a package must be installed first)"),
+        ("logistic", "no plugin is named 'logistic'; components of this name are in fairbench_baselines.logistic"),
+    ],
+)
+def test_a_check_of_what_is_no_plugin_says_what_to_do(fairbench, name, message):
+    status, _, said = fairbench("check", name)
+    assert status == 2
+    assert message in said

@@ -92,9 +92,11 @@ def check_plugin(registry: Registry, name: str) -> list[Checked]:
     """
     plugins = [plugin for plugin in registry.plugins if plugin.name == name or plugin.name.startswith(f"{name}.")]
     if not plugins:
-        raise UnknownName(
-            "plugin", name, [plugin.name for plugin in registry.plugins], " ('fairbench plugins' shows all)"
-        )
+        hint = " ('fairbench plugins' shows all; a package must be installed first)"
+        origins = [registry.origin(kind, name).name for kind in KINDS if name in registry.names(kind)]
+        if origins:
+            hint = f"; components of this name are in {' and '.join(origins)}"
+        raise UnknownName("plugin", name, [plugin.name for plugin in registry.plugins], hint)
     findings = [Checked(plugin.name, "loads", "failed", plugin.problem) for plugin in plugins if plugin.problem]
     for plugin in plugins:
         for kind in KINDS:
