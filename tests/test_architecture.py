@@ -23,6 +23,7 @@ WINGS = [  # from the ground up; a module imports from its own wing and from tho
     {"api"},
     {"papers"},
     {"testing"},
+    {"templates"},
     {"cli"},
     {"python"},
     {"__init__", "__main__"},

@@ -242,7 +242,10 @@ def test_every_suite_of_the_repository_plans_cells(path):
     assert plan(parse_suite(path.read_text(encoding="utf-8"), path.name, path.stem), load_plugins()[0])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+LINKED = [*DOCUMENTS, ROOT / "docs" / "writing-plugins.md", ROOT / "examples" / "README.md"]
+
+
+@pytest.mark.parametrize("document", LINKED, ids=lambda path: path.name)
 def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
         if not target.startswith("http"):

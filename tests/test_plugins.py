@@ -19,7 +19,7 @@ from fairbench.plugins.registry import Plugin
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "broken"
-ACME = HERE / "third_party" / "acme_fair"
+MASSAGING = HERE.parent / "examples" / "massaging"
 
 
 def test_built_ins_come_through_entry_points_and_none_is_broken():
@@ -72,10 +72,10 @@ def test_a_local_file_that_cannot_be_used_is_refused_with_the_reason(broken, nam
 
 
 def test_a_local_file_is_loaded_beside_the_built_ins():
-    registry, _ = load_plugins([str(ACME / "acme_fair" / "by_score.py")])
-    assert "by_score" in registry.names("methods")
+    registry, _ = load_plugins([str(MASSAGING / "src" / "massaging" / "method.py")])
+    assert "massaging" in registry.names("methods")
     assert "faalgrad" in registry.names("methods")
-    assert registry.origin("methods", "by_score").distribution == "local file"
+    assert registry.origin("methods", "massaging").distribution == "local file"
 
 
 def test_only_the_named_plugins_are_loaded(monkeypatch):
@@ -93,17 +93,18 @@ def test_an_unknown_name_among_those_to_load_is_refused():
         load_plugins(only=["fairbench_basilines"])
 
 
-def test_an_unknown_component_mentions_plugins_that_could_not_be_loaded(acme_on_path):
-    told = acme_on_path("show", "metric", "gapp").stderr  # beside adapters of libraries that are not here
+def test_an_unknown_component_mentions_plugins_that_could_not_be_loaded(massaging_on_path):
+    told = massaging_on_path("show", "metric", "gapp").stderr  # beside adapters of libraries that are not here
     assert re.search(r"; (1 plugin|\d plugins) could not be loaded \('fairbench plugins' says why\)", told)
 
 
 @pytest.fixture
-def acme_on_path(tmp_path):
-    """Install the third party's package into a folder of its own and run commands with it on the path."""
+def massaging_on_path(tmp_path):
+    """Install a third party's package, with a broken module, into a folder, and run commands with it on the path."""
     site = tmp_path / "site"
-    source = tmp_path / "acme_fair"
-    shutil.copytree(ACME, source)
+    source = tmp_path / "massaging"
+    shutil.copytree(MASSAGING, source)
+    shutil.copy(BROKEN / "misspelt_hook.py", source / "src" / "massaging" / "gap.py")
     pip = [
         sys.executable,
         "-m",
@@ -127,17 +128,17 @@ def acme_on_path(tmp_path):
 
 
 @pytest.mark.long
-def test_an_installed_third_party_method_runs_beside_the_built_ins_although_its_sister_is_broken(acme_on_path):
-    listed = acme_on_path("plugins")
+def test_an_installed_third_party_method_runs_beside_the_built_ins_although_its_sister_is_broken(massaging_on_path):
+    listed = massaging_on_path("plugins")
     assert listed.returncode == 1
-    assert "plugin acme_fair.gap (acme-fair 2.1) is broken: 'fairbench_metric' is not a hook" in listed.stdout
-    shown = acme_on_path("show", "method", "by_score")
-    assert "acme_fair.by_score (acme-fair 2.1)" in shown.stdout
-    assert "Which column decides." in shown.stdout
-    run = acme_on_path(
+    assert "plugin massaging.gap (massaging 0.1) is broken: 'fairbench_metric' is not a hook" in listed.stdout
+    shown = massaging_on_path("show", "method", "massaging")
+    assert "massaging.method (massaging 0.1)" in shown.stdout
+    assert "What finds the rows near the border." in shown.stdout
+    run = massaging_on_path(
         "run",
         "--methods",
-        "by_score[quantile=0.3|0.7],constant",
+        "massaging[share=0.3|0.7],constant",
         "--datasets",
         "synthetic[rows=300]",
         "--repeats",
@@ -148,8 +149,8 @@ def test_an_installed_third_party_method_runs_beside_the_built_ins_although_its_
         "r",
     )
     assert run.returncode == 0, run.stderr
-    assert "warning: plugin acme_fair.gap (acme-fair 2.1) is broken" in run.stderr
-    assert "by_score[quantile=0.3]" in run.stdout
+    assert "warning: plugin massaging.gap (massaging 0.1) is broken" in run.stderr
+    assert "massaging[share=0.3]" in run.stdout
     assert "6 cells: 6 done, 0 skipped, 0 failed" in run.stderr
 
 

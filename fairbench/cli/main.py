@@ -12,6 +12,7 @@ import click
 from fairbench.cli.audit import audit
 from fairbench.cli.data import data
 from fairbench.cli.lines import lines
+from fairbench.cli.new import new
 from fairbench.cli.options import examples, say
 from fairbench.cli.power import power
 from fairbench.cli.report import export, report, rescore
@@ -87,6 +88,7 @@ for _command in (
     plugins,
     check,
     audit,
+    new,
     completion,
 ):
     cli.add_command(_command)

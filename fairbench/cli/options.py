@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional, TextIO
 
 import click
 
-from fairbench.errors import LONGEST, printable
+from fairbench.errors import LONGEST, did_you_mean, printable
 
 Command = Callable[..., Any]
 
@@ -52,6 +52,19 @@ def names_option(option: str, kind: str, help_text: str, default: Optional[str] 
         show_default=default is not None,
         help=help_text,
     )
+
+
+class NamedChoice(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
+    """One of some names; a name that is nearly one of them is told which."""
+
+    def convert(self, value: Any, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> Any:
+        """Refuse another name, with the nearest; see ``click.Choice``."""
+        if value not in self.choices:
+            known = ", ".join(map(str, self.choices))
+            self.fail(
+                f"{value!r} is not one of {known}{did_you_mean(str(value), map(str, self.choices))}", parameter, context
+            )
+        return super().convert(value, parameter, context)
 
 
 class GivenPath(click.Path):

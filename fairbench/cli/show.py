@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import click
 
 from fairbench.cli.options import (
+    NamedChoice,
     complete_name,
     data_dir_option,
     examples,
@@ -44,7 +45,7 @@ _SHOWN = {
         "fairbench list datasets --json",
     ),
 )
-@click.argument("kind", type=click.Choice(list(KINDS)))
+@click.argument("kind", type=NamedChoice(list(KINDS)))
 @json_option
 @plugin_option
 def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
@@ -75,7 +76,7 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
         "fairbench show dataset --data loans.csv --label paid --group sex",
     )
 )
-@click.argument("kind", type=click.Choice([*_SINGULAR]))
+@click.argument("kind", type=NamedChoice([*_SINGULAR]))
 @click.argument("name", required=False, shell_complete=complete_name())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--group", multiple=True, metavar="COLUMN", help="Of --data: the columns whose groups are compared.")

@@ -32,10 +32,11 @@ LONGEST_NAME = 100  # characters
 _NO_NUMBERS = (
     "cli",
     "papers",
+    "templates",
     "testing",
     "__main__.py",
     "python.py",
-)  # parts of the core that only plan, show or check
+)  # parts of the core that only plan, show, check or begin a plugin
 _SOLVER = ("fairbench_projection", "_solver")  # what stands behind ``fairbench.api.projection``
 _IMPORTERS = ("import_module", "__import__")
 

@@ -8,6 +8,8 @@ runs them; a plugin's own tests can too::
     @pytest.mark.parametrize("check", CHECKS["methods"])
     def test_my_method_conforms(check):
         check(MyMethod)
+
+``example_split`` and ``example_images`` make the small tables and images that the checks fit methods to.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
+from fairbench.data.examples import example_images, example_split
 from fairbench.errors import UnknownName
 from fairbench.plugins.kinds import KINDS
 from fairbench.plugins.registry import LOCAL, Registry
@@ -43,7 +46,16 @@ from fairbench.testing.methods import (
 from fairbench.testing.rules import Nonconforming, require
 from fairbench.texts import last_line
 
-__all__ = ["CHECKS", "Checked", "Nonconforming", "check_plugin", "paper_can_be_read", "require"]
+__all__ = [
+    "CHECKS",
+    "Checked",
+    "Nonconforming",
+    "check_plugin",
+    "example_images",
+    "example_split",
+    "paper_can_be_read",
+    "require",
+]
 
 CHECKS: Mapping[str, Sequence[Callable[[Any], Any]]] = {
     "datasets": (parameters_survive_json, dataset_files_are_pinned, embedded_dataset_loads_alike),
@@ -80,9 +92,11 @@ def check_plugin(registry: Registry, name: str) -> list[Checked]:
     """
     plugins = [plugin for plugin in registry.plugins if plugin.name == name or plugin.name.startswith(f"{name}.")]
     if not plugins:
-        raise UnknownName(
-            "plugin", name, [plugin.name for plugin in registry.plugins], " ('fairbench plugins' shows all)"
-        )
+        hint = " ('fairbench plugins' shows all; a package must be installed first)"
+        origins = [registry.origin(kind, name).name for kind in KINDS if name in registry.names(kind)]
+        if origins:
+            hint = f"; components of this name are in {' and '.join(origins)}"
+        raise UnknownName("plugin", name, [plugin.name for plugin in registry.plugins], hint)
     findings = [Checked(plugin.name, "loads", "failed", plugin.problem) for plugin in plugins if plugin.problem]
     for plugin in plugins:
         for kind in KINDS:

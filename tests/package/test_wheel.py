@@ -51,7 +51,12 @@ def test_the_wheel_holds_every_module_and_data_file(built):
     papers = [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").glob("*/data/*/*.toml")]
     assert papers
     assert {str(path) for path in papers} <= held
-    assert not [name for name in held if name.startswith(("tests/", "benchmarks/", "docs/")) or name.endswith(".c")]
+    templates = [name.partition("/")[2] for name in sources() if name.startswith("fairbench/templates/")]
+    assert len(templates) > 30
+    assert {f"fairbench/{name}" for name in templates} <= held
+    assert not [
+        name for name in held if name.startswith(("tests/", "benchmarks/", "docs/", "examples/")) or name.endswith(".c")
+    ]
 
 
 def test_the_wheel_says_its_licence(built):

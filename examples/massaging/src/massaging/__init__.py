@@ -1,0 +1,1 @@
+"""Massaging: a fairness method for fairbench."""

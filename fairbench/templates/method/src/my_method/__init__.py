@@ -1,0 +1,1 @@
+"""A fairness method for fairbench."""

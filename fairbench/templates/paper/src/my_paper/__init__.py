@@ -1,0 +1,1 @@
+"""A paper that fairbench can rerun."""

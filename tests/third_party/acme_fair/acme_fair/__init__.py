@@ -1,1 +1,0 @@
-"""A small package by a third party: one method, and one module that is broken."""
