@@ -24,7 +24,7 @@ from fairbench.data.rows import (
 )
 from fairbench.data.selection import Chosen, Judged, Rule
 from fairbench.data.sources import Archive, DataFile, Wheel
-from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
+from fairbench.errors import DataError, GroupWithheld, NotApplicable, SuiteError, Undefined
 from fairbench.plugins.components import (
     CRASHED,
     NO_LIMITS,
@@ -52,6 +52,7 @@ from fairbench.plugins.components import (
     Tunable,
     parameter,
 )
+from fairbench.plugins.group_use import UsesGroup
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
 from fairbench.plugins.ranges import Options, Range, Searchable
@@ -84,6 +85,7 @@ __all__ = [
     "Executor",
     "Fitted",
     "GroupRates",
+    "GroupWithheld",
     "Inputs",
     "Judged",
     "Limits",
@@ -113,6 +115,7 @@ __all__ = [
     "SuiteError",
     "Tunable",
     "Undefined",
+    "UsesGroup",
     "Value",
     "Wheel",
     "build_choice",

@@ -214,7 +214,7 @@ class _Rows:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.group)
+        return len(self.X)
 
     @property
     def group_names(self) -> tuple[str, ...]:

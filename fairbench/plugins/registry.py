@@ -16,6 +16,7 @@ from fairbench.errors import DataError, FairbenchError, NotApplicable, PluginErr
 from fairbench.plugins import parameters
 from fairbench.plugins.code_digest import digest_of, package_code
 from fairbench.plugins.components import DatasetSpec, Method, Metric, Paper, Report, Scenario
+from fairbench.plugins.group_use import check_group_use, withholding
 from fairbench.plugins.kinds import KINDS, component_label
 from fairbench.plugins.ranges import check_ranges
 from fairbench.system.output import output_on_stderr
@@ -134,6 +135,7 @@ class Registry:
             if kind == "methods":
                 parameters.check_grid(component)
                 check_ranges(component)
+                check_group_use(component)
             if kind == "datasets" and _is_declared(component, "sensitive_features"):
                 _check_attributes(component.sensitive_features)
         except PluginError as error:
@@ -287,8 +289,8 @@ class Registry:
         return typing.cast(DatasetSpec, spec)
 
     def method(self, choice: Choice) -> Method:
-        """Return a method ready to fit."""
-        return typing.cast(Method, self.build("methods", choice))
+        """Return a method ready to fit, which is given the group of rows only where it declares that it uses it."""
+        return withholding(typing.cast(Method, self.build("methods", choice)))
 
     def scenario(self, choice: Choice) -> Scenario:
         """Return a scenario ready to run."""

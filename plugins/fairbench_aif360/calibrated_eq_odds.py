@@ -28,6 +28,7 @@ class CalibratedEqOdds(WithBase):
     """
 
     name = "aif360_calibrated_eq_odds"
+    uses_group = ("training", "prediction")
 
     cost: str = parameter(
         "weighted",

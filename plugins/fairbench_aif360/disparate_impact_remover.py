@@ -30,6 +30,7 @@ class DisparateImpactRemover(WithBase):
     """
 
     name = "aif360_disparate_impact_remover"
+    uses_group = ("training", "prediction")
 
     repair: float = parameter(
         1.0, "how far features are moved: 0 not at all, 1 all the way", source="AIF360's default", minimum=0, maximum=1

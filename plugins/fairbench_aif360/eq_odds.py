@@ -29,6 +29,7 @@ class EqOddsPostprocessing(WithBase):
     """
 
     name = "aif360_eq_odds"
+    uses_group = ("training", "prediction")
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the randomised predictor, which uses the group.

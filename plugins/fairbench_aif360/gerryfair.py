@@ -31,6 +31,7 @@ class GerryFair:
     """
 
     name = "aif360_gerryfair"
+    uses_group = ("training", "prediction")
 
     criterion: str = parameter(
         "false_positive", "the error rate that is compared", source=SOURCE, choices=tuple(CRITERIA)

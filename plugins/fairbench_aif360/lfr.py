@@ -40,6 +40,7 @@ class LearnedFairRepresentations:
     """
 
     name = "aif360_lfr"
+    uses_group = ("training", "prediction")
 
     base: str = parameter(
         OWN,

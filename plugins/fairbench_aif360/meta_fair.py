@@ -44,6 +44,7 @@ class MetaFairClassifier:
     """
 
     name = "aif360_meta_fair"
+    uses_group = ("training", "prediction")
 
     criterion: str = parameter(
         "false_discovery",

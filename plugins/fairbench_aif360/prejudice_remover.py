@@ -51,6 +51,7 @@ class PrejudiceRemover:
     """
 
     name = "aif360_prejudice_remover"
+    uses_group = ("training", "prediction")
 
     eta: float = parameter(1.0, "weight of the prejudice penalty", source="AIF360's default", minimum=0)
     C: float = parameter(1.0, "weight of the L2 penalty", source="AIF360's script", minimum=1e-12)

@@ -36,6 +36,7 @@ class RejectOption(WithBase):
     """
 
     name = "aif360_reject_option"
+    uses_group = ("training", "prediction")
 
     metric: str = parameter("statistical_parity", "the metric that is bounded", source=SOURCE, choices=tuple(METRICS))
     bound: float = parameter(0.05, "the metric's largest absolute value", source=SOURCE, minimum=0, maximum=1)

@@ -24,6 +24,7 @@ class Reweighing(WithBase):
     """
 
     name = "aif360_reweighing"
+    uses_group = ("training",)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the base model's predictor, which does not use the group.
