@@ -63,8 +63,12 @@ def check_group_use(cls: type) -> None:
     Raises:
         PluginError: the declaration is not understood.
     """
-    if not hasattr(getattr(cls, "uses_group", None), "__get__"):
+    if not _is_property(cls):
         group_use(cls)
+
+
+def _is_property(cls: Any) -> bool:
+    return hasattr(getattr(cls, "uses_group", None), "__get__")
 
 
 def shown_use(cls: Any) -> str:
@@ -74,7 +78,7 @@ def shown_use(cls: Any) -> str:
         cls: the method's class; if the declaration depends on parameters, that of the defaults counts.
     """
     try:
-        uses = group_use(cls() if hasattr(getattr(cls, "uses_group", None), "__get__") else cls)
+        uses = group_use(cls() if _is_property(cls) else cls)
     except Exception as error:  # of a plugin's code, or a parameter that users must give
         return f"unknown ({type(error).__name__})"
     return NOT_DECLARED if uses is None else ", ".join(uses) or NEITHER
@@ -86,8 +90,8 @@ def withholding(method: Method) -> Method:
     It is an instance of a subclass, with the same parameters: a scenario can make variants of it by
     ``dataclasses.replace``, and they withhold the group as well.
     """
-    uses = group_use(method)
-    if uses is None or uses == USES:
+    fixed = not _is_property(type(method))
+    if group_use(method) is None or (fixed and group_use(method) == USES):
         return method
     return cast(Method, _copied(method, _withholding(type(method))))
 

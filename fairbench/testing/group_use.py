@@ -74,7 +74,9 @@ def _suffice(method: Method, split: Split, uses: Sequence[str]) -> bool:
 
 
 def _predicted(method: Method, learned: Split, predicted: Split) -> list[bytes]:
-    return _all_bytes(_fit(method, learned), predicted.test.inputs)
+    """Return what every operating point predicts, and which is chosen."""
+    fitted = _fit(method, learned)
+    return [*_all_bytes(fitted, predicted.test.inputs), str(fitted.chosen).encode()]
 
 
 def _mixed(part: Samples, seed: int) -> Samples:
