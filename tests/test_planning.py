@@ -11,11 +11,11 @@ from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Plugin, Registry
 from fairbench.running import suite as module
+from fairbench.running.attributes import check_group_names
 from fairbench.running.suite import (
     LARGEST_FILE,
     MOST_CELLS,
     Suite,
-    check_group_names,
     default_parameters,
     left_out,
     merge_parameters,

@@ -12,6 +12,7 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.alike import NEARLY, common_chance, decides_alike, side_of_rates
 from fairbench.data.counts import GroupRates, group_rates
 from fairbench.data.rows import (
+    UNKNOWN_GROUP,
     Dataset,
     Episode,
     Inputs,
@@ -24,6 +25,7 @@ from fairbench.data.rows import (
 )
 from fairbench.data.selection import Chosen, Judged, Rule
 from fairbench.data.sources import Archive, DataFile, Wheel
+from fairbench.data.withheld import known_rows
 from fairbench.errors import DataError, GroupWithheld, NotApplicable, SuiteError, Undefined
 from fairbench.plugins.components import (
     CRASHED,
@@ -70,6 +72,7 @@ __all__ = [
     "RAISED",
     "RETURNED",
     "TIMED_OUT",
+    "UNKNOWN_GROUP",
     "Archive",
     "Arrays",
     "Cell",
@@ -129,6 +132,7 @@ __all__ = [
     "group_rates",
     "hookimpl",
     "images_only",
+    "known_rows",
     "last_line",
     "needs",
     "no_rows",

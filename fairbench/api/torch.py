@@ -26,7 +26,7 @@ from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, 
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.data.rows import Inputs, Predictions, Samples, unchecked
 from fairbench.data.withheld import GrouplessSamples
-from fairbench.errors import GroupWithheld
+from fairbench.errors import FairbenchError, GroupWithheld
 from fairbench.plugins.components import Predictor
 
 with warnings.catch_warnings():
@@ -127,11 +127,13 @@ class GrouplessBatch(Batch):
 
     Args:
         why: the message of the error.
+        error: its type.
     """
 
     group: ClassVar[Any] = property(lambda batch: batch.refuse())  # type: ignore[misc]  # a field of the base class
     protected: ClassVar[Any] = property(lambda batch: batch.refuse())  # type: ignore[misc]
     why: str = ""
+    error: type[FairbenchError] = GroupWithheld
 
     @property
     def columns(self) -> tuple[Tensor, ...]:
@@ -140,15 +142,11 @@ class GrouplessBatch(Batch):
 
     def part(self, X: Tensor, y: Tensor, *columns: Tensor) -> Batch:
         """Return a batch of some of the rows, of which X and y are given."""
-        return unchecked(GrouplessBatch, X=X, y=y, n_groups=self.n_groups, why=self.why)
+        return unchecked(GrouplessBatch, X=X, y=y, n_groups=self.n_groups, why=self.why, error=self.error)
 
     def refuse(self) -> NoReturn:
-        """Say that the group is withheld.
-
-        Raises:
-            GroupWithheld: always.
-        """
-        raise GroupWithheld(self.why)
+        """Raise the error of these rows."""
+        raise self.error(self.why)
 
 
 def as_batch(samples: Samples, dtype: torch.dtype = torch.float32) -> Batch:
@@ -159,7 +157,7 @@ def as_batch(samples: Samples, dtype: torch.dtype = torch.float32) -> Batch:
     X, y = torch.tensor(samples.X, dtype=dtype), torch.tensor(samples.y, dtype=dtype).reshape(-1, 1)
     n_groups = len(samples.group_names)
     if isinstance(samples, GrouplessSamples):
-        return unchecked(GrouplessBatch, X=X, y=y, n_groups=n_groups, why=samples.why)
+        return unchecked(GrouplessBatch, X=X, y=y, n_groups=n_groups, why=samples.why, error=samples.error)
     return Batch(X, y, torch.tensor(samples.group), torch.tensor(samples.protected), n_groups)
 
 
