@@ -11,11 +11,12 @@ import numpy as np
 
 import fairbench
 from fairbench.data.rows import Samples, Split
+from fairbench.data.withheld import partly_known
 from fairbench.errors import GroupWithheld, NotApplicable
 from fairbench.plugins.components import Method
-from fairbench.plugins.group_use import PREDICTION, TRAINING, USES, declaring, group_use
+from fairbench.plugins.group_use import PREDICTION, TRAINING, USES, declaring, group_use, withholding
 from fairbench.testing.methods import _all_bytes, _example, _fit
-from fairbench.testing.rules import Nonconforming
+from fairbench.testing.rules import Nonconforming, require
 
 DRAWS = 3  # permutations of the group that must all leave the predictions as they are
 
@@ -44,6 +45,17 @@ def method_uses_the_group_as_declared(method: type[Method]) -> str:
         f"warning: uses_group declares {' and '.join(idle)}, where the group made no difference to the predictions for "
         f"the example; declare uses_group = {fewer!r} if it never does"
     )
+
+
+def method_takes_rows_of_unknown_group(method: type[Method]) -> None:
+    """A method that says so (``takes_unknown_group``) works where the group of most rows is not known, or refuses."""
+    instance, split = method(), _example(method)
+    if not getattr(instance, "takes_unknown_group", False):
+        return
+    try:
+        _predicted(withholding(instance), partly_known(split, 0.3, seed=1), split)
+    except NotApplicable as reason:
+        require(bool(str(reason)), "NotApplicable was raised without a reason")
 
 
 def _matters(method: Method, split: Split, declared: Sequence[str], use: str, expected: list[bytes]) -> bool:
