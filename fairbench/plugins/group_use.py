@@ -39,7 +39,9 @@ class UsesGroup(Protocol):
 
     A run can also assume that the group is not known everywhere. ``fit`` of a method that uses the group at training,
     or declares nothing, is then given only the rows whose group is known, unless its class says ``takes_unknown_group =
-    True``: it gets all rows, and ``group`` is -1 where it is not known.
+    True``: it gets all rows, and ``group`` is -1 where it is not known. A scenario says so likewise, if it hands such
+    rows to ``fit`` as they are and otherwise works with their ``known_rows``; others are skipped. A scenario that uses
+    the group of the rows that are predicted itself declares ``uses_group`` too.
     """
 
     @property
