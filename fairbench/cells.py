@@ -17,6 +17,7 @@ SCALES = ("standard", "none")
 WITHIN = {
     "split": 0,
     "search": 1,
+    "known groups": 1,
 }  # purpose of a seed -> whether it depends on neither, the tuning, or (else) the fit too
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -51,16 +52,42 @@ class Preparation:
         scale: ``standard`` (mean 0, variance 1 on the training part) or ``none`` (numbers as they are).
         sensitive_as_feature: whether the group is one of the features.
         stratify: whether the parts keep the proportions of (y, group).
+        group_known: the share of the training rows, and of the validation rows, whose group is known.
+        group_at_prediction: whether the group of a row is known when it is predicted.
     """
 
     scale: str = "standard"
     sensitive_as_feature: bool = False
     stratify: bool = False
+    group_known: float = 1.0
+    group_at_prediction: bool = True
 
     def __post_init__(self) -> None:
-        """Check the scale."""
+        """Check the scale and the share."""
         if self.scale not in SCALES:
             raise SuiteError(f"scale is {self.scale!r}; it must be one of {', '.join(SCALES)}")
+        if not 0 <= self.group_known <= 1:
+            raise SuiteError(f"group_known is {self.group_known!r}; it must be a share of the rows, from 0 to 1")
+        object.__setattr__(self, "group_known", float(self.group_known))
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Return the fields, without those of an assumption that holds in every run but those that say otherwise.
+
+        Keys are thus those of runs that knew no other assumption.
+        """
+        return {name: value for name, value in vars(self).items() if value != AVAILABLE.get(name)}
+
+    @property
+    def assumption(self) -> str:
+        """Return in words where the group is not known, or nothing if it is known everywhere."""
+        known = f"group known for {100 * self.group_known:.6g}% of training and validation rows"
+        told = [known] if self.group_known < 1 else []
+        return "; ".join([*told, *([] if self.group_at_prediction else ["group withheld at prediction"])])
+
+
+AVAILABLE = {"group_known": 1.0, "group_at_prediction": True}
+"""The fields of ``Preparation`` that say where the group is known, as they are where it is known everywhere."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +128,16 @@ class Cell:
     @cached_property
     def split_key(self) -> str:
         """Return the hash of everything that determines the split, which all methods share."""
-        plain = [vars(self.dataset), self.group, self.repeat, vars(self.preparation)]
+        preparation = {name: value for name, value in vars(self.preparation).items() if name not in AVAILABLE}
+        plain = [vars(self.dataset), self.group, self.repeat, preparation]
         plain += [self.tuning] if self.tuning else []
         return hashlib.sha256(canonical(plain).encode()).hexdigest()[:32]
+
+    @property
+    def place(self) -> str:
+        """Return dataset and attribute, and where the group is not known everywhere, what is assumed of it."""
+        assumption = self.preparation.assumption
+        return f"{self.dataset} by {self.group}{f' ({assumption})' if assumption else ''}"
 
     @property
     def components(self) -> list[tuple[str, str]]:
@@ -137,9 +171,9 @@ class Cell:
 
         The first tuning and the first fit are left out: keys are those of runs that knew no others.
         """
-        parts = (Choice, Preparation)
         values = {known.name: getattr(self, known.name) for known in fields(self)}
-        plain = {name: vars(value) if isinstance(value, parts) else value for name, value in values.items()}
+        plain = {name: vars(value) if isinstance(value, Choice) else value for name, value in values.items()}
+        plain["preparation"] = self.preparation.plain
         return {name: value for name, value in plain.items() if value or name not in ("tuning", "fit")}
 
     @classmethod

@@ -51,6 +51,10 @@ class NotApplicable(FairbenchError):
     """
 
 
+class GroupWithheld(FairbenchError):
+    """A method asked for the group of rows where it has not declared that it uses it; its cell fails."""
+
+
 class Undefined(FairbenchError):
     """A metric has no value here; it is stored as null with the reason, never as 0."""
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 Names = Union[str, Sequence[str]]
 PathText = Union[str, "PathLike[str]"]
 SHOWN = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
-ROW = ["dataset", "sensitive", "scenario", "scale", "sensitive_as_feature", "stratify", "method"]
+ROW = ["dataset", "sensitive", "scenario", "scale", "sensitive_as_feature", "stratify"]
+ROW += ["group_known", "group_at_prediction", "method"]
 
 
 class Run:
@@ -194,6 +195,8 @@ def run(
     scale: Optional[Names] = None,
     sensitive_as_feature: Optional[bool] = None,
     stratify: Optional[bool] = None,
+    group_known: Optional[Union[float, Sequence[float]]] = None,
+    group_at_prediction: Optional[bool] = None,
     baseline: Optional[str] = None,
     reference: Optional[bool] = None,
     out: Optional[PathText] = None,
@@ -230,6 +233,8 @@ def run(
         scale: ``standard`` or ``none``, or both.
         sensitive_as_feature: whether the group is one of the features; by default it is not.
         stratify: whether all parts keep the proportions of label and group; by default they do not.
+        group_known: share of the training and validation rows whose group is known, or several; by default 1.
+        group_at_prediction: whether the group of a row is known when it is predicted; by default it is.
         baseline: the method that others are compared with; by default ``mlp``.
         reference: whether the methods that reference lines need are added (the baseline and ``attainable``); by default
             they are.
@@ -272,6 +277,8 @@ def run(
         "fits": _plain(fits),
         "sensitive_as_feature": None if sensitive_as_feature is None else (_plain(sensitive_as_feature),),
         "stratify": None if stratify is None else (_plain(stratify),),
+        "group_known": _shares(group_known),
+        "group_at_prediction": None if group_at_prediction is None else (_plain(group_at_prediction),),
         "baseline": baseline,
         "reference": _plain(reference),
     }
@@ -317,6 +324,17 @@ def _listed(what: str, names: Optional[Names]) -> Optional[tuple[str, ...]]:
     listed: tuple[str, ...] = tuple(names) if several else (names,)  # type: ignore[assignment] # see above
     if not listed:
         raise SuiteError(f"{what} is empty; name at least one, or leave it out")
+    return listed
+
+
+def _shares(shares: Optional[Union[float, Sequence[float]]]) -> Optional[tuple[float, ...]]:
+    """Return one share or several as a suite holds them, which checks them; a list of nothing is refused."""
+    if shares is None:
+        return None
+    several = isinstance(shares, Iterable) and not isinstance(shares, str)
+    listed = tuple(map(_plain, shares)) if several else (_plain(shares),)  # type: ignore[arg-type]  # see above
+    if not listed:
+        raise SuiteError("group_known is empty; give at least one share, or leave it out")
     return listed
 
 

@@ -112,8 +112,11 @@ def test_a_cell_comes_back_from_json_whole():
 
 
 def test_a_cells_text_holds_every_field_of_it_and_of_its_parts():
-    cell = replace(CELL, tuning=1, fit=2)
+    assumed = replace(CELL.preparation, group_known=0.5, group_at_prediction=False)
+    cell = replace(CELL, tuning=1, fit=2, preparation=assumed)
     assert json.loads(cell.to_json()) == json.loads(json.dumps(asdict(cell)))
     assert {*asdict(CELL)} - {*json.loads(CELL.to_json())} == {"tuning", "fit"}, "the first of each goes without saying"
+    known = {*asdict(CELL)["preparation"]} - {*json.loads(CELL.to_json())["preparation"]}
+    assert known == {"group_known", "group_at_prediction"}, "so does a group that is known everywhere"
     assert Cell.from_json(CELL.to_json()) == CELL
     assert Cell.from_json(CELL.to_json()) == CELL

@@ -104,8 +104,10 @@ def test_wrong_number_of_columns_is_refused():
 
 
 def test_unnamed_group_code_is_refused():
-    with pytest.raises(DataError, match="group codes run to 2 but only 2 are named"):
+    with pytest.raises(DataError, match="group codes run from 2 to 2 but only 2 are named"):
         Inputs(np.ones((1, 2)), np.array([2]), SCHEMA)
+    with pytest.raises(DataError, match="group codes run from -2 to 1 but only 2 are named"):
+        Inputs(np.ones((2, 2)), np.array([-2, 1]), SCHEMA)
 
 
 def test_selection_keeps_rows_together():

@@ -11,12 +11,12 @@ from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Plugin, Registry
 from fairbench.running import suite as module
+from fairbench.running.attributes import check_group_names
 from fairbench.running.hyperparameters import default_parameters, merge_parameters
 from fairbench.running.suite import (
     LARGEST_FILE,
     MOST_CELLS,
     Suite,
-    check_group_names,
     left_out,
     metric_names,
     parse_suite,
@@ -218,6 +218,7 @@ def test_cells_of_one_split_stand_side_by_side(registry):
             "suite x.toml: 'repeat' is not a key; did you mean 'repeats'? (keys: name, repeats, tunings, fits, "
             "baseline, reference, datasets, methods, scenarios, metrics, group, scale, sensitive_as_feature, "
             "stratify, parameters, extends, data)",
+            "stratify, group_known, group_at_prediction, parameters, extends)",
         ),
         (
             "parameters = 3",

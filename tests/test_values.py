@@ -240,6 +240,8 @@ def test_a_row_tells_a_cell_from_others():
         "scale": "none",
         "sensitive_as_feature": True,
         "stratify": False,
+        "group_known": 1.0,
+        "group_at_prediction": True,
         "method": "mlp",
         "parameters": "lr=0.1",
         "repeat": 3,

@@ -140,6 +140,8 @@ def _axes(cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
                 "scale": preparation.scale,
                 "sensitive_as_feature": show_value(preparation.sensitive_as_feature),
                 "stratify": show_value(preparation.stratify),
+                "group_known": show_value(preparation.group_known),
+                "group_at_prediction": show_value(preparation.group_at_prediction),
             }
         )
     names = dict.fromkeys(name for choice in choices for name in choice)

@@ -127,7 +127,7 @@ class Standings:
         if all(here.verdict.basis == ROWS for _, here in told):
             repeats = "1 repeat, with intervals over the rows of its test part"
         return (
-            f"On {cell.dataset} by {cell.group}, {repeats}: of {counted(len(told), 'method')}, compared at "
+            f"On {cell.place}, {repeats}: of {counted(len(told), 'method')}, compared at "
             f"{'its' if len(told) == 1 else 'their'} own {JUDGED[metric]}, {_listed(parts)}{stricter}."
         )
 

@@ -12,6 +12,7 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.alike import NEARLY, common_chance, decides_alike, side_of_rates
 from fairbench.data.counts import GroupRates, group_rates
 from fairbench.data.rows import (
+    UNKNOWN_GROUP,
     Dataset,
     Episode,
     Inputs,
@@ -24,7 +25,8 @@ from fairbench.data.rows import (
 )
 from fairbench.data.selection import Chosen, Judged, Rule
 from fairbench.data.sources import Archive, DataFile, Wheel
-from fairbench.errors import DataError, NotApplicable, SuiteError, Undefined
+from fairbench.data.withheld import known_rows
+from fairbench.errors import DataError, GroupWithheld, NotApplicable, SuiteError, Undefined
 from fairbench.plugins.components import (
     CRASHED,
     NO_LIMITS,
@@ -52,6 +54,7 @@ from fairbench.plugins.components import (
     Tunable,
     parameter,
 )
+from fairbench.plugins.group_use import UsesGroup
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
 from fairbench.plugins.ranges import Options, Range, Searchable
@@ -69,6 +72,7 @@ __all__ = [
     "RAISED",
     "RETURNED",
     "TIMED_OUT",
+    "UNKNOWN_GROUP",
     "Archive",
     "Arrays",
     "Cell",
@@ -84,6 +88,7 @@ __all__ = [
     "Executor",
     "Fitted",
     "GroupRates",
+    "GroupWithheld",
     "Inputs",
     "Judged",
     "Limits",
@@ -113,6 +118,7 @@ __all__ = [
     "SuiteError",
     "Tunable",
     "Undefined",
+    "UsesGroup",
     "Value",
     "Wheel",
     "build_choice",
@@ -126,6 +132,7 @@ __all__ = [
     "group_rates",
     "hookimpl",
     "images_only",
+    "known_rows",
     "last_line",
     "needs",
     "no_rows",

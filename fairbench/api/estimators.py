@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.data.rows import FLOAT32_ROUNDING, Inputs, Predictions, Samples
+from fairbench.data.withheld import GrouplessSamples
 from fairbench.errors import DataError, NotApplicable, PluginError
 from fairbench.plugins.components import Method, Predictor, parameter
+from fairbench.plugins.group_use import USES
 from fairbench.plugins.ranges import Options, Range
 from fairbench.system.generators import generators_seeded
 from fairbench.texts import counted
@@ -25,7 +27,7 @@ GROUPS = "sensitive_features"
 ROUTES = ("fit", "predict")
 DIGITS = 12  # of chances of being selected, after the point
 _RANDOMISED = "_pmf_predict"  # fairlearn's classifiers that decide by chance have no other name for their chances
-_OWN = ("name", "fit", "grid", "ranges", "make", "routes", "is_reference")
+_OWN = ("name", "fit", "grid", "ranges", "make", "routes", "is_reference", "uses_group")
 
 
 def needs(package: str) -> None:
@@ -64,7 +66,8 @@ def from_estimator(
             them. The default decides on the type: write 1.0 for a number that need not be whole.
         about: what the method does, in a sentence, for ``fairbench list``.
         ranges: of parameters, for a scenario that searches in them; see ``Searchable``.
-        sensitive_features: which of ``fit`` and ``predict`` are given the group; None goes by their signatures.
+        sensitive_features: which of ``fit`` and ``predict`` are given the group; None goes by their signatures. The
+            method's ``uses_group`` follows from it.
 
     Raises:
         PluginError: the estimator is already made, a parameter has a name that is taken, or a text names no place.
@@ -153,8 +156,17 @@ class _EstimatorMethod:
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
         """Return the fitted estimator's predictor; validation is not used."""
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return fit_estimator(self.make(**given), train, seed=seed, sensitive_features=self.routes)
+        return fit_estimator(self._made(), train, seed=seed, sensitive_features=self.routes)
+
+    @property
+    def uses_group(self) -> tuple[str, ...]:
+        """Where the estimator is given the group: at training if ``fit`` is, at prediction if ``predict`` is."""
+        routes = _routes(self._made() if self.routes is None else None, self.routes)
+        return tuple(use for use, route in zip(USES, ROUTES) if route in routes)
+
+    def _made(self) -> Any:
+        """Return a new estimator."""
+        return self.make(**{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,43 +176,36 @@ class _Fitted:
     Args:
         estimator: fitted before ``predict`` is called.
         who: its name in messages.
-        groups: codes of the groups that have training rows.
+        groups: codes of the groups that have training rows; None if it is not told.
         seed: of the global generators in each call.
         routes: see ``fit_estimator``.
     """
 
     estimator: Any
     who: str
-    groups: frozenset[int]
+    groups: Optional[frozenset[int]]
     seed: int
     routes: Optional[Sequence[str]]
 
     @classmethod
     def of(cls, estimator: Any, train: Samples, seed: int, routes: Optional[Sequence[str]]) -> _Fitted:
         """Return the estimator that is, or will be, fitted to these rows."""
-        return cls(estimator, type(estimator).__name__, frozenset(np.unique(train.group).tolist()), seed, routes)
+        told = _routes(estimator, routes) and not isinstance(train, GrouplessSamples)
+        groups = frozenset(np.unique(train.group).tolist()) if told else None
+        return cls(estimator, type(estimator).__name__, groups, seed, routes)
 
     def call(self, name: str, rows: Union[Inputs, Samples], *more: Any) -> Any:
         """Call a function of the estimator with the features, ``more``, and the groups where it takes them."""
         function = getattr(self.estimator, name)
         groups = {}
-        if self._takes_groups(name, function):
+        if _takes_groups(self.estimator, name, self.routes):
             groups = {GROUPS: np.array(rows.group_names)[rows.group]}
             self._refuse_new_groups(rows)
         with generators_seeded(self.seed):
             return function(np.array(rows.X, dtype=np.float64), *more, **groups)
 
-    def _takes_groups(self, name: str, function: Any) -> bool:
-        if self.routes is not None:
-            return (name if name in ROUTES else "predict") in self.routes
-        found = inspect.signature(function).parameters.values()
-        if any(one.name == GROUPS for one in found):
-            return True
-        fairlearns = any(base.__module__.partition(".")[0] == "fairlearn" for base in type(self.estimator).__mro__)
-        return fairlearns and any(one.kind is one.VAR_KEYWORD for one in found)
-
     def _refuse_new_groups(self, rows: Union[Inputs, Samples]) -> None:
-        new = sorted(set(np.unique(rows.group).tolist()) - self.groups)
+        new = sorted(set(np.unique(rows.group).tolist()) - self.groups) if self.groups is not None else []
         if new:
             raise NotApplicable(
                 f"{self.who} uses the group to predict, and group {rows.group_names[new[0]]!r} has no row among those "
@@ -241,6 +246,25 @@ class _Fitted:
         chance: NDArray[np.float64] = table[:, classes == 1].sum(axis=1)
         within = chance.clip(0, 1)
         return np.where(np.abs(chance - within) < FLOAT32_ROUNDING, within, chance)  # others are refused with the value
+
+
+def _routes(estimator: Any, routes: Optional[Sequence[str]]) -> list[str]:
+    """Return which of ``fit`` and ``predict`` are given the group, the latter with all that gives predictions."""
+    called = {"fit": ("fit",), "predict": ("predict", "predict_proba", _RANDOMISED)}
+    return [route for route in ROUTES if any(_takes_groups(estimator, name, routes) for name in called[route])]
+
+
+def _takes_groups(estimator: Any, name: str, routes: Optional[Sequence[str]]) -> bool:
+    """Return whether a function of the estimator is given the group."""
+    if routes is not None:
+        return (name if name in ROUTES else "predict") in routes
+    if not hasattr(estimator, name):
+        return False
+    found = inspect.signature(getattr(estimator, name)).parameters.values()
+    if any(one.name == GROUPS for one in found):
+        return True
+    fairlearns = any(base.__module__.partition(".")[0] == "fairlearn" for base in type(estimator).__mro__)
+    return fairlearns and any(one.kind is one.VAR_KEYWORD for one in found)
 
 
 def _set_seed(estimator: Any, seed: int) -> None:

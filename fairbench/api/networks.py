@@ -133,7 +133,7 @@ class Network:
         model = mlp(rows.n_features, self.hidden, self.activation, seed=seed)
         order = torch.Generator().manual_seed(derive_seed("batches", seed))
         optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
-        columns = () if learn is None else (rows.group, rows.protected)  # which cost time
+        columns = () if learn is None else rows.columns  # which cost time
 
         def step(epoch: int) -> dict[str, float]:
             total = torch.zeros(())
@@ -141,7 +141,7 @@ class Network:
                 if learn is None:
                     loss = model.backpropagate(features, labels)
                 else:
-                    loss = learn(model, Batch(features, labels, others[0], others[1], rows.n_groups))
+                    loss = learn(model, rows.part(features, labels, *others))
                 optimizer.step()
                 total += loss * len(labels)
             return {"training_loss": float(total) / len(rows), **(diagnose() if diagnose else {})}

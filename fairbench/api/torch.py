@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, TypeVar
+from typing import Any, Callable, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +24,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from fairbench.api.gaps import Gap, gap_by_label, group_means, parity_gap, squared_gap
 from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
-from fairbench.data.rows import Inputs, Predictions, Samples
+from fairbench.data.rows import Inputs, Predictions, Samples, unchecked
+from fairbench.data.withheld import GrouplessSamples
+from fairbench.errors import FairbenchError, GroupWithheld
 from fairbench.plugins.components import Predictor
 
 with warnings.catch_warnings():
@@ -108,16 +110,55 @@ class Batch:
         """Return the number of columns of X."""
         return int(self.X.shape[1])
 
+    @property
+    def columns(self) -> tuple[Tensor, ...]:
+        """Return what a row has beside X and y: group and protected."""
+        return self.group, self.protected
+
+    def part(self, X: Tensor, y: Tensor, *columns: Tensor) -> Batch:
+        """Return a batch of some of the rows, of which X, y and the ``columns`` are given."""
+        group, protected = columns
+        return Batch(X, y, group, protected, self.n_groups)
+
+
+@dataclass(frozen=True, eq=False)
+class GrouplessBatch(Batch):
+    """The batch of samples whose group is withheld: ``group`` and ``protected`` raise ``GroupWithheld``.
+
+    Args:
+        why: the message of the error.
+        error: its type.
+    """
+
+    group: ClassVar[Any] = property(lambda batch: batch.refuse())  # type: ignore[misc]  # a field of the base class
+    protected: ClassVar[Any] = property(lambda batch: batch.refuse())  # type: ignore[misc]
+    why: str = ""
+    error: type[FairbenchError] = GroupWithheld
+
+    @property
+    def columns(self) -> tuple[Tensor, ...]:
+        """Return what a row has beside X and y: nothing."""
+        return ()
+
+    def part(self, X: Tensor, y: Tensor, *columns: Tensor) -> Batch:
+        """Return a batch of some of the rows, of which X and y are given."""
+        return unchecked(GrouplessBatch, X=X, y=y, n_groups=self.n_groups, why=self.why, error=self.error)
+
+    def refuse(self) -> NoReturn:
+        """Raise the error of these rows."""
+        raise self.error(self.why)
+
 
 def as_batch(samples: Samples, dtype: torch.dtype = torch.float32) -> Batch:
-    """Return a copy of the samples as tensors, X and y with this dtype; writing to it does not change the samples."""
-    return Batch(
-        X=torch.tensor(samples.X, dtype=dtype),
-        y=torch.tensor(samples.y, dtype=dtype).reshape(-1, 1),
-        group=torch.tensor(samples.group),
-        protected=torch.tensor(samples.protected),
-        n_groups=len(samples.group_names),
-    )
+    """Return a copy of the samples as tensors, X and y with this dtype; writing to it does not change the samples.
+
+    Where the group of the samples is withheld, it is withheld in the batch too.
+    """
+    X, y = torch.tensor(samples.X, dtype=dtype), torch.tensor(samples.y, dtype=dtype).reshape(-1, 1)
+    n_groups = len(samples.group_names)
+    if isinstance(samples, GrouplessSamples):
+        return unchecked(GrouplessBatch, X=X, y=y, n_groups=n_groups, why=samples.why, error=samples.error)
+    return Batch(X, y, torch.tensor(samples.group), torch.tensor(samples.protected), n_groups)
 
 
 def minibatches(batch: Batch, size: int, generator: torch.Generator, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -67,6 +67,18 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Keep the proportions of label and group in all parts.  [default: no]",
         ),
         click.option(
+            "--group-known",
+            multiple=True,
+            type=click.FloatRange(0, 1),
+            metavar="SHARE",
+            help="Share of training and validation rows whose group is known, e.g. 0.1.  [default: 1]",
+        ),
+        click.option(
+            "--group-at-prediction/--no-group-at-prediction",
+            default=None,
+            help="Whether the group of a row is known when it is predicted.  [default: known]",
+        ),
+        click.option(
             "--baseline",
             metavar="METHOD",
             help="The method that others are compared with, e.g. 'logistic'.  [default: mlp]",
@@ -142,9 +154,9 @@ def _given(suite: Optional[Path], options: dict[str, Any]) -> dict[str, Any]:
                 f"Give a suite file, or both --methods and --datasets or --data ({name} is missing). "
                 "See 'fairbench run --help'."
             )
-    listed = ("methods", "datasets", "scenarios", "metrics", "sensitive_as_feature", "stratify")
+    listed = ("methods", "datasets", "scenarios", "metrics", "sensitive_as_feature", "stratify", "group_at_prediction")
     given = {name: (options[name],) for name in listed if options[name] is not None}
-    plain = ("group", "scale", "repeats", "tunings", "fits", "baseline")
+    plain = ("group", "scale", "group_known", "repeats", "tunings", "fits", "baseline")
     reference = {"reference": False} if options["no_reference"] else {}
     data = {"data": {own.name: own.to_dict()}} if own else {}
     return {**given, **reference, **data, **{name: options[name] for name in plain}}

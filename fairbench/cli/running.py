@@ -28,12 +28,14 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
         return
     for cell in cells:
         scale = f"scale={cell.preparation.scale}"
-        within = [f"{what} {number}" for what, number in (("tuning", cell.tuning), ("fit", cell.fit)) if number]
+        assumed = [cell.preparation.assumption] if cell.preparation.assumption else []
+        within = [*assumed, f"repeat {cell.repeat}"]
+        within += [f"{what} {number}" for what, number in (("tuning", cell.tuning), ("fit", cell.fit)) if number]
         shown = [cell.method.name, show_params(cell.method.params)]
         if cell.scenario.name != "holdout":
             shown.append(str(cell.scenario))
         say(
-            "  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, f"repeat {cell.repeat}", *within, *shown]),
+            "  ".join([cell.key[:8], str(cell.dataset), cell.group, scale, *within, *shown]),
             err=False,
         )
     click.echo(counted(len(cells), "cell"), err=True)

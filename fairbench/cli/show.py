@@ -51,9 +51,11 @@ _SHOWN = {
 def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     """List the components of a KIND.
 
-    Each is described in one sentence, with the plugin that provides it.
+    Each is described in one sentence, with the plugin that provides it; of a method, "group" is where it uses the group
+    of a row.
     """
     from fairbench.cli.completion import remember_names
+    from fairbench.plugins.group_use import shown_use
     from fairbench.plugins.loading import load_plugins
     from fairbench.plugins.registry import describe
 
@@ -64,8 +66,11 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
     for name in registry.names(kind):
         required = registry.required(kind, name)
         needs = f" (needs {', '.join(required)})" if required else ""
-        what = describe(registry.get(kind, name)) + needs
-        rows.append({"name": name, "what": what, "plugin": registry.origin(kind, name).name})
+        component = registry.get(kind, name)
+        group = {"group": shown_use(component)} if kind == "methods" else {}
+        rows.append(
+            {"name": name, "what": describe(component) + needs, **group, "plugin": registry.origin(kind, name).name}
+        )
     print_rows(rows, as_json)
 
 
@@ -93,6 +98,7 @@ def show(
     downloaded), its rows, features, groups, duplicates and the smallest gap that it can show.
     """
     from fairbench.cli.datasets import described_dataset, print_dataset
+    from fairbench.plugins.group_use import shown_use
     from fairbench.plugins.loading import load_plugins
     from fairbench.plugins.parameters import describe_parameters
     from fairbench.plugins.registry import describe, docstring
@@ -112,6 +118,8 @@ def show(
     rows = describe_parameters(component)
     text = describe(component) if kind == "paper" else docstring(component)
     extra = {key: getattr(component, key) for key in _SHOWN.get(kind, ()) if hasattr(component, key)}
+    if kind == "method":
+        extra = {"uses_group": shown_use(component), **extra}
     if "grid" in extra:
         extra["grid"] = plain(extra["grid"])
     if "ranges" in extra:

@@ -22,6 +22,7 @@ Integers = NDArray[np.integer[Any]]
 Keys = Mapping[str, NDArray[Any]]
 Checked = TypeVar("Checked")
 ROUNDING = 1e-9  # how far a score may lie outside [0, 1]: sums of many terms in float64
+UNKNOWN_GROUP = -1  # the code of a row whose group is not known
 FLOAT32_ROUNDING = 1e-6  # the same for scores that come as float32
 
 
@@ -202,8 +203,10 @@ class _Rows:
             raise DataError(
                 f"X has a NaN or infinite value in row {row}, feature {name!r}; impute it before a method sees it"
             )
-        if len(self.group) and not 0 <= int(self.group.min()) <= int(self.group.max()) < len(self.schema.group_names):
-            raise DataError(f"group codes run to {self.group.max()} but only {len(self.schema.group_names)} are named")
+        if len(self.group):
+            low, high, names = int(self.group.min()), int(self.group.max()), len(self.schema.group_names)
+            if not UNKNOWN_GROUP <= low <= high < names:
+                raise DataError(f"group codes run from {low} to {high} but only {names} are named")
         object.__setattr__(self, "X", _frozen(self.X, np.float32))
         object.__setattr__(self, "group", _frozen(self.group, np.int64))
         keys = {name: _frozen(values) for name, values in self.keys.items()}
@@ -214,7 +217,7 @@ class _Rows:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.group)
+        return len(self.X)
 
     @property
     def group_names(self) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ def require_shap() -> Any:
 def _explain(cell: Cell, workbench: Workbench, shap: Any) -> Explanation:
     started = time.perf_counter()
     split = workbench.split(cell)
-    method = workbench.registry.method(cell.method)
+    method = workbench.registry.method(cell.method, cell.preparation)
     fitted = Fitted.of(method.fit(split.train, split.validation, seed=cell.seed("fit")))
     blocks = _blocks(workbench.dataset(cell.dataset), split.train, cell.group)
     draw = np.random.default_rng(cell.seed("explain"))

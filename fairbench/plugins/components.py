@@ -96,7 +96,8 @@ class Method(Protocol):
 
     A method that nobody would deploy, but that others are compared with (a constant, a coin), can declare
     ``is_reference = True`` in its class: a run keeps the names of such methods (``Results.run["reference_methods"]``),
-    so that reports can distinguish their rows or lines. A method with a ``grid`` is ``Tunable``.
+    so that reports can distinguish their rows or lines. A method with a ``grid`` is ``Tunable``; it says where it uses
+    the group of a row as in ``UsesGroup``.
     """
 
     @property

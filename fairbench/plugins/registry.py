@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fairbench.cells import Cell, Choice
+from fairbench.cells import Cell, Choice, Preparation
 from fairbench.data.sources import DataFile
 from fairbench.errors import DataError, FairbenchError, NotApplicable, PluginError, UnknownName
 from fairbench.plugins import parameters
 from fairbench.plugins.code_digest import digest_of, package_code
 from fairbench.plugins.components import DatasetSpec, Method, Metric, Paper, Report, Scenario
+from fairbench.plugins.group_use import EVERYWHERE, check_group_use, withholding
 from fairbench.plugins.kinds import KINDS, component_label
 from fairbench.plugins.ranges import check_ranges
 from fairbench.system.output import output_on_stderr
@@ -134,6 +135,7 @@ class Registry:
             if kind == "methods":
                 parameters.check_grid(component)
                 check_ranges(component)
+                check_group_use(component)
             if kind == "datasets" and _is_declared(component, "sensitive_features"):
                 _check_attributes(component.sensitive_features)
         except PluginError as error:
@@ -286,9 +288,14 @@ class Registry:
             raise PluginError(f"{where}: {error}") from error
         return typing.cast(DatasetSpec, spec)
 
-    def method(self, choice: Choice) -> Method:
-        """Return a method ready to fit."""
-        return typing.cast(Method, self.build("methods", choice))
+    def method(self, choice: Choice, preparation: Preparation = EVERYWHERE) -> Method:
+        """Return a method ready to fit, given the group of rows only where it declares that it uses it and it is known.
+
+        Args:
+            choice: of the method.
+            preparation: says where the group is known.
+        """
+        return withholding(typing.cast(Method, self.build("methods", choice)), preparation)
 
     def scenario(self, choice: Choice) -> Scenario:
         """Return a scenario ready to run."""

@@ -22,8 +22,10 @@ from fairbench.data.own.declaration import OwnData
 from fairbench.data.preparation import split_of
 from fairbench.data.rows import Dataset, Predictions, Split
 from fairbench.data.splits import KeptSplit, OwnSplit
+from fairbench.data.withheld import partly_known
 from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
 from fairbench.plugins.components import Resumable
+from fairbench.plugins.group_use import check_assumption
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
@@ -176,7 +178,10 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
     workbench.check_code(cell)
     own = workbench.own_split(cell)
     split, who = own.split, f"method {cell.method.name}"
-    scenario, method = registry.scenario(cell.scenario), registry.method(cell.method)
+    scenario, method = registry.scenario(cell.scenario), registry.method(cell.method, cell.preparation)
+    check_assumption(cell, scenario)
+    known = cell.preparation.group_known
+    shown = split if known == 1 else partly_known(split, known, cell.seed("known groups"))
     metrics = [registry.metric(name) for name in cell.metrics]
     predictions: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
     last: Optional[int] = None
@@ -185,9 +190,9 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
         record, predictions = saved.measured.record, dict(saved.measured.predictions)
         last = max((step for step, _ in predictions), default=None)
         clock.earlier = saved.seconds, saved.cpu_seconds
-        outcomes = scenario.resume(split, method, cell.seed, saved.step, saved.state)
+        outcomes = scenario.resume(shown, method, cell.seed, saved.step, saved.state)
     else:
-        outcomes = scenario.run(split, method, cell.seed)
+        outcomes = scenario.run(shown, method, cell.seed)
     for outcome in outcomes:
         _refuse_writes(own, f"{who} wrote to its inputs")
         outcome = checked(outcome, who, last)

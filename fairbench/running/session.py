@@ -24,13 +24,14 @@ from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.records import DONE, FAILED, SKIPPED, Record, Results
 from fairbench.running import rundir
+from fairbench.running.attributes import check_group_names
 from fairbench.running.cell import CellRunner
 from fairbench.running.checkpoints import FOLDER
 from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
 from fairbench.running.hyperparameters import default_parameters
 from fairbench.running.resume import Plan
-from fairbench.running.suite import Suite, check_group_names, left_out, plan, read_suite
+from fairbench.running.suite import Suite, left_out, plan, read_suite
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread

@@ -21,6 +21,7 @@ from fairbench.errors import SuiteError, UnknownName, did_you_mean
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.parameters import check_parameters
 from fairbench.plugins.registry import Registry
+from fairbench.running.attributes import check_group_names, check_known, plain_attributes
 from fairbench.running.hyperparameters import checked_parameters, default_parameters, merge_parameters
 from fairbench.running.references import added_methods, reference_scenario
 
@@ -54,6 +55,8 @@ class Suite:
         scale: ``standard`` or ``none``.
         sensitive_as_feature: whether the group is one of the features.
         stratify: whether the parts keep the proportions of label and group.
+        group_known: the share of training and validation rows whose group is known.
+        group_at_prediction: whether the group of a row is known when it is predicted.
         baseline: the method that others are compared with; empty for ``mlp``.
         reference: whether the methods that reference lines are drawn through are added: ``attainable``, and the
             baseline if the suite lacks it. None leaves it to whoever runs the suite: ``fairbench run`` adds them.
@@ -73,6 +76,8 @@ class Suite:
     scale: tuple[str, ...] = ("standard",)
     sensitive_as_feature: tuple[bool, ...] = (False,)
     stratify: tuple[bool, ...] = (False,)
+    group_known: tuple[float, ...] = (1.0,)
+    group_at_prediction: tuple[bool, ...] = (True,)
     baseline: str = ""
     reference: Optional[bool] = None
     parameters: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
@@ -130,6 +135,8 @@ _TUPLES = {
     "scale": str,
     "sensitive_as_feature": bool,
     "stratify": bool,
+    "group_known": float,
+    "group_at_prediction": bool,
 }
 _PLAIN = {"name": str, "repeats": int, "tunings": int, "fits": int, "baseline": str, "reference": bool}
 
@@ -206,21 +213,6 @@ def _own_tables(tables: Any, where: str, folder: Path) -> dict[str, dict[str, An
     return found
 
 
-def check_group_names(groups: Sequence[str], where: str = "") -> None:
-    """Refuse an empty name, which would stand for each dataset's own attribute.
-
-    Args:
-        groups: attributes, or combinations of them with commas between.
-        where: begins the message.
-
-    Raises:
-        SuiteError: a name is empty.
-    """
-    for group in groups:
-        if not all(name.strip() for name in str(group).split(",")):
-            raise SuiteError(f"{where}group {group!r} has an empty name; leave it out for each dataset's own")
-
-
 def _check_plain(value: Any, where: str, depth: int = 0) -> None:
     """Refuse TOML values that no parameter can have: dates, and numbers that are not finite or too large to record."""
     if depth > DEEPEST:
@@ -240,8 +232,9 @@ def _check_plain(value: Any, where: str, depth: int = 0) -> None:
 
 
 def _checked(value: Any, kind: type, where: str) -> Any:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        words = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (kind in (int, float) and isinstance(value, bool)):
+        words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
         raise SuiteError(f"{where} is {value!r}; it must be {words}")
     return value
 
@@ -257,9 +250,9 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     methods = _choices(suite.methods, "methods", registry)
     scenarios = [registry.complete("scenarios", choice) for choice in _choices(suite.scenarios, "scenarios", registry)]
     metrics = metric_names(suite.metrics, registry)
-    attributes, preparations = list(map(_attributes, suite.group)), _preparations(suite)
+    attributes, preparations = list(map(plain_attributes, suite.group)), _preparations(suite)
     declared = {str(dataset): list(registry.dataset(dataset).sensitive_features) for dataset in datasets}
-    _check_known(attributes, declared)
+    check_known(attributes, declared)
     added = added_methods(suite.baseline, methods, registry)  # refuses a baseline that does not exist
     added = added if suite.reference else []
     beside = reference_scenario(scenarios, registry) if added else None
@@ -320,34 +313,6 @@ def _check_tables(suite: Suite, registry: Registry) -> None:
                 check_parameters(registry.get("methods", method), where, params)
 
 
-def _attributes(group: str) -> str:
-    """Return sensitive attributes without the blanks around their names: ``race,sex`` for ``race, sex``."""
-    names = [name.strip() for name in group.split(",")]
-    if len(names) > 1 and not all(names):
-        raise SuiteError(f"group {group!r} has an empty name; write e.g. 'race,sex' for combinations")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise SuiteError(f"group {group!r} names {twice!r} twice; name each attribute of a combination once")
-    return ",".join(names)
-
-
-def _check_known(groups: Sequence[str], declared: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a sensitive attribute that no chosen dataset has; if some have it, the cells of the others are skipped.
-
-    Args:
-        groups: attributes, or combinations of them with commas between; an empty one is each dataset's first.
-        declared: the attributes of each chosen dataset.
-
-    Raises:
-        UnknownName: none of the datasets has it.
-    """
-    known = {name for names in declared.values() for name in names}
-    for name in (name for group in groups if group for name in group.split(",")):
-        if name not in known:
-            hint = f" (there {'is' if len(known) == 1 else 'are'} {', '.join(sorted(known))})"
-            raise UnknownName("sensitive attribute of the chosen datasets", name, known, hint)
-
-
 def plan_digest(cells: Sequence[Cell]) -> str:
     """Return the hash of a plan: cells and metrics."""
     return hashlib.sha256(canonical([[cell.key, list(cell.metrics)] for cell in cells]).encode()).hexdigest()
@@ -393,4 +358,5 @@ def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:
 
 
 def _preparations(suite: Suite) -> list[Preparation]:
-    return [Preparation(*choice) for choice in product(suite.scale, suite.sensitive_as_feature, suite.stratify)]
+    axes = (suite.scale, suite.sensitive_as_feature, suite.stratify, suite.group_known, suite.group_at_prediction)
+    return [Preparation(*choice) for choice in product(*axes)]

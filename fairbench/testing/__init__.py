@@ -36,6 +36,7 @@ from fairbench.testing.components import (
     scenario_goes_on_where_it_stopped,
     scenario_yields_outcomes,
 )
+from fairbench.testing.group_use import method_takes_rows_of_unknown_group, method_uses_the_group_as_declared
 from fairbench.testing.methods import (
     method_leaves_things_as_found,
     method_predicts_each_row_alone,
@@ -66,6 +67,8 @@ CHECKS: Mapping[str, Sequence[Callable[[Any], Any]]] = {
         method_predicts_each_row_alone,
         method_takes_three_groups,
         method_takes_a_validation_part_without_a_group,
+        method_uses_the_group_as_declared,
+        method_takes_rows_of_unknown_group,
     ),
     "metrics": (metric_is_a_pure_function, function_has_a_docstring),
     "scenarios": (parameters_survive_json, scenario_yields_outcomes, scenario_goes_on_where_it_stopped),

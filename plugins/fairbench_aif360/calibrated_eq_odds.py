@@ -41,6 +41,7 @@ class CalibratedEqOdds(OnBaseModel):
     """
 
     name = "aif360_calibrated_eq_odds"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Options]] = {
         "cost": Options("weighted", "fpr", "fnr", source="all values that it can have"),
     }

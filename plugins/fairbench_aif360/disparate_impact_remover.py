@@ -44,6 +44,7 @@ class DisparateImpactRemover(OnBaseModel):
     """
 
     name = "aif360_disparate_impact_remover"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Range]] = {
         "repair": Range(0.0, 1.0, source="all values that it can have"),
     }

@@ -42,6 +42,7 @@ class EqOddsPostprocessing(OnBaseModel):
     """
 
     name = "aif360_eq_odds"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Options]] = {
         "base": Options(*BASE_MODELS, source="all models"),
     }

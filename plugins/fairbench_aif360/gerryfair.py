@@ -45,6 +45,7 @@ class GerryFair:
     """
 
     name = "aif360_gerryfair"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Range]] = {
         "gamma": Range(0.001, 0.1, log=True, source="own, around AIF360's default"),
     }

@@ -44,6 +44,7 @@ class LearnedFairRepresentations(OnBaseModel):
     """
 
     name = "aif360_lfr"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Range]] = {
         "fairness": Range(0.1, 100.0, log=True, source="own, around AIF360's default"),
         "prototypes": Range(5, 20, source="own"),

@@ -47,6 +47,7 @@ class MetaFairClassifier:
     """
 
     name = "aif360_meta_fair"
+    uses_group = ("training",)
     ranges: ClassVar[Mapping[str, Range]] = {
         "tau": Range(0.1, 1.0, source="own"),
     }
@@ -79,8 +80,9 @@ class MetaFairClassifier:
                 raise NotApplicable(f"{self.name}: no parameters have a finite objective on these columns") from error
 
         def predict(inputs: Inputs) -> Predictions:
+            nobody = Inputs(inputs.X, np.zeros(len(inputs), np.int64), inputs.schema)  # the group is asked for only
             with at_work(seed):
-                made = library.predict(_dataset(inputs, columns))
+                made = library.predict(_dataset(nobody, columns))
             label = favourable(inputs.schema, made.labels.reshape(-1))
             score = np.nan_to_num(made.scores.reshape(-1).astype(np.float64), nan=0.0).clip(0, 1)
             return Predictions(label, favourable(inputs.schema, score))

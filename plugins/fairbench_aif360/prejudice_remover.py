@@ -63,6 +63,7 @@ class PrejudiceRemover:
     """
 
     name = "aif360_prejudice_remover"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Range]] = {
         "eta": Range(0.1, 100.0, log=True, source="own, around AIF360's default"),
     }

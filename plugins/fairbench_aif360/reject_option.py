@@ -38,6 +38,7 @@ class RejectOption(OnBaseModel):
     """
 
     name = "aif360_reject_option"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Range]] = {
         "bound": Range(0.01, 0.2, log=True, source="own, around AIF360's default"),
     }

@@ -27,6 +27,7 @@ class Reweighing(OnBaseModel):
     """
 
     name = "aif360_reweighing"
+    uses_group = ("training",)
     ranges: ClassVar[Mapping[str, Options]] = {
         "base": Options("logistic", "boosting", source="own: what any scikit-learn fits to weighted rows"),
     }

@@ -21,6 +21,7 @@ class AlwaysZero:
     """Select nobody."""
 
     name = "always_0"
+    uses_group = ()
     is_reference = True
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:
@@ -33,6 +34,7 @@ class AlwaysOne:
     """Select everybody."""
 
     name = "always_1"
+    uses_group = ()
     is_reference = True
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:

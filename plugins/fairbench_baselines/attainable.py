@@ -65,6 +65,7 @@ class Attainable:
     """
 
     name = "attainable"
+    uses_group = ("training", "prediction")
     is_reference = True
 
     fitting: str = parameter(

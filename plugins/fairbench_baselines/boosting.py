@@ -16,6 +16,7 @@ class Boosting(base_models.Boosting):
     """Fit gradient boosting on histograms (scikit-learn) for accuracy alone; nothing is chosen on validation."""
 
     name = "boosting"
+    uses_group = ()
     ranges: ClassVar[Mapping[str, Range]] = {
         "lr": Range(2.0**-10, 1.0, log=True, source=f"{TUNABILITY} eta"),
         "l2": Range(2.0**-10, 2.0**10, log=True, source=f"{TUNABILITY} lambda"),

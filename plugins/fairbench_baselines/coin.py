@@ -17,6 +17,7 @@ class Coin:
     """
 
     name = "coin"
+    uses_group = ()
     is_reference = True
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:

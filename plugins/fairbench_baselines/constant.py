@@ -17,6 +17,7 @@ class Constant:
     """
 
     name = "constant"
+    uses_group = ()
     is_reference = True
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Predictor:

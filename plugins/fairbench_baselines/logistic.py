@@ -16,6 +16,7 @@ class Logistic(base_models.Logistic):
     """Fit an L2-penalised logistic regression (scikit-learn) for accuracy alone; nothing is chosen on validation."""
 
     name = "logistic"
+    uses_group = ()
     ranges: ClassVar[Mapping[str, Range]] = {
         "C": Range(1e-4, 1e4, log=True, source="the values that scikit-learn's LogisticRegressionCV tries by default")
     }

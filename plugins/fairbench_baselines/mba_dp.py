@@ -49,6 +49,7 @@ class BalancedGroups(Network):
     """
 
     name = "mba_dp"
+    uses_group = ("training",)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
         """Return the predictor of the network trained on the balanced rows; validation stays as it is."""

@@ -81,6 +81,7 @@ class BalancedErrors(Network):
     """
 
     name = "mba_eod"
+    uses_group = ("training",)
 
     rounds: int = parameter(5, "times that rows are added and the network is retrained", source="own", minimum=0)
 

@@ -14,6 +14,7 @@ class MLP(Network):
     """Train a multi-layer perceptron for accuracy alone, stopping early on validation loss."""
 
     name = "mlp"
+    uses_group = ()
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
         """Return the predictor of the epoch with the smallest validation loss; the group is not used."""

@@ -43,6 +43,7 @@ class RegularisedMLP(Network):
     """
 
     name = "mlp_regularised"
+    uses_group = ("training",)
     ranges: ClassVar[Mapping[str, Union[Range, Options]]] = {
         **Network.ranges,
         "gamma": Range(0.0, 4.0, source="the ends of fair_maml's grid"),

@@ -43,6 +43,7 @@ class GroupThreshold(Network):
     """
 
     name = "threshold"
+    uses_group = ("training", "prediction")
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Fitted:
         """Return a predictor for each threshold."""

@@ -21,6 +21,7 @@ class Tree:
     """
 
     name = "tree"
+    uses_group = ()
     ranges: ClassVar[Mapping[str, Range]] = {
         "depth": Range(1, 30, source=TUNABILITY),
         "leaf": Range(1, 60, source=TUNABILITY),

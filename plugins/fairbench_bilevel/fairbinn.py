@@ -42,6 +42,7 @@ class FairBiNN(Bilevel):
     """
 
     name = "fairbinn"
+    uses_group = ("training",)
 
     order: str = parameter(
         "accuracy_first", "who moves first in a round", source=f"{PAPER}, algorithm 1", choices=ORDERS

@@ -32,6 +32,7 @@ class FairBiNNCoupled(Bilevel):
     """
 
     name = "fairbinn_coupled"
+    uses_group = ("training",)
 
     coupling: float = parameter(
         1.0,

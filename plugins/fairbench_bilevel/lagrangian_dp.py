@@ -30,6 +30,7 @@ class LagrangianDP(FairNetwork):
     """
 
     name = "lagrangian_dp"
+    uses_group = ("training",)
 
     def game(self, model: SplitNetwork, penalty: Penalty, eta: float) -> tuple[list[Player], Play]:
         """Return the only player, and how it plays."""

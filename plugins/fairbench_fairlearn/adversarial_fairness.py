@@ -56,6 +56,7 @@ class AdversarialFairness:
     """
 
     name = "fairlearn_adversarial"
+    uses_group = ("training",)
     ranges: ClassVar[Mapping[str, Range]] = {
         "alpha": Range(0.01, 10.0, log=True, source="own, around fairlearn's default"),
         "lr": Range(1e-4, 1e-2, log=True, source="own, around fairlearn's default"),

@@ -65,6 +65,7 @@ class CorrelationRemover(OnBaseModel):
     """
 
     name = "fairlearn_correlation_remover"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Range]] = {"alpha": Range(0.0, 1.0, source="all values that it can have")}
 
     alpha: float = parameter(

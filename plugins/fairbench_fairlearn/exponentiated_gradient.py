@@ -26,6 +26,7 @@ class ExponentiatedGradient(OnBaseModel):
     """
 
     name = "fairlearn_exponentiated_gradient"
+    uses_group = ("training",)
     ranges: ClassVar[Mapping[str, Range]] = {
         "bound": Range(0.001, 0.2, log=True, source="own, around fairlearn's default")
     }

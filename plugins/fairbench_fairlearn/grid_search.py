@@ -37,6 +37,7 @@ class GridSearch(OnBaseModel):
     """
 
     name = "fairlearn_grid_search"
+    uses_group = ("training",)
     ranges: ClassVar[Mapping[str, Range]] = {"constraint_weight": Range(0.0, 1.0, source="all values that it can have")}
 
     constraint: str = parameter("demographic_parity", "what groups are to share", source="own", choices=tuple(MOMENTS))

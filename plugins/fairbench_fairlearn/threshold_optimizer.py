@@ -44,6 +44,7 @@ class ThresholdOptimizer(OnBaseModel):
     """
 
     name = "fairlearn_threshold_optimizer"
+    uses_group = ("training", "prediction")
     ranges: ClassVar[Mapping[str, Options]] = {
         "constraint": Options("demographic_parity", "equalized_odds", source="own: the two criteria of most papers"),
         "part": Options("train", "validation", source="all values that it can have"),

@@ -113,7 +113,7 @@ class Strip:
     @property
     def title(self) -> str:
         """Return dataset, attribute and scenario, with what all lines share: the method, or else the setting."""
-        place = f"{self.cell.dataset} by {self.cell.group}, {self.cell.scenario.name}"
+        place = f"{self.cell.place}, {self.cell.scenario.name}"
         shared = self.method or (self.lines[0].setting if len({line.setting for line in self.lines}) == 1 else "")
         return f"{place}, {shared}" if shared else place
 

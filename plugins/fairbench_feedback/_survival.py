@@ -26,7 +26,7 @@ def survival(shown: Sequence[Strip]) -> str:
     places: dict[tuple[str, str], list[Line]] = {}
     for strip in shown:
         for line in strip.lines:
-            where = f"On {strip.cell.dataset} by {strip.cell.group}, {strip.cell.scenario.name}"
+            where = f"On {strip.cell.place}, {strip.cell.scenario.name}"
             places.setdefault((where, line.setting), []).append(line)
     paragraphs = []
     for (where, setting), lines in places.items():

@@ -35,6 +35,7 @@ class CNN:
     """
 
     name = "cnn"
+    uses_group = ()
     ranges: ClassVar[Mapping[str, Range]] = {
         "lr": Range(1e-3, 0.3, log=True, source="own: from a hundredth to three times the authors'"),
     }

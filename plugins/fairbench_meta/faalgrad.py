@@ -100,6 +100,7 @@ class FaAlGrad:
     """
 
     name = "faalgrad"
+    uses_group = ("training",)
     ranges: ClassVar[Mapping[str, Range]] = {
         "inner_lr": Range(1e-3, 1e-1, log=True, source=f"{PAPER}, 5.3: what it uses on four datasets lies within"),
         "outer_lr": Range(1e-3, 1e-1, log=True, source=f"{PAPER}, 5.3: what it uses on four datasets"),

@@ -42,6 +42,7 @@ class FairMAML(Sampled):
     """
 
     name = "fair_maml"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"gamma": gamma, "inner_lr": lr} for gamma in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0) for lr in (0.05, 0.4)
     )

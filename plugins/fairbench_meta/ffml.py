@@ -45,6 +45,7 @@ class FFML(Stream):
     """
 
     name = "ffml"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"criterion": criterion, "bound": bound, "dual_lr": lr, "outer_dual_lr": lr}
         for criterion in ("demographic_parity", "equalized_odds")

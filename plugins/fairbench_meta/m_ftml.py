@@ -35,6 +35,7 @@ class MaskedFTML(Stream):
     """
 
     name = "m_ftml"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"inner_lr": inner, "outer_lr": outer} for inner in (0.01, 0.1) for outer in (1e-3, 1e-2)
     )

@@ -37,6 +37,7 @@ class PrimalDualFairMeta(Sampled):
     """
 
     name = "pdfm"
+    uses_group = ("training",)
     ranges: ClassVar[Mapping[str, Range]] = {
         "bound": Range(0.01, 0.1, log=True, source="as ffml's"),
         "inner_lr": Range(1e-3, 1e-1, log=True, source="own: from a tenth to ten times the authors'"),

@@ -79,6 +79,7 @@ class AdversarialDebiasing(Adversarial):
     """
 
     name = "adversarial_debiasing"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple({"alpha": alpha} for alpha in (0.0, 0.1, 0.3, 1.0, 3.0))
     ranges: ClassVar[Mapping[str, Union[Range, Options]]] = {
         **Network.ranges,

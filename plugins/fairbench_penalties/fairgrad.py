@@ -85,6 +85,7 @@ class FairGrad(Game):
     """
 
     name = "fairgrad"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"dual_lr": rate, "epsilon": epsilon} for rate in (0.003, 0.01, 0.03) for epsilon in (0.0, 0.05)
     )

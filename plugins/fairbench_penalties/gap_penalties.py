@@ -57,6 +57,7 @@ class DemographicParityPenalty(GapPenalty):
     """
 
     name = "penalty_dp"
+    uses_group = ("training",)
     criterion = DP
 
 
@@ -73,6 +74,7 @@ class EqualizedOddsPenalty(GapPenalty):
     """
 
     name = "penalty_eo"
+    uses_group = ("training",)
     criterion = EO
 
 
@@ -89,6 +91,7 @@ class EqualOpportunityPenalty(GapPenalty):
     """
 
     name = "penalty_eopp"
+    uses_group = ("training",)
     criterion = EOPP
 
 

@@ -54,6 +54,7 @@ class GroupDRO(Network):
     """
 
     name = "group_dro"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"step_size": size, "weight_decay": decay} for size in (0.01, 0.1) for decay in (0.0, 0.01, 0.1)
     )

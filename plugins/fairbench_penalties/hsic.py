@@ -59,6 +59,7 @@ class HSIC(Penalised):
     """
 
     name = "hsic"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = weights(0.0, 3.0, 10.0, 30.0, 100.0, 300.0)
     ranges: ClassVar[Mapping[str, Union[Range, Options]]] = {
         **Network.ranges,

@@ -55,6 +55,7 @@ class LAFTR(Adversarial):
     """
 
     name = "laftr"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple({"gamma": gamma} for gamma in (0.0, 0.3, 1.0, 3.0, 10.0))
     ranges: ClassVar[Mapping[str, Union[Range, Options]]] = {
         **Network.ranges,

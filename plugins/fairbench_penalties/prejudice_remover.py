@@ -55,6 +55,7 @@ class PrejudiceRemover(Penalised):
     """
 
     name = "prejudice_remover"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = weights(0.0, 1.0, 3.0, 10.0, 30.0)
     ranges: ClassVar[Mapping[str, Union[Range, Options]]] = {
         **Network.ranges,

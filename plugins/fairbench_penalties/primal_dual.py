@@ -57,6 +57,7 @@ class PrimalDual(Game):
     """
 
     name = "primal_dual"
+    uses_group = ("training",)
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"tolerance": tolerance} for tolerance in (0.0, 0.01, 0.02, 0.05, 0.1)
     )

@@ -29,6 +29,7 @@ class ParityProjection(ProjectedNetwork):
     """
 
     name = "parity_projection"
+    uses_group = ("training", "prediction")
     through_layer = True
 
 

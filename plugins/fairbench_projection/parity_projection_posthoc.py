@@ -21,6 +21,7 @@ class PosthocProjection(ProjectedNetwork):
     """
 
     name = "parity_projection_posthoc"
+    uses_group = ("training", "prediction")
     through_layer = False
 
 

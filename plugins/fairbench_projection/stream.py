@@ -50,6 +50,7 @@ class Stream:
     """
 
     name = "stream"
+    takes_unknown_group = True
 
     batch_size: int = parameter(16, "rows in a batch", minimum=1)
     uneven: bool = parameter(False, "draw each batch's size from 1 to batch_size instead")
@@ -66,6 +67,11 @@ class Stream:
     eta: float = parameter(
         0.5, "first step size of primal_dual, dual and dual_pool", source=f"{PACKAGE}, default", minimum=0
     )
+
+    @property
+    def uses_group(self) -> tuple[str, ...]:
+        """Where the scenario itself uses the group: a correction needs it."""
+        return () if self.correction == "none" else ("prediction",)
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
         """Yield the one outcome, its samples in the order of the stream.

@@ -65,7 +65,7 @@ def blocks(results: Results) -> dict[str, list[StreamRow]]:
         method = cell.method.name if variants[cell.method.name] == 1 else str(cell.method)
         key = (f"{'1..' if params['uneven'] else ''}{params['batch_size']}", params["correction"])
         settings = ", ".join(f"{name} {params[name]:g}" for name in SETTINGS)
-        rows = found.setdefault(f"{cell.dataset} by {cell.group}, {method} ({settings})", {})
+        rows = found.setdefault(f"{cell.place}, {method} ({settings})", {})
         rows.setdefault(key, StreamRow(*key, [])).records.append(record)
     return {title: list(rows.values()) for title, rows in found.items()}
 

@@ -105,7 +105,7 @@ def _grouped(told: Iterable[tuple[str, Cell]], what: str = "") -> list[str]:
     return [
         clean(
             f"{_cells(len(here))}{what} ({_few(cell.method.name for cell in here)} "
-            f"on {_few(f'{cell.dataset} by {cell.group}' for cell in here)}): {text}"
+            f"on {_few(cell.place for cell in here)}): {text}"
         )
         for text, here in cells.items()
     ]

@@ -121,6 +121,8 @@ class Section:
         parts.append(f"sensitive attribute {among} the features")
         if preparation.stratify:
             parts.append("split stratified by label and group")
+        if preparation.assumption:
+            parts.append(preparation.assumption)
         if self.last_steps and self.last_steps != (0,):
             first, last = self.last_steps[0], self.last_steps[-1]
             parts.append(f"values at the last step ({first if first == last else f'{first} to {last}'})")

@@ -124,7 +124,7 @@ def _without(results: Results) -> list[str]:
         reason = baseline.why
         if baseline.records:
             reason = f"{baseline.label} is the baseline ({reason}), and no other method has a finished repeat"
-        told.setdefault(reason, []).append(f"{cells[0].dataset} by {cells[0].group}")
+        told.setdefault(reason, []).append(cells[0].place)
     return [clean(f"no verdicts on {', '.join(dict.fromkeys(where))}: {reason}") for reason, where in told.items()]
 
 

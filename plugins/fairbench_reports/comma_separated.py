@@ -19,6 +19,8 @@ FIELDS = (
     "scale",
     "sensitive_as_feature",
     "stratify",
+    "group_known",
+    "group_at_prediction",
     "method",
     "parameters",
     "repeats",
@@ -82,6 +84,8 @@ def render(results: Results) -> str:
             "scale": preparation.scale,
             "sensitive_as_feature": _truth(preparation.sensitive_as_feature),
             "stratify": _truth(preparation.stratify),
+            "group_known": preparation.group_known,
+            "group_at_prediction": _truth(preparation.group_at_prediction),
         }
         here = standings.get(section.key)
         told = {done[0].cell.key: by_metric for done, by_metric in here.methods} if here else {}

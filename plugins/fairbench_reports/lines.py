@@ -49,7 +49,7 @@ def render(results: Results) -> str:
                 continue
             lines = SectionLines.of(records, results, rows)
             cell = records[0].cell
-            console.print(Text(clean(f"{cell.dataset} by {cell.group}")))
+            console.print(Text(clean(cell.place)))
             print_lines(console, [*_about(lines), ""])
             here = False
             for metric, name in JUDGED.items():

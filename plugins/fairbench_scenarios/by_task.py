@@ -67,6 +67,7 @@ class ByTask:
     """
 
     name = "by_task"
+    takes_unknown_group = True
 
     tuned: bool = parameter(False, "let validation choose among the method's configurations first, as tuned does")
     least_rows: int = parameter(10, "test rows that a task needs of the protected group and of the others", minimum=1)

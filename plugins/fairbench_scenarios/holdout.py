@@ -14,6 +14,7 @@ class Holdout:
     """Fit once and predict the test part; its labels never reach the method."""
 
     name = "holdout"
+    takes_unknown_group = True
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
         """Yield the one outcome."""

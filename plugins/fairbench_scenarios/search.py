@@ -25,6 +25,7 @@ from fairbench.api import (
     Split,
     derive_seed,
     hookimpl,
+    known_rows,
     parameter,
 )
 
@@ -90,6 +91,7 @@ class Search:
     """
 
     name = "search"
+    takes_unknown_group = True
 
     trials: int = parameter(20, "configurations tried of every method that declares ranges", minimum=1)
     rule: str = parameter("max accuracy subject to dp <= 0.05", "which configuration validation chooses")
@@ -147,11 +149,12 @@ class Search:
         """Return the predictions of a fit for the validation and for the test part."""
         points = Fitted.of(method.fit(split.train, split.validation, seed=seed)).points
         point = points[choose(rule, split.validation, points).label]
-        return point(split.validation.inputs), point(split.test.inputs)
+        return point(known_rows(split.validation).inputs), point(split.test.inputs)
 
     @staticmethod
     def _judged(split: Split, trials: _Trials) -> dict[str, Judged]:
-        return {label: Judged.of(split.validation, seen) for label, (seen, _) in trials.made.items()}
+        known = known_rows(split.validation)
+        return {label: Judged.of(known, seen) for label, (seen, _) in trials.made.items()}
 
     def _history(
         self, rule: Rule, split: Split, spaces: Spaces, method: Method, trials: _Trials

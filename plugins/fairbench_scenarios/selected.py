@@ -20,6 +20,7 @@ class Selected:
     """
 
     name = "selected"
+    takes_unknown_group = True
 
     rule: str = parameter("max accuracy subject to dp <= 0.05", "which operating point validation chooses")
 

@@ -21,6 +21,7 @@ from fairbench.api import (
     SuiteError,
     Tunable,
     hookimpl,
+    known_rows,
     parameter,
 )
 
@@ -43,6 +44,7 @@ class Tuned:
     """
 
     name = "tuned"
+    takes_unknown_group = True
 
     least_ratio: Optional[float] = parameter(
         None, "short for the default rule with another ratio than 0.8", minimum=0, maximum=1
@@ -100,12 +102,13 @@ class Tuned:
 
 
 def choose(rule: Rule, validation: Samples, points: Mapping[str, Predictor]) -> Chosen:
-    """Return which of the points, by label, the rule chooses on validation.
+    """Return which of the points, by label, the rule chooses on the validation rows whose group is known.
 
     Raises:
         NotApplicable: the rule's gap cannot be computed there.
     """
-    return rule.choose({label: Judged.of(validation, point(validation.inputs)) for label, point in points.items()})
+    known = known_rows(validation)
+    return rule.choose({label: Judged.of(known, point(known.inputs)) for label, point in points.items()})
 
 
 def told(chosen: Chosen, trials: int, fits: int) -> dict[str, list[float]]:
