@@ -14,11 +14,12 @@ from fairbench.cli.data import data
 from fairbench.cli.lines import lines
 from fairbench.cli.new import new
 from fairbench.cli.options import examples, say
+from fairbench.cli.plugins import plugins
 from fairbench.cli.power import power
 from fairbench.cli.report import export, report, rescore
 from fairbench.cli.reproduce import reproduce
 from fairbench.cli.run import run
-from fairbench.cli.show import check, completion, list_components, plugins, show
+from fairbench.cli.show import check, completion, list_components, show
 from fairbench.cli.signals import status_of
 from fairbench.errors import FairbenchError
 from fairbench.plugins.namesake import namesake_warning

@@ -1,4 +1,4 @@
-"""The commands about components and plugins: list, show, plugins, check, completion."""
+"""The commands about components and plugins: list, show, check, completion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from fairbench.cli.options import (
 from fairbench.cli.own import declared_data, own_data_options
 from fairbench.notation import plain, show_params, show_value
 from fairbench.plugins.kinds import KINDS
-from fairbench.version import compiled
 
 if TYPE_CHECKING:
     from fairbench.cells import Choice
@@ -216,47 +215,6 @@ def _readable(row: dict[str, object]) -> dict[str, object]:
     meaning = " ".join(filter(None, [str(row["help"]), f"({'; '.join(limits)})" if limits else ""]))
     default = "required" if row["required"] else show_value(row["default"])
     return {"parameter": row["name"], "default": default, "meaning": meaning, "source": row["source"]}
-
-
-@click.command(
-    epilog=examples(
-        "fairbench plugins",
-        "FAIRBENCH_PLUGINS=fairbench_datasets,acme_fair fairbench plugins --json",
-    )
-)
-@json_option
-@plugin_option
-def plugins(as_json: bool, plugin: tuple[str, ...]) -> int:
-    """List plugins and what they provide.
-
-    Their versions and distributions are shown too, and what is wrong with the plugins that cannot be used.
-    """
-    from fairbench.plugins.loading import load_plugins
-
-    registry, problems = load_plugins(plugin)
-    rows = [
-        {
-            "plugin": loaded.name,
-            "distribution": loaded.distribution,
-            "version": loaded.version,
-            "brings": [f"{kind}: {', '.join(names)}" for kind, names in loaded.components.items()],
-            "problem": f"{loaded.state}: {loaded.problem}" if loaded.problem else "",
-        }
-        for loaded in registry.plugins
-    ]
-    if as_json:
-        print_rows(rows, as_json)
-    else:
-        print_rows([{key: row[key] for key in row if key != "problem"} for row in rows if not row["problem"]], as_json)
-        how = "compiled" if compiled() else "not compiled and therefore slower: there was no C compiler at installation"
-        click.echo(f"\nthe projection of two groups is {how}")
-        for sentence in registry.advice:
-            say(f"\n{sentence}", err=False)
-        for problem in problems:
-            say(f"\nplugin {problem} is {problem.state}: {problem.problem}", err=False)
-    for sentence in registry.import_warnings:
-        say(f"warning: {sentence}")
-    return 1 if any(not problem.unavailable for problem in problems) else 0
 
 
 @click.command(

@@ -27,6 +27,8 @@ from fairbench.errors import NotApplicable, PluginError, UnknownName, did_you_me
 from fairbench.plugins.code_digest import local_code
 from fairbench.plugins.components import BETTER, Metric, Paper, Report
 from fairbench.plugins.hooks import HOOKS, NAMESPACE
+from fairbench.plugins.isolated.environments import manifests
+from fairbench.plugins.isolated.methods import methods_of
 from fairbench.plugins.kinds import KINDS
 from fairbench.plugins.made_for import DECLARATION, MadeForNewer, check_api, declared_in
 from fairbench.plugins.namesake import ADVICE, requires_namesake
@@ -57,10 +59,14 @@ class EntryPoint(NamedTuple):
     misled: bool = False  # its distribution depends on the other project's fairbench
 
 
-def entry_points() -> list[EntryPoint]:
-    """Return every entry point of the group, built-in ones first; of two copies of a distribution, one is kept."""
+def entry_points(places: Optional[Sequence[str]] = None) -> list[EntryPoint]:
+    """Return every entry point of the group, built-in ones first; of two copies of a distribution, one is kept.
+
+    Args:
+        places: folders to look in; by default those that imports search.
+    """
     found: dict[str, list[EntryPoint]] = {}
-    for distribution in distributions():
+    for distribution in distributions() if places is None else distributions(path=list(places)):
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
         if name in found:
             continue  # an egg-info beside the sources, or an older copy later on the path
@@ -74,28 +80,33 @@ def entry_points() -> list[EntryPoint]:
 
 
 def load_plugins(
-    files: Sequence[str] = (), only: Optional[Sequence[str]] = None, own: Sequence[OwnData] = ()
+    files: Sequence[str] = (),
+    only: Optional[Sequence[str]] = None,
+    own: Sequence[OwnData] = (),
+    places: Optional[Sequence[str]] = None,
 ) -> tuple[Registry, list[Plugin]]:
     """Load every plugin.
 
     Args:
         files: paths of local plugin files.
-        only: names of the entry points to load; by default those in the environment's ``FAIRBENCH_PLUGINS``, or all.
+        only: names of the entry points and isolated plugins to load; by default those in the environment's
+            ``FAIRBENCH_PLUGINS``, or all.
         own: tables of the user's own, each of which is a dataset.
+        places: folders whose entry points are loaded; by default those that imports search, and isolated plugins too.
 
     Returns:
         The registry, and the plugins that could not be used.
 
     Raises:
         PluginError: a local file, which was requested by name, cannot be used.
-        UnknownName: ``only`` names an entry point that is not installed.
+        UnknownName: ``only`` names what is not installed.
         SuiteError: a table of the user's own has the name of another dataset.
     """
     if only is None:
         only = [name.strip() for name in os.environ.get("FAIRBENCH_PLUGINS", "").split(",") if name.strip()]
-    registry = _load(
-        tuple((os.path.abspath(file), _content(Path(file))) for file in files), tuple(only), with_contents(own)
-    )
+    sources = tuple((os.path.abspath(file), _content(Path(file))) for file in files)
+    isolated = manifests() if places is None else ()
+    registry = _load(sources, tuple(only), with_contents(own), isolated, None if places is None else tuple(places))
     return registry, registry.problems
 
 
@@ -108,13 +119,18 @@ def _content(file: Path) -> bytes:
 
 @lru_cache(maxsize=8)
 def _load(
-    files: tuple[tuple[str, bytes], ...], only: tuple[str, ...], own: tuple[tuple[OwnData, Contents], ...] = ()
+    files: tuple[tuple[str, bytes], ...],
+    only: tuple[str, ...],
+    own: tuple[tuple[OwnData, Contents], ...] = (),
+    isolated: tuple[tuple[str, bytes], ...] = (),
+    places: Optional[tuple[str, ...]] = None,
 ) -> Registry:
     registry = Registry(restricted=bool(only))
-    points = entry_points()
+    points = entry_points(places)
+    known = {*(point.name for point in points), *(name for name, _ in isolated)}
     for name in only:
-        if name not in {point.name for point in points}:
-            raise UnknownName("plugin", name, {point.name for point in points}, " (see FAIRBENCH_PLUGINS)")
+        if name not in known:
+            raise UnknownName("plugin", name, known, " (see FAIRBENCH_PLUGINS)")
     for point in points:
         if not only or point.name in only:
             if point.misled:
@@ -124,6 +140,9 @@ def _load(
                 )
             for module in _modules(point):
                 _register(registry, Plugin(module, point.distribution, point.version))
+    for name, manifest in isolated:
+        if not only or name in only:
+            _register_isolated(registry, name, manifest)
     for file, source in files:
         refused = len(registry.problems)
         _register(registry, Plugin(file, LOCAL, ""), source)
@@ -187,6 +206,17 @@ def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None
         missing = isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(plugin.name.split(".")[0])
         unavailable = missing or isinstance(error, (MadeForNewer, NotApplicable))
         registry.refuse(replace(plugin, problem=_problem(error), unavailable=unavailable))
+
+
+def _register_isolated(registry: Registry, name: str, manifest: bytes) -> None:
+    """Register the methods of an isolated plugin from its manifest, or record why not; nothing of it is imported."""
+    plugin = Plugin(f"{name} (isolated)", f"{name} (isolated)", "")
+    try:
+        environment, methods = methods_of(name, manifest)
+        plugin = replace(plugin, version=environment.version, code=environment.code)
+        registry.add(plugin, {"methods": methods})
+    except PluginError as error:
+        registry.refuse(replace(plugin, problem=str(error)))
 
 
 def _source_of(name: str) -> bytes:

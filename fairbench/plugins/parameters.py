@@ -206,7 +206,7 @@ def describe_parameters(component: Any) -> list[dict[str, Any]]:
 
 def _checked(value: Any, parameter: Parameter, where: str) -> Any:
     """Return the value as the parameter's type, within its limits."""
-    value = _convert(value, parameter.hint, where)
+    value = convert(value, parameter.hint, where)
     limits = parameter.field.metadata
     choices = limits.get("choices")
     if choices is not None and value not in choices:
@@ -231,8 +231,12 @@ def _above(value: Any, limit: float) -> bool:
     return not all(item <= limit for item in _numbers(value))
 
 
-def _convert(value: Any, hint: Any, where: str) -> Any:
-    """Return a plain value as the annotated type."""
+def convert(value: Any, hint: Any, where: str) -> Any:
+    """Return a plain value as the annotated type.
+
+    Raises:
+        SuiteError: it is not of that type; ``where`` is for the message.
+    """
     hint = unwrapped(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in UNIONS:
@@ -282,7 +286,7 @@ def _one_of(value: Any, hints: Sequence[Any], where: str) -> Any:
         if absent and typing.get_origin(hint) in SEQUENCES:
             continue  # "none" is not a tuple of one word
         try:
-            return _convert(value, hint, where)
+            return convert(value, hint, where)
         except SuiteError as error:
             errors += [] if hint is type(None) else [error]
     if absent:
@@ -304,7 +308,7 @@ def _distance(value: Any, hint: Any) -> int:
 def _literal(value: Any, options: Sequence[Any], where: str) -> Any:
     for option in options:
         try:
-            if _convert(value, type(option), where) == option:
+            if convert(value, type(option), where) == option:
                 return option
         except SuiteError:
             continue
@@ -317,7 +321,7 @@ def _member(value: Any, kind: type[enum.Enum], where: str) -> enum.Enum:
         for member in kind:
             try:
                 own = getattr(member, attribute)
-                if _convert(value, type(own), where) == own:
+                if convert(value, type(own), where) == own:
                     return member
             except (SuiteError, KeyError):
                 continue
@@ -337,7 +341,7 @@ def _items(value: Any, kind: Any, arguments: Sequence[Any], where: str) -> Any:
             raise SuiteError(f"{where} is {_shown(value)}; it must have {len(hints)} items, not {len(given)}")
     elif arguments:
         hints = [arguments[0]] * len(given)
-    made = [_convert(item, hint, where) for item, hint in zip(given, hints)]
+    made = [convert(item, hint, where) for item, hint in zip(given, hints)]
     if kind in (set, frozenset):
         try:
             return kind(made)
@@ -350,7 +354,7 @@ def _table(value: Any, arguments: Sequence[Any], where: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise SuiteError(f'{where} is {_shown(value)}; it must be a table such as {{"a":1}}')
     hint = arguments[1] if arguments else Any
-    return {str(name): _convert(item, hint, f"{where}.{name}") for name, item in plain(value).items()}
+    return {str(name): convert(item, hint, f"{where}.{name}") for name, item in plain(value).items()}
 
 
 def _shown(value: Any) -> str:

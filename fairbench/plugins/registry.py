@@ -38,7 +38,8 @@ class Plugin:
         components: ``kind -> names`` of what it supplies.
         problem: empty, or why it cannot be used.
         unavailable: True if only a library is missing, False if the plugin is broken.
-        code: of a local file, name -> sha256 of it and of its own modules, as they were loaded.
+        code: of a local file, name -> sha256 of it and of its own modules, as they were loaded; of an isolated plugin
+            also the versions in its environment.
         changed: what its import changed in the process, e.g. ``the working directory``; it was restored.
     """
 
@@ -54,7 +55,7 @@ class Plugin:
     @cached_property
     def files(self) -> Mapping[str, str]:
         """Return name -> sha256 of every file of the plugin's code."""
-        if self.distribution == LOCAL:
+        if self.distribution == LOCAL or self.code:
             return self.code
         return package_code(self.name, self.distribution, follow=self.distribution != BUILT_IN)
 
@@ -81,7 +82,9 @@ class Plugin:
         return "unavailable" if self.unavailable else "broken"
 
     def __str__(self) -> str:
-        """Return ``acme_fair.gap (acme-fair 2.1)``."""
+        """Return ``acme_fair.gap (acme-fair 2.1)``, or ``acme-fair (isolated) 2.1``."""
+        if self.name == self.distribution:
+            return f"{self.name} {self.version}".rstrip()
         return f"{self.name} ({' '.join(filter(None, [self.distribution, self.version]))})"
 
 

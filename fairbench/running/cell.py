@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections import OrderedDict
@@ -33,6 +32,7 @@ from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
 from fairbench.running.checkpoints import Checkpoint, Progress
 from fairbench.running.outcomes import checked, measure, measured, said, storable
 from fairbench.running.store import Measured, Truth
+from fairbench.system.cpu import cpu_seconds
 from fairbench.system.generators import seed_generators
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import use_one_thread
@@ -138,8 +138,7 @@ class _Clock:
 
     @staticmethod
     def _now() -> tuple[float, float]:
-        ended = os.times()  # process_time does not count the processes that this one started and waited for
-        return time.perf_counter(), time.process_time() + ended.children_user + ended.children_system
+        return time.perf_counter(), cpu_seconds()
 
     def spent(self) -> tuple[float, float]:
         now = self._now()

@@ -1,4 +1,4 @@
-"""The user's cache folder."""
+"""The user's folders: what can be fetched again, and environments of plugins."""
 
 from __future__ import annotations
 
@@ -11,3 +11,10 @@ def cache_directory() -> Path:
     from platformdirs import user_cache_dir
 
     return Path(os.environ.get("FAIRBENCH_CACHE") or user_cache_dir("fairbench"))
+
+
+def environments_directory() -> Path:
+    """Return the folder of isolated plugins' environments: ``FAIRBENCH_ENVIRONMENTS``, or one in the user's data."""
+    from platformdirs import user_data_dir
+
+    return Path(os.environ.get("FAIRBENCH_ENVIRONMENTS") or Path(user_data_dir("fairbench"), "environments"))

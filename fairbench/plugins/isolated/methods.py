@@ -1,0 +1,60 @@
+"""Methods whose fit and predictions happen in the environment of an isolated plugin."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Union
+
+from fairbench.data.rows import Inputs, Predictions, Samples
+from fairbench.errors import PluginError
+from fairbench.plugins import parameters
+from fairbench.plugins.components import Fitted, Predictor
+from fairbench.plugins.isolated.declared import declare
+from fairbench.plugins.isolated.environments import Environment, again, environment_of, python_of
+
+
+class IsolatedMethod:
+    """What the methods of all environments have in common."""
+
+    name: ClassVar[str]
+    environment: ClassVar[Environment]
+
+    def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
+        """Fit the method in its environment, and return what predicts there.
+
+        Raises:
+            NotApplicable: the method said so.
+            MethodFailed: it raised anything else.
+            ProcessFailed: the environment's process could not be started, or ended.
+        """
+        from fairbench.plugins.isolated.client import process_of
+
+        process = process_of(self.environment)
+        given = parameters.values(self)
+        handle, names, header, curves = process.fit(self.name, given, train, validation, seed)
+
+        def predictor(number: int) -> Predictor:
+            def predict(inputs: Inputs) -> Predictions:
+                return process.predict(handle, number, inputs)
+
+            return predict
+
+        if header["plain"]:
+            return predictor(0)
+        points = {name: predictor(number) for number, name in enumerate(names)}
+        return Fitted(points, header["chosen"], curves)
+
+
+def methods_of(name: str, manifest: bytes) -> tuple[Environment, list[Any]]:
+    """Return an environment with the classes of its methods.
+
+    Raises:
+        PluginError: its manifest is damaged, or its Python is gone.
+    """
+    environment = environment_of(name, manifest)
+    try:
+        found = [declare(about, IsolatedMethod, environment=environment) for about in environment.methods]
+    except Exception as error:  # of a manifest that was edited
+        raise PluginError(f"its manifest is damaged ({type(error).__name__}: {error}); {again(name)}") from error
+    if not python_of(environment.folder).exists():
+        raise PluginError(f"its Python {python_of(environment.folder)} is gone; {again(name)}")
+    return environment, found
