@@ -22,7 +22,8 @@ Integers = NDArray[np.integer[Any]]
 Keys = Mapping[str, NDArray[Any]]
 Checked = TypeVar("Checked")
 ROUNDING = 1e-9  # how far a score may lie outside [0, 1]: sums of many terms in float64
-UNKNOWN_GROUP = -1  # the code of a row whose group is not known
+UNKNOWN_GROUP = -1
+"""The code of a row whose group is not known; see ``UsesGroup``."""
 FLOAT32_ROUNDING = 1e-6  # the same for scores that come as float32
 
 

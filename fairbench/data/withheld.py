@@ -38,11 +38,11 @@ class GrouplessInputs(Inputs):
 
     def __post_init__(self) -> None:
         """Check and freeze the other fields."""
-        _take(self, Inputs(self.X, _no_codes(self.X), self.schema, self.keys))
+        _take(self, Inputs(self.X, no_codes(self.X), self.schema, self.keys))
 
     def select(self, rows: NDArray[Any]) -> GrouplessInputs:
         """Return the rows selected by a boolean mask or an array of positions, without a group like these."""
-        return withheld(Inputs(self.X, _no_codes(self.X), self.schema, self.keys).select(rows), self.why, self.error)
+        return withheld(Inputs(self.X, no_codes(self.X), self.schema, self.keys).select(rows), self.why, self.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class GrouplessSamples(Samples):
 
     def __post_init__(self) -> None:
         """Check and freeze the other fields."""
-        _take(self, Samples(self.X, _no_codes(self.X), self.schema, self.y, self.keys, self.rows))
+        _take(self, Samples(self.X, no_codes(self.X), self.schema, self.y, self.keys, self.rows))
 
     @property
     def inputs(self) -> GrouplessInputs:
@@ -70,7 +70,7 @@ class GrouplessSamples(Samples):
     def select(self, rows: NDArray[Any]) -> GrouplessSamples:
         """Return the rows selected by a boolean mask or an array of positions, without a group like these."""
         kept = {field.name: getattr(self, field.name) for field in fields(Samples) if field.name != "group"}
-        return withheld(unchecked(Samples, group=_no_codes(self.X), **kept).select(rows), self.why, self.error)
+        return withheld(unchecked(Samples, group=no_codes(self.X), **kept).select(rows), self.why, self.error)
 
 
 @overload
@@ -97,8 +97,8 @@ def withheld(rows: Any, why: str, error: type[FairbenchError] = GroupWithheld) -
     )
 
 
-def _no_codes(X: NDArray[Any]) -> NDArray[np.int64]:
-    """Return group codes (n,) for the checks, which nobody reads afterwards."""
+def no_codes(X: NDArray[Any]) -> NDArray[np.int64]:
+    """Return group codes (n,) for the checks, which nobody reads afterwards, of features (n, d)."""
     return np.zeros(len(X), dtype=np.int64)
 
 

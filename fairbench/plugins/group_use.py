@@ -83,14 +83,19 @@ def _is_property(cls: Any) -> bool:
     return hasattr(getattr(cls, "uses_group", None), "__get__")
 
 
-def shown_use(cls: Any) -> str:
-    """Return where a method uses the group, in words: ``training, prediction``, ``neither``, ``not declared``.
+def declared_use(cls: Any) -> Optional[tuple[str, ...]]:
+    """Return where a method of this class uses the group; see ``group_use``.
 
     Args:
         cls: the method's class; if the declaration depends on parameters, that of the defaults counts.
     """
+    return group_use(cls() if _is_property(cls) else cls)
+
+
+def shown_use(cls: Any) -> str:
+    """Return the same in words: ``training, prediction``, ``neither``, ``not declared``."""
     try:
-        uses = group_use(cls() if _is_property(cls) else cls)
+        uses = declared_use(cls)
     except Exception as error:  # of a plugin's code, or a parameter that users must give
         return f"unknown ({type(error).__name__})"
     return NOT_DECLARED if uses is None else ", ".join(uses) or NEITHER

@@ -7,16 +7,18 @@ import enum
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any, Literal, Union
 
 from fairbench.errors import PluginError
 from fairbench.notation import plain
 from fairbench.plugins.annotations import SEQUENCES, TABLES, UNIONS, is_enum, unwrapped
+from fairbench.plugins.group_use import declared_use
 from fairbench.plugins.parameters import Parameter, convert, parameters_of
 from fairbench.plugins.ranges import Options, Range
 
-ATTRIBUTES = ("is_reference",)  # plain attributes of a method's class that the harness reads
+ATTRIBUTES = ("is_reference", "takes_unknown_group")  # plain attributes of a method's class that the harness reads
 _PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "none": type(None), "any": Any}
 _PATHS = {"path": Path, "pure path": PurePath}
 _CONTAINERS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "sequence": Sequence}
@@ -36,6 +38,8 @@ def described(method: type) -> dict[str, Any]:
         "parameters": {name: _described(declared) for name, declared in parameters_of(method).items()},
         "attributes": {name: plain(getattr(method, name)) for name in ATTRIBUTES if hasattr(method, name)},
     }
+    with suppress(TypeError):  # it depends on a parameter that users must give: then nothing is declared
+        found["uses_group"] = plain(declared_use(method))
     if hasattr(method, "grid"):
         found["grid"] = plain(method.grid)
     if getattr(method, "ranges", None):
@@ -72,13 +76,17 @@ def declare(about: Mapping[str, Any], base: type, **more: Any) -> type:
     """
     fields = [(name, *_field(name, declared)) for name, declared in about["parameters"].items()]
     fields.sort(key=lambda one: not _required(one[2]))  # those that users must give come first
-    namespace = {"name": about["name"], "__doc__": about["about"], "__module__": base.__module__, **more}
+    namespace = {"name": about["name"], "__doc__": about["about"], **more}
     namespace.update({name: about["attributes"][name] for name in ATTRIBUTES if name in about["attributes"]})
+    if about.get("uses_group") is not None:
+        namespace["uses_group"] = tuple(about["uses_group"])
     if "grid" in about:
         namespace["grid"] = tuple(about["grid"])
     if "ranges" in about:
         namespace["ranges"] = {name: _space_of(space) for name, space in about["ranges"].items()}
-    return dataclasses.make_dataclass("Isolated", fields, bases=(base,), namespace=namespace, frozen=True)
+    made = dataclasses.make_dataclass("Isolated", fields, bases=(base,), namespace=namespace, frozen=True)
+    made.__module__ = base.__module__
+    return made
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:

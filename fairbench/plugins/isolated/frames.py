@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.data.rows import Inputs, Samples, Schema
+from fairbench.data.withheld import GrouplessInputs, GrouplessSamples, no_codes, withheld
+from fairbench.errors import GroupWithheld, NotApplicable
 
 Arrays = Mapping[str, NDArray[Any]]
 Rows = TypeVar("Rows", Inputs, Samples)
@@ -70,8 +72,13 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def packed(name: str, rows: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return rows as one entry of a header and arrays whose names begin with that of the entry."""
+    """Return rows as one entry of a header and arrays whose names begin with that of the entry.
+
+    Of rows whose group is withheld, the message of the error goes in its place.
+    """
     plain: dict[str, Any] = {}
+    if isinstance(rows, (GrouplessInputs, GrouplessSamples)):
+        plain["withheld"] = [rows.why, rows.error is NotApplicable]
     arrays: dict[str, NDArray[Any]] = {}
     for field in dataclasses.fields(rows):
         value = getattr(rows, field.name)
@@ -99,4 +106,8 @@ def unpacked(name: str, kind: type[Rows], header: Mapping[str, Any], arrays: Arr
                 key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
             }
             found[field.name] = Schema(**values)
-    return kind(**found)
+    if "withheld" not in header[name]:
+        return kind(**found)
+    why, not_applicable = header[name]["withheld"]
+    whole = kind(**found, group=no_codes(found["X"]))
+    return withheld(whole, why, NotApplicable if not_applicable else GroupWithheld)
