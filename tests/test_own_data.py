@@ -277,7 +277,9 @@ def test_the_guess_is_shown(asked, table):
 
 
 def test_the_user_knows_better(asked, table):
-    _, err = asked(table, "--kind", "id=number,zip=category", "--kind", "age=date")
+    table["empty"] = None
+    _, err = asked(table, "--kind", "id=number,zip=category", "--kind", "age=date,empty=number")
+    assert "empty (it has no value)" in err
     assert "id feature, number" in err
     assert "zip feature, category" in err
     assert "age (a date)" in err
@@ -339,7 +341,6 @@ ROWS = "".join(f"{n % 2},{'mf'[n // 2 % 2]},{n % 7}\n" for n in range(40))
         (LINE, (), "there are column names (paid, sex, x) but no rows"),
         (b"PK\x03\x04rest", (), "it is a spreadsheet or zip file, not text; save or unpack it as CSV"),
         (b"a,b\n\0\0\1\2\3\4\5\6\7,\0", (), "it holds zero bytes, so it is not a table in text"),
-        (b"PAR1 and nonsense PAR1", (), "not a readable Parquet file"),
         ("paid sex x\n1 f 2\n", (), "it has one column only, 'paid sex x'; columns must be separated by one of commas"),
         ("paid,sex,x,sex\n" + ROWS, (), "2 columns are named 'sex' (columns 2, 4); rename or remove one"),
         (",,\n" + ROWS, (), "no column has a name"),
@@ -443,10 +444,15 @@ def test_a_hundred_thousand_categories_do_not_become_features(asked):
     assert "shop (an identifier or free text: 2,000 different values in 100,000 rows)" in err
 
 
-def test_parquet_is_read_like_csv(fairbench, table, tmp_path):
-    pytest.importorskip("pyarrow")
+@pytest.mark.parametrize("real", [True, False])
+def test_parquet_is_read_like_csv(fairbench, table, tmp_path, monkeypatch, real):
     table.to_csv(tmp_path / "loans.csv", index=False)
-    table.to_parquet(tmp_path / "loans.parquet")
+    if real:
+        pytest.importorskip("pyarrow")
+        table.to_parquet(tmp_path / "loans.parquet")
+    else:
+        (tmp_path / "loans.parquet").write_bytes(b"PAR1")
+        monkeypatch.setattr(pd, "read_parquet", lambda stream: table)
     shown = [
         json.loads(fairbench("show", "dataset", "--data", f"loans.{end}", *SAID, "--json")[1])
         for end in ("csv", "parquet")
@@ -454,6 +460,13 @@ def test_parquet_is_read_like_csv(fairbench, table, tmp_path):
     assert [each.pop("text") for each in shown] == ["Data of your own: loans.csv.", "Data of your own: loans.parquet."]
     assert shown[0].pop("plugin") != shown[1].pop("plugin")
     assert shown[0] == shown[1]
+
+
+def test_a_damaged_parquet_file_is_said(asked):
+    pytest.importorskip("pyarrow")
+    status, err = asked(b"PAR1 and nonsense PAR1", name="loans.parquet")
+    assert status == 2
+    assert "loans.parquet: not a readable Parquet file (" in err
 
 
 def test_parquet_without_pyarrow_is_said(asked, monkeypatch):
@@ -500,3 +513,50 @@ def test_a_column_that_cannot_be_compared_is_named():
 
     with pytest.raises(SuiteError, match="data: column 'v' cannot be read"):
         own_data(pd.DataFrame({"v": [[1], [2]]}), label="a", group="b")
+
+
+def test_what_is_said_decides_the_dataset():
+    from fairbench.data.own.declaration import own_data
+    from fairbench.data.own.prepared import prepared
+
+    rows = pd.DataFrame({"age": [24, 25, 44, 45, 64, 65] * 10, "x": [1.5, None, 2] * 20, "word": ["a", None] * 30})
+    rows = rows.assign(sex=["m", "f", "f"] * 20, paid=["no", "no", "yes", "yes", "no", "yes"] * 10)
+    said = {"label": "paid", "group": ["sex", "age"], "bin": {"age": (25, 45, 65)}}
+    guessed = prepared(own_data(rows, **said)).dataset
+    assert list(guessed.sensitive_features["age"][:6]) == [
+        *("under 25", "25 to 44", "25 to 44"),
+        *("45 to 64", "45 to 64", "65 or more"),
+    ]
+    assert list(guessed.y[:6]) == [0, 0, 1, 1, 0, 1]
+    assert guessed.favorable_label == 1
+    assert guessed.protected_group == {"sex": "f", "age": "under 25"}  # f: 1 of 2 in each six rows, as m; first by name
+    assert guessed.sensitive_columns == {"sex": ("sex",), "age": ("age",)}
+    assert list(guessed.X) == ["age", "x", "word", "sex"]
+    assert guessed.X["x"].isna().sum() == 20
+    assert guessed.X["word"].isna().sum() == 30  # the missing one is its second category
+    other = prepared(own_data(rows, **said, favorable="No", protected={"sex": "M", "age": "65 or more"})).dataset
+    assert list(other.y[:6]) == [1, 1, 0, 0, 1, 0]
+    assert other.protected_group == {"sex": "m", "age": "65 or more"}
+    halves = prepared(own_data(rows.assign(age=rows["age"] + 0.5), **{**said, "group": "age"})).dataset
+    assert sorted(set(halves.sensitive_features["age"])) == [
+        *("25 to under 45", "45 to under 65"),
+        *("65 or more", "under 25"),
+    ]
+
+
+def test_a_table_that_datasets_name_runs_once(fairbench, table, tmp_path):
+    table.to_csv(tmp_path / "loans.csv", index=False)
+    command = ("run", "--data", "loans.csv", *SAID, "--methods", "constant", "--repeats", "1", "--dry-run", "--json")
+    for names, found in [("loans", ["loans"]), ("german", ["german", "loans"]), ("all", None)]:
+        _, out, _ = fairbench(*command, "--datasets", names)
+        planned = [json.loads(line)["dataset"]["name"] for line in out.splitlines()]
+        assert planned.count("loans") == 1
+        assert found is None or planned == found
+
+
+def test_combinations_are_compared_as_everywhere(fairbench, table, tmp_path):
+    table.to_csv(tmp_path / "loans.csv", index=False)
+    command = ("run", "--data", "loans.csv", "--label", "paid", "--group", "sex,age", "--bin", "age=40")
+    status, out, _ = fairbench(*command, *QUICK, "--dry-run", "--json")
+    assert status == 0
+    assert {json.loads(line)["group"] for line in out.splitlines()} == {"sex,age"}

@@ -69,15 +69,16 @@ def guessed(values: pd.Series, kind: str, where: str) -> tuple[Column, Optional[
         return Column(name, "", LEFT_OUT, 0, int(values.isna().sum()), (), _odd(values)), None
     missing, n = int((codes < 0).sum()), len(values)
     column = Column(name, kind, "feature", len(distinct), missing, tuple(map(text_of, distinct[:EXAMPLES])))
-    if not kind and len(distinct) < 2:
-        why = "it has one value, which tells nothing" if len(distinct) else "it has no value"
-        return replace(column, kind="", use=LEFT_OUT, remark=why), None
+    if not len(distinct):
+        return replace(column, kind="", use=LEFT_OUT, remark="it has no value"), None
     texts = [text_of(value) for value in distinct.tolist()]
     holds = kinds(pd.Series(list(distinct), dtype=object)) if values.dtype == object else {_kind_of(values): None}
     if not holds.keys() <= {TEXTS, NUMBERS, TRUTHS, DATES}:
         return replace(column, kind="", use=LEFT_OUT, remark=f"it holds {mixture(holds)}"), None
     numbers = _numbers(distinct, texts)
     column = replace(column, kind=kind or _kind(name, holds, texts, numbers))
+    if not kind and len(distinct) == 1 and not (missing and column.kind == CATEGORY):
+        return replace(column, kind="", use=LEFT_OUT, remark="it has one value, which tells nothing"), None
     if column.kind == DATE:
         return replace(column, use=LEFT_OUT, remark="a date"), None
     if column.kind == CATEGORY:
