@@ -117,9 +117,11 @@ def test_an_audit_says_what_a_run_says_of_the_same_predictions(fairbench, tmp_pa
             assert (row["floor"], row["reading"]) == (pytest.approx(standing.floor.mean), standing.floor.reading)
 
 
-def test_accuracy_is_set_against_the_better_constant(fairbench, table):
-    rows = asked(fairbench, "--label", "y", "--prediction", "p", "--group", "sex")["gaps"]
-    (row,) = [row for row in rows if row["metric"] == "accuracy"]
+@pytest.mark.parametrize("favorable", [0, 1])
+def test_accuracy_is_set_against_the_better_constant(fairbench, table, favorable):
+    columns = ("--label", "y", "--prediction", "p", "--group", "sex", "--favorable", favorable)
+    (row,) = [row for row in asked(fairbench, *columns)["gaps"] if row["metric"] == "accuracy"]
+    table.y, table.p = (table[name] == favorable for name in ("y", "p"))
     right, ones = (table.p == table.y).to_numpy(int), table.y.mean()
     assert (row["value"], row["constant"]) == (pytest.approx(right.mean()), int(ones >= 0.5))
     gain = right - (table.y == row["constant"]).to_numpy(int)

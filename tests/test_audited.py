@@ -156,6 +156,11 @@ def test_a_file_that_cannot_be_audited_is_refused_in_words(ask, text, message):
     assert message in str(refused.value)
 
 
+def test_a_value_that_only_the_predictions_have_is_refused(ask):
+    with pytest.raises(DataError, match="'y' holds bad, good; 'p' holds Good, bad: label and predictions must use"):
+        ask("sex,y,p\nf,good,Good\nm,bad,bad\n", label="y", favorable="good")
+
+
 def test_a_baseline_that_lacks_a_value_is_refused(ask):
     with pytest.raises(DataError, match="'q' of the baseline lacks a value in 1 rows"):
         ask(ROWS.replace("0.1,1", "0.1,"), label="y", baseline="q")
