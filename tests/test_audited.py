@@ -127,6 +127,7 @@ def test_columns_with_types_as_in_a_parquet_file_say_the_same(monkeypatch, tmp_p
         ({"prediction": "race", "favorable": "a", "label": "y"}, "'y' holds 0, 1; 'race' holds a, b: label and pred"),
         ({"score": "race"}, "--score race: 'a' in row 1 is not a finite number"),
         ({"threshold": 0.5}, "--threshold 0.5 has nothing to do: the decisions are given by --prediction"),
+        ({"prediction": "", "score": "s", "threshold": float("nan")}, "--threshold nan is not a finite number"),
         ({"baseline": "q"}, "--baseline q compares accuracy and gaps, which needs a --label"),
         ({"protected": {"sx": "f"}}, "--protected names 'sx', which is not given as a --group; did you mean 'sex'?"),
         ({"protected": {"sex": "F"}}, "--protected sex=F: no row has this value; did you mean 'f'?"),
