@@ -41,9 +41,19 @@ def features(samples, predictions):
     """Return what nobody knows here."""
     return float(samples.X.mean())
 
+def fails(samples, predictions):
+    """Return nothing."""
+    print("chatter")
+    return 1 / 0
+
+def a_writer(samples, predictions):
+    """Write to what others read."""
+    samples.__dict__["y"] = samples.y[::-1]
+    return 0.0
+
 @hookimpl
 def fairbench_metrics():
-    return [Metric("protected_rate", women), Metric("mean_feature", features)]
+    return [Metric(made.__name__, made) for made in (women, features, fails, a_writer)]
 '''
 
 
@@ -117,9 +127,11 @@ def test_an_audit_says_what_a_run_says_of_the_same_predictions(fairbench, tmp_pa
             assert (row["floor"], row["reading"]) == (pytest.approx(standing.floor.mean), standing.floor.reading)
 
 
-def test_accuracy_is_set_against_the_better_constant(fairbench, table):
-    rows = asked(fairbench, "--label", "y", "--prediction", "p", "--group", "sex")["gaps"]
-    (row,) = [row for row in rows if row["metric"] == "accuracy"]
+@pytest.mark.parametrize("favorable", [0, 1])
+def test_accuracy_is_set_against_the_better_constant(fairbench, table, favorable):
+    columns = ("--label", "y", "--prediction", "p", "--group", "sex", "--favorable", favorable)
+    (row,) = [row for row in asked(fairbench, *columns)["gaps"] if row["metric"] == "accuracy"]
+    table.y, table.p = (table[name] == favorable for name in ("y", "p"))
     right, ones = (table.p == table.y).to_numpy(int), table.y.mean()
     assert (row["value"], row["constant"]) == (pytest.approx(right.mean()), int(ones >= 0.5))
     gain = right - (table.y == row["constant"]).to_numpy(int)
@@ -227,7 +239,7 @@ def test_scores_that_are_no_chances_have_no_metrics_and_it_is_said(fairbench, ta
     found = asked(fairbench, "--label", "y", "--prediction", "p", "--score", "s", "--group", "sex")
     assert values(found)["sex", "", "roc_auc"] is None
     assert any("metrics of scores need [0, 1]" in note for note in found["about"][0]["notes"])
-    table.assign(s=1 - table.s).to_csv(tmp_path / "p.csv", index=False)
+    table.assign(s=0.9 - 0.8 * table.y).to_csv(tmp_path / "p.csv", index=False)
     found = asked(fairbench, "--label", "y", "--prediction", "p", "--score", "s", "--group", "sex")
     assert any("order the rows against the label" in note for note in found["about"][0]["notes"])
 
@@ -299,10 +311,13 @@ def test_metrics_of_local_plugins_count_too(fairbench, table, tmp_path):
     (tmp_path / "mine.py").write_text(METRIC)
     arguments = ("--label", "y", "--prediction", "p", "--group", "sex", "--plugin", "mine.py")
     found = {row["metric"]: row for row in asked(fairbench, *arguments)["metrics"] if not row["category"]}
-    assert "nobody has said which group is protected" in found["protected_rate"]["reason"]
-    assert "an audit has no features" in found["mean_feature"]["reason"]
+    assert "nobody has said which group is protected" in found["women"]["reason"]
+    assert "an audit has no features" in found["features"]["reason"]
+    assert found["fails"]["reason"] == "the metric failed: ZeroDivisionError: division by zero"
+    assert found["a_writer"]["reason"].startswith("the metric failed: a metric wrote to the samples that it measured")
+    assert found["accuracy"]["value"] == (table.p == table.y).mean()
     found = values(asked(fairbench, *arguments, "--protected", "sex=f"))
-    assert found["sex", "", "protected_rate"] == pytest.approx(table[table.sex == "f"].p.mean())
+    assert found["sex", "", "women"] == pytest.approx(table[table.sex == "f"].p.mean())
 
 
 COLUMNS = ("--label", "y", "--score", "s", "--threshold", "0.5", "--group", "sex,race", "--exclude-small")

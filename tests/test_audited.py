@@ -127,6 +127,7 @@ def test_columns_with_types_as_in_a_parquet_file_say_the_same(monkeypatch, tmp_p
         ({"prediction": "race", "favorable": "a", "label": "y"}, "'y' holds 0, 1; 'race' holds a, b: label and pred"),
         ({"score": "race"}, "--score race: 'a' in row 1 is not a finite number"),
         ({"threshold": 0.5}, "--threshold 0.5 has nothing to do: the decisions are given by --prediction"),
+        ({"prediction": "", "score": "s", "threshold": float("nan")}, "--threshold nan is not a finite number"),
         ({"baseline": "q"}, "--baseline q compares accuracy and gaps, which needs a --label"),
         ({"protected": {"sx": "f"}}, "--protected names 'sx', which is not given as a --group; did you mean 'sex'?"),
         ({"protected": {"sex": "F"}}, "--protected sex=F: no row has this value; did you mean 'f'?"),
@@ -154,6 +155,11 @@ def test_a_file_that_cannot_be_audited_is_refused_in_words(ask, text, message):
     with pytest.raises(DataError) as refused:
         ask(text)
     assert message in str(refused.value)
+
+
+def test_a_value_that_only_the_predictions_have_is_refused(ask):
+    with pytest.raises(DataError, match="'y' holds bad, good; 'p' holds Good, bad: label and predictions must use"):
+        ask("sex,y,p\nf,good,Good\nm,bad,bad\n", label="y", favorable="good")
 
 
 def test_a_baseline_that_lacks_a_value_is_refused(ask):

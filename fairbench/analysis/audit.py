@@ -9,7 +9,7 @@ less accurate than that lies below every coin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Optional
@@ -31,12 +31,14 @@ from fairbench.analysis.verdicts import SectionLines, Verdict
 from fairbench.cells import Cell, Choice
 from fairbench.data.alike import decides_alike
 from fairbench.data.rows import Predictions
-from fairbench.errors import DataError
+from fairbench.errors import DataError, FairbenchError
+from fairbench.plugins.components import Metric
 from fairbench.plugins.loading import entry_points, load_plugins
 from fairbench.plugins.registry import BUILT_IN, Registry
 from fairbench.records import DONE, Record, Value
-from fairbench.running.outcomes import measure
+from fairbench.running.outcomes import measure, said
 from fairbench.running.truth import Truth
+from fairbench.system.output import output_on_stderr
 
 WITHOUT_LABELS = (
     "n",
@@ -185,11 +187,12 @@ def _notes(audited: Audited, findings: Sequence[Findings]) -> list[str]:
     if audited.score is not None and not question.scoring and not _are_chances(audited):
         low, high = audited.score.min(), audited.score.max()
         notes.append(f"Scores run from {low:g} to {high:g}; metrics of scores need [0, 1], and are left out.")
-    auc = {value.value for found in findings for value in found.values if value.metric == "roc_auc" and not value.group}
-    if any(value is not None and value < 0.5 for value in auc):
+    every = [value for found in findings for value in found.values if value.metric == "roc_auc" and not value.group]
+    auc = min((value.value for value in every if value.value is not None), default=1.0)
+    if auc < 0.5:
         notes.append(
-            f"The scores order the rows against the label (ROC AUC {min(filter(None, auc)):.2f}): they should be high "
-            f"where the favourable outcome, {audited.favorable}, is likely."
+            f"The scores order the rows against the label (ROC AUC {auc:.2f}): they should be high where the "
+            f"favourable outcome, {audited.favorable}, is likely."
         )
     return notes
 
@@ -222,8 +225,8 @@ def _findings(audited: Audited, grouping: Grouping, registry: Registry) -> Findi
     score = audited.score[known] if audited.score is not None and _are_chances(audited) else None
     own = Predictions(audited.decision[known], score)
     names = [name for name in registry.names("metrics") if audited.y is not None or name in WITHOUT_LABELS]
-    measured = partial(measure, truth.samples(NOT_THERE, NOT_SAID), metrics=[registry.metric(name) for name in names])
-    values, counts = tuple(measured(own)), count(truth, own)
+    measured = partial(_values, truth, [registry.metric(name) for name in names])
+    values, counts = measured(own), count(truth, own)
     kinds = [metric for metric in GAPS if metric in names]
     verdicts: dict[str, Verdict] = {}
     ratios: tuple[Verdict, ...] = ()
@@ -240,19 +243,32 @@ def _findings(audited: Audited, grouping: Grouping, registry: Registry) -> Findi
     return Findings(grouping, len(truth.y), tuple(impact), values, gaps, ratios, accuracy, above, constant, alike)
 
 
+def _values(truth: Truth, metrics: Sequence[Metric], predictions: Predictions) -> tuple[Value, ...]:
+    """Return what each metric measures; one that raises has no value, and harms no other."""
+    found: list[Value] = []
+    with output_on_stderr():
+        for metric in metrics:
+            try:
+                found += measure(truth.samples(NOT_THERE, NOT_SAID), predictions, [metric])
+            except Exception as error:
+                reason = said(error) if isinstance(error, FairbenchError) else f"{type(error).__name__}: {said(error)}"
+                found.append(Value(0, "", "", metric.name, None, f"the metric failed: {reason}"))
+    return tuple(found)
+
+
 def _lines(
     audited: Audited,
     grouping: Grouping,
     truth: Truth,
     both: tuple[Predictions, Predictions],
-    measured: partial[list[Value]],
+    measured: Callable[[Predictions], tuple[Value, ...]],
 ) -> tuple[SectionLines, list[Record]]:
     """Return the coin of the baseline, and the predictions as the records of a run of one repeat."""
     question, held, records = audited.question, {}, []
     for name, predictions in zip(("predictions", question.baseline), both):
         cell = Cell(Choice(question.path.name), Choice(name, {"audited": name == "predictions"}), grouping.name, 0)
         alike = ((0, ""),) if decides_alike(truth.y, predictions) else ()
-        records.append(Record(cell, DONE, values=tuple(measured(predictions)), alike=alike))
+        records.append(Record(cell, DONE, values=measured(predictions), alike=alike))
         held[cell.key] = (truth, predictions)
     baseline = Baseline((records[1],), NAMED, question.baseline)
     return SectionLines(baseline, {0: float(truth.y.mean())}, Correction(None), records, _Held(held)), records[:1]

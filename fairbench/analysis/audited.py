@@ -7,6 +7,7 @@ words, and every row that is left out of something is counted in a register.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,8 @@ class Question:
         if self.threshold is not None and (self.prediction or not self.score):
             what = "the decisions are given by --prediction" if self.prediction else "there is no --score to cut"
             raise DataError(f"--threshold {self.threshold:g} has nothing to do: {what}; leave it out")
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise DataError(f"--threshold {self.threshold:g} is not a finite number, so no score reaches it")
         if self.favorable and self.scoring:
             raise DataError(
                 f"--favorable {self.favorable}: only scores are given, which have no such value; leave it out"
