@@ -30,7 +30,7 @@ INTRODUCTION = f"""# The plugin API
 
 Everything that a plugin may import, by module. These names keep their meaning until `API_VERSION` rises; a plugin
 can declare the version that it was written for with `FAIRBENCH_API = {fairbench.api.API_VERSION}`. The README shows a
-complete plugin.
+complete plugin, and [writing-plugins.md](writing-plugins.md) leads through the writing of one.
 
 This page is generated from the docstrings (`{REWRITE}=1 pytest tests/test_api_documented.py` rewrites it); `help()`
 shows the whole docstring, with shapes, units and errors. Arguments in brackets have a default.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairbench.api import Report, Results, escape_markdown, hookimpl
-from fairbench.api.analysis import Estimate, by_method, sections, series
+from fairbench.api.analysis import Estimate, by_method, only, sections, series, telling_parameters
 
 FAIRBENCH_API = 1
 METRICS = ("generalized_entropy", "between_group_entropy")
@@ -16,6 +16,7 @@ def render(results: Results) -> str:
     """
     lines: list[str] = []
     for section in sections(results.records):
+        telling = telling_parameters(record.cell.method for record in section)
         rows = []
         for records in by_method(section):
             total, between = (series(records, metric) for metric in METRICS)
@@ -23,8 +24,9 @@ def render(results: Results) -> str:
             whole, part = (Estimate.of([found[repeat] for repeat in both]).mean for found in (total, between))
             if whole is not None and part is not None:
                 share = f"{part / whole:.1%}" if whole else "-"
-                method = escape_markdown(str(records[0].cell.method))
-                rows.append((whole, f"| {method} | {len(both)} | {whole:.4f} | {part:.4f} | {share} |"))
+                method = records[0].cell.method
+                label = escape_markdown(only(method, telling[method.name]))
+                rows.append((whole, f"| {label} | {len(both)} | {whole:.4f} | {part:.4f} | {share} |"))
         if rows:
             cell = section[0].cell
             lines += [f"## {escape_markdown(f'{cell.dataset} by {cell.group}, {cell.scenario}')}", ""]
