@@ -65,6 +65,7 @@ class Massaging:
     """
 
     name = "massaging"
+    uses_group = ("training",)
     share: float = parameter(1.0, "Share of the swaps that even the groups out.", source=PAPER, minimum=0, maximum=1)
     ranker: str = parameter("naive_bayes", "What finds the rows near the border.", source=PAPER, choices=RANKERS)
     strength: float = parameter(1.0, "Inverse of the regularisation of the final model.", minimum=1e-9)

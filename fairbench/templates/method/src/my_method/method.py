@@ -20,6 +20,7 @@ class MyMethod:
     """
 
     name = "my_method"
+    uses_group = ("training", "prediction")  # elsewhere the group is withheld; () if it is never used
     amount: float = parameter(1.0, "0 leaves the features as they are, 1 makes the means equal.", minimum=0, maximum=1)
     grid = ({"amount": 0.0}, {"amount": 0.5}, {"amount": 1.0})  # what the scenario 'tuned' can choose from
 
