@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from fairbench.analysis.audited import Question, read_audited
+from fairbench.data.own.reading import names_a_file
 from fairbench.errors import DataError
 
 ROWS = """sex,race,y,p,s,q
@@ -103,7 +104,7 @@ def test_separators_a_byte_order_mark_and_line_ends_of_windows_are_read(ask, sep
 
 def test_columns_with_types_as_in_a_parquet_file_say_the_same(monkeypatch, tmp_path):
     table = pd.DataFrame({"sex": ["f", "m", None], "p": [True, False, True], "y": [1.0, np.nan, 0.0], "s": [7, 8, 9]})
-    monkeypatch.setattr("fairbench.analysis.audited.read_table", lambda path, where: (table, ("read well",)))
+    monkeypatch.setattr("fairbench.analysis.audited.read_table", lambda path, where, used: (table, ("read well",)))
     found = read_audited(Question(tmp_path / "p.parquet", ("sex",), label="y", prediction="p", score="s"))
     assert (found.decision.tolist(), found.y.tolist(), found.score.tolist()) == ([1, 0, 1], [1, -1, 0], [7, 8, 9])
     assert found.groupings[0].code.tolist() == [0, 1, -1]
@@ -178,3 +179,11 @@ def test_too_many_combinations_are_not_compared_and_said(ask):
     found = ask(text, groups=("one", "two"))
     assert [grouping.name for grouping in found.groupings] == ["one", "two"]
     assert found.notes == ("By one,two there are 225 categories, too many to compare.",)
+
+
+def test_what_names_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "decisions").write_text("x")
+    (tmp_path / "mlp").mkdir()
+    files = ("decisions", "no.csv", "a/no.PARQUET", "no.tsv")
+    assert [names_a_file(name) for name in (*files, "mlp", "mlp[lr=.1]")] == [*[True] * 4, *[False] * 2]

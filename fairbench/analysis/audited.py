@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.data.predictions_file import read_table
+from fairbench.data.own.reading import read_table
 from fairbench.data.rows import Floats, Integers
 from fairbench.errors import DataError, did_you_mean
 
@@ -171,8 +171,9 @@ def read_audited(question: Question) -> Audited:
     Raises:
         DataError: a column is missing, or a value cannot be understood.
     """
-    table, said = read_table(question.path, question.path.name)
-    texts = {name: _column(table, name, question.path.name) for name in _asked(question)}
+    asked = _asked(question)
+    table, said = read_table(question.path, question.path.name, asked.__contains__)
+    texts = {name: _column(table, name, question.path.name) for name in asked}
     register: list[Excluded] = []
     notes = list(said)
     keep = np.ones(len(table), dtype=bool)

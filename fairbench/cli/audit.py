@@ -55,7 +55,7 @@ def audit(target: str, as_json: bool, plugin: tuple[str, ...], **options: Any) -
     If TARGET is a CSV or Parquet file, the groups in it are compared: metrics, gaps, impact ratios. If it is a method,
     it runs on data made for the audit: redrawing the test labels must not change its predictions.
     """
-    from fairbench.data.predictions_file import names_a_file
+    from fairbench.data.own.reading import names_a_file
 
     if names_a_file(target):
         return _predictions(Path(target), as_json, plugin, options)

@@ -95,6 +95,10 @@ class OwnData:
         """Return what messages call it: the file's name, or the dataset's."""
         return Path(self.file).name if self.file else self.name
 
+    def keeps(self, column: str) -> bool:
+        """Return whether a column is not among those to drop."""
+        return column not in self.drop
+
     def to_dict(self) -> dict[str, Any]:
         """Return the declaration as plain data: a suite's table ``[data.NAME]``, or the digest of a frame."""
         source = {"frame": self.frame.sha256} if self.frame is not None else {"file": self.file}

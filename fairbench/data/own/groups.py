@@ -20,12 +20,15 @@ MOST_NUMBERS = 10  # different numbers that can be groups by themselves
 MOST_GROUPS = 100
 
 
-def attribute_of(values: pd.Series, edges: Sequence[float], where: str) -> tuple[pd.Series, str]:
-    """Return the groups (n,) of an attribute without missing values as texts, and how many there are in words.
+def attribute_of(values: pd.Series, edges: Sequence[float], where: str) -> tuple[pd.Series, str, str]:
+    """Return the groups (n,) of an attribute without missing values as texts, how many there are in words, and a note.
+
+    The note says how they were guessed; it is empty if they were not.
 
     Args:
         values: (n,) as read.
-        edges: between groups of numbers; each belongs to the group above it.
+        edges: between groups of numbers; each belongs to the group above it. Without any, many numbers are divided at
+            their median.
         where: begins messages.
 
     Raises:
@@ -40,25 +43,31 @@ def attribute_of(values: pd.Series, edges: Sequence[float], where: str) -> tuple
             raise DataError(
                 f"{where}: {name!r} holds {shown(values.iloc[0])}; only numbers can be divided at edges (--bin)"
             )
-        return _divided(values.to_numpy(np.float64), edges, name, where), counted(len(edges) + 1, "group")
+        return _divided(values.to_numpy(np.float64), edges, name, where), counted(len(edges) + 1, "group"), ""
     try:
         codes, distinct = pd.factorize(values)
     except TypeError as error:
         raise DataError(f"{where}: {name!r} holds lists or the like; name groups by texts or whole numbers") from error
     if numbers and len(distinct) > MOST_NUMBERS:
-        quartiles = np.unique(np.quantile(values.to_numpy(np.float64), [0.25, 0.5, 0.75]).round(2))
-        edge = ",".join(f"{value:g}" for value in quartiles)
-        raise DataError(
-            f"{where}: {name!r} has {len(distinct):,} different numbers, too many for groups; divide them, e.g. at the "
-            f"quartiles: --bin {name}={edge}"
+        middle = _middle(values.to_numpy(np.float64))
+        note = (
+            f"{name} has {len(distinct):,} different numbers, so its groups are a guess: they are divided at the "
+            f"median, {middle:g} (--bin {name}={middle:g} would say so; more edges make more groups)."
         )
+        return _divided(values.to_numpy(np.float64), [middle], name, where), "2 groups, guessed", note
     if len(distinct) > MOST_GROUPS:
         raise DataError(
             f"{where}: {name!r} has {len(distinct):,} groups, such as {shown(distinct[0])}; at most {MOST_GROUPS} can "
             "be compared, so join some"
         )
     texts = np.array([text_of(value).strip() for value in distinct], dtype=object)
-    return pd.Series(texts[codes], name=name), counted(len(set(texts)), "group")
+    return pd.Series(texts[codes], name=name), counted(len(set(texts)), "group"), ""
+
+
+def _middle(numbers: NDArray[np.float64]) -> float:
+    """Return the smallest of the numbers that is at least their median, or the next one if nobody would be under it."""
+    distinct = np.unique(numbers)
+    return float(distinct[max(1, int(np.searchsorted(distinct, np.median(numbers))))])
 
 
 def lowest_share(values: pd.Series, y: NDArray[Any]) -> str:

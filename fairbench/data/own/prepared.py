@@ -94,7 +94,8 @@ def _file_digest(file: str, stamp: tuple[int, int]) -> str:
 @lru_cache(maxsize=4)
 def _prepared(own: OwnData, stamp: tuple[int, int]) -> Prepared:
     where = own.where
-    read = read_table(Path(own.file), where, own.drop) if own.frame is None else named(own.frame.table, where, own.drop)
+    frame = own.frame
+    read = read_table(Path(own.file), where, own.keeps) if frame is None else named(frame.table, where, own.keeps)
     table, said = read.table, [f"{where}: {sentence}" for sentence in read.said]
     _check_columns(own, list(table.columns), where)
     notes: list[str] = []
@@ -104,11 +105,12 @@ def _prepared(own: OwnData, stamp: tuple[int, int]) -> Prepared:
     remarks = {own.label: label_remark}
     protected = {}
     for name in own.group:
-        values, guessed_groups = attribute_of(table[name], own.bin.get(name, ()), where)
+        values, groups, guess = attribute_of(table[name], own.bin.get(name, ()), where)
+        notes.extend([guess] if guess else [])
         protected[name] = _protected(own, name, values, y, where)
         sensitive[name] = values
         how = "" if name in own.protected else ", guessed: its share of favourable labels is the lowest"
-        remarks[name] = f"{guessed_groups}; protected: {protected[name]}{how}"
+        remarks[name] = f"{groups}; protected: {protected[name]}{how}"
     columns, features = _features(table, own, where, remarks)
     _note_left_out(columns, notes)
     import pandas as pd

@@ -7,9 +7,9 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from fairbench.data.columns import encodes, shown
 from fairbench.errors import DataError
@@ -28,8 +28,12 @@ BOMS = {
 OTHER_FORMATS = {b"PK\x03\x04": "a spreadsheet or zip file", b"\x1f\x8b": "compressed", b"\xd0\xcf\x11\xe0": "Excel"}
 SAMPLE = 100_000  # characters in which the separator is looked for
 LINES = 50
+SUFFIXES = (".csv", ".tsv", ".parquet")
 MISSING = ["?", "-", "--", "."]  # besides those that pandas knows: empty, NA, N/A, NaN, null, None …
 _COMMA, _POINT = re.compile(r"-?\d+,\d+"), re.compile(r"-?\d+\.\d+")
+
+
+Used = Callable[[str], bool]
 
 
 class Read(NamedTuple):
@@ -39,10 +43,18 @@ class Read(NamedTuple):
     said: tuple[str, ...]
 
 
-def read_table(path: Path, where: str, drop: Collection[str] = ()) -> Read:
+def names_a_file(target: str) -> bool:
+    """Return whether a text names a file with a table: there is one, or it ends like one."""
+    return Path(target).is_file() or target.lower().endswith(SUFFIXES)
+
+
+def read_table(path: Path, where: str, used: Used = lambda name: True) -> Read:
     """Return the rows of a CSV or Parquet file; which of them it is, its content says.
 
-    Several columns can have one name if it is among those to ``drop``.
+    Args:
+        path: of the file.
+        where: begins messages.
+        used: whether a column of this name is of any use; of others, several can have one name.
 
     Raises:
         DataError: it cannot be read, has no rows, or its columns have no clear names.
@@ -52,7 +64,7 @@ def read_table(path: Path, where: str, drop: Collection[str] = ()) -> Read:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV or Parquet file") from error
     if content.startswith(b"PAR1"):
-        return named(_parquet(content, where), where, drop)
+        return named(_parquet(content, where), where, used)
     for mark, what in OTHER_FORMATS.items():
         if content.startswith(mark):
             raise DataError(f"{where}: it is {what}, not text; save or unpack it as CSV")
@@ -64,20 +76,20 @@ def read_table(path: Path, where: str, drop: Collection[str] = ()) -> Read:
         said.append(f"columns are separated by {SEPARATORS[separator]}")
     if decimal != ".":
         said.append("numbers are written with a decimal comma")
-    _check_names(header, where, drop)
+    _check_names(header, where, used)
     table = _parsed(text, separator, decimal, where)
     table.columns = [name.strip() for name in header]
-    return named(table, where, drop, said)
+    return named(table, where, used, said)
 
 
-def named(table: pd.DataFrame, where: str, drop: Collection[str] = (), said: Sequence[str] = ()) -> Read:
+def named(table: pd.DataFrame, where: str, used: Used = lambda name: True, said: Sequence[str] = ()) -> Read:
     """Return a table whose columns have texts as names; a column without a name is left out.
 
     Raises:
         DataError: two columns have one name, no column has any, or there are no rows.
     """
     names = ["" if name is None or name != name else str(name).strip() for name in table.columns]
-    _check_names(names, where, drop)
+    _check_names(names, where, used)
     blank = [number for number, name in enumerate(names) if not name]
     if len(blank) == len(names):
         raise DataError(f"{where}: no column has a name; the first line must name them")
@@ -88,14 +100,14 @@ def named(table: pd.DataFrame, where: str, drop: Collection[str] = (), said: Seq
     return Read(table.reset_index(drop=True), (*said, *dropped))
 
 
-def _check_names(names: Sequence[str], where: str, drop: Collection[str]) -> None:
+def _check_names(names: Sequence[str], where: str, used: Used) -> None:
     places: dict[str, list[int]] = {}
     for number, name in enumerate(names, 1):
         places.setdefault(name.strip(), []).append(number)
         if not encodes(name):
             raise DataError(f"{where}: the name of column {number} is not valid Unicode: {shown(name)}; rename it")
     for name, numbers in places.items():
-        if name and len(numbers) > 1 and name not in drop:
+        if name and len(numbers) > 1 and used(name):
             listed = ", ".join(map(str, numbers))
             raise DataError(
                 f"{where}: {len(numbers)} columns are named {name!r} (columns {listed}); rename or remove one, or "
