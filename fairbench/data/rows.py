@@ -217,7 +217,7 @@ class _Rows:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.X)
+        return len(self.group)
 
     @property
     def group_names(self) -> tuple[str, ...]:

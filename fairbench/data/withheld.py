@@ -40,6 +40,10 @@ class GrouplessInputs(Inputs):
         """Check and freeze the other fields."""
         _take(self, Inputs(self.X, _no_codes(self.X), self.schema, self.keys))
 
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.X)
+
     def select(self, rows: NDArray[Any]) -> GrouplessInputs:
         """Return the rows selected by a boolean mask or an array of positions, without a group like these."""
         return withheld(Inputs(self.X, _no_codes(self.X), self.schema, self.keys).select(rows), self.why, self.error)
@@ -66,6 +70,10 @@ class GrouplessSamples(Samples):
     def inputs(self) -> GrouplessInputs:
         """Return the same rows without their labels."""
         return unchecked(GrouplessInputs, X=self.X, schema=self.schema, keys=self.keys, why=self.why, error=self.error)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.X)
 
     def select(self, rows: NDArray[Any]) -> GrouplessSamples:
         """Return the rows selected by a boolean mask or an array of positions, without a group like these."""
