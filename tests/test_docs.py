@@ -205,7 +205,7 @@ def test_the_example_of_a_multiverse_is_part_of_a_suite():
 def test_the_example_method_keeps_the_rules_and_runs(folder):
     checked = run("check", "equal_shares.py", "--json", cwd=folder)
     findings = [json.loads(line) for line in checked.stdout.splitlines()]
-    assert len(findings) == 10
+    assert len(findings) == 12
     assert {finding["result"] for finding in findings} == {"passed"}, checked.stdout
     arguments = [
         "--methods",
