@@ -44,10 +44,6 @@ class GrouplessInputs(Inputs):
         """Return the number of rows."""
         return len(self.X)
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.X)
-
     def select(self, rows: NDArray[Any]) -> GrouplessInputs:
         """Return the rows selected by a boolean mask or an array of positions, without a group like these."""
         return withheld(Inputs(self.X, no_codes(self.X), self.schema, self.keys).select(rows), self.why, self.error)
