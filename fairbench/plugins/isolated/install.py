@@ -118,7 +118,7 @@ def _named(wanted: Wanted) -> tuple[Wanted, str]:
         interpreter = wanted.interpreter or environment.interpreter
         layered = wanted.layered or environment.layered
         return replace(wanted, target=environment.origin, interpreter=interpreter, layered=layered), environment.name
-    if path.exists() or os.sep in target.partition("@")[0] or target.endswith((".py", ".whl")):
+    if path.exists() or (os.sep in target and "://" not in target) or target.endswith((".py", ".whl")):
         if not path.exists():
             raise PluginError(f"{target}: no such file or folder")
         return replace(wanted, target=str(path.absolute())), _name_of(path)
