@@ -24,8 +24,8 @@ class Trouble:
         print("acme says hello")
 
     def warns(self):
+        warnings.simplefilter("always")
         warnings.warn("acme is old")
-        warnings.simplefilter("error")
 
     def seeds(self):
         np.random.seed(0)
@@ -58,7 +58,7 @@ def test_trouble_costs_its_own_cell(fairbench, tmp_path):
     assert "acme says hello" not in out
     assert "acme says hello" in err
     assert "acme is old" in err
-    assert "while method trouble ran, the warnings filters was changed" not in err  # a plural has its verb
+    assert "while method trouble ran, numpy's error state was changed; it was put back" in err
     failed = [row for row in rows(fairbench, "r") if row["status"] == "failed"]
     assert {row["parameters"] for row in failed} == {"how=exits"}
     assert "SystemExit: 3" in failed[0]["reason"]

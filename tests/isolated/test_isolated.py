@@ -184,7 +184,7 @@ def alive(process):
         return False
 
 
-@pytest.mark.parametrize(("end", "workers"), [(signal.SIGKILL, "1"), (signal.SIGINT, "2")])
+@pytest.mark.parametrize(("end", "workers"), [(signal.SIGKILL, "2"), (signal.SIGINT, "1")])
 def test_nothing_outlives_the_run_in_which_a_method_hangs(end, workers, acme, tmp_path, monkeypatch):
     parts = [f"fairbench_{part}" for part in ("baselines", "datasets", "executors", "metrics", "reports", "scenarios")]
     monkeypatch.setenv("FAIRBENCH_PLUGINS", ",".join([*parts, "acme-old"]))
@@ -215,8 +215,8 @@ def test_cells_share_one_process_and_its_cpu_time_is_counted(fairbench, acme, tm
     assert fairbench("run", "--methods", methods, *GRID, "--repeats", "1", "--out", "r")[0] == 0
     assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
     first, second = load_results(tmp_path / "r").records
-    assert first.cpu_seconds > 0.2  # imports in the new process
-    assert second.cpu_seconds < first.cpu_seconds
+    assert first.cpu_seconds > 0.1  # imports in the new process
+    assert second.cpu_seconds < first.cpu_seconds / 2
 
 
 def test_a_changed_environment_is_changed_code(fairbench, acme):

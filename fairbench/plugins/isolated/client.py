@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import fairbench
 from fairbench.data.rows import Inputs, Predictions, Samples
 from fairbench.errors import NotApplicable, PluginError, Unstorable
 from fairbench.plugins.code_digest import changes
@@ -75,7 +74,7 @@ class Process:
         ours, theirs = socket.socketpair()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_APPEND)  # so that it begins anew once it has been emptied
-        package = str(Path(fairbench.__file__).parent)
+        package = str(Path(__file__).parents[2])
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
         line = [str(python_of(folder)), "-I", "-c", _START, package, str(theirs.fileno()), str(parent)]
         try:
