@@ -266,7 +266,7 @@ def test_messages_name_commands():
 @pytest.mark.parametrize("text", [text for text in commands_in_messages() if text not in NOT_WHOLE])
 def test_a_command_that_a_message_names_can_be_given(text):
     words, group, context = shlex.split(text)[1:], cli, click.Context(cli, info_name="fairbench")
-    while isinstance(group, click.Group):
+    while isinstance(group, click.Group) and (words or not group.invoke_without_command):
         name, group, words = group.resolve_command(context, words)
         if "--help" not in words and not isinstance(group, click.Group):
             group.make_context(name, words, parent=context)

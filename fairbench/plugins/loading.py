@@ -27,7 +27,7 @@ from fairbench.errors import NotApplicable, PluginError, UnknownName, did_you_me
 from fairbench.plugins.code_digest import local_code
 from fairbench.plugins.components import BETTER, Metric, Paper, Report
 from fairbench.plugins.hooks import HOOKS, NAMESPACE
-from fairbench.plugins.isolated.environments import manifests
+from fairbench.plugins.isolated.environments import Found, found_environments
 from fairbench.plugins.isolated.methods import methods_of
 from fairbench.plugins.kinds import KINDS
 from fairbench.plugins.made_for import DECLARATION, MadeForNewer, check_api, declared_in
@@ -105,7 +105,7 @@ def load_plugins(
     if only is None:
         only = [name.strip() for name in os.environ.get("FAIRBENCH_PLUGINS", "").split(",") if name.strip()]
     sources = tuple((os.path.abspath(file), _content(Path(file))) for file in files)
-    isolated = manifests() if places is None else ()
+    isolated = found_environments() if places is None else ()
     registry = _load(sources, tuple(only), with_contents(own), isolated, None if places is None else tuple(places))
     return registry, registry.problems
 
@@ -122,12 +122,12 @@ def _load(
     files: tuple[tuple[str, bytes], ...],
     only: tuple[str, ...],
     own: tuple[tuple[OwnData, Contents], ...] = (),
-    isolated: tuple[tuple[str, bytes], ...] = (),
+    isolated: tuple[Found, ...] = (),
     places: Optional[tuple[str, ...]] = None,
 ) -> Registry:
     registry = Registry(restricted=bool(only))
     points = entry_points(places)
-    known = {*(point.name for point in points), *(name for name, _ in isolated)}
+    known = {*(point.name for point in points), *(found.name for found in isolated)}
     for name in only:
         if name not in known:
             raise UnknownName("plugin", name, known, " (see FAIRBENCH_PLUGINS)")
@@ -140,9 +140,9 @@ def _load(
                 )
             for module in _modules(point):
                 _register(registry, Plugin(module, point.distribution, point.version))
-    for name, manifest in isolated:
-        if not only or name in only:
-            _register_isolated(registry, name, manifest)
+    for found in isolated:
+        if not only or found.name in only:
+            _register_isolated(registry, found)
     for file, source in files:
         refused = len(registry.problems)
         _register(registry, Plugin(file, LOCAL, ""), source)
@@ -208,11 +208,12 @@ def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None
         registry.refuse(replace(plugin, problem=_problem(error), unavailable=unavailable))
 
 
-def _register_isolated(registry: Registry, name: str, manifest: bytes) -> None:
+def _register_isolated(registry: Registry, found: Found) -> None:
     """Register the methods of an isolated plugin from its manifest, or record why not; nothing of it is imported."""
-    plugin = Plugin(f"{name} (isolated)", f"{name} (isolated)", "")
+    label = f"{found.name} (isolated)"
+    plugin = Plugin(label, label, "")
     try:
-        environment, methods = methods_of(name, manifest)
+        environment, methods = methods_of(found)
         plugin = replace(plugin, version=environment.version, code=environment.code)
         registry.add(plugin, {"methods": methods})
     except PluginError as error:

@@ -123,7 +123,7 @@ class Process:
                 send(self._write, *request)
             header, arrays = receive(self._read)
         except (EOFError, OSError, Unreadable, ValueError) as error:
-            said = str(error) if isinstance(error, Unreadable) else ""
+            said = str(error) if isinstance(error, Unreadable) else "it closed its pipe"
             raise ProcessFailed(self._last_words(said)) from error
         except BaseException:  # Ctrl-C, or an alarm: the answer would be taken for that to the next request
             self.kill()
@@ -182,14 +182,13 @@ class Process:
         if self._output.closed:
             return f"the process of the environment {self.name} has ended"
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(0 if said else GRACE)
+            self._process.wait(GRACE)
         code = self._process.poll()
         words = self._printed()[-LAST_WORDS:].strip()
         self.kill()
-        how = said or (
-            "it closed its pipe" if code is None else f"it ended with status {code}" if code >= 0 else _signal(-code)
-        )
-        return f"{words}\nthe process of the environment {self.name} gave no answer: {how}".lstrip()
+        if code is not None:
+            said = f"it ended with status {code}" if code >= 0 else _signal(-code)
+        return f"{words}\nthe process of the environment {self.name} gave no answer: {said}".lstrip()
 
 
 def _signal(number: int) -> str:

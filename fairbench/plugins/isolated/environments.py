@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairbench.errors import PluginError
 from fairbench.system.cache import environments_directory
@@ -66,13 +66,25 @@ def python_of(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def manifests() -> tuple[tuple[str, bytes], ...]:
-    """Return name and manifest of every environment that is there, sorted; empty if it cannot be read."""
+class Found(NamedTuple):
+    """An environment's name and manifest (empty if it cannot be read), and whether its Python is there."""
+
+    name: str
+    manifest: bytes
+    usable: bool
+
+
+def found_environments() -> tuple[Found, ...]:
+    """Return what there is of every environment, sorted by name."""
     try:
         folders = sorted(path for path in environments_directory().iterdir() if _NAME.fullmatch(path.name))
     except OSError:  # nothing was installed
         return ()
-    return tuple((folder.name, _content(folder / MANIFEST)) for folder in folders if folder.is_dir())
+    return tuple(
+        Found(folder.name, _content(folder / MANIFEST), python_of(folder).exists())
+        for folder in folders
+        if folder.is_dir()
+    )
 
 
 def _content(file: Path) -> bytes:

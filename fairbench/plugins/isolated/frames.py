@@ -52,8 +52,8 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the header and the arrays of the next message.
 
     Raises:
-        EOFError: the other process is gone, in the middle of a message perhaps.
-        Unreadable: something else than a message arrived.
+        EOFError: the other process is gone.
+        Unreadable: something else than a message arrived, half of one perhaps.
     """
     line = stream.readline(LONGEST)
     if not line:
@@ -66,8 +66,6 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             name: np.lib.format.read_array(_Plain(stream), allow_pickle=False) for name in header.pop("arrays")
         }
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        if not stream.peek(1):  # type: ignore[attr-defined]  # of a buffered reader
-            raise EOFError("the other process is gone") from error
         raise Unreadable(f"{line[:60]!r} is not a message of fairbench: {error}") from error
 
 

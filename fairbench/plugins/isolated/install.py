@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fairbench.errors import FairbenchError, PluginError, UnknownName
 from fairbench.plugins.isolated.client import MethodFailed, Process, ProcessFailed
-from fairbench.plugins.isolated.environments import Environment, again, environment_of, manifests, python_of
+from fairbench.plugins.isolated.environments import Environment, again, environment_of, found_environments, python_of
 from fairbench.plugins.isolated.wheels import canonical, harness_wheel, read_toml, script_name, script_wheel
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Plugin
@@ -96,7 +96,7 @@ def remove(name: str) -> None:
         UnknownName: there is none of this name.
         PluginError: its files cannot be removed.
     """
-    known = [found for found, _ in manifests()]
+    known = [found.name for found in found_environments()]
     if canonical(name) not in known:
         hint = f" (there {'are ' + ', '.join(known) if known else 'is none'}; other plugins go with 'pip uninstall')"
         raise UnknownName("isolated plugin", name, known, hint)
@@ -112,13 +112,13 @@ def _named(wanted: Wanted) -> tuple[Wanted, str]:
     """Return what to install, its path absolute, and the name of its environment."""
     target = wanted.target.strip()
     path = Path(target).expanduser()
-    earlier = dict(manifests())
+    earlier = {found.name: found.manifest for found in found_environments()}
     if wanted.upgrade and canonical(target) in earlier and not path.exists():  # by its name alone
         environment = environment_of(canonical(target), earlier[canonical(target)])
         interpreter = wanted.interpreter or environment.interpreter
         layered = wanted.layered or environment.layered
         return replace(wanted, target=environment.origin, interpreter=interpreter, layered=layered), environment.name
-    if path.exists() or os.sep in target.partition("@")[0] or target.endswith((".py", ".whl")):
+    if path.exists() or (os.sep in target and "://" not in target) or target.endswith((".py", ".whl")):
         if not path.exists():
             raise PluginError(f"{target}: no such file or folder")
         return replace(wanted, target=str(path.absolute())), _name_of(path)

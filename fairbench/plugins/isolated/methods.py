@@ -9,7 +9,7 @@ from fairbench.errors import PluginError
 from fairbench.plugins import parameters
 from fairbench.plugins.components import Fitted, Predictor
 from fairbench.plugins.isolated.declared import declare
-from fairbench.plugins.isolated.environments import Environment, again, environment_of, python_of
+from fairbench.plugins.isolated.environments import Environment, Found, again, environment_of, python_of
 
 
 class IsolatedMethod:
@@ -44,17 +44,18 @@ class IsolatedMethod:
         return Fitted(points, header["chosen"], curves)
 
 
-def methods_of(name: str, manifest: bytes) -> tuple[Environment, list[Any]]:
+def methods_of(found: Found) -> tuple[Environment, list[Any]]:
     """Return an environment with the classes of its methods.
 
     Raises:
         PluginError: its manifest is damaged, or its Python is gone.
     """
-    environment = environment_of(name, manifest)
+    name = found.name
+    environment = environment_of(name, found.manifest)
     try:
-        found = [declare(about, IsolatedMethod, environment=environment) for about in environment.methods]
+        methods = [declare(about, IsolatedMethod, environment=environment) for about in environment.methods]
     except Exception as error:  # of a manifest that was edited
         raise PluginError(f"its manifest is damaged ({type(error).__name__}: {error}); {again(name)}") from error
-    if not python_of(environment.folder).exists():
+    if not found.usable:
         raise PluginError(f"its Python {python_of(environment.folder)} is gone; {again(name)}")
-    return environment, found
+    return environment, methods
