@@ -85,7 +85,7 @@ def test_a_package_for_a_newer_api_is_one_problem_and_not_broken(tmp_path, monke
     (tmp_path / package / "one.py").write_text(METRIC)
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    monkeypatch.setattr(loading, "entry_points", lambda: [EntryPoint("newer", package, "acme", "1.0")])
+    monkeypatch.setattr(loading, "entry_points", lambda places: [EntryPoint("newer", package, "acme", "1.0")])
     registry = loading._load.__wrapped__((), ())
     assert [(str(plugin), plugin.problem, plugin.state) for plugin in registry.problems] == [
         (f"{package} (acme 1.0)", NEWER, "unavailable")

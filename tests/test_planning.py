@@ -217,8 +217,7 @@ def test_cells_of_one_split_stand_side_by_side(registry):
             "repeat = 3",
             "suite x.toml: 'repeat' is not a key; did you mean 'repeats'? (keys: name, repeats, tunings, fits, "
             "baseline, reference, datasets, methods, scenarios, metrics, group, scale, sensitive_as_feature, "
-            "stratify, parameters, extends, data)",
-            "stratify, group_known, group_at_prediction, parameters, extends)",
+            "stratify, group_known, group_at_prediction, parameters, extends, data)",
         ),
         (
             "parameters = 3",

@@ -160,7 +160,7 @@ def test_a_library_that_is_missing_makes_an_adapter_unavailable(monkeypatch, tmp
     importlib.invalidate_caches()
     for distribution, told in (("acme", 2), (BUILT_IN, 0)):
         point = EntryPoint("adapters", "adapters", distribution, "1.0")
-        monkeypatch.setattr(loading, "entry_points", lambda point=point: [point])
+        monkeypatch.setattr(loading, "entry_points", lambda places, point=point: [point])
         registry = loading._load.__wrapped__((), ())
         assert [(problem.problem, problem.state) for problem in registry.problems] == [
             ("needs 'a_library_nobody_has', which is not installed", "unavailable"),
