@@ -259,6 +259,7 @@ def commands_in_messages():
     return sorted(found)
 
 
+@pytest.mark.long
 def test_messages_name_commands():
     assert {"fairbench plugins", "fairbench list methods", "fairbench export runs/x"} <= set(commands_in_messages())
 

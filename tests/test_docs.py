@@ -14,6 +14,8 @@ import pytest
 from fairbench.plugins.loading import load_plugins
 from fairbench.running.suite import parse_suite, plan
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 NAMES = (
     "README.md",
@@ -69,7 +71,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.long
 def test_the_example_in_python_runs_and_prints(folder):
     (block,) = [block for block in blocks(README, "python") if "fairbench.run(" in block]
     (folder / "example.py").write_text(block)
@@ -79,7 +80,6 @@ def test_the_example_in_python_runs_and_prints(folder):
     assert "10 cells: 10 done" in done.stdout
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("fairbench run")])
 def test_every_run_command_plans_cells(folder, command):
     done = run(*shlex.split(command)[1:], "--dry-run", cwd=folder)
@@ -119,7 +119,6 @@ def test_what_readme_says_is_enough_of_the_plugins_is_enough_for_a_run(folder, m
     assert "1 cell: 1 done" in done.stderr
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "command", [command for command in COMMANDS if command.startswith(("fairbench list", "fairbench show"))]
 )
@@ -141,7 +140,6 @@ def small(tmp_path_factory):
     return path
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("command", REPORTED)
 def test_every_documented_report_shows_a_run(small, fairbench, command):
     _, verb, _, *options = shlex.split(command.partition(">")[0])
@@ -201,7 +199,6 @@ def test_the_example_of_a_multiverse_is_part_of_a_suite():
     assert len({(str(cell.dataset), cell.preparation) for cell in cells if cell.method.name == "mlp"}) == 2 * 2 * 2 * 2
 
 
-@pytest.mark.long
 def test_the_example_method_keeps_the_rules_and_runs(folder):
     checked = run("check", "equal_shares.py", "--json", cwd=folder)
     findings = [json.loads(line) for line in checked.stdout.splitlines()]

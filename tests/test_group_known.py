@@ -231,6 +231,7 @@ SHARES = ("--group-known", "1", "--group-known", "0.2")
 ASSUMED = (*SHARES, "--no-group-at-prediction")
 
 
+@pytest.mark.long
 @pytest.mark.skipif("FAIRBENCH_DATA" not in os.environ, reason="FAIRBENCH_DATA names no folder of real raw files")
 def test_the_axis_end_to_end(fairbench):
     assert fairbench("run", *GERMAN, "--out", "out")[0] == 0
@@ -268,6 +269,7 @@ def test_the_axis_end_to_end(fairbench):
     assert {tuple(line.split(",")[place : place + 2]) for line in lines} == {("1.0", "false"), ("0.2", "false")}
 
 
+@pytest.mark.long
 def test_who_cannot_work_with_an_assumption_is_skipped_with_a_reason(fairbench):
     suite = (
         "datasets = ['synthetic']\nmethods = ['constant']\nrepeats = 1\ngroup_known = [1.0, 0.5]\n"

@@ -232,6 +232,7 @@ def test_an_estimators_uses_follow_from_its_signatures(split, estimator, routes,
 # ---------------------------------------------------------- enforcing it
 
 
+@pytest.mark.long
 def test_misdeclared_methods_fail_and_say_why(fairbench, tmp_path):
     names = "reads_in_fit,reads_validation,reads_in_predict,silent,declares_too_much,mlp[epochs=2]"
     arguments = ("--datasets", "synthetic", "--scenarios", "holdout,tuned,selected", "--repeats", "1", "--workers", "2")

@@ -60,6 +60,7 @@ def stored(out):
     return json.loads(Path(out, "run.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.long
 def test_a_table_runs_to_its_tables_and_a_run_goes_on(fairbench, table, tmp_path, monkeypatch):
     monkeypatch.setenv("FAIRBENCH_PLUGINS", LEAN)
     table.loc[:4, "sex"] = None
@@ -164,6 +165,7 @@ def test_a_declaration_that_is_wrong_is_refused(fairbench, tmp_path, declaration
     assert message in err
 
 
+@pytest.mark.long
 def test_python_takes_a_path_or_a_table(table, tmp_path, monkeypatch, capsys):
     import fairbench
 

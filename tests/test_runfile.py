@@ -59,6 +59,7 @@ def loaded(path):
         return None, str(error)
 
 
+@pytest.mark.long
 def test_whatever_stands_in_it_is_refused_or_can_be_shown(run, tmp_path):
     registry, _ = load_plugins()
     reports = [registry.report(name) for name in registry.names("reports")]

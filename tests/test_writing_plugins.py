@@ -16,6 +16,8 @@ import pytest
 from fairbench.plugins.loading import load_plugins
 from fairbench.templates import TEMPLATES, write_package
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "writing-plugins.md"
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))

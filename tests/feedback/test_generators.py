@@ -102,6 +102,7 @@ def test_a_tabular_vae_learns_clusters_and_categories():
     assert blocks[first, 0].mean() > 0.8 > 0.2 > blocks[~first, 0].mean()
 
 
+@pytest.mark.long
 def test_a_convolutional_vae_learns_to_draw():
     X = digits()
     first, fitted = (ConvVAE(epochs=epochs, batch_size=32).fit(X, (3, 8, 8), seed=0) for epochs in (1, 25))

@@ -234,6 +234,7 @@ def test_a_lineage_of_generators_costs_more_accuracy_and_its_reparation_keeps_th
     assert course("seq_gen_seq_class", "none", 6)[2] > 0.05
 
 
+@pytest.mark.training
 def test_a_tree_hardly_reacts(memory):
     """The negative control: its labels drift too little from teacher to student to add up."""
     _, odds_first, _ = course("seq_class", "none", 1, Tree())

@@ -150,6 +150,7 @@ def test_what_pip_says_is_cut_to_what_can_be_shown(index, places):
     assert not pip.folder.exists()
 
 
+@pytest.mark.long
 def test_the_pip_that_python_brings_serves_where_none_is_installed(index, monkeypatch):
     find = importlib.util.find_spec
     if not list((Path(find("ensurepip").origin).parent / "_bundled").glob("pip-*.whl")):
@@ -158,6 +159,7 @@ def test_the_pip_that_python_brings_serves_where_none_is_installed(index, monkey
     assert DataSource().fetch(pinned(index)).read_bytes() == GOOD
 
 
+@pytest.mark.long
 def test_nothing_in_the_current_folder_is_run_but_its_relative_names_hold(index, places, monkeypatch):
     here = places / "here"
     here.mkdir()

@@ -22,6 +22,8 @@ from fairbench.running.rundir import load_results
 from fairbench.running.store import Store
 from fairbench.texts import last_line
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).with_name("acme_isolated.py")
 GRID = ["--datasets", "synthetic[rows=300]", "--repeats", "2", "--workers", "1"]
 
@@ -103,6 +105,7 @@ def test_its_methods_are_listed_shown_and_checked_like_others(fairbench, acme):
     assert listed["acme_cut"] == {
         "name": "acme_cut",
         "what": "Cut a linear score where acme_lib says.",
+        "group": "not declared",
         "plugin": "acme-isolated (isolated)",
     }
     assert listed["acme_needy"]["what"].endswith("(needs value)")

@@ -13,6 +13,8 @@ from filelock import FileLock
 from fairbench.plugins.isolated import install
 from fairbench.plugins.isolated.wheels import build_wheel
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).with_name("acme_isolated.py")
 
 

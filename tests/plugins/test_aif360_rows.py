@@ -110,6 +110,7 @@ def test_meta_fair_is_given_independent_columns():
     assert (made.y_pred == split.test.y).mean() > 0.6
 
 
+@pytest.mark.long
 def test_rows_to_predict_need_not_have_both_groups():
     split = two_group_split()
     for name in METHODS:

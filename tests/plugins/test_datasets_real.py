@@ -126,6 +126,7 @@ def test_groups_labels_and_encoded_columns_have_the_known_counts(
     assert encoded(dataset, group).shape == (n1 + n0, columns)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cls", SPECS)
 def test_declared_attributes_are_those_of_the_table(load, cls):
     dataset = load(cls())

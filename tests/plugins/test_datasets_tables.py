@@ -144,6 +144,7 @@ STAYS = [  # rows and rows with y = 1, of the protected group and of all others
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("spec", "group", "n1", "positive1", "n0", "positive0"), STAYS, ids=str)
 def test_diabetes_groups_and_labels_have_the_known_counts(spec, group, n1, positive1, n0, positive0):
     dataset = load(spec)
@@ -179,6 +180,7 @@ def test_diabetes_keeps_what_was_not_measured_and_what_is_unknown():
     assert "The sex is unknown in 3 rows, which the group 'Male or unknown' includes." in dataset.notes
 
 
+@pytest.mark.long
 def test_diabetes_keeps_first_stays_and_leaves_deaths_out():
     first = load(diabetes.Diabetes(stays="first", missing_race="category"))
     assert (len(first.y), first.y.sum(), first.partition) == (71518, 6293, None)

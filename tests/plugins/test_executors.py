@@ -342,6 +342,7 @@ def test_an_item_that_takes_too_long_is_stopped_and_costs_only_itself(tasks, tmp
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.long
 def test_an_item_that_lets_no_thread_run_is_stopped_too(tasks, tmp_path):
     ((end),) = Processes(workers=1).map(tasks.hold_the_interpreter, [str(tmp_path)], Limits(seconds=3))
     assert end.how == TIMED_OUT
