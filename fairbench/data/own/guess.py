@@ -23,7 +23,7 @@ STRANGE = 3  # other texts among numbers, such as "unknown", that count as missi
 EXAMPLES = 3
 _DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))"
 _DATE = re.compile(rf"{_DAY}([T ]+\d{{1,2}}:\d{{2}}.*)?|\d{{1,2}}:\d{{2}}(:\d{{2}})?")
-_IDENTIFIER = re.compile(r"(.*[ _.-])?(?i:id|uuid|guid|key|index|row|number|nr|no)|.*[a-z]I[dD]")
+IDENTIFIER = re.compile(r"(.*[ _.-])?(?i:id|uuid|guid|key|index|row|number|nbr|nr|no)|.*[a-z]I[dD]")
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _is_identifier(name: str, numbers: Any, n: int) -> bool:
     """Return whether every row has another whole number, and they are nearly consecutive or named as an identifier."""
     if n < ENOUGH or len(numbers) < n or not (numbers == np.rint(numbers)).all():
         return False
-    return bool(numbers.max() - numbers.min() < 2 * n) or bool(_IDENTIFIER.fullmatch(name))
+    return bool(numbers.max() - numbers.min() < 2 * n) or bool(IDENTIFIER.fullmatch(name))
 
 
 def _kind_of(values: pd.Series) -> str:
