@@ -45,7 +45,11 @@ def test_an_edge_is_a_finite_number(rows, edges):
         own_data(rows, label="paid", group="age", bin={"age": edges})
 
 
-def test_a_path_with_a_zero_byte_is_refused():
+def test_paths_that_no_file_can_have_are_refused(fairbench):
+    for path, reason in (("a\0b.csv", "embedded null byte"), ("a" * 5000 + ".csv", "File name too long")):
+        status, _, err = fairbench("audit", path, "--prediction", "p", "--group", "sex")
+        assert (status, f"cannot be read ({reason})" in err.replace("\n", " ")) == (2, True)
+    assert fairbench("audit", "a" * 5000)[0] == 2
     with pytest.raises(SuiteError, match="holds a zero byte"):
         own_data("a\0b.csv", label="paid", group="sex")
 
@@ -114,3 +118,17 @@ def test_a_repeated_identifier_is_warned_of(rows):
     notes = [note for note in found(visits).dataset.notes if "identifier" in note]
     assert len(notes) == 1
     assert "The feature patient_nbr looks like an identifier (its name, and 200 different whole numbers)" in notes[0]
+
+
+@pytest.mark.parametrize("date", ["{day:02}-Jan-2020", "{day} March 2020", "May {day}, 2020", "2020-{month:02}"])
+def test_dates_with_names_of_months_and_months_alone_are_dates(rows, date):
+    texts = [date.format(day=1 + row % 28, month=1 + row % 12) for row in range(400)]
+    columns = {column.name: column.remark for column in found(rows.assign(made=texts)).columns}
+    assert columns["made"] == "a date"
+
+
+@pytest.mark.parametrize("number", ["{:,}", "${}.50", "{},5"])
+def test_numbers_that_are_not_read_are_named_as_such(rows, number):
+    texts = [number.format(1000 * row + 1000) for row in range(400)]
+    columns = {column.name: column.remark for column in found(rows.assign(pay=texts)).columns}
+    assert columns["pay"] == f"numbers that cannot be read, such as {texts[0]!r}: write them as 1234.5"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class Read(NamedTuple):
 
 def names_a_file(target: str) -> bool:
     """Return whether a text names a file with a table: there is one, or it ends like one."""
-    return Path(target).is_file() or target.lower().endswith(SUFFIXES)
+    return target.lower().endswith(SUFFIXES) or os.path.isfile(target)  # which takes names too long for a file
 
 
 def read_table(path: Path, where: str, used: Used = lambda name: True, advice: str = DROP) -> Read:
@@ -63,8 +64,9 @@ def read_table(path: Path, where: str, used: Used = lambda name: True, advice: s
     """
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV or Parquet file") from error
+    except (OSError, ValueError) as error:  # a zero byte in the path
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({reason}); give the path of a CSV or Parquet file") from error
     if content.startswith(b"PAR1"):
         return named(_parquet(content, where), where, used, advice=advice)
     for mark, what in OTHER_FORMATS.items():
