@@ -10,6 +10,8 @@ from fairbench.data.own.declaration import own_data
 from fairbench.data.own.prepared import prepared
 from fairbench.errors import DataError, SuiteError
 
+LEAN = ("baselines", "executors", "metrics", "reports", "scenarios")
+
 
 @pytest.fixture
 def rows():
@@ -132,3 +134,21 @@ def test_numbers_that_are_not_read_are_named_as_such(rows, number):
     texts = [number.format(1000 * row + 1000) for row in range(400)]
     columns = {column.name: column.remark for column in found(rows.assign(pay=texts)).columns}
     assert columns["pay"] == f"numbers that cannot be read, such as {texts[0]!r}: write them as 1234.5"
+
+
+def test_suites_of_one_name_that_begin_in_one_second_have_directories_of_their_own(
+    fairbench, rows, tmp_path, monkeypatch
+):
+    import datetime
+
+    monkeypatch.setattr("fairbench.running.rundir._now", lambda: datetime.datetime(2026, 1, 2))
+    monkeypatch.setenv("FAIRBENCH_PLUGINS", ",".join(f"fairbench_{kind}" for kind in LEAN))
+    for number, folder in enumerate(("one", "two")):
+        (tmp_path / folder).mkdir()
+        rows.assign(x=rows["x"] + number).to_csv(tmp_path / folder / "loans.csv", index=False)
+        declared = '[data.loans]\nfile = "loans.csv"\nlabel = "paid"\ngroup = "sex"\n'
+        (tmp_path / folder / "s.toml").write_text(f'methods = ["constant"]\nrepeats = 1\n{declared}')
+    runs = [fairbench("run", f"{folder}/s.toml", "--workers", "1") for folder in ("one", "two", "one")]
+    assert [status for status, _, _ in runs] == [0, 0, 0]
+    assert all("run again" not in err for _, _, err in runs)
+    assert len(list((tmp_path / "runs").iterdir())) == 3
