@@ -48,9 +48,9 @@ def test_an_edge_is_a_finite_number(rows, edges):
 
 
 def test_paths_that_no_file_can_have_are_refused(fairbench):
-    for path, reason in (("a\0b.csv", "embedded null byte"), ("a" * 5000 + ".csv", "File name too long")):
+    for path, reason in (("a\0b.csv", "embedded null"), ("a" * 5000 + ".csv", "File name too long")):
         status, _, err = fairbench("audit", path, "--prediction", "p", "--group", "sex")
-        assert (status, f"cannot be read ({reason})" in err.replace("\n", " ")) == (2, True)
+        assert (status, f"cannot be read ({reason}" in err.replace("\n", " ")) == (2, True)
     assert fairbench("audit", "a" * 5000)[0] == 2
     with pytest.raises(SuiteError, match="holds a zero byte"):
         own_data("a\0b.csv", label="paid", group="sex")
