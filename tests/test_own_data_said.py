@@ -120,6 +120,7 @@ def test_a_repeated_identifier_is_warned_of(rows):
     notes = [note for note in found(visits).dataset.notes if "identifier" in note]
     assert len(notes) == 1
     assert "The feature patient_nbr looks like an identifier (its name, and 200 different whole numbers)" in notes[0]
+    assert "known when" not in notes[0]
 
 
 @pytest.mark.parametrize("date", ["{day:02}-Jan-2020", "{day} March 2020", "May {day}, 2020", "2020-{month:02}"])

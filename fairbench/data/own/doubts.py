@@ -28,8 +28,8 @@ _DECISION = re.compile(
 )
 
 
-def doubts(X: pd.DataFrame, y: NDArray[Any], label: str) -> Iterator[tuple[str, str]]:
-    """Yield the name of each doubtful feature, and a sentence on it.
+def doubts(X: pd.DataFrame, y: NDArray[Any], label: str) -> Iterator[str]:
+    """Yield sentences on each doubtful feature.
 
     Args:
         X: (n, d) numbers and categories.
@@ -39,31 +39,23 @@ def doubts(X: pd.DataFrame, y: NDArray[Any], label: str) -> Iterator[tuple[str, 
     for name in X.columns:
         area, perfect, different = _area(X[name], y)
         of = f"The feature {name}"
+        advice = f"Leave it out with --drop {name} unless it is known when the decision is made."
         if perfect and different == 2:
-            yield name, f"{of} is the label {label} again, under another name: every method can read it off."
+            yield f"{of} is the label {label} again, under another name: every method can read it off. {advice}"
         elif area >= NEARLY:
             yield (
-                name,
-                (
-                    f"{of} nearly determines the label {label} (alone it has a ROC AUC of {area:.3f}): it may "
-                    "have been recorded after the label."
-                ),
+                f"{of} nearly determines the label {label} (alone it has a ROC AUC of {area:.3f}): it may have been "
+                f"recorded after the label. {advice}"
             )
         elif IDENTIFIER.fullmatch(name) and _is_whole(X[name]) and different > max(ENOUGH, len(y) / FEW):
             yield (
-                name,
-                (
-                    f"{of} looks like an identifier (its name, and {different:,} different whole numbers): whoever has "
-                    "several rows may be in the training and in the test part."
-                ),
+                f"{of} looks like an identifier (its name, and {different:,} different whole numbers): leave it out "
+                f"with --drop {name}. Who has several rows may be in the training and in the test part."
             )
         elif area >= SUSPECT and _DECISION.fullmatch(name):
             yield (
-                name,
-                (
-                    f"{of} looks like a decision already made (its name, and alone a ROC AUC of {area:.3f}): is it "
-                    f"known before {label} is?"
-                ),
+                f"{of} looks like a decision already made (its name, and alone a ROC AUC of {area:.3f}): is it known "
+                f"before {label} is? {advice}"
             )
 
 

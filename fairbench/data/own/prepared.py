@@ -116,8 +116,7 @@ def _prepared(own: OwnData, stamp: tuple[int, int]) -> Prepared:
     import pandas as pd
 
     X = pd.DataFrame(features, index=table.index)
-    for name, sentence in doubts(X.drop(columns=[name for name in own.group if name in X]), y, own.label):
-        notes.append(f"{sentence} Leave it out with --drop {name} unless it is known when the decision is made.")
+    notes.extend(doubts(X.drop(columns=[name for name in own.group if name in X]), y, own.label))
     notes.extend(doubtful_groups(sensitive, y, own.label))
     dataset = Dataset(
         name=own.name,
