@@ -258,7 +258,9 @@ def run(
         data,
         label=label,
         favorable=favorable,
-        group=[name.strip() for names in _listed("group", group) or () for name in str(names).split(",")],
+        group=list(
+            dict.fromkeys(name.strip() for names in _listed("group", group) or () for name in str(names).split(","))
+        ),
         protected=protected,
         drop=drop,
         kinds=kinds,

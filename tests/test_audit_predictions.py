@@ -363,6 +363,32 @@ def test_the_command_of_a_bundle_survives_a_shell():
     assert words[7:] == ["--group", "a", "--group", "b", "--protected", "a=x y", "--plugin", "m.py", "--bundle", "b"]
 
 
+def test_names_with_commas_are_typed_in_quotes_and_so_is_the_command(fairbench, table, tmp_path):
+    odd = table.rename(columns={"sex": "sex, asked", "race": "race=given"}).replace({"f": "f, other"})
+    odd.to_csv(tmp_path / "p.csv", index=False)
+    options = ("--group", "'sex, asked',race=given", "--protected", "'sex, asked'='f, other','race=given'=a")
+    status, out, err = fairbench("audit", "p.csv", "--prediction", "p", *options, "--bundle", "b")
+    assert status == 0, err
+    assert "f, other +" in out
+    told = json.loads((tmp_path / "b" / "audit.json").read_text())
+    assert told["question"]["protected"] == {"sex, asked": "f, other", "race=given": "a"}
+    (tmp_path / "b").rename(tmp_path / "first")
+    assert fairbench(*shlex.split(told["command"])[1:])[0] == 0
+    assert (tmp_path / "b" / "audit.json").read_bytes() == (tmp_path / "first" / "audit.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--group", "sex,"), "--group has an empty name; leave it out"),
+        (("--group", "sex", "--protected", "sex=f,sex=m"), "--protected names 'sex' twice"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(fairbench, table, options, message):
+    status, _, err = fairbench("audit", "p.csv", "--prediction", "p", *options)
+    assert (status, message in " ".join(err.split())) == (2, True)
+
+
 def test_a_category_with_few_rows_is_doubtful_unless_it_is_left_out(fairbench, tmp_path):
     rows = [*["a,1", "b,0"] * 150, "a,0", "b,1", "c,1"]
     (tmp_path / "p.csv").write_text("g,p\n" + "\n".join(rows))
@@ -405,7 +431,7 @@ def test_options_must_belong_to_the_kind_of_target(fairbench, table, tmp_path):
     status, _, err = fairbench("audit", "folder/no.csv", "--prediction", "p", "--group", "sex")
     assert (status, "folder/no.csv: cannot be read (No such file or directory)" in err) == (2, True)
     status, _, err = fairbench("audit", "p.csv", "--prediction", "p", "--group", "sex", "--protected", "f")
-    assert (status, "--protected 'f' is not of the form COLUMN=VALUE" in err) == (2, True)
+    assert (status, "--protected 'f': write COLUMN=VALUE" in err) == (2, True)
     status, _, err = fairbench("audit", "p.csv")
     assert (status, "name a column with --group" in err) == (2, True)
 

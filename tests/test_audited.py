@@ -104,7 +104,9 @@ def test_separators_a_byte_order_mark_and_line_ends_of_windows_are_read(ask, sep
 
 def test_columns_with_types_as_in_a_parquet_file_say_the_same(monkeypatch, tmp_path):
     table = pd.DataFrame({"sex": ["f", "m", None], "p": [True, False, True], "y": [1.0, np.nan, 0.0], "s": [7, 8, 9]})
-    monkeypatch.setattr("fairbench.analysis.audited.read_table", lambda path, where, used: (table, ("read well",)))
+    monkeypatch.setattr(
+        "fairbench.analysis.audited.read_table", lambda path, where, used, advice: (table, ("read well",))
+    )
     found = read_audited(Question(tmp_path / "p.parquet", ("sex",), label="y", prediction="p", score="s"))
     assert (found.decision.tolist(), found.y.tolist(), found.score.tolist()) == ([1, 0, 1], [1, -1, 0], [7, 8, 9])
     assert found.groupings[0].code.tolist() == [0, 1, -1]
@@ -130,6 +132,10 @@ def test_columns_with_types_as_in_a_parquet_file_say_the_same(monkeypatch, tmp_p
         ({"threshold": 0.5}, "--threshold 0.5 has nothing to do: the decisions are given by --prediction"),
         ({"prediction": "", "score": "s", "threshold": float("nan")}, "--threshold nan is not a finite number"),
         ({"baseline": "q"}, "--baseline q compares accuracy and gaps, which needs a --label"),
+        ({"label": "p"}, "--label and --prediction are both 'p', so they agree in every row; name two"),
+        ({"label": "y", "baseline": "p"}, "--prediction and --baseline are both 'p'"),
+        ({"groups": ("sex", "p")}, "--group p is the --prediction too; name an attribute of persons"),
+        ({"score": "s", "groups": ("s",)}, "--group s is the --score too"),
         ({"protected": {"sx": "f"}}, "--protected names 'sx', which is not given as a --group; did you mean 'sex'?"),
         ({"protected": {"sex": "F"}}, "--protected sex=F: no row has this value; did you mean 'f'?"),
         ({"prediction": "", "score": "s", "favorable": "1"}, "only scores are given, which have no such value"),
@@ -148,6 +154,10 @@ def test_a_question_that_the_file_cannot_answer_is_refused_in_words(ask, columns
         ("sex,p\nf,no\nm,yes\nm,maybe\n", "--prediction p has 3 values (maybe, no, yes); an outcome has two"),
         ("sex,p\nf,0\nf,1\n", "--group sex is 'f' in every row that can be audited; a comparison needs two groups"),
         ("sex,p\n,0\n,1\n", "--group sex has no value in any row that can be audited"),
+        ("sex,p\nMale,0\nmale,1\n", "'Male' and 'male', which differ in blanks or case alone; give one category one"),
+        ("sex,p\n\u00e9,0\ne\u0301,1\n", "which differ in blanks or case alone"),
+        ("sex,p\nf,0\nm\x1b[2J,1\n", "--group sex holds 'm\\x1b[2J'; name every category in visible letters"),
+        ("sex,p,p\nf,0,1\nm,1,1\n", "2 columns are named 'p' (columns 2, 3); rename or remove one"),
         ("sex,p\nf,\nm,NaN\n", "no row has 'p', so nothing can be audited"),
         ("sex,p\n" + "".join(f"{row},1\n" for row in range(1_000)), "--group sex has 1,000 values, as an identif"),
     ],
@@ -156,6 +166,21 @@ def test_a_file_that_cannot_be_audited_is_refused_in_words(ask, text, message):
     with pytest.raises(DataError) as refused:
         ask(text)
     assert message in str(refused.value)
+
+
+def test_what_may_not_be_meant_is_said(ask):
+    ages = "age,y,p\n" + "".join(f"{20 + row},{row % 2},{row % 2 if row < 11 else ''}\n" for row in range(12))
+    assert ask(ages, label="y", groups=("age",)).notes == (
+        "Every decision agrees with y: is it what really happened, or the decision again?",
+        "age holds 11 numbers, and each is a category; if they are amounts, such as ages, put them into bands first.",
+    )
+    assert ask(label="y").notes == ()
+
+
+def test_two_columns_of_one_name_cannot_be_dropped_here(ask):
+    with pytest.raises(DataError) as refused:
+        ask("sex,p,p\nf,0,1\nm,1,1\n")
+    assert "--drop" not in str(refused.value)
 
 
 def test_a_value_that_only_the_predictions_have_is_refused(ask):
@@ -175,7 +200,7 @@ def test_two_combinations_that_read_alike_are_refused(ask):
 
 
 def test_too_many_combinations_are_not_compared_and_said(ask):
-    text = "one,two,p\n" + "".join(f"{a},{b},{a % 2}\n" for a in range(15) for b in range(15))
+    text = "one,two,p\n" + "".join(f"a{a},b{b},{a % 2}\n" for a in range(15) for b in range(15))
     found = ask(text, groups=("one", "two"))
     assert [grouping.name for grouping in found.groupings] == ["one", "two"]
     assert found.notes == ("By one,two there are 225 categories, too many to compare.",)

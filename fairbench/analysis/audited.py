@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 import numpy as np
 from numpy.typing import NDArray
 
+from fairbench.analysis.audited_names import MOST_CATEGORIES, amounts, check_names, not_groups, number
+from fairbench.data.columns import shown
 from fairbench.data.own.reading import read_table
 from fairbench.data.rows import Floats, Integers
 from fairbench.errors import DataError, did_you_mean
@@ -28,7 +30,6 @@ MISSING = ("NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>")
 """Texts that, like a blank, stand for a missing value."""
 
 YES, NO = ("1", "yes", "true", "y"), ("0", "no", "false", "n")
-MOST_CATEGORIES = 100
 UNKNOWN = -1  # an outcome that is missing
 
 
@@ -79,6 +80,18 @@ class Question:
         if self.baseline and (not self.label or self.scoring):
             lack = "decisions, from --prediction or --threshold" if self.label else "a --label"
             raise DataError(f"--baseline {self.baseline} compares accuracy and gaps, which needs {lack}")
+        used: dict[str, str] = {}
+        for option in ("label", "prediction", "baseline"):
+            name = getattr(self, option)
+            if name and name in used:
+                raise DataError(
+                    f"--{used[name]} and --{option} are both {name!r}, so they agree in every row; name two"
+                )
+            used[name] = option
+        for name in self.groups:
+            if name in used or name == self.score:
+                what = used.get(name, "score")
+                raise DataError(f"--group {name} is the --{what} too; name an attribute of persons, such as sex")
         strange = [attribute for attribute in self.protected if attribute not in self.groups]
         if strange:
             hint = did_you_mean(strange[0], self.groups)
@@ -172,7 +185,7 @@ def read_audited(question: Question) -> Audited:
         DataError: a column is missing, or a value cannot be understood.
     """
     asked = _asked(question)
-    table, said = read_table(question.path, question.path.name, asked.__contains__)
+    table, said = read_table(question.path, question.path.name, asked.__contains__, advice="")
     texts = {name: _column(table, name, question.path.name) for name in asked}
     register: list[Excluded] = []
     notes = list(said)
@@ -199,6 +212,10 @@ def read_audited(question: Question) -> Audited:
     if y is not None:
         reason = "the label is missing: left out of whatever needs one, counted in selection rates and impact ratios"
         register += _count(question.label, y == UNKNOWN, reason)
+        if (y == decision)[y != UNKNOWN].all():
+            notes.append(
+                f"Every decision agrees with {question.label}: is it what really happened, or the decision again?"
+            )
     baseline = outcomes.get(question.baseline)
     if baseline is not None and (baseline == UNKNOWN).any():
         raise DataError(
@@ -206,6 +223,7 @@ def read_audited(question: Question) -> Audited:
             "a verdict needs both decisions about every row: fill them, or leave those rows out of the file"
         )
     single = [_grouping(question, (name,), texts) for name in question.groups]
+    notes += [sentence for name in question.groups for sentence in amounts(name, set(texts[name].tolist()) - {""})]
     both = [_grouping(question, question.groups, texts)] if len(single) > 1 else []
     for grouping in [*single, *both]:
         unknown = grouping.code == UNKNOWN
@@ -266,26 +284,19 @@ def _text(value: Any) -> str:
 
 def _numbers(texts: Texts, name: str, line: Integers) -> Floats:
     """Return scores as finite numbers (n,); ``line`` are the rows' positions in the file, for messages."""
-    numbers = np.array([_number(text) for text in texts], dtype=np.float64)
+    numbers = np.array([number(text) for text in texts], dtype=np.float64)
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if len(wrong):
         row = wrong[0]
-        raise DataError(f"--score {name}: {texts[row]!r} in row {line[row] + 1} is not a finite number")
+        raise DataError(f"--score {name}: {shown(texts[row])} in row {line[row] + 1} is not a finite number")
     return numbers
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
 
 
 def _word(text: str) -> Optional[int]:
     """Return 1 for yes, 0 for no, in any of the usual spellings; None for anything else."""
     plain = text.lower()
-    number = _number(plain)
-    plain = str(int(number)) if number in (0, 1) else plain
+    value = number(plain)
+    plain = str(int(value)) if value in (0, 1) else plain
     return 1 if plain in YES else 0 if plain in NO else None
 
 
@@ -303,20 +314,21 @@ def _outcomes(question: Question, texts: Mapping[str, Texts]) -> tuple[dict[str,
     if words and (not wanted or _word(wanted) is not None):
         good = 1 if not wanted else _word(wanted)
         codes = {value: int(_word(value) == good) for value in seen}
-        shown = next((value for here in values.values() for value in here if codes[value]), wanted or "1")
+        written = next((value for here in values.values() for value in here if codes[value]), wanted or "1")
     else:
         if not wanted:
-            raise DataError(f"which of {_listed(seen)} is good for the person? Say so, e.g. --favorable {seen[-1]!r}")
+            named = " and ".join(map(shown, seen))
+            raise DataError(f"which of {named} is good for the person? Say so, e.g. --favorable {shown(seen[-1])}")
         if wanted not in seen:
             hint = did_you_mean(wanted, seen) or f"; there are: {', '.join(seen)}"
             raise DataError(f"no label or prediction is {wanted!r}, which --favorable names{hint}")
         if len(seen) > 2:
             told = "; ".join(f"{name!r} holds {', '.join(here)}" for name, here in values.items())
             raise DataError(f"{told}: label and predictions must use the same two values")
-        codes, shown = {value: int(value == wanted) for value in seen}, wanted
+        codes, written = {value: int(value == wanted) for value in seen}, wanted
     codes[""] = UNKNOWN
     found: dict[str, Integers] = {name: np.array([codes[text] for text in texts[name]], np.int64) for name in values}
-    return found, "" if question.scoring else shown
+    return found, "" if question.scoring else written
 
 
 def _check_two(option: str, name: str, values: Sequence[str]) -> None:
@@ -325,8 +337,8 @@ def _check_two(option: str, name: str, values: Sequence[str]) -> None:
         raise DataError(f"--{option} {name}: every value is missing")
     if len(values) <= 2:
         return
-    seen = f"{', '.join(values[:4])}{', …' if len(values) > 4 else ''}"
-    if option == "prediction" and all(np.isfinite(_number(value)) for value in values):
+    seen = f"{', '.join(value[:60] for value in values[:4])}{', …' if len(values) > 4 else ''}"
+    if option == "prediction" and all(np.isfinite(number(value)) for value in values):
         raise DataError(
             f"--prediction {name} has {len(values):,} values ({seen}) and looks like a score; "
             f"give it as --score {name} with a --threshold, e.g. --threshold 0.5"
@@ -338,10 +350,12 @@ def _grouping(question: Question, attributes: tuple[str, ...], texts: Mapping[st
     columns = [texts[name] for name in attributes]
     known = np.all([column != "" for column in columns], axis=0)
     labels = list(zip(*(column.tolist() for column in columns)))
+    for name, column in zip(attributes, columns):
+        check_names(name, sorted(set(column.tolist()) - {""}))
     categories = sorted({label for label, here in zip(labels, known) if here})
     names = tuple(", ".join(category) for category in categories)
     if len(attributes) == 1 and not 2 <= len(names) <= MOST_CATEGORIES:
-        raise DataError(f"--group {attributes[0]} {_not_groups(names)}")
+        raise DataError(f"--group {attributes[0]} {not_groups(names)}")
     if len(set(names)) < len(names):
         raise DataError(f"--group: two combinations of {_listed(attributes)} read alike; rename a value with a comma")
     place = {category: code for code, category in enumerate(categories)}
@@ -353,14 +367,3 @@ def _grouping(question: Question, attributes: tuple[str, ...], texts: Mapping[st
             hint = did_you_mean(wanted, values) or f"; there are: {', '.join(values[:20])}"
             raise DataError(f"--protected {name}={wanted}: no row has this value{hint}")
     return Grouping(attributes, names, code, place.get(protected))
-
-
-def _not_groups(names: Sequence[str]) -> str:
-    if not names:
-        return "has no value in any row that can be audited"
-    if len(names) == 1:
-        return f"is {names[0]!r} in every row that can be audited; a comparison needs two groups"
-    return (
-        f"has {len(names):,} values, as an identifier or a number has; "
-        f"put them into groups first (at most {MOST_CATEGORIES})"
-    )

@@ -64,14 +64,19 @@ def command(question: Question, plugins: Sequence[str] = (), bundle: Optional[Pa
         words += [f"--{option}", value] if value else []
     words += ["--threshold", repr(question.threshold)] if question.threshold is not None else []
     for name in question.groups:
-        words += ["--group", name]
+        words += ["--group", _typed(name)]
     for name, category in question.protected.items():
-        words += ["--protected", f"{name}={category}"]
+        words += ["--protected", f"{_typed(name)}={_typed(category)}"]
     words += ["--exclude-small"] if question.exclude_small else []
     for plugin in plugins:
         words += ["--plugin", plugin]
     words += ["--bundle", str(bundle)] if bundle else []
     return shlex.join(words)
+
+
+def _typed(text: str) -> str:
+    """Return a name as options of lists read it: in quotes if it holds a comma, brackets or the like."""
+    return text if set(text).isdisjoint(",=\"'()[]{}") else json.dumps(text, ensure_ascii=False)
 
 
 def tables(audit: Audit) -> dict[str, list[Row]]:

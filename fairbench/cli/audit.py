@@ -8,6 +8,7 @@ from typing import Any, Optional
 import click
 
 from fairbench.cli.options import GivenPath, complete_choices, examples, json_option, plugin_option, print_rows, say
+from fairbench.cli.own import by_column, listed_columns
 
 
 @click.command(
@@ -80,10 +81,13 @@ def _predictions(path: Path, as_json: bool, plugin: tuple[str, ...], options: di
     from fairbench.cli.audit_tables import print_audit
 
     bundle: Optional[Path] = options.pop("bundle")
+    groups = dict.fromkeys(name for names in options.pop("group") for name in listed_columns(names))
+    if "" in groups:
+        raise click.UsageError("--group has an empty name; leave it out")
     question = Question(
         path,
-        groups=tuple(dict.fromkeys(name.strip() for names in options.pop("group") for name in names.split(","))),
-        protected=dict(map(_protected, options.pop("protected"))),
+        groups=tuple(groups),
+        protected=by_column("--protected", options.pop("protected")),
         threshold=options.pop("threshold"),
         exclude_small=options.pop("exclude_small"),
         **{name: value or "" for name, value in options.items()},
@@ -104,10 +108,3 @@ def _predictions(path: Path, as_json: bool, plugin: tuple[str, ...], options: di
         write_bundle(bundle, found, registry, plugin)
         say(f"written to {bundle}: numbers, data digest, versions and command")
     return 0
-
-
-def _protected(text: str) -> tuple[str, str]:
-    column, sign, value = (part.strip() for part in text.partition("="))
-    if not (column and sign and value):
-        raise click.UsageError(f"--protected {text!r} is not of the form COLUMN=VALUE, e.g. sex=female")
-    return column, value

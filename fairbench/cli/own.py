@@ -72,22 +72,26 @@ def declared_data(options: dict[str, Any]) -> Optional[OwnData]:
         if not options[name]:
             example = {"label": "paid", "group": "sex"}[name]
             raise click.UsageError(f"--data needs --{name}: name the column, e.g. --{name} {example}.")
-    attributes = [name for text in options["group"] for name in _items(text)]
+    attributes = [name for text in options["group"] for name in listed_columns(text)]
     table = {
         "file": options["data"],
         "label": options["label"],
         "favorable": options["favorable"] or "",
         "group": list(dict.fromkeys(attributes)),
-        "protected": _pairs("--protected", options["protected"]),
-        "drop": [name for text in options["drop"] for name in _items(text)],
-        "kinds": _pairs("--kind", options["kinds"]),
+        "protected": by_column("--protected", options["protected"]),
+        "drop": [name for text in options["drop"] for name in listed_columns(text)],
+        "kinds": by_column("--kind", options["kinds"]),
         "bin": {column: _edges(column, edges) for column, edges in map(_bin, options["bins"])},
     }
     return declared(name_of(options["data"]), table, f"--data {options['data']}")
 
 
-def _items(text: str) -> list[str]:
-    """Return the names in a list with commas between; one that holds a comma is put in quotes."""
+def listed_columns(text: str) -> list[str]:
+    """Return the names in a list with commas between; one that holds a comma is put in quotes.
+
+    Raises:
+        SuiteError: a quote or a bracket is left open.
+    """
     from fairbench.notation import split_outside
 
     return [_unquoted(item) for item in split_outside(text, ",")]
@@ -99,13 +103,20 @@ def _unquoted(text: str) -> str:
     return str(parse_value(text)) if text[:1] in ("'", '"') else text
 
 
-def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
+def by_column(option: str, texts: tuple[str, ...]) -> dict[str, str]:
+    """Return what lists such as ``sex=female,race=B`` say of columns; what holds a comma or ``=`` is put in quotes.
+
+    Raises:
+        UsageError: an item has another form, or a column is named twice.
+        SuiteError: a quote or a bracket is left open.
+    """
     from fairbench.notation import split_outside
 
     found: dict[str, str] = {}
     for item in (item for text in texts for item in split_outside(text, ",")):
-        column, equals, value = (part.strip() for part in item.partition("="))
-        if not equals or not column or not value:
+        column = split_outside(item, "=")[0]
+        value = item[len(column) :].lstrip()[1:].strip()
+        if not column or not value:
             raise click.UsageError(f"{option} {item!r}: write COLUMN=VALUE.")
         if _unquoted(column) in found:
             raise click.UsageError(f"{option} names {column!r} twice.")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import numbers
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
@@ -97,6 +98,16 @@ def kinds(values: pd.Series) -> dict[str, Any]:
 def mixture(kinds: Mapping[str, Any]) -> str:
     """Return the kinds in words, each with the value seen."""
     return " and ".join(f"{what} (seen {shown(value)})" for what, value in kinds.items())
+
+
+def alike(names: Iterable[str]) -> Optional[tuple[str, str]]:
+    """Return the first two different names that differ in blanks, case or the way letters are coded alone, if any."""
+    found: dict[str, str] = {}
+    for name in names:
+        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        if found.setdefault(key, name) != name:
+            return found[key], name
+    return None
 
 
 def encodes(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from fairbench.data.columns import (
     NUMBERS,
     TEXTS,
     TRUTHS,
+    alike,
     check_frame,
     check_length,
     column_names,
@@ -162,14 +162,12 @@ def _groups_of(values: pd.Series, attribute: str, where: str) -> pd.Series:
     if not found.keys() <= {TEXTS, NUMBERS, TRUTHS}:
         raise DataError(f"{where}: {attribute!r} holds {mixture(found)}; name groups by texts or whole numbers")
     names = {value: _group_name(value, repr(attribute), where) for value in values.unique()}
-    alike: dict[str, str] = {}
-    for name in names.values():
-        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        if alike.setdefault(key, name) != name:
-            raise DataError(
-                f"{where}: {attribute!r} has groups {alike[key]!r} and {name!r}, which differ in blanks or case alone; "
-                "give one group one name"
-            )
+    pair = alike(names.values())
+    if pair is not None:
+        raise DataError(
+            f"{where}: {attribute!r} has groups {pair[0]!r} and {pair[1]!r}, which differ in blanks or case alone; "
+            "give one group one name"
+        )
     return values.map(names)
 
 

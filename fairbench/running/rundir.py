@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
 import platform
 import re
@@ -54,7 +55,10 @@ def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
         if same and not earlier["sessions"][-1]["finished"]:
             return path
     name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower())[:60].strip("-") or "run"  # no name of a file is endless
-    return RUNS / f"{_now():%Y-%m-%d-%H%M%S}-{name}-{digest[:8]}"
+    begin = f"{_now():%Y-%m-%d-%H%M%S}-{name}"
+    names = itertools.chain([begin], (f"{begin}-{number}" for number in itertools.count(2)))
+    places = (RUNS / f"{name}-{digest[:8]}" for name in names)
+    return next(place for place in places if not place.exists())  # another may have begun within this second
 
 
 def _earlier(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -130,8 +131,10 @@ def declared(name: str, table: Any, where: str, frame: Optional[Frame] = None) -
             raise SuiteError(f"{where}: {key!r} is not a key{did_you_mean(str(key), KEYS)} (keys: {', '.join(KEYS)})")
     needed = ("label", "group") if frame is not None else ("file", "label", "group")
     for key in needed:
-        if not table.get(key):
+        if _is_empty(table.get(key)):
             raise SuiteError(f"{where} has no {key}; {_NEEDED[key]}")
+    if "\0" in str(table.get("file", "")):
+        raise SuiteError(f"{where}: the path of the file holds a zero byte: {table['file']!r}; correct it")
     own = OwnData(
         name,
         _text(table["label"], f"{where}: label"),
@@ -165,7 +168,7 @@ def own_data(data: Any, **said: Any) -> Optional[OwnData]:
     Raises:
         SuiteError: something is said without a table, or the declaration is wrong.
     """
-    said = {key: value for key, value in said.items() if value is not None and not _is_empty(value)}
+    said = {key: value for key, value in said.items() if not _is_empty(value)}
     if data is None:
         alone = [key for key in said if key != "group"]
         if alone:
@@ -183,7 +186,7 @@ def own_data(data: Any, **said: Any) -> Optional[OwnData]:
 
 
 def _is_empty(value: Any) -> bool:
-    return isinstance(value, (str, list, tuple, Mapping)) and not value
+    return value is None or (isinstance(value, (str, list, tuple, Mapping)) and not value)
 
 
 def name_of(file: str) -> str:
@@ -216,11 +219,15 @@ def _check(own: OwnData, where: str) -> None:
 
 def _text(value: Any, where: str) -> str:
     """Return a text; a number or a truth value is taken as it would be written in the file."""
-    if isinstance(value, bool):
-        return str(value)
+    value = _plain(value)
     if not isinstance(value, (str, int, float)):
         raise SuiteError(f"{where} is {value!r}; it must be a text")
-    return str(value).strip()
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or truth value that NumPy made as Python's own, and anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
@@ -240,8 +247,20 @@ def _pairs(table: Mapping[str, Any], key: str, where: str) -> list[tuple[str, An
 
 def _edges(value: Any, where: str) -> tuple[float, ...]:
     """Return increasing numbers."""
-    edges = list(value) if isinstance(value, (list, tuple)) else [value]
-    numbers = all(isinstance(edge, (int, float)) and not isinstance(edge, bool) for edge in edges)
+    several = isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 1
+    edges = [_plain(edge) for edge in value] if several else [_plain(value)]
+    numbers = all(_is_edge(edge) for edge in edges)
     if not edges or not numbers or any(not low < high for low, high in zip(edges, edges[1:])):
-        raise SuiteError(f"{where} is {value!r}; give the edges between the groups in increasing order, e.g. 25,45,65")
+        raise SuiteError(
+            f"{where} is {value!r}; give the edges between the groups, finite and in increasing order, e.g. 25,45,65"
+        )
     return tuple(edges)
+
+
+def _is_edge(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

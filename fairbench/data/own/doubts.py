@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fairbench.data.inspection import ENOUGH
+from fairbench.data.own.guess import IDENTIFIER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +28,8 @@ _DECISION = re.compile(
 )
 
 
-def doubts(X: pd.DataFrame, y: NDArray[Any], label: str) -> Iterator[tuple[str, str]]:
-    """Yield the name of each doubtful feature, and a sentence on it.
+def doubts(X: pd.DataFrame, y: NDArray[Any], label: str) -> Iterator[str]:
+    """Yield sentences on each doubtful feature.
 
     Args:
         X: (n, d) numbers and categories.
@@ -36,23 +39,40 @@ def doubts(X: pd.DataFrame, y: NDArray[Any], label: str) -> Iterator[tuple[str, 
     for name in X.columns:
         area, perfect, different = _area(X[name], y)
         of = f"The feature {name}"
+        advice = f"Leave it out with --drop {name} unless it is known when the decision is made."
         if perfect and different == 2:
-            yield name, f"{of} is the label {label} again, under another name: every method can read it off."
+            yield f"{of} is the label {label} again, under another name: every method can read it off. {advice}"
         elif area >= NEARLY:
             yield (
-                name,
-                (
-                    f"{of} nearly determines the label {label} (alone it has a ROC AUC of {area:.3f}): it may "
-                    "have been recorded after the label."
-                ),
+                f"{of} nearly determines the label {label} (alone it has a ROC AUC of {area:.3f}): it may have been "
+                f"recorded after the label. {advice}"
+            )
+        elif IDENTIFIER.fullmatch(name) and _is_whole(X[name]) and different > max(ENOUGH, len(y) / FEW):
+            yield (
+                f"{of} looks like an identifier (its name, and {different:,} different whole numbers): leave it out "
+                f"with --drop {name}. Who has several rows may be in the training and in the test part."
             )
         elif area >= SUSPECT and _DECISION.fullmatch(name):
             yield (
-                name,
-                (
-                    f"{of} looks like a decision already made (its name, and alone a ROC AUC of {area:.3f}): is it "
-                    f"known before {label} is?"
-                ),
+                f"{of} looks like a decision already made (its name, and alone a ROC AUC of {area:.3f}): is it known "
+                f"before {label} is? {advice}"
+            )
+
+
+def doubtful_groups(sensitive: Mapping[str, pd.Series], y: NDArray[Any], label: str) -> Iterator[str]:
+    """Yield a sentence on each attribute whose groups determine the label, or nearly.
+
+    Args:
+        sensitive: by attribute, the group (n,) of each row.
+        y: (n,) in {0, 1}, both of which occur.
+        label: the name of the label's column.
+    """
+    for name, groups in sensitive.items():
+        area, perfect, _ = _area(groups, y)
+        if perfect or area >= NEARLY:
+            yield (
+                f"The groups of {name} {'' if perfect else 'nearly '}determine the label {label} (alone they have a "
+                f"ROC AUC of {area:.3f}): gaps between them say little of a method."
             )
 
 
@@ -79,6 +99,10 @@ def _area(values: pd.Series, y: NDArray[Any]) -> tuple[float, bool, int]:
             area = _rank_area(values.to_numpy()[known], y[known]) - 0.5
             best = max(best, 0.5 + abs(area) * known.mean())  # rows without a value say nothing
     return best, perfect, len(distinct)
+
+
+def _is_whole(values: pd.Series) -> bool:
+    return values.dtype.kind in "iuf" and bool((values.dropna() % 1 == 0).all())
 
 
 def _rank_area(scores: NDArray[Any], y: NDArray[Any]) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.data.columns import shown
+from fairbench.data.own.declaration import CATEGORY
 from fairbench.data.own.guess import text_of
 from fairbench.errors import DataError
 from fairbench.texts import counted
@@ -20,7 +21,7 @@ MOST_NUMBERS = 10  # different numbers that can be groups by themselves
 MOST_GROUPS = 100
 
 
-def attribute_of(values: pd.Series, edges: Sequence[float], where: str) -> tuple[pd.Series, str, str]:
+def attribute_of(values: pd.Series, edges: Sequence[float], kind: str, where: str) -> tuple[pd.Series, str, str]:
     """Return the groups (n,) of an attribute without missing values as texts, how many there are in words, and a note.
 
     The note says how they were guessed; it is empty if they were not.
@@ -29,6 +30,7 @@ def attribute_of(values: pd.Series, edges: Sequence[float], where: str) -> tuple
         values: (n,) as read.
         edges: between groups of numbers; each belongs to the group above it. Without any, many numbers are divided at
             their median.
+        kind: what the user says the column holds; numbers that are categories are not divided.
         where: begins messages.
 
     Raises:
@@ -48,11 +50,11 @@ def attribute_of(values: pd.Series, edges: Sequence[float], where: str) -> tuple
         codes, distinct = pd.factorize(values)
     except TypeError as error:
         raise DataError(f"{where}: {name!r} holds lists or the like; name groups by texts or whole numbers") from error
-    if numbers and len(distinct) > MOST_NUMBERS:
+    if numbers and kind != CATEGORY and len(distinct) > MOST_NUMBERS:
         middle = _middle(values.to_numpy(np.float64))
         note = (
             f"{name} has {len(distinct):,} different numbers, so its groups are a guess: they are divided at the "
-            f"median, {middle:g} (--bin {name}={middle:g} would say so; more edges make more groups)."
+            f"median, {text_of(middle)} (--bin {name}={text_of(middle)} would say so; more edges make more groups)."
         )
         return _divided(values.to_numpy(np.float64), [middle], name, where), "2 groups, guessed", note
     if len(distinct) > MOST_GROUPS:
@@ -83,9 +85,10 @@ def _divided(numbers: NDArray[np.float64], edges: Sequence[float], name: str, wh
     import pandas as pd
 
     whole = bool((numbers == np.rint(numbers)).all()) and all(float(edge).is_integer() for edge in edges)
-    low = [f"{edge:g}" for edge in edges]
+    low = [text_of(float(edge)) for edge in edges]
     between = [
-        f"{first} to {f'{last - 1:g}' if whole else f'under {last:g}'}" for first, last in zip(low, list(edges)[1:])
+        f"{first} to {text_of(float(last - 1)) if whole else f'under {text_of(float(last))}'}"
+        for first, last in zip(low, list(edges)[1:])
     ]
     names = [f"under {low[0]}", *between, f"{low[-1]} or more"]
     codes = np.searchsorted(np.asarray(edges, dtype=np.float64), numbers, side="right")

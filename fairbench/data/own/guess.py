@@ -21,9 +21,13 @@ MOST = 1_000  # values of a category, each of which becomes a feature
 MOSTLY = 0.9  # share of the different texts that must be numbers or dates
 STRANGE = 3  # other texts among numbers, such as "unknown", that count as missing; with more they are codes
 EXAMPLES = 3
-_DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))"
+_MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_DAY = (
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})|(19|20)\d\d-(0[1-9]|1[0-2])|"
+    rf"\d{{1,2}}[-/. ]{_MONTH}[-/., ]+(\d{{4}}|\d{{2}})|{_MONTH} \d{{1,2}},? \d{{4}})"
+)
 _DATE = re.compile(rf"{_DAY}([T ]+\d{{1,2}}:\d{{2}}.*)?|\d{{1,2}}:\d{{2}}(:\d{{2}})?")
-_IDENTIFIER = re.compile(r"(.*[ _.-])?(?i:id|uuid|guid|key|index|row|number|nr|no)|.*[a-z]I[dD]")
+IDENTIFIER = re.compile(r"(.*[ _.-])?(?i:id|uuid|guid|key|index|row|number|nbr|nr|no)|.*[a-z]I[dD]")
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,10 @@ def _category(
             f"taken, so group them first, or leave it out (--drop {column.name})"
         )
     if not chosen and (count > MOST or count > max(MANY, present / 2)):
+        figures = [name for name in names[:MOST] if FIGURES.fullmatch(name)]
         why = f"an identifier or free text: {count:,} different values in {present:,} rows"
+        if len(figures) > MOSTLY * len(names[:MOST]):
+            why = f"numbers that cannot be read, such as {shown(figures[0])}: write them as 1234.5"
         return replace(column, use=LEFT_OUT, remark=why), None
     places = np.array([*(position[name] for name in names), -1])[codes]
     values = pd.Categorical.from_codes(places, categories=pd.Index(list(position), dtype=object))
@@ -165,7 +172,7 @@ def _is_identifier(name: str, numbers: Any, n: int) -> bool:
     """Return whether every row has another whole number, and they are nearly consecutive or named as an identifier."""
     if n < ENOUGH or len(numbers) < n or not (numbers == np.rint(numbers)).all():
         return False
-    return bool(numbers.max() - numbers.min() < 2 * n) or bool(_IDENTIFIER.fullmatch(name))
+    return bool(numbers.max() - numbers.min() < 2 * n) or bool(IDENTIFIER.fullmatch(name))
 
 
 def _kind_of(values: pd.Series) -> str:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.cells import canonical
-from fairbench.data.columns import shown
+from fairbench.data.columns import alike, shown
 from fairbench.data.inspection import measured_notes
-from fairbench.data.own.declaration import OwnData
-from fairbench.data.own.doubts import doubts
+from fairbench.data.own.declaration import NUMBER, OwnData
+from fairbench.data.own.doubts import doubtful_groups, doubts
 from fairbench.data.own.groups import attribute_of, lowest_share
 from fairbench.data.own.guess import LEFT_OUT, Column, guessed, text_of
 from fairbench.data.own.reading import named, read_table
@@ -99,13 +99,13 @@ def _prepared(own: OwnData, stamp: tuple[int, int]) -> Prepared:
     table, said = read.table, [f"{where}: {sentence}" for sentence in read.said]
     _check_columns(own, list(table.columns), where)
     notes: list[str] = []
-    table = _with_label_and_groups(table, own, notes)
+    table = _with_label_and_groups(_with_numbers(table, own, where, notes), own, notes)
     y, favourable, label_remark = _label(table[own.label], own, where, notes)
     sensitive: dict[str, pd.Series] = {}
     remarks = {own.label: label_remark}
     protected = {}
     for name in own.group:
-        values, groups, guess = attribute_of(table[name], own.bin.get(name, ()), where)
+        values, groups, guess = attribute_of(table[name], own.bin.get(name, ()), own.kinds.get(name, ""), where)
         notes.extend([guess] if guess else [])
         protected[name] = _protected(own, name, values, y, where)
         sensitive[name] = values
@@ -116,8 +116,8 @@ def _prepared(own: OwnData, stamp: tuple[int, int]) -> Prepared:
     import pandas as pd
 
     X = pd.DataFrame(features, index=table.index)
-    for name, sentence in doubts(X.drop(columns=[name for name in own.group if name in X]), y, own.label):
-        notes.append(f"{sentence} Leave it out with --drop {name} unless it is known when the decision is made.")
+    notes.extend(doubts(X.drop(columns=[name for name in own.group if name in X]), y, own.label))
+    notes.extend(doubtful_groups(sensitive, y, own.label))
     dataset = Dataset(
         name=own.name,
         X=X,
@@ -143,6 +143,17 @@ def _check_columns(own: OwnData, known: list[str], where: str) -> None:
                     f"{where}: {what} names {name!r}{did_you_mean(name, known)}, and there is no such column; it has: "
                     f"{listed}"
                 )
+
+
+def _with_numbers(table: pd.DataFrame, own: OwnData, where: str, notes: list[str]) -> pd.DataFrame:
+    """Return the table with attributes of numbers as such, where a few texts among them count as missing."""
+    for name in own.group:
+        if table[name].dtype.kind not in "biuf":
+            column, values = guessed(table[name], own.kinds.get(name, ""), where)
+            if column.kind == NUMBER and values is not None:
+                table = table.assign(**{name: values})
+                notes.extend([f"{name}: {column.remark}."] if column.remark else [])
+    return table
 
 
 def _with_label_and_groups(table: pd.DataFrame, own: OwnData, notes: list[str]) -> pd.DataFrame:
@@ -181,6 +192,12 @@ def _label(values: pd.Series, own: OwnData, where: str, notes: list[str]) -> tup
     counts = np.bincount(codes, minlength=len(texts))
     seen = [f"{shown(text)} ({int(count):,})" for text, count in sorted(zip(texts, counts), key=lambda pair: -pair[1])]
     listed = ", ".join(seen[:SHOWN]) + (f" and {len(seen) - SHOWN} more" if len(seen) > SHOWN else "")
+    pair = alike(texts)
+    if pair is not None:
+        raise DataError(
+            f"{where}: the label {own.label!r} is both {shown(pair[0])} and {shown(pair[1])}, which differ in blanks "
+            "or case alone; write one label in one way"
+        )
     if len(set(texts)) < 2:
         raise DataError(f"{where}: the label {own.label!r} has one value, {listed}; a benchmark needs two")
     if len(set(texts)) > MANY_LABELS:
@@ -205,7 +222,7 @@ def _favourable(own: OwnData, texts: list[str], listed: str, where: str) -> str:
             near = did_you_mean(own.favorable, texts)
             raise DataError(f"{where}: no {own.label} is {own.favorable!r}{near}; its values are {listed}")
         return found
-    good = [text for text in texts if text.lower() in GOOD]
+    good = [text for text in dict.fromkeys(texts) if text.lower() in GOOD]
     if len(set(texts)) == 2 and len(good) == 1 and all(text.lower() in BAD for text in texts if text not in good):
         return good[0]
     what = (

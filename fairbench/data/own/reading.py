@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ SAMPLE = 100_000  # characters in which the separator is looked for
 LINES = 50
 SUFFIXES = (".csv", ".tsv", ".parquet")
 MISSING = ["?", "-", "--", "."]  # besides those that pandas knows: empty, NA, N/A, NaN, null, None …
+DROP = "or leave them out (--drop)"
 _COMMA, _POINT = re.compile(r"-?\d+,\d+"), re.compile(r"-?\d+\.\d+")
 
 
@@ -45,26 +47,28 @@ class Read(NamedTuple):
 
 def names_a_file(target: str) -> bool:
     """Return whether a text names a file with a table: there is one, or it ends like one."""
-    return Path(target).is_file() or target.lower().endswith(SUFFIXES)
+    return target.lower().endswith(SUFFIXES) or os.path.isfile(target)  # which takes names too long for a file
 
 
-def read_table(path: Path, where: str, used: Used = lambda name: True) -> Read:
+def read_table(path: Path, where: str, used: Used = lambda name: True, advice: str = DROP) -> Read:
     """Return the rows of a CSV or Parquet file; which of them it is, its content says.
 
     Args:
         path: of the file.
         where: begins messages.
         used: whether a column of this name is of any use; of others, several can have one name.
+        advice: ends the message on two columns of one name.
 
     Raises:
         DataError: it cannot be read, has no rows, or its columns have no clear names.
     """
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV or Parquet file") from error
+    except (OSError, ValueError) as error:  # a zero byte in the path
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({reason}); give the path of a CSV or Parquet file") from error
     if content.startswith(b"PAR1"):
-        return named(_parquet(content, where), where, used)
+        return named(_parquet(content, where), where, used, advice=advice)
     for mark, what in OTHER_FORMATS.items():
         if content.startswith(mark):
             raise DataError(f"{where}: it is {what}, not text; save or unpack it as CSV")
@@ -76,20 +80,26 @@ def read_table(path: Path, where: str, used: Used = lambda name: True) -> Read:
         said.append(f"columns are separated by {SEPARATORS[separator]}")
     if decimal != ".":
         said.append("numbers are written with a decimal comma")
-    _check_names(header, where, used)
+    _check_names(header, where, used, advice)
     table = _parsed(text, separator, decimal, where)
     table.columns = [name.strip() for name in header]
-    return named(table, where, used, said)
+    return named(table, where, used, said, advice)
 
 
-def named(table: pd.DataFrame, where: str, used: Used = lambda name: True, said: Sequence[str] = ()) -> Read:
+def named(
+    table: pd.DataFrame,
+    where: str,
+    used: Used = lambda name: True,
+    said: Sequence[str] = (),
+    advice: str = DROP,
+) -> Read:
     """Return a table whose columns have texts as names; a column without a name is left out.
 
     Raises:
         DataError: two columns have one name, no column has any, or there are no rows.
     """
     names = ["" if name is None or name != name else str(name).strip() for name in table.columns]
-    _check_names(names, where, used)
+    _check_names(names, where, used, advice)
     blank = [number for number, name in enumerate(names) if not name]
     if len(blank) == len(names):
         raise DataError(f"{where}: no column has a name; the first line must name them")
@@ -100,7 +110,7 @@ def named(table: pd.DataFrame, where: str, used: Used = lambda name: True, said:
     return Read(table.reset_index(drop=True), (*said, *dropped))
 
 
-def _check_names(names: Sequence[str], where: str, used: Used) -> None:
+def _check_names(names: Sequence[str], where: str, used: Used, advice: str) -> None:
     places: dict[str, list[int]] = {}
     for number, name in enumerate(names, 1):
         places.setdefault(name.strip(), []).append(number)
@@ -110,8 +120,8 @@ def _check_names(names: Sequence[str], where: str, used: Used) -> None:
         if name and len(numbers) > 1 and used(name):
             listed = ", ".join(map(str, numbers))
             raise DataError(
-                f"{where}: {len(numbers)} columns are named {name!r} (columns {listed}); rename or remove one, or "
-                f"leave them out (--drop {name})"
+                f"{where}: {len(numbers)} columns are named {name!r} (columns {listed}); rename or remove "
+                f"one{advice and f', {advice}'}"
             )
 
 
