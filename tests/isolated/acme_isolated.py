@@ -78,6 +78,21 @@ class Needy:
 
 
 @dataclass(frozen=True)
+class Aware:
+    """Select the protected rows if it is told to, else everybody."""
+
+    name = "acme_aware"
+    aware: bool = False
+
+    @property
+    def uses_group(self):
+        return ("prediction",) if self.aware else ()
+
+    def fit(self, train, validation, *, seed):
+        return lambda inputs: Predictions(inputs.protected.astype(int) if self.aware else np.ones(len(inputs), int))
+
+
+@dataclass(frozen=True)
 class Trouble:
     """Do what no method should do."""
 
@@ -140,4 +155,4 @@ class Trouble:
 
 @hookimpl
 def fairbench_methods():
-    return [Cut, Needy, Trouble]
+    return [Cut, Needy, Aware, Trouble]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Union
+from collections.abc import Mapping
+from typing import Any, ClassVar, Optional, Union
 
 from fairbench.data.rows import Inputs, Predictions, Samples
 from fairbench.errors import PluginError
@@ -13,10 +14,26 @@ from fairbench.plugins.isolated.environments import Environment, Found, again, e
 
 
 class IsolatedMethod:
-    """What the methods of all environments have in common."""
+    """What the methods of all environments have in common.
+
+    Of a class, ``usual`` has the defaults of the parameters, and ``usual_uses`` what is declared for them.
+    """
 
     name: ClassVar[str]
     environment: ClassVar[Environment]
+    usual: ClassVar[Mapping[str, Any]]
+    usual_uses: ClassVar[Optional[tuple[str, ...]]]
+
+    @property
+    def uses_group(self) -> Optional[tuple[str, ...]]:
+        """Where it uses the group, if that depends on its parameters; other classes declare it in its place.
+
+        The environment is only asked about parameters that differ from the defaults.
+        """
+        from fairbench.plugins.isolated.client import process_of
+
+        given = parameters.values(self)
+        return self.usual_uses if given == self.usual else process_of(self.environment).uses(self.name, given)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
         """Fit the method in its environment, and return what predicts there.
