@@ -260,9 +260,8 @@ def test_the_axis_end_to_end(fairbench):
     for suffix in ("md", "tex"):
         assert told in " ".join((Path("blind") / f"report.{suffix}").read_text("utf-8").replace("\\%", "%").split())
     assert told in " ".join(shown.split())
-    lines, universes = (
-        " ".join(fairbench("report", "blind", "--format", form)[1].split()) for form in ("lines", "multiverse")
-    )
+    reports = (fairbench("report", "blind", "--format", form)[1] for form in ("lines", "multiverse"))
+    lines, universes = (" ".join(text.split()) for text in reports)
     assert told in lines
     assert "no attainable line: method attainable uses the group to predict" in lines
     assert "'fairbench lines RUN' runs it" not in lines
