@@ -43,6 +43,7 @@ class Cut:
     most: Optional[int] = None
     table: dict[str, float] = field(default_factory=lambda: {"a": 1.0})
     where: Path = Path("nowhere")
+    environment: str = "a name like any other"
 
     def fit(self, train, validation, *, seed):
         draws = np.random.default_rng(seed).normal(size=train.X.shape[1])

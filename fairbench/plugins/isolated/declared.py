@@ -81,8 +81,8 @@ def declare(about: Mapping[str, Any], base: type, **more: Any) -> type:
     namespace = {"name": about["name"], "__doc__": about["about"], **more}
     namespace.update({name: about["attributes"][name] for name in ATTRIBUTES if name in about["attributes"]})
     uses = None if about.get("uses_group") is None else tuple(about["uses_group"])
-    namespace["usual_uses" if about.get("asks_uses") else "uses_group"] = uses
-    namespace["usual"] = {name: one["default"] for name, one in about["parameters"].items() if "default" in one}
+    namespace["_usual_uses" if about.get("asks_uses") else "uses_group"] = uses
+    namespace["_usual"] = {name: one["default"] for name, one in about["parameters"].items() if "default" in one}
     if "grid" in about:
         namespace["grid"] = tuple(about["grid"])
     if "ranges" in about:

@@ -16,13 +16,14 @@ from fairbench.plugins.isolated.environments import Environment, Found, again, e
 class IsolatedMethod:
     """What the methods of all environments have in common.
 
-    Of a class, ``usual`` has the defaults of the parameters, and ``usual_uses`` what is declared for them.
+    Of a class, ``_usual`` has the defaults of the parameters, and ``_usual_uses`` what is declared for them. Names
+    begin with ``_``, because a parameter can have any other.
     """
 
     name: ClassVar[str]
-    environment: ClassVar[Environment]
-    usual: ClassVar[Mapping[str, Any]]
-    usual_uses: ClassVar[Optional[tuple[str, ...]]]
+    _environment: ClassVar[Environment]
+    _usual: ClassVar[Mapping[str, Any]]
+    _usual_uses: ClassVar[Optional[tuple[str, ...]]]
 
     @property
     def uses_group(self) -> Optional[tuple[str, ...]]:
@@ -33,7 +34,7 @@ class IsolatedMethod:
         from fairbench.plugins.isolated.client import process_of
 
         given = parameters.values(self)
-        return self.usual_uses if given == self.usual else process_of(self.environment).uses(self.name, given)
+        return self._usual_uses if given == self._usual else process_of(self._environment).uses(self.name, given)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
         """Fit the method in its environment, and return what predicts there.
@@ -45,7 +46,7 @@ class IsolatedMethod:
         """
         from fairbench.plugins.isolated.client import process_of
 
-        process = process_of(self.environment)
+        process = process_of(self._environment)
         given = parameters.values(self)
         handle, names, header, curves = process.fit(self.name, given, train, validation, seed)
 
@@ -70,7 +71,7 @@ def methods_of(found: Found) -> tuple[Environment, list[Any]]:
     name = found.name
     environment = environment_of(name, found.manifest)
     try:
-        methods = [declare(about, IsolatedMethod, environment=environment) for about in environment.methods]
+        methods = [declare(about, IsolatedMethod, _environment=environment) for about in environment.methods]
     except Exception as error:  # of a manifest that was edited
         raise PluginError(f"its manifest is damaged ({type(error).__name__}: {error}); {again(name)}") from error
     if not found.usable:
