@@ -79,11 +79,16 @@ class Preparation:
         return {name: value for name, value in vars(self).items() if value != AVAILABLE.get(name)}
 
     @property
-    def assumption(self) -> str:
-        """Return in words where the group is not known, or nothing if it is known everywhere."""
+    def assumptions(self) -> list[str]:
+        """Return in words where the group is not known; nothing if it is known everywhere."""
         known = f"group known for {100 * self.group_known:.6g}% of training and validation rows"
         told = [known] if self.group_known < 1 else []
-        return "; ".join([*told, *([] if self.group_at_prediction else ["group withheld at prediction"])])
+        return [*told, *([] if self.group_at_prediction else ["group withheld at prediction"])]
+
+    @property
+    def assumption(self) -> str:
+        """Return the assumptions in one text."""
+        return "; ".join(self.assumptions)
 
 
 AVAILABLE = {"group_known": 1.0, "group_at_prediction": True}

@@ -261,7 +261,12 @@ def test_the_axis_end_to_end(fairbench):
     for suffix in ("md", "tex"):
         assert told in " ".join((Path("blind") / f"report.{suffix}").read_text("utf-8").replace("\\%", "%").split())
     assert told in " ".join(shown.split())
-    assert told in " ".join(fairbench("report", "blind", "--format", "lines")[1].split())
+    reports = (fairbench("report", "blind", "--format", form)[1] for form in ("lines", "multiverse"))
+    lines, universes = (" ".join(text.split()) for text in reports)
+    assert told in lines
+    assert "no attainable line: method attainable uses the group to predict" in lines
+    assert "'fairbench lines RUN' runs it" not in lines
+    assert "scenario holdout; group withheld at prediction; 2 universes" in universes
     assert told not in " ".join(out.split())
     assert "group known for 20%" in " ".join(out.split())
     header, *lines = (Path("blind") / "report.csv").read_text("utf-8").splitlines()

@@ -155,10 +155,20 @@ def test_what_a_predictor_begins_is_given_no_group_either(split):
     assert not hasattr(fitted.points[""], "whole_batch")
 
 
-@pytest.mark.parametrize("wrong", ["training", ("fit",), 3, {"training": True, "later": False}])
+@pytest.mark.parametrize("wrong", ["training", ("fit",), 3, {"training": True, "later": False}, (["training"],)])
 def test_a_wrong_declaration_is_refused(wrong):
     with pytest.raises(PluginError, match=r"uses_group is .*; it must be \(\), \('training',\)"):
         check_group_use(declaring(wrong))
+
+
+def test_a_declaration_that_cannot_be_read_is_not_taken_for_none(split):
+    class Broken(declaring(())):
+        @property
+        def uses_group(self):
+            return self.no_such_thing
+
+    with pytest.raises(PluginError, match=r"uses_group cannot be read: .*no_such_thing"):
+        withholding(Broken())
 
 
 def test_a_plugin_with_a_wrong_declaration_says_so(fairbench, tmp_path):

@@ -87,6 +87,20 @@ def test_parameters_of_the_dataset_are_axes_and_another_attribute_is_another_mul
     assert (two.universes, other.universes, other.group, other.axes) == (2, 1, "race", {})
 
 
+def test_what_every_universe_assumes_is_told():
+    known, blind = "group known for 10% of training and validation rows", "group withheld at prediction"
+    partly = {"group_known": 0.1, "group_at_prediction": False}
+    for universes, assumption, axes in (
+        ([{}], "", set()),
+        ([partly], f"{known}; {blind}", set()),
+        ([partly, {**partly, "scale": "none"}], f"{known}; {blind}", {"scale"}),
+        ([partly, {"group_at_prediction": False}], blind, {"group_known"}),
+        ([partly, {}], "", {"group_known", "group_at_prediction"}),
+    ):
+        (one,) = found(*(universe(**fields) for fields in universes))
+        assert (one.assumption, set(one.axes)) == (assumption, axes)
+
+
 def test_the_interval_is_the_corrected_one():
     # mean .11, sd .01: naive t 19.05, corrected 15.0 at 15 test and 70 training rows; 4.30 is the 97.5% quantile
     (one,) = found(universe((0.10, 0.11, 0.12)))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from fairbench.api import Metric, Outcome, Predictions, Undefined
+from fairbench.api import UNKNOWN_GROUP, Metric, Outcome, Predictions, Undefined
 from fairbench.cells import Cell, Choice
 from fairbench.errors import Unstorable
 from fairbench.records import DONE, Record
@@ -135,6 +135,14 @@ def test_what_no_store_can_hold_is_refused(outcome, changes, message):
     with pytest.raises(Unstorable) as caught:
         checked(replace(outcome, **changes), "method m", None)
     assert str(caught.value).startswith(message)
+
+
+def test_rows_of_unknown_group_are_not_measured(outcome):
+    """A code of -1 would count as the last group where a metric indexes by it."""
+    group = outcome.samples.group.copy()
+    group[2] = UNKNOWN_GROUP
+    with pytest.raises(Unstorable, match="rows whose group is not known; only known_rows can be measured"):
+        checked(replace(outcome, samples=replace(outcome.samples, group=group)), "method m", None)
 
 
 def test_steps_rise(outcome):

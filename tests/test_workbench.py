@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from fairbench.cells import Choice
+from fairbench.cells import Choice, Preparation
 from fairbench.data.files import DataSource
+from fairbench.data.rows import UNKNOWN_GROUP
 from fairbench.errors import DataError
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, FAILED
@@ -52,6 +53,16 @@ def test_the_last_few_splits_are_kept_and_older_ones_are_made_anew_alike(registr
     assert again.kept is not kept[0]
     assert np.array_equal(again.split.test.X, kept[0].own().split.test.X)
     assert bench.dataset(cells[0].dataset) is bench.dataset(cells[1].dataset)
+
+
+def test_a_split_is_given_without_the_groups_that_are_assumed_to_be_unknown(registry):
+    (cell,) = cells_of(registry, "constant")
+    bench, partly = Workbench(registry, RUNNER.source), replace(cell, preparation=Preparation(group_known=0.25))
+    whole, seen = bench.split(cell), bench.split(partly)
+    known = seen.train.group != UNKNOWN_GROUP
+    assert known.sum() == round(0.25 * len(whole.train))
+    assert (whole.train.group != UNKNOWN_GROUP).all()
+    assert (seen.test.group == whole.test.group).all()
 
 
 def test_a_loader_that_draws_at_random_gives_the_same_and_what_it_changes_is_put_back_and_said(registry):

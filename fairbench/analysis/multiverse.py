@@ -72,6 +72,7 @@ class Multiverse:
 
     Args:
         dataset, group, scenario: what they share, by name.
+        assumption: what all of them assume of where the group is known, in words; what some of them assume is an axis.
         axes: what differs between them -> its value in each universe, as text.
         universes: the number of them.
         baseline: with which the others are compared; the same method in all.
@@ -81,6 +82,7 @@ class Multiverse:
     dataset: str
     group: str
     scenario: str
+    assumption: str
     axes: Mapping[str, tuple[str, ...]]
     universes: int
     baseline: Baseline
@@ -120,12 +122,19 @@ def _multiverse(records: Sequence[Record], results: Results, stored: StoredRows)
         compared += [Compared(method, question, tuple(one[question] for one in answers)) for question in answers[0]]
     cell = cells[0]
     return Multiverse(
-        cell.dataset.name, cell.group, cell.scenario.name, _axes(cells), len(cells), baseline, tuple(compared)
+        *(cell.dataset.name, cell.group, cell.scenario.name, _assumption(cells), _axes(cells), len(cells), baseline),
+        tuple(compared),
     )
 
 
 def _of(records: Sequence[Record], method: Choice) -> list[Record]:
     return [record for record in records if identity(record.cell.method) == identity(method)]
+
+
+def _assumption(cells: Sequence[Cell]) -> str:
+    """Return what all of the universes assume of where the group is known."""
+    first, *others = (cell.preparation.assumptions for cell in cells)
+    return "; ".join(assumed for assumed in first if all(assumed in other for other in others))
 
 
 def _axes(cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:

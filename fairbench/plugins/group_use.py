@@ -57,12 +57,18 @@ def group_use(method: Any) -> Optional[tuple[str, ...]]:
         method: a method, or its class if the declaration does not depend on parameters.
 
     Raises:
-        PluginError: the declaration is not understood.
+        PluginError: the declaration is not understood, or cannot be read.
     """
-    declared = getattr(method, "uses_group", None)
+    if not hasattr(method if isinstance(method, type) else type(method), "uses_group"):
+        return None
+    try:
+        declared = method.uses_group
+    except AttributeError as error:  # of a property: it declares something, and what is not known
+        raise PluginError(f"uses_group cannot be read: AttributeError: {error}") from error
     if declared is None:
         return None
-    if isinstance(declared, str) or not isinstance(declared, Sequence) or not set(declared) <= set(USES):
+    listed = isinstance(declared, Sequence) and not isinstance(declared, str)
+    if not listed or any(use not in USES for use in declared):
         raise PluginError(
             f"uses_group is {declared!r}; it must be (), ('training',), ('prediction',) or ('training', 'prediction')"
         )
@@ -75,11 +81,12 @@ def check_group_use(cls: type) -> None:
     Raises:
         PluginError: the declaration is not understood.
     """
-    if not _is_property(cls):
+    if not depends_on_parameters(cls):
         group_use(cls)
 
 
-def _is_property(cls: Any) -> bool:
+def depends_on_parameters(cls: Any) -> bool:
+    """Return whether only an instance of a method's class can tell what is declared."""
     return hasattr(getattr(cls, "uses_group", None), "__get__")
 
 
@@ -89,7 +96,7 @@ def declared_use(cls: Any) -> Optional[tuple[str, ...]]:
     Args:
         cls: the method's class; if the declaration depends on parameters, that of the defaults counts.
     """
-    return group_use(cls() if _is_property(cls) else cls)
+    return group_use(cls() if depends_on_parameters(cls) else cls)
 
 
 def shown_use(cls: Any) -> str:
@@ -118,7 +125,7 @@ def withholding(method: Method, preparation: Preparation = EVERYWHERE) -> Method
         preparation: says where the group is known.
     """
     uses, assumed = group_use(method), bool(preparation.assumption)
-    if not assumed and (uses is None or (uses == USES and not _is_property(type(method)))):
+    if not assumed and (uses is None or (uses == USES and not depends_on_parameters(type(method)))):
         return method
     return cast(Method, _copied(method, _withholding(type(method), preparation.group_at_prediction)))
 

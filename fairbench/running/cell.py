@@ -95,8 +95,8 @@ class Workbench:
         return self._digests[label]
 
     def split(self, cell: Cell) -> Split:
-        """Return the cell's split, which is the same for every method, in the caller's own copies of the arrays."""
-        return self.own_split(cell).split
+        """Return the cell's split as its scenario is given it, in the caller's own copies of the arrays."""
+        return shown_split(cell, self.own_split(cell).split)
 
     def own_split(self, cell: Cell) -> OwnSplit:
         """Return the split together with its original, so that writes to it can be detected."""
@@ -128,6 +128,12 @@ class Workbench:
                     f"run began, and is {seen[:12]}… now; run the command again with a new --out"
                 )
             self._checked.add(label)
+
+
+def shown_split(cell: Cell, split: Split) -> Split:
+    """Return the split without the groups that the cell assumes to be unknown."""
+    known = cell.preparation.group_known
+    return split if known == 1 else partly_known(split, known, cell.seed("known groups"))
 
 
 class _Clock:
@@ -179,8 +185,7 @@ def _run_cell(record: Record, workbench: Workbench, checkpoint: Optional[Checkpo
     split, who = own.split, f"method {cell.method.name}"
     scenario, method = registry.scenario(cell.scenario), registry.method(cell.method, cell.preparation)
     check_assumption(cell, scenario)
-    known = cell.preparation.group_known
-    shown = split if known == 1 else partly_known(split, known, cell.seed("known groups"))
+    shown = shown_split(cell, split)
     metrics = [registry.metric(name) for name in cell.metrics]
     predictions: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
     last: Optional[int] = None

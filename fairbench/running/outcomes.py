@@ -9,7 +9,7 @@ from numbers import Number
 from operator import index
 from typing import Any, Optional
 
-from fairbench.data.rows import Predictions, Samples
+from fairbench.data.rows import UNKNOWN_GROUP, Predictions, Samples
 from fairbench.errors import Undefined, Unstorable
 from fairbench.plugins.components import Metric, Outcome
 from fairbench.records import Partial, Record, Value, compares_groups, no_rows
@@ -46,7 +46,7 @@ def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
 
     Raises:
         Unstorable: a point, step, diagnostic or value has a name or type that cannot be stored, or the numbers of
-            predictions and rows differ.
+            predictions and rows differ, or the group of some rows is not known.
     """
     if not isinstance(outcome, Outcome):
         raise Unstorable(f"the scenario yielded {_kind(outcome)}; it must yield an Outcome for each step")
@@ -58,6 +58,8 @@ def checked(outcome: Outcome, who: str, after: Optional[int]) -> Outcome:
     if not first < step < 2**63:
         before = "0 or above" if after is None else f"above {after}, the step before"
         raise Unstorable(f"the scenario's step is {step}; it must be {before}")
+    if outcome.predictions and (outcome.samples.group == UNKNOWN_GROUP).any():
+        raise Unstorable("the scenario yielded rows whose group is not known; only known_rows can be measured")
     predictions: dict[str, Predictions] = {}
     for name, made in outcome.predictions.items():
         point = _point(name, who)

@@ -24,6 +24,7 @@ from fairbench_reports._foot import missing
 from fairbench_reports._plain import new_console, new_table, print_lines, print_table, printed
 from fairbench_reports._table import number
 
+ATTAINABLE, SKIPPED = "attainable", "skipped"
 GAPS = (0.0, 0.02, 0.05, 0.1, 0.2)
 AT_RATIOS = (0.8, 0.9, 0.95, 1.0)
 READING = (
@@ -50,7 +51,7 @@ def render(results: Results) -> str:
             lines = SectionLines.of(records, results, rows)
             cell = records[0].cell
             console.print(Text(clean(cell.place)))
-            print_lines(console, [*_about(lines), ""])
+            print_lines(console, [*_about(lines, records), ""])
             here = False
             for metric, name in JUDGED.items():
                 repeats = lines.shared(metric) if lines.baseline.records else []
@@ -74,8 +75,8 @@ def render(results: Results) -> str:
     return printed(console)
 
 
-def _about(lines: SectionLines) -> Iterator[str]:
-    """Yield what the lines are drawn through."""
+def _about(lines: SectionLines, records: Sequence[Record]) -> Iterator[str]:
+    """Yield what the lines of a section with these records are drawn through."""
     baseline = lines.baseline
     if not baseline.records:
         yield clean(f"no lines: {baseline.why}")
@@ -84,8 +85,10 @@ def _about(lines: SectionLines) -> Iterator[str]:
     yield clean(f"baseline {baseline.label} ({baseline.why}), {_splits(baseline.records)}")
     if lines.attainable:
         yield f"attainable: {_splits(lines.attainable)}, {cost:.1f} s of CPU time; {_left_out(lines)}".rstrip("; ")
-    else:
-        yield "no attainable line: the method 'attainable' has no finished repeat; 'fairbench lines RUN' runs it"
+        return
+    reasons = (each.reason for each in records if each.cell.method.name == ATTAINABLE and each.status == SKIPPED)
+    why = next(reasons, "the method 'attainable' has no finished repeat; 'fairbench lines RUN' runs it")
+    yield clean(f"no attainable line: {why}")
 
 
 def _splits(records: Sequence[Record]) -> str:

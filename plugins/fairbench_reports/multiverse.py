@@ -39,7 +39,9 @@ def render(results: Results) -> str:
         found = multiverses(results, stored)
     for one in found:
         console.print(Text(clean(f"{one.dataset} by {one.group}")))
-        console.print(Text(clean(f"scenario {one.scenario}; {_count(one.universes)}; {_baseline(one)}")))
+        assumed = [one.assumption] if one.assumption else []
+        told = [f"scenario {one.scenario}", *assumed, _count(one.universes), _baseline(one)]
+        console.print(Text(clean("; ".join(told))))
         console.print()
         if one.compared:
             print_table(console, _shares(one))

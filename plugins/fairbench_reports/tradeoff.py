@@ -127,7 +127,7 @@ def _titles(shown: Sequence[Section]) -> list[str]:
     labels = [f"scenario {only(scenario, telling[scenario.name])}" for scenario in scenarios]
     settings = [(label, *section.setting.split("; ")[1:]) for label, section in zip(labels, shown)]
     shared = set(settings[0]).intersection(*settings) if settings else set()
-    shared = shared.difference(*(section.cell.preparation.assumption.split("; ") for section in shown))
+    shared = shared.difference(*(section.cell.preparation.assumptions for section in shown))
     return [
         clean("; ".join([section.title, *(part for part in setting if part not in shared)]))
         for section, setting in zip(shown, settings)

@@ -105,9 +105,14 @@ def choose(rule: Rule, validation: Samples, points: Mapping[str, Predictor]) -> 
     """Return which of the points, by label, the rule chooses on the validation rows whose group is known.
 
     Raises:
-        NotApplicable: the rule's gap cannot be computed there.
+        NotApplicable: there are no such rows, or the rule's gap cannot be computed there.
     """
     known = known_rows(validation)
+    if not len(known):
+        raise NotApplicable(
+            f"the group of none of the {len(validation)} validation rows is known, and a rule chooses by such rows; "
+            "make group_known larger"
+        )
     return rule.choose({label: Judged.of(known, point(known.inputs)) for label, point in points.items()})
 
 

@@ -43,6 +43,7 @@ class Cut:
     most: Optional[int] = None
     table: dict[str, float] = field(default_factory=lambda: {"a": 1.0})
     where: Path = Path("nowhere")
+    environment: str = "a name like any other"
 
     def fit(self, train, validation, *, seed):
         draws = np.random.default_rng(seed).normal(size=train.X.shape[1])
@@ -75,6 +76,21 @@ class Needy:
 
     def fit(self, train, validation, *, seed):
         return lambda inputs: Predictions(np.full(len(inputs), self.value % 2))
+
+
+@dataclass(frozen=True)
+class Aware:
+    """Select the protected rows if it is told to, else everybody."""
+
+    name = "acme_aware"
+    aware: bool = False
+
+    @property
+    def uses_group(self):
+        return ("prediction",) if self.aware else ()
+
+    def fit(self, train, validation, *, seed):
+        return lambda inputs: Predictions(inputs.protected.astype(int) if self.aware else np.ones(len(inputs), int))
 
 
 @dataclass(frozen=True)
@@ -140,4 +156,4 @@ class Trouble:
 
 @hookimpl
 def fairbench_methods():
-    return [Cut, Needy, Trouble]
+    return [Cut, Needy, Aware, Trouble]

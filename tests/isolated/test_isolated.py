@@ -91,6 +91,30 @@ def test_an_isolated_method_gives_the_numbers_that_it_gives_in_process(fairbench
             np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
 
 
+def test_a_declaration_that_depends_on_parameters_is_that_of_the_parameters(fairbench, acme):
+    methods = "acme_aware,acme_aware[aware=true],acme_cut"
+    grid = [*GRID, "--group-known", "1", "--group-known", "0", "--no-reference"]
+    assert fairbench("run", "--methods", methods, *grid, "--out", "r")[0] == 0
+    done = {
+        (str(record.cell.method), record.cell.preparation.group_known): record
+        for record in load_results(Path("r")).records
+        if record.cell.repeat == 0
+    }
+    for known in (0, 1):  # neither learns from the group
+        selected = []
+        for name in ("acme_aware[aware=false]", "acme_aware[aware=true]"):
+            found = {value.metric: value.value for value in done[name, known].values if not value.group}
+            selected.append(found["selection_rate"])
+        assert selected[0] == 1 > selected[1] > 0
+    reason = next(record.reason for (name, known), record in done.items() if name.startswith("acme_cut") and not known)
+    assert "acme_cut does not declare its use of the group, and the 0 rows" in reason
+    assert fairbench("run", "--methods", methods, *grid, "--no-group-at-prediction", "--out", "b")[0] == 0
+    blind = {str(record.cell.method): record for record in load_results(Path("b")).records}
+    assert blind["acme_aware[aware=false]"].status == "done"
+    assert blind["acme_aware[aware=true]"].reason.startswith("method acme_aware uses the group to predict")
+    assert json.loads(fairbench("show", "method", "acme_aware", "--json")[1])["uses_group"] == "neither"
+
+
 def kept(run):
     """Return the curves and the predictions of a run, in the order of its cells and points."""
     records = load_results(run).records

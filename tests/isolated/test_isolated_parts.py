@@ -118,7 +118,7 @@ def test_every_method_here_could_be_isolated():
     registry, _ = load_plugins()
     for name in registry.names("methods"):
         method = registry.get("methods", name)
-        made = declare(described(method), IsolatedMethod, environment=None)
+        made = declare(described(method), IsolatedMethod, _environment=None)
         theirs, ours = describe_parameters(method), describe_parameters(made)
         key = lambda row: row["name"]  # noqa: E731
         for one, other in zip(sorted(theirs, key=key), sorted(ours, key=key)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,17 @@ from fairbench_meta.m_ftml import MaskedFTML
 from fairbench_scenarios.selected import Selected
 from fairbench_scenarios.tuned import FOUR_FIFTHS, Tuned, configurations_of
 
-from fairbench.api import Fitted, NotApplicable, Predictions, Samples, Schema, Split, SuiteError, parameter
+from fairbench.api import (
+    UNKNOWN_GROUP,
+    Fitted,
+    NotApplicable,
+    Predictions,
+    Samples,
+    Schema,
+    Split,
+    SuiteError,
+    parameter,
+)
 from fairbench.choices import parse_choices
 from fairbench.plugins.loading import load_plugins
 
@@ -68,6 +78,13 @@ def test_without_an_even_configuration_the_most_even_is_chosen():
     found = outcome(method, validation)
     assert found.chosen == "even=1.0"  # ratio 0.5, the others have less
     assert found.diagnostics["infeasible"] == [1.0]
+
+
+def test_without_a_row_of_known_group_nothing_is_chosen():
+    part = make_samples()
+    hidden = replace(part, group=np.full(len(part), UNKNOWN_GROUP))
+    with pytest.raises(NotApplicable, match="the group of none of the 100 validation rows is known"):
+        outcome(Scripted(), hidden)
 
 
 def test_where_nobody_is_selected_there_is_no_parity():

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from fairbench.data.rows import Inputs, Predictions, Samples
 from fairbench.errors import NotApplicable, PluginError, Unstorable
@@ -134,6 +134,11 @@ class Process:
             known, message = _KNOWN.get(header["error"]), header["message"]
             raise known(message) if known else MethodFailed(f"in the environment {self.name}:\n{message}")
         return header, arrays
+
+    def uses(self, method: str, params: Mapping[str, Any]) -> Optional[tuple[str, ...]]:
+        """Return where a method with these parameters declares to use the group; None if it does not declare it."""
+        answer, _ = self.ask({"do": "uses", "method": method, "params": params}, {})
+        return None if answer["uses"] is None else tuple(answer["uses"])
 
     def fit(
         self, method: str, params: Mapping[str, Any], train: Samples, validation: Samples, seed: int

@@ -14,7 +14,7 @@ from typing import Any, Literal, Union
 from fairbench.errors import PluginError
 from fairbench.notation import plain
 from fairbench.plugins.annotations import SEQUENCES, TABLES, UNIONS, is_enum, unwrapped
-from fairbench.plugins.group_use import declared_use
+from fairbench.plugins.group_use import declared_use, depends_on_parameters
 from fairbench.plugins.parameters import Parameter, convert, parameters_of
 from fairbench.plugins.ranges import Options, Range
 
@@ -38,8 +38,10 @@ def described(method: type) -> dict[str, Any]:
         "parameters": {name: _described(declared) for name, declared in parameters_of(method).items()},
         "attributes": {name: plain(getattr(method, name)) for name in ATTRIBUTES if hasattr(method, name)},
     }
-    with suppress(TypeError):  # it depends on a parameter that users must give: then nothing is declared
+    with suppress(TypeError):  # it depends on a parameter that users must give
         found["uses_group"] = plain(declared_use(method))
+    if depends_on_parameters(method):
+        found["asks_uses"] = True  # of other parameters than the defaults
     if hasattr(method, "grid"):
         found["grid"] = plain(method.grid)
     if getattr(method, "ranges", None):
@@ -78,8 +80,9 @@ def declare(about: Mapping[str, Any], base: type, **more: Any) -> type:
     fields.sort(key=lambda one: not _required(one[2]))  # those that users must give come first
     namespace = {"name": about["name"], "__doc__": about["about"], **more}
     namespace.update({name: about["attributes"][name] for name in ATTRIBUTES if name in about["attributes"]})
-    if about.get("uses_group") is not None:
-        namespace["uses_group"] = tuple(about["uses_group"])
+    uses = None if about.get("uses_group") is None else tuple(about["uses_group"])
+    namespace["_usual_uses" if about.get("asks_uses") else "uses_group"] = uses
+    namespace["_usual"] = {name: one["default"] for name, one in about["parameters"].items() if "default" in one}
     if "grid" in about:
         namespace["grid"] = tuple(about["grid"])
     if "ranges" in about:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Union
+from collections.abc import Mapping
+from typing import Any, ClassVar, Optional, Union
 
 from fairbench.data.rows import Inputs, Predictions, Samples
 from fairbench.errors import PluginError
@@ -13,10 +14,27 @@ from fairbench.plugins.isolated.environments import Environment, Found, again, e
 
 
 class IsolatedMethod:
-    """What the methods of all environments have in common."""
+    """What the methods of all environments have in common.
+
+    Of a class, ``_usual`` has the defaults of the parameters, and ``_usual_uses`` what is declared for them. Names
+    begin with ``_``, because a parameter can have any other.
+    """
 
     name: ClassVar[str]
-    environment: ClassVar[Environment]
+    _environment: ClassVar[Environment]
+    _usual: ClassVar[Mapping[str, Any]]
+    _usual_uses: ClassVar[Optional[tuple[str, ...]]]
+
+    @property
+    def uses_group(self) -> Optional[tuple[str, ...]]:
+        """Where it uses the group, if that depends on its parameters; other classes declare it in its place.
+
+        The environment is only asked about parameters that differ from the defaults.
+        """
+        from fairbench.plugins.isolated.client import process_of
+
+        given = parameters.values(self)
+        return self._usual_uses if given == self._usual else process_of(self._environment).uses(self.name, given)
 
     def fit(self, train: Samples, validation: Samples, *, seed: int) -> Union[Predictor, Fitted]:
         """Fit the method in its environment, and return what predicts there.
@@ -28,7 +46,7 @@ class IsolatedMethod:
         """
         from fairbench.plugins.isolated.client import process_of
 
-        process = process_of(self.environment)
+        process = process_of(self._environment)
         given = parameters.values(self)
         handle, names, header, curves = process.fit(self.name, given, train, validation, seed)
 
@@ -53,7 +71,7 @@ def methods_of(found: Found) -> tuple[Environment, list[Any]]:
     name = found.name
     environment = environment_of(name, found.manifest)
     try:
-        methods = [declare(about, IsolatedMethod, environment=environment) for about in environment.methods]
+        methods = [declare(about, IsolatedMethod, _environment=environment) for about in environment.methods]
     except Exception as error:  # of a manifest that was edited
         raise PluginError(f"its manifest is damaged ({type(error).__name__}: {error}); {again(name)}") from error
     if not found.usable:

@@ -27,6 +27,7 @@ from fairbench.cells import Choice
 from fairbench.data.rows import Inputs, Predictions, Samples
 from fairbench.errors import FairbenchError, NotApplicable, Unstorable
 from fairbench.plugins.components import Fitted
+from fairbench.plugins.group_use import group_use
 from fairbench.plugins.isolated.declared import described
 from fairbench.plugins.isolated.frames import receive, send, unpacked
 from fairbench.plugins.isolated.wheels import HARNESS, canonical
@@ -125,6 +126,12 @@ class _Worker:
             "versions": _versions(),
             "python": platform.python_version(),
         }, {}
+
+    def uses(self, request: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Answer:
+        """Return where a method with these parameters declares to use the group."""
+        assert self.registry is not None  # noqa: S101 - the first answer was that of ``describe``
+        uses = group_use(self.registry.method(Choice(request["method"], request["params"])))
+        return {"uses": uses}, {}
 
     def fit(self, request: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Answer:
         """Fit a method, and keep the result under the request's number."""
