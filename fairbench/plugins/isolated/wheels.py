@@ -16,13 +16,8 @@ from typing import Any
 from fairbench.errors import PluginError
 from fairbench.version import __version__
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 HARNESS = "fairbench-harness"
-_WORKER_NEEDS = ("numpy", "pluggy")  # what ``import fairbench.api`` imports; tests/test_isolated.py holds it
+_WORKER_NEEDS = ("numpy", "pluggy")  # what ``import fairbench.api`` imports; test_isolated_parts.py holds it
 _OLDEST_PYTHON = ">=3.9"
 _SCRIPT = re.compile(r"^# /// script[ \t]*\n((?:^#(?: .*)?\n)*?)^# ///[ \t]*$", re.MULTILINE)
 _TABLE = {"dependencies": list, "requires-python": str}
@@ -34,6 +29,10 @@ def read_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it is none.
     """
+    if sys.version_info >= (3, 11):  # here, because the process of an environment, which reads none, has no tomli
+        import tomllib
+    else:
+        import tomli as tomllib
     return tomllib.loads(text)
 
 
