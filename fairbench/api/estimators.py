@@ -166,7 +166,8 @@ class _EstimatorMethod:
 
     def _made(self) -> Any:
         """Return a new estimator."""
-        return self.make(**{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})  # type: ignore[arg-type]
+        declared = dataclasses.fields(self)  # type: ignore[arg-type]  # what is made of this class is a dataclass
+        return self.make(**{field.name: getattr(self, field.name) for field in declared})
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,7 +131,7 @@ class GrouplessBatch(Batch):
     """
 
     group: ClassVar[Any] = property(lambda batch: batch.refuse())  # type: ignore[misc]  # a field of the base class
-    protected: ClassVar[Any] = property(lambda batch: batch.refuse())  # type: ignore[misc]
+    protected: ClassVar[Any] = property(lambda batch: batch.refuse())  # type: ignore[misc]  # as above
     why: str = ""
     error: type[FairbenchError] = GroupWithheld
 

@@ -29,7 +29,7 @@ def checked_parameters(table: Any, where: str) -> Mapping[str, Mapping[str, Mapp
         raise SuiteError(
             f"suite {where}: parameters must be tables such as [parameters.compas.faalgrad], or [parameters.any.mlp]"
         )
-    return table  # type: ignore[no-any-return]
+    return table  # type: ignore[no-any-return]  # just checked
 
 
 def merge_parameters(

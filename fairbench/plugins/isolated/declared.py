@@ -45,7 +45,8 @@ def described(method: type) -> dict[str, Any]:
     if hasattr(method, "grid"):
         found["grid"] = plain(method.grid)
     if getattr(method, "ranges", None):
-        found["ranges"] = {name: _space(space) for name, space in method.ranges.items()}  # type: ignore[attr-defined]
+        ranges = method.ranges  # type: ignore[attr-defined]  # it is there
+        found["ranges"] = {name: _space(space) for name, space in ranges.items()}
     return found
 
 
@@ -160,5 +161,5 @@ def type_from_json(given: Any) -> Any:
         if name == "table":
             return dict[str, arguments[0]] if arguments else dict  # type: ignore[valid-type]  # built as it runs
         if name in _CONTAINERS:
-            return _CONTAINERS[name][arguments] if arguments else _CONTAINERS[name]  # type: ignore[index]
+            return _CONTAINERS[name][arguments] if arguments else _CONTAINERS[name]  # type: ignore[index]  # as above
     raise PluginError(f"{given!r} is not a type of a parameter")
