@@ -10,6 +10,7 @@ import locale
 import logging
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -139,6 +140,18 @@ def test_a_working_directory_that_is_gone_is_no_reason_to_fail(tmp_path, monkeyp
     with process_state_kept() as changed:
         os.chdir(tmp_path)
     assert changed == []  # there is nothing to go back to
+
+
+def test_a_filter_put_back_with_its_patterns_compiled_is_the_same_filter():
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.filters[:] = [("default", "words", DeprecationWarning, "__main__", 0)]
+        with process_state_kept() as changed:  # as scikit-learn does where it starts threads
+            warnings.filters[:] = [("default", re.compile("words"), DeprecationWarning, re.compile("__main__"), 0)]
+        assert changed == []
+        with process_state_kept() as changed:
+            warnings.filters[:] = [("default", re.compile("other"), DeprecationWarning, re.compile("__main__"), 0)]
+        assert changed == ["the warnings filters"]
 
 
 @pytest.mark.long

@@ -211,10 +211,16 @@ def _general(entry: Any) -> bool:
     return entry[1] is None and entry[3] is None and getattr(entry[2], "__module__", "") == "builtins"
 
 
+def _meaning(entry: Any) -> Any:
+    """Return a warnings filter with its patterns as texts: scikit-learn puts some back compiled."""
+    return tuple(getattr(part, "pattern", part) for part in entry)
+
+
 def _wanted_filters(before: list[Any], now: list[Any]) -> list[Any]:
     """Let an imported library keep the filters of its own warnings, where it put them if nothing else changed."""
-    own = [entry for entry in now if entry not in before and not _general(entry)]
-    return now if [entry for entry in now if entry not in own] == before else own + before
+    known = [_meaning(entry) for entry in before]
+    own = [entry for entry in now if _meaning(entry) not in known and not _general(entry)]
+    return now if [_meaning(entry) for entry in now if entry not in own] == known else own + before
 
 
 def _of_compiled_libraries(name: Any) -> bool:
