@@ -284,19 +284,24 @@ class Limits:
     Args:
         seconds: wall-clock time from when the item is passed to its process; None for no limit.
         memory: bytes of memory of its process; None for no limit.
+        retries: how often an item is tried again after its process ended without an answer. One that raised, or that
+            exceeded a limit, is not tried again: with the same seed it would end in the same way.
     """
 
     seconds: Optional[float] = None
     memory: Optional[int] = None
+    retries: int = 1
 
     def __post_init__(self) -> None:
-        """Check that both are above 0."""
+        """Check that limits are above 0, and retries not below."""
         for what, limit in (("seconds", self.seconds), ("memory", self.memory)):
             if limit is not None and not limit > 0:
                 raise ValueError(f"the limit of {what} is {limit}; it must be above 0")
+        if self.retries < 0:
+            raise ValueError(f"retries is {self.retries}; it must be at least 0")
 
     def __bool__(self) -> bool:
-        """Return whether there is a limit."""
+        """Return whether there is a limit that some process must be watched for."""
         return self.seconds is not None or self.memory is not None
 
 

@@ -42,7 +42,6 @@ from fairbench_executors._worker import work
 T = TypeVar("T")
 R = TypeVar("R")
 
-TRIES = 2
 GRACE = 5.0  # seconds a worker has to end before it is killed
 PAUSE = 1.0  # seconds between two looks at whether a worker is still there, should its children hold its pipe open
 GLANCE = 0.1  # seconds between two looks at the memory of workers, where that is limited
@@ -66,7 +65,7 @@ def _cpus() -> int:
 
 @dataclass(frozen=True)
 class Processes:
-    """Run items in worker processes of one thread each; an item whose worker dies is tried once more."""
+    """Run items in worker processes of one thread each; an item whose worker dies is tried again."""
 
     name: ClassVar[str] = "processes"
     workers: int = parameter(_cpus(), "worker processes; by default one for each CPU", minimum=1)
@@ -81,7 +80,8 @@ class Processes:
                 started the run is not imported again.
             items: handed out one by one.
             limits: a worker that exceeds one is killed, whatever it is doing. Seconds count from when the item is
-                handed out, the start of a new worker included; memory is what the worker holds in all.
+                handed out, the start of a new worker included; memory is what the worker holds in all. An item whose
+                worker died is tried again ``limits.retries`` times.
 
         Raises:
             NotApplicable: memory is limited where the system does not tell how much a process holds.
@@ -225,10 +225,11 @@ class _Pool:
         if task is None:
             return
         task.deaths += 1
-        if task.deaths < TRIES:
+        if task.deaths <= self.limits.retries:
             self.waiting.append(task)  # behind the others: more memory may be free then
         else:
-            error = WorkerDied(f"the worker process {_cause_of_death(code)}, {TRIES} times")
+            times = f", {task.deaths} times" if task.deaths > 1 else ""
+            error = WorkerDied(f"the worker process {_cause_of_death(code)}{times}")
             self.finished.append(Ended(task.item, CRASHED, error=error))
 
     def _patience(self, busy: Sequence[_Worker]) -> float:
