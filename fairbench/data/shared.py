@@ -89,8 +89,10 @@ def _column(values: pd.Series, name: str, columns: _Columns) -> dict[str, Any]:
         return {"name": name, "codes": columns.add(values.cat.codes.to_numpy()), **kept, "ordered": bool(dtype.ordered)}
     codes, found = pd.factorize(values)  # a missing value has the code -1
     return {
-        **{"name": name, "codes": columns.add(codes.astype(np.int32))},
-        **{"values": _texts(found, name), "dtype": str(dtype)},
+        "name": name,
+        "codes": columns.add(codes.astype(np.int32)),
+        "values": _texts(found, name),
+        "dtype": str(dtype),
     }
 
 
@@ -165,15 +167,21 @@ def read_dataset(folder: Path) -> tuple[Dataset, tuple[str, ...]]:
     partition = said["partition"] and _KeptPartition(said["partition"], _mapped(folder / PARTITION))
     dataset = unchecked(
         Dataset,
-        **{**fields, "X": X, "y": y, "sensitive_features": table(said["sensitive_features"])},
-        **{"image_shape": tuple(said["image_shape"]), "keys": keys, "partition": partition},
+        **fields,
+        X=X,
+        y=y,
+        sensitive_features=table(said["sensitive_features"]),
+        image_shape=tuple(said["image_shape"]),
+        keys=keys,
+        partition=partition,
     )
     return dataset, remarks
 
 
 def _mapped(path: Path) -> NDArray[Any]:
     """Return an array that the system reads from the file as it is used, and shares among processes."""
-    return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    return found
 
 
 def _values(kept: Mapping[str, Any], column: Any) -> Any:

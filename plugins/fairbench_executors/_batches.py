@@ -57,11 +57,13 @@ class Batches:
         self.losses: Counter[int] = Counter()
         self._finished: deque[Ended[Any, Any]] = deque()
 
-    def take(self, receivers: int) -> Optional[Batch]:
-        """Return the next batch, small enough that none of so many receivers is idle at the end; None if none waits."""
+    def take(self, receivers: int = 0) -> Optional[Batch]:
+        """Return the next batch, None if none waits; small enough that none of so many receivers is idle at the end."""
         while self.waiting or self.suspects:
-            size = 1 if self.suspects else max(1, min(self.size, len(self.waiting) // (2 * receivers)))
-            queue, items = self.suspects or self.waiting, []
+            share = len(self.waiting) // (2 * receivers) if receivers else self.size
+            size = 1 if self.suspects else max(1, min(self.size, share))
+            queue = self.suspects or self.waiting
+            items: list[tuple[int, bytes]] = []
             while queue and len(items) < size:
                 number = queue.popleft()
                 try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from fairbench_executors._batches import (
     run_batch,
     stop_idle,
 )
-from fairbench_executors._pool import check_limits, cpus
+from fairbench_executors._pool import check_limits, cpus, interrupt_put_off
 
 needs("distributed")
 
@@ -62,6 +63,8 @@ class Dask:
         check_limits(limits, self.name)
         if not items:
             return
+        import distributed  # noqa: F401 - sets up the logging that is silenced below
+
         batches = Batches(function, items, limits, self.batch, SLICE)
         with _quiet(), self._client() as client:
             yield from _run(client, batches)
@@ -72,6 +75,8 @@ class Dask:
         from distributed import Client, LocalCluster
 
         if self.scheduler:
+            if not re.fullmatch(r"\w+://.+:\d+", self.scheduler):
+                raise NotApplicable(f"scheduler is {self.scheduler!r}; give an address such as tcp://host:8786")
             try:
                 client = Client(self.scheduler, timeout=PATIENCE, set_as_default=False)
             except (OSError, ValueError, TypeError) as error:
@@ -131,7 +136,8 @@ def _run(client: Any, batches: Batches) -> Generator[Ended[Any, Any], None, None
                     raise NotApplicable(f"the dask scheduler went away; {AGAIN}") from None
                 threads = _threads(client)
                 continue
-            _take(future, sent.pop(future), batches)
+            with interrupt_put_off():
+                _take(future, sent.pop(future), batches)
     except KeyboardInterrupt:
         with suppress(queue.Empty):
             while True:
@@ -148,9 +154,10 @@ def _run(client: Any, batches: Batches) -> Generator[Ended[Any, Any], None, None
 def _threads(client: Any) -> int:
     """Return how many batches the cluster can run at a time; it may grow."""
     try:
-        return max(1, sum(client.nthreads().values()))
+        threads: dict[str, int] = client.nthreads()
     except Exception as error:  # whatever dask raises when its connection is closed
         raise NotApplicable(f"the dask scheduler went away; {AGAIN}") from error
+    return max(1, sum(threads.values()))
 
 
 def _take(future: Any, batch: Batch, batches: Batches) -> None:
@@ -190,14 +197,13 @@ def _run_here(batch: Batch) -> Answers:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let dask log nothing: what matters is said in one line."""
+    """Let dask print no log: what matters is said in one line."""
     logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    handlers, logger.handlers = logger.handlers, [logging.NullHandler()]
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.handlers = handlers
 
 
 @hookimpl
