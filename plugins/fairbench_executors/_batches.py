@@ -20,6 +20,11 @@ IDLE = 60.0  # seconds for which a warm worker waits for another batch
 DISTRIBUTION = "fairbench-harness"
 
 
+def installed() -> str:
+    """Return the version of fairbench that is installed here."""
+    return version(DISTRIBUTION)
+
+
 class OtherVersion(RuntimeError):
     """A batch arrived where another version of fairbench is installed."""
 
@@ -71,7 +76,7 @@ class Batches:
                 except Exception as error:  # pickle raises almost anything
                     self._finished.append(Ended(self.items[number], RAISED, error=error))
             if items:
-                return Batch(version(DISTRIBUTION), self.function, self.limits, self.seconds, tuple(items))
+                return Batch(installed(), self.function, self.limits, self.seconds, tuple(items))
         return None
 
     def answered(self, batch: Batch, answers: Answers) -> None:
@@ -121,9 +126,10 @@ def run_batch(batch: Batch, wanted: Callable[[], bool] = lambda: True) -> Answer
     Raises:
         OtherVersion: the batch comes from another version of fairbench.
     """
-    here = version(DISTRIBUTION)
-    if here != batch.version:
-        raise OtherVersion(f"fairbench {here} is installed, and the run was started by fairbench {batch.version}")
+    if installed() != batch.version:
+        raise OtherVersion(
+            f"fairbench {installed()} is installed, and the run was started by fairbench {batch.version}"
+        )
     began, answers = time.monotonic(), []
     pool = _taken(batch.function, batch.limits)
     try:

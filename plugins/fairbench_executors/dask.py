@@ -19,6 +19,7 @@ from fairbench_executors._batches import (
     Batch,
     Batches,
     OtherVersion,
+    installed,
     run_batch,
     stop_idle,
 )
@@ -108,7 +109,7 @@ def _check_workers(client: Any, scheduler: str) -> None:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError as error:
         raise NotApplicable(f"the dask scheduler {scheduler} has no worker after {PATIENCE} s; start some") from error
-    ours = version(DISTRIBUTION)
+    ours = installed()
     for worker, theirs in client.run(version, DISTRIBUTION, on_error="return").items():
         if isinstance(theirs, BaseException):
             raise NotApplicable(f"the dask worker {worker} has no {DISTRIBUTION}; install {ours} there")

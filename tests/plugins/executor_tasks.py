@@ -147,3 +147,26 @@ def start_a_child(item: str) -> str:
     if how:
         time.sleep(60)
     return item
+
+
+def kill_the_dask_worker(item: str) -> str:
+    """Kill the process that hands this one its items if the item is "kill"; return any other."""
+    if item == "kill":
+        warden = os.getppid()
+        stat = Path(f"/proc/{warden}/stat").read_text()
+        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        time.sleep(60)
+    return item
+
+
+def anything(item: str) -> str:
+    """Do what the item says; return any other."""
+    if item == "kill":
+        kill_self(3)
+    if item == "long":
+        time.sleep(60)
+    if item == "fill":
+        fill(600)
+    if item in ("value", "two", "exit", "unpicklable"):
+        return fail(item)
+    return item
