@@ -143,14 +143,15 @@ class FaAlGrad:
         outer = torch.optim.Adam(model.parameters(), lr=self.outer_lr)
 
         def step(epoch: int) -> dict[str, float]:
-            diagnostics = {}
-            if self.record_cosine:
-                cosine = cosine_similarity(gradient(model, support_loss), gradient(model, query_loss), dim=0)
-                diagnostics["gradient_cosine"] = float(cosine)
-            outer.zero_grad()
             adapted = unroll(
                 model, support_loss, steps=self.inner_steps, lr=self.inner_lr, first_order=self.first_order
             )
+            diagnostics = {}
+            if self.record_cosine:
+                by_support = adapted.first_gradient() if self.inner_steps else gradient(model, support_loss)
+                cosine = cosine_similarity(by_support, gradient(model, query_loss), dim=0)
+                diagnostics["gradient_cosine"] = float(cosine)
+            outer.zero_grad()
             loss = query_loss(adapted)
             torch.autograd.backward(loss)
             outer.step()
