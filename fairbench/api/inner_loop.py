@@ -154,7 +154,11 @@ class _Functional:
         ends = [
             weight if slope is None else weight + (-self._lr * slope) for weight, slope in zip(self.weights, slopes)
         ]
-        self.weights = ends if self._track else [end.detach().requires_grad_() for end in ends]
+        self.weights = (
+            ends
+            if self._track
+            else [end.detach().requires_grad_(weight.requires_grad) for end, weight in zip(ends, self.weights)]
+        )
 
 
 class _Call(nn.Module):
@@ -205,7 +209,11 @@ class _Higher:
             self.first = self.first or _detached(slopes)
             return slopes
 
+        frozen = [not weight.requires_grad for weight in self.weights]
         self._inner.step(loss(self._functional), grad_callback=keep)
+        for weight, stays in zip(self.weights, frozen):  # without a graph, higher lets all weights move from now on
+            if stays:
+                weight.requires_grad_(False)
 
 
 INNER_LOOPS: Mapping[str, Callable[[nn.Module, float, bool], Any]] = {"functional": _Functional, "higher": _Higher}
