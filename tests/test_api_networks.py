@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api import Predictor, Samples, parameter
-from fairbench.api.networks import Network, descend
-from fairbench.api.torch import Batch, Model, as_batch, gradient, mlp, parity_gap, predictor, weighted_loss
+from fairbench.api import Predictor, Samples, derive_seed, parameter
+from fairbench.api.networks import Network, descend, sum_of_losses
+from fairbench.api.torch import Batch, Model, as_batch, gradient, minibatches, mlp, parity_gap, predictor, weighted_loss
 from fairbench.data.examples import example_split
 
 SPLIT = example_split()
@@ -98,3 +101,37 @@ def test_without_patience_all_epochs_are_run() -> None:
     network = Network(hidden=(4,), epochs=6, patience=None, batch_size=0, lr=1.0)
     _, curves = network.train(SPLIT.train, SPLIT.validation, seed=0)
     assert len(curves["validation_loss"]) == 6
+
+
+@settings(deadline=None, max_examples=60)
+@given(size=st.integers(1, 300), full=st.integers(1, 5), rest=st.integers(0, 299), seed=st.integers(0, 99))
+def test_losses_computed_after_the_epoch_are_those_of_the_steps(size: int, full: int, rest: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    total, batches = torch.zeros(()), []
+    for n in [size] * full + [rest % size] * (rest % size > 0):
+        logits = 5 * torch.randn(n, 1, generator=generator)
+        labels = (torch.rand(n, 1, generator=generator) < 0.5).float()
+        total += cross_entropy(logits, labels) * n
+        batches.append((logits, labels))
+    assert torch.equal(sum_of_losses(batches), total)
+
+
+@pytest.mark.parametrize("batch_size", [0, 32, 50, 2000])
+def test_training_is_that_of_torchs_graph_and_optimiser_bit_for_bit(batch_size: int) -> None:
+    method = Network(hidden=(6, 4), activation="tanh", epochs=4, batch_size=batch_size, weight_decay=0.1)
+    model, curves = method.train(SPLIT.train, SPLIT.validation, seed=1)
+    rows, expected = as_batch(SPLIT.train), mlp(SPLIT.train.X.shape[1], (6, 4), "tanh", seed=1)
+    order = torch.Generator().manual_seed(derive_seed("batches", 1))
+    adamw = torch.optim.AdamW(expected.parameters(), lr=1e-3, weight_decay=0.1, fused=True)
+    losses = []
+    for _ in range(4):
+        total = torch.zeros(())
+        for features, labels in minibatches(rows, batch_size, order):
+            adamw.zero_grad()
+            loss = cross_entropy(expected(features), labels)
+            loss.backward()
+            adamw.step()
+            total += loss.detach() * len(labels)
+        losses.append(float(total) / len(rows))
+    assert curves["training_loss"] == losses
+    assert all(map(torch.equal, model.parameters(), expected.parameters()))

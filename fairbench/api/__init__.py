@@ -57,7 +57,7 @@ from fairbench.plugins.components import (
 from fairbench.plugins.group_use import UsesGroup
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
-from fairbench.plugins.ranges import Options, Range, Searchable
+from fairbench.plugins.ranges import Options, Range, Searchable, Stackable
 from fairbench.records import Partial, Parts, Record, Results, Value, compares_groups, no_rows
 from fairbench.seeding import derive_seed
 from fairbench.texts import counted, escape_markdown, last_line
@@ -115,6 +115,7 @@ __all__ = [
     "Schema",
     "Searchable",
     "Split",
+    "Stackable",
     "SuiteError",
     "Tunable",
     "Undefined",

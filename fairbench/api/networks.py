@@ -20,13 +20,17 @@ penalty of weight 0 leaves the plain network, bit for bit::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable, ClassVar, Optional, Union
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from fairbench.api.optimisers import FusedAdamW
+from fairbench.api.perceptron import MANY_ROWS
 from fairbench.api.torch import (
     ACTIVATIONS,
     Batch,
@@ -69,6 +73,20 @@ def descend(objective: Objective) -> Learn:
         return loss.detach()
 
     return learn
+
+
+def sum_of_losses(batches: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return the sum over mini-batches of mean cross-entropy times rows, as adding one after the other gives it.
+
+    Args:
+        batches: logits (n, 1) and labels (n, 1) of each; all but the last one have the same n.
+    """
+    size = len(batches[0][0])
+    equal = [batch for batch in batches if len(batch[0]) == size]
+    logits, labels = (torch.cat(part).reshape(-1, size) for part in zip(*equal))
+    losses = list(cross_entropy(logits, labels, reduction="none").mean(1) * size)
+    losses += [cross_entropy(logit, label) * len(label) for logit, label in batches[len(equal) :]]
+    return torch.from_numpy(np.add.accumulate(torch.stack(losses).numpy()))[-1]
 
 
 @dataclass(frozen=True)
@@ -132,18 +150,23 @@ class Network:
         rows = as_batch(train)
         model = mlp(rows.n_features, self.hidden, self.activation, seed=seed)
         order = torch.Generator().manual_seed(derive_seed("batches", seed))
-        optimizer = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
+        optimizer = FusedAdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         columns = () if learn is None else rows.columns  # which cost time
+        # Where only the gradients are needed in a step, the losses of all mini-batches are computed after the epoch.
+        together = learn is None and 0 < self.batch_size < MANY_ROWS
 
         def step(epoch: int) -> dict[str, float]:
-            total = torch.zeros(())
+            total, logits = torch.zeros(()), []
             for features, labels, *others in minibatches(rows, self.batch_size, order, *columns):
-                if learn is None:
-                    loss = model.backpropagate(features, labels)
+                if together:
+                    logits.append((model.set_gradients(features, labels), labels))
+                elif learn is None:
+                    total += model.backpropagate(features, labels) * len(labels)
                 else:
-                    loss = learn(model, rows.part(features, labels, *others))
+                    total += learn(model, rows.part(features, labels, *others)) * len(labels)
                 optimizer.step()
-                total += loss * len(labels)
+            if together:
+                total = sum_of_losses(logits)
             return {"training_loss": float(total) / len(rows), **(diagnose() if diagnose else {})}
 
         watched = validation_loss or weighted_loss(as_batch(validation))

@@ -71,15 +71,18 @@ class Perceptron(nn.Sequential):
             self.zero_grad()
             torch.autograd.backward(loss)
             return loss.detach()
-        with torch.no_grad():
-            kept = trace(self, features)
-            slope = (kept[-1].sigmoid() - labels).div_(len(labels))  # of the mean, by the logits
-            gradients, _ = backward(self, kept, slope, inputs=False)
-            linear_layers = (layer for layer in self if isinstance(layer, nn.Linear))
-            for layer, by_weight, by_bias in zip(linear_layers, gradients[::2], gradients[1::2]):
-                layer.weight.grad, layer.bias.grad = by_weight, by_bias
-            mean: Tensor = cross_entropy(kept[-1], labels)
+        mean: Tensor = cross_entropy(self.set_gradients(features, labels), labels)
         return mean
+
+    @torch.no_grad()
+    def set_gradients(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Set ``.grad`` as ``backpropagate`` does, without torch's graph, and return the logits (n, 1)."""
+        kept = trace(self, features)
+        slope = (kept[-1].sigmoid() - labels).div_(len(labels))  # of the mean, by the logits
+        gradients, _ = backward(self, kept, slope, inputs=False)
+        for parameter, gradient in zip(self.parameters(), gradients):
+            parameter.grad = gradient
+        return kept[-1]
 
 
 def _before_relu(slope: Tensor, output: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api.gaps import Gap, gap_by_label, group_means, parity_gap, squared_gap
+from fairbench.api.inner_loop import INNER_LOOPS, Adapted, unroll
 from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.data.rows import Inputs, Predictions, Samples, unchecked
@@ -29,18 +29,13 @@ from fairbench.data.withheld import GrouplessSamples
 from fairbench.errors import FairbenchError, GroupWithheld
 from fairbench.plugins.components import Predictor
 
-with warnings.catch_warnings():
-    # higher 0.2.1 compares an int with "is" and holds an invalid escape; both are reported when it is first compiled.
-    warnings.filterwarnings("ignore", category=SyntaxWarning)
-    warnings.filterwarnings("ignore", "invalid escape sequence", DeprecationWarning)
-    import higher
-
 __all__ = [
     "ACTIVATIONS",
     "Adapted",
     "Batch",
     "Contrasts",
     "Gap",
+    "INNER_LOOPS",
     "Infeasible",
     "Loss",
     "Model",
@@ -223,78 +218,6 @@ def gradient(model: nn.Module, loss: Loss) -> Tensor:
     """Return the gradient (p,) of the loss by all parameters of the model, in order; nothing is accumulated."""
     parts = torch.autograd.grad(loss(model), list(model.parameters()))
     return torch.cat([part.reshape(-1) for part in parts])
-
-
-class Adapted:
-    """A model with the final weights of an inner loop: it returns logits, and gradients reach the initial weights."""
-
-    def __init__(self, functional: nn.Module, model: nn.Module) -> None:
-        """Keep higher's functional model, and the module whose structure and initial weights it has."""
-        self._functional = functional
-        self._model = model
-
-    def __call__(self, features: Tensor) -> Tensor:
-        """Return the logits (n, 1) of features (n, d)."""
-        logit: Tensor = self._functional(features)
-        return logit
-
-    def parameters(self) -> list[Tensor]:
-        """Return the adapted weights, in the order of the model's parameters; they are part of the graph."""
-        return list(self._functional.parameters())
-
-    def detached(self) -> nn.Module:
-        """Return an ordinary module with a copy of the adapted weights, free of the graph."""
-        module = copy.deepcopy(self._model)
-        ends = [*self.parameters(), *self._functional.buffers()]
-        with torch.no_grad():
-            for mine, end in zip([*module.parameters(), *module.buffers()], ends):
-                mine.copy_(end)
-        return module
-
-
-def unroll(
-    model: nn.Module,
-    loss: Callable[[nn.Module], Tensor],
-    *,
-    steps: int,
-    lr: float,
-    first_order: bool = False,
-    after_step: Callable[[nn.Module], None] | None = None,
-) -> Adapted:
-    """Return the model after inner steps of gradient descent, theta <- theta - lr * grad loss(theta).
-
-    ``backward()`` on a loss of the result adds to ``.grad`` of the model's own parameters, which stay as they are.
-
-    Args:
-        model: the module to start from.
-        loss: model -> scalar; it is called once for each step.
-        steps: number of inner steps, I >= 0.
-        lr: inner learning rate.
-        first_order: treat the derivative of the final by the initial weights as the identity, so that the gradient of a
-            loss at the adapted weights reaches the model's parameters unchanged (first-order MAML). No gradient then
-            flows through the inner loop, nor to anything that ``loss`` itself depends on.
-        after_step: called with the functional model after each step, e.g. to update a multiplier that ``loss`` reads.
-            What it computes stays in the graph, but the next step treats it as a constant: the gradient of that step is
-            by the weights in ``loss`` only, as in primal-dual methods.
-
-    References:
-        Finn, Abbeel and Levine (2017), Model-agnostic meta-learning, eq. 1 and section 5.2 (first order).
-    """
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-    loop = higher.innerloop_ctx(model, optimizer, copy_initial_weights=False, track_higher_grads=not first_order)
-    with loop as (functional, inner):
-        for _ in range(steps):
-            if after_step is not None:  # other tensors of the same values, on which nothing computed so far depends
-                functional.update_params([weight.view_as(weight) for weight in functional.fast_params])
-            inner.step(loss(functional))
-            if after_step is not None:
-                after_step(functional)
-    if first_order:
-        # higher cuts the graph at every step, which leaves the end a leaf of its own: tie it to the start again, with
-        # derivative one. p - p.detach() is exactly 0, so that the adapted weights keep their bits.
-        ends = zip(functional.fast_params, model.parameters())
-        functional.update_params([end.detach() + (start - start.detach()) for end, start in ends])
-    return Adapted(functional, model)
 
 
 def train_model(

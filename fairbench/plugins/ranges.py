@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Union, runtime_checkable
 
+from fairbench.data.rows import Samples
 from fairbench.errors import FairbenchError, PluginError
 from fairbench.notation import plain, show_value
 from fairbench.plugins.parameters import check_parameters, parameters_of
@@ -94,6 +95,32 @@ class Searchable(Protocol):
     """
 
     ranges: ClassVar[Mapping[str, Union[Range, Options]]]
+
+
+@runtime_checkable
+class Stackable(Protocol):
+    """What a method also offers if it fits several of its configurations faster together than one after another.
+
+    A scenario such as ``sweep``, which knows all configurations before the first fit, then calls ``fit_together`` in
+    place of ``fit``. Within a cell only: what is stored never depends on which cells run beside it.
+    """
+
+    def fit_together(
+        self, configurations: Sequence[Any], train: Samples, validation: Samples, *, seed: int
+    ) -> Sequence[Any]:
+        """Return what ``fit`` of each configuration would return, in their order, up to the rounding of floats.
+
+        Args:
+            configurations: instances of the method, any of its parameters differing; the method itself counts only if
+                it is among them. Those that do not fit into one computation are the method's to separate.
+            train: the rows to learn from.
+            validation: the rows to choose on.
+            seed: the one that each ``fit`` would be given.
+
+        Raises:
+            NotApplicable: the method cannot be used on such data.
+        """
+        ...
 
 
 def check_ranges(cls: type) -> None:

@@ -299,7 +299,15 @@ def _adapt_one(net: nn.Sequential, multiplier: Tensor, task: TaskBatch, terms: T
             dual = raised.detach() if rule.first_order else raised
 
     steps = rule.steps * rule.rounds
-    end = unroll(net, loss, steps=steps, lr=rule.lr, first_order=rule.first_order, after_step=after_step)
+    end = unroll(
+        net,
+        loss,
+        steps=steps,
+        lr=rule.lr,
+        first_order=rule.first_order,
+        after_step=after_step,
+        inner_loop="higher",
+    )
     return end.parameters()
 
 

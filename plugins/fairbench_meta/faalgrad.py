@@ -5,8 +5,8 @@ Malik & Mopuri, FaAlGrad: Fairness through Alignment of Gradients across Differe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +14,19 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from fairbench.api import Episode, Fitted, Method, NotApplicable, Range, Samples, derive_seed, hookimpl, parameter
-from fairbench.api.torch import ACTIVATIONS, as_batch, gradient, mlp, predictor, train_model, unroll, weighted_loss
+from fairbench.api.torch import (
+    ACTIVATIONS,
+    as_batch,
+    gradient,
+    mlp,
+    one_thread,
+    predictor,
+    train_model,
+    unroll,
+    weighted_loss,
+)
+
+from ._stacked import Shared, train_together
 
 SPLITS = ("config1", "config2", "config2_released", "proportions", "swapped")
 PAPER = "Malik & Mopuri, FaAlGrad (TMLR)"
@@ -143,14 +155,15 @@ class FaAlGrad:
         outer = torch.optim.Adam(model.parameters(), lr=self.outer_lr)
 
         def step(epoch: int) -> dict[str, float]:
-            diagnostics = {}
-            if self.record_cosine:
-                cosine = cosine_similarity(gradient(model, support_loss), gradient(model, query_loss), dim=0)
-                diagnostics["gradient_cosine"] = float(cosine)
-            outer.zero_grad()
             adapted = unroll(
                 model, support_loss, steps=self.inner_steps, lr=self.inner_lr, first_order=self.first_order
             )
+            diagnostics = {}
+            if self.record_cosine:
+                by_support = adapted.first_gradient() if self.inner_steps else gradient(model, support_loss)
+                cosine = cosine_similarity(by_support, gradient(model, query_loss), dim=0)
+                diagnostics["gradient_cosine"] = float(cosine)
+            outer.zero_grad()
             loss = query_loss(adapted)
             torch.autograd.backward(loss)
             outer.step()
@@ -159,6 +172,45 @@ class FaAlGrad:
         validation_loss = weighted_loss(as_batch(validation))
         curves = train_model(model, step, validation_loss, epochs=self.epochs, patience=self.patience)
         return Fitted({"": predictor(model)}, chosen="", diagnostics=curves)
+
+    def fit_together(
+        self, configurations: Sequence[FaAlGrad], train: Samples, validation: Samples, *, seed: int
+    ) -> Sequence[Fitted]:
+        """Return the fits of the configurations; those that differ in learning rates alone are one computation.
+
+        Weights and curves equal those of ``fit`` up to the rounding of float32.
+
+        Raises:
+            NotApplicable: the training part cannot be divided as a ``split`` says.
+        """
+        fits: dict[int, Fitted] = {}
+        stacks: dict[FaAlGrad, list[int]] = {}
+        for place, one in enumerate(configurations):
+            stacks.setdefault(replace(one, inner_lr=0.0, outer_lr=0.0), []).append(place)
+        for shape, places in stacks.items():
+            if len(places) == 1:
+                fits[places[0]] = configurations[places[0]].fit(train, validation, seed=seed)
+                continue
+            draw = derive_seed("support", seed)
+            episode = partition(train, shape.split, support_share=shape.support_share, seed=draw)
+            shared = Shared(
+                as_batch(episode.support),
+                as_batch(episode.query),
+                as_batch(validation),
+                shape.activation,
+                shape.inner_steps,
+                shape.epochs,
+                shape.patience,
+                shape.first_order,
+                shape.record_cosine,
+            )
+            models = [mlp(train.X.shape[1], shape.hidden, shape.activation, seed=seed) for _ in places]
+            rates = ([getattr(configurations[place], name) for place in places] for name in ("inner_lr", "outer_lr"))
+            with one_thread():
+                curves = train_together(models, shared, *rates)
+            for place, model, curve in zip(places, models, curves):
+                fits[place] = Fitted({"": predictor(model)}, chosen="", diagnostics=curve)
+        return [fits[place] for place in range(len(configurations))]
 
 
 @hookimpl

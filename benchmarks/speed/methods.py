@@ -1,0 +1,179 @@
+"""What an epoch of each trained method costs, beside one of the plain network and beside its matrix products alone.
+
+    python benchmarks/speed/methods.py [--shapes compas,adult] [--rounds 3]
+
+``plain`` is the ratio to an epoch of the plain network with the same layers on the same rows, mini-batches of 256 for
+methods that take them, all rows at once for FaAlGrad. ``minimum`` is the ratio to the time of the matrix products that
+the algorithm cannot do without, run by themselves on the same machine: those of each forward and backward pass, of the
+derivative through each inner step, of the validation loss, and for FaAlGrad of the query gradient in its cosine. It
+leaves out everything else: gathering rows, activations, losses, the optimiser. A row ``higher`` has the inner loop
+through the library of that name. CPU seconds on one thread, the smallest of some rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from unittest import mock
+
+import fairbench_meta.faalgrad
+import numpy as np
+import torch
+from fairbench_baselines.mba_dp import BalancedGroups, balance_sides
+from fairbench_baselines.mlp import MLP
+from fairbench_baselines.mlp_regularised import RegularisedMLP
+from fairbench_bilevel.fairbinn import FairBiNN
+from fairbench_bilevel.lagrangian_dp import LagrangianDP
+from fairbench_meta._learner import Course
+from fairbench_meta.faalgrad import FaAlGrad
+from fairbench_meta.fair_maml import FairMAML
+from fairbench_meta.ffml import FFML
+from fairbench_meta.m_ftml import MaskedFTML
+from fairbench_meta.pdfm import PrimalDualFairMeta
+
+from fairbench.api import Samples, Schema
+from fairbench.api.torch import unroll
+
+SHAPES = {"compas": (4320, 926, 7, (8,)), "adult": (31655, 6783, 100, (8, 8))}
+BATCH, TASKS = 256, 8
+Widths = Sequence[int]
+
+
+def samples(rows: int, features: int, seed: int) -> Samples:
+    """Return normal features, two groups of a third and two thirds, and labels that depend on both."""
+    random = np.random.default_rng(seed)
+    X, group = random.normal(size=(rows, features)).astype(np.float32), (random.random(rows) < 1 / 3).astype(int)
+    y = (X[:, 0] + group + random.normal(size=rows) > 0.5).astype(int)
+    return Samples(X, group, Schema(tuple(f"x{column}" for column in range(features)), ("other", "protected"), 1), y)
+
+
+class Products:
+    """Matrix products to be timed by themselves; each is counted, and run as often as the algorithm needs it."""
+
+    def __init__(self, widths: Widths) -> None:
+        """Start with none, for layers of these widths, inputs first."""
+        self.widths, self.pairs, self.buffers = widths, [], {}
+
+    def layers(self, rows: int, times: float, first: Sequence[int], other: Sequence[int], tasks: int = 1) -> Products:
+        """Add products of forward, weight-gradient and input-gradient shape, for the first layer and for the others."""
+        for place, (n_in, n_out) in enumerate(zip(self.widths, self.widths[1:])):
+            kinds = ((n_out, n_in, rows), (n_out, rows, n_in), (n_in, n_out, rows))
+            for (m, k, n), count in zip(kinds, other if place else first):
+                if count:
+                    self.pairs.append((self.buffer(tasks, m, k), self.buffer(tasks, k, n), count * times))
+        return self
+
+    def forward(self, rows: int, times: float = 1, tasks: int = 1) -> Products:
+        """Add forward passes."""
+        return self.layers(rows, times, (1, 0, 0), (1, 0, 0), tasks)
+
+    def gradient(self, rows: int, times: float = 1, tasks: int = 1) -> Products:
+        """Add forward and backward passes."""
+        return self.layers(rows, times, (1, 1, 0), (1, 1, 1), tasks)
+
+    def inner_steps(self, rows: int, times: float, tasks: int = 1) -> Products:
+        """Add inner steps through which the derivative is taken.
+
+        A step has Z = W A and the gradients by W and A; the derivatives of these three products are two more of each.
+        """
+        return self.layers(rows, times, (2, 2, 0), (3, 3, 3), tasks)
+
+    def buffer(self, *shape: int) -> torch.Tensor:
+        """Return a matrix, the same one for the same shape."""
+        return self.buffers.setdefault(shape, torch.rand(*shape).squeeze(0))
+
+    def seconds(self, rounds: int) -> float:
+        """Return the CPU time of all products once, the smallest of some rounds for each."""
+        total = 0.0
+        for left, right, count in self.pairs:
+            repeats = max(1, int(2e7 / (left.numel() * right.shape[-1])))
+            total += count * smallest(lambda a=left, b=right, n=repeats: [a @ b for _ in range(n)], rounds) / repeats
+        return total
+
+
+def smallest(run, rounds: int) -> float:
+    """Return the smallest CPU time of a call, after one that is not timed."""
+    run()
+    times = []
+    for _ in range(rounds):
+        started = time.process_time()
+        run()
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+def epoch(method, train: Samples, validation: Samples, rounds: int) -> float:
+    """Return what an epoch adds to a fit: the difference between fits of 2 and of 8 epochs."""
+    fits = [replace(method, epochs=epochs) for epochs in (2, 8)]
+    short, long = (smallest(lambda fit=fit: fit.fit(train, validation, seed=0), rounds) for fit in fits)
+    return (long - short) / 6
+
+
+def outer_step(method, train: Samples, rounds: int) -> tuple[float, Products]:
+    """Return the time of an outer step of a meta-learner on eight tasks, and its products."""
+    course = Course(method, train, seed=0)
+    step = method.outer_step(course)
+    support, query = course.draw(range(TASKS))
+    rule = course.rule
+    steps = rule.steps * rule.rounds
+    products = Products((train.X.shape[1], *method.hidden, 1))
+    if rule.first_order:
+        products.gradient(support.X.shape[1], steps, TASKS)
+    else:
+        products.inner_steps(support.X.shape[1], steps, TASKS)
+    products.gradient(query.X.shape[1], 1, TASKS)
+    return smallest(lambda: [course.learn(range(TASKS), step) for _ in range(10)], rounds) / 10, products
+
+
+def rows_of(shape: str, rounds: int):
+    """Yield name, seconds, seconds of the plain network and of the products alone for each method."""
+    n, n_validation, d, hidden = SHAPES[shape]
+    train, validation = samples(n, d, 0), samples(n_validation, d, 1)
+    widths, n_support = (d, *hidden, 1), int(train.protected.sum())
+    full = {"hidden": hidden, "patience": 99}
+
+    def batches(rows: int) -> Products:
+        return Products(widths).gradient(BATCH, rows / BATCH).forward(n_validation)
+
+    everything = Products(widths).gradient(n).forward(n_validation)
+    plain = {size: epoch(MLP(batch_size=size, **full), train, validation, rounds) for size in (BATCH, 0)}
+    yield "mlp", plain[BATCH], plain[BATCH], batches(n)
+    yield "mlp[batch_size=0]", plain[0], plain[0], everything
+    for name, cls in (("mlp_regularised", RegularisedMLP), ("mba_dp", BalancedGroups)):
+        rows = len(balance_sides(train, seed=0)) if cls is BalancedGroups else n
+        yield name, epoch(cls(**full), train, validation, rounds), plain[BATCH], batches(rows)
+    for name, cls in (("fairbinn", FairBiNN), ("lagrangian_dp", LagrangianDP)):
+        method = cls(hidden=hidden, fair_layers=(hidden[-1], hidden[-1]), batch_size=BATCH)
+        yield name, epoch(method, train, validation, rounds), plain[BATCH], None
+    for steps in (1, 10):
+        method = FaAlGrad(inner_steps=steps, inner_lr=1e-3, outer_lr=1e-3, **full)
+        products = Products(widths).inner_steps(n_support, steps).gradient(n - n_support, 2).forward(n_validation)
+        name = f"faalgrad[inner_steps={steps}]"
+        yield name, epoch(method, train, validation, rounds), plain[0], products
+        with mock.patch.object(fairbench_meta.faalgrad, "unroll", lambda *a, **k: unroll(*a, **k, inner_loop="higher")):
+            yield f"{name}, higher", epoch(method, train, validation, rounds), plain[0], products
+    for cls in (FairMAML, MaskedFTML, FFML, PrimalDualFairMeta):
+        seconds, products = outer_step(cls(hidden=hidden, task_count=TASKS), train, rounds)
+        yield f"{cls.name}, an outer step", seconds, None, products
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--shapes", default=",".join(SHAPES), help=f"some of {', '.join(SHAPES)}")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each time is taken (default: 3)")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    for shape in args.shapes.split(","):
+        n, _, d, hidden = SHAPES[shape]
+        print(f"{f'{shape}: {n:,} rows, {d} features, hidden {hidden}':44} {'ms':>8} {'plain':>7} {'minimum':>8}")
+        for name, seconds, plain, products in rows_of(shape, args.rounds):
+            by_plain = "" if plain is None else f"{seconds / plain:.2f}"
+            by_minimum = "" if products is None else f"{seconds / products.seconds(args.rounds):.2f}"
+            print(f"{name:44} {1000 * seconds:8.2f} {by_plain:>7} {by_minimum:>8}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
