@@ -164,9 +164,7 @@ def loaded(folder: Path) -> None:
 
 
 def reported(folder: Path) -> tuple[float, float]:
-    """Return the CPU seconds of ``fairbench report`` and its peak memory in MiB: a process that makes the terminal tables.
-
-    """
+    """Return the CPU seconds of ``fairbench report`` and its peak memory in MiB: a process that makes the terminal tables."""
     script = (
         "from pathlib import Path; import sys\n"
         "from fairbench.plugins.loading import load_plugins\n"
@@ -175,7 +173,7 @@ def reported(folder: Path) -> tuple[float, float]:
         "assert 'above the coin' in text\n"
     )
     before = os.times()
-    subprocess.run([sys.executable, "-c", script, str(folder)], check=True)  # noqa: S603 - our own script
+    subprocess.run([sys.executable, "-c", script, str(folder)], check=True)
     after = os.times()
     seconds = after.children_user + after.children_system - before.children_user - before.children_system
     return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

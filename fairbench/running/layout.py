@@ -217,6 +217,14 @@ def seal(form: str, numbers: Sequence[float], parts: Sequence[bytes]) -> bytes:
     return hashlib.blake2b(sizes + b"".join(parts), digest_size=SIZE).digest()
 
 
+def intact(part: Any, digest: bytes) -> bool:
+    """Return whether a part of a row, a ``CellRow`` or a ``Body``, has this digest, whatever its columns hold."""
+    try:
+        return bool(part.taken() == digest)
+    except (AttributeError, TypeError, UnicodeError, struct.error):  # a column is of another type
+        return False
+
+
 def text_id(text: str) -> bytes:
     """Return the hash that a text is kept under."""
     return hashlib.blake2b(text.encode(), digest_size=SIZE).digest()

@@ -24,7 +24,19 @@ from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError, Unstorable
 from fairbench.records import DONE, Record
 from fairbench.running import oldstore
-from fairbench.running.layout import SIZE, TABLES, About, Body, CellRow, Made, PredictionRow, TruthRow, schema, text_id
+from fairbench.running.layout import (
+    SIZE,
+    TABLES,
+    About,
+    Body,
+    CellRow,
+    Made,
+    PredictionRow,
+    TruthRow,
+    intact,
+    schema,
+    text_id,
+)
 from fairbench.running.packed import PackedValues, Shape, shape_of
 from fairbench.running.packing import Measured, Rows, rows_of
 from fairbench.running.storefile import SOUND, connected, explained, readable, reader
@@ -263,7 +275,9 @@ class Store:
         with self._reading():
             for row in self._cells():
                 with self._of_cell(row):
-                    found[row.key] = Outline(row.status, self._frame(row.frame).metrics, self._about(row.about).versions)
+                    found[row.key] = Outline(
+                        row.status, self._frame(row.frame).metrics, self._about(row.about).versions
+                    )
         return found
 
     def records(self, order: Sequence[str] = ()) -> list[Record]:
@@ -360,9 +374,8 @@ class Store:
         if key is not None and not rows:
             raise StoreError(f"{self.path} holds no cell of key {key}; it may be damaged; {SOUND}")
         for row in rows:
-            with self._of_cell(row):
-                if row.taken() != row.digest:
-                    raise self._damage(row, "its record is not as it was written")
+            if not intact(row, row.digest):
+                raise self._damage(row, "its record is not as it was written")
         if key is None and self._total() != (len(rows), _together([row.digest for row in rows])):
             raise StoreError(f"{self.path} is damaged: it holds {len(rows)} cells, but not those written; {SOUND}")
         return rows
@@ -371,9 +384,8 @@ class Store:
         """Yield the rows with what was measured, each as it was written; ``key`` if it is one alone."""
         found = self._select(f"SELECT {_BODY} FROM cells", key)  # noqa: S608 - in the order of the rows
         for row, body in zip(rows, map(Body._make, found)):
-            with self._of_cell(row):
-                if body.taken() != row.body:
-                    raise self._damage(row, "its values are not as they were written")
+            if not intact(body, row.body):
+                raise self._damage(row, "its values are not as they were written")
             yield row, body
 
     def _select(self, query: str, key: Optional[str], order: str = " ORDER BY number") -> sqlite3.Cursor:
@@ -413,7 +425,8 @@ class Store:
         found = {}
         with self._of_cell(cell):
             listed = [(one.step, one.point, one.digest) for one in Made.listed(body.made)]
-            if [(row.step, row.point, row.taken()) for row in rows] != listed:
+            seen = [(row.step, row.point, row.digest) for row in rows]
+            if seen != listed or any(row.taken() != row.digest for row in rows):
                 raise self._damage(cell, "its predictions are not as they were written")
             for row in rows:
                 found[row.step, row.point] = self._truth(row.truth), row.predictions()
