@@ -15,8 +15,11 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
 from fairbench.records import DONE, FAILED, SKIPPED, UNKNOWN, Parts, Record, Value
-from fairbench.running.packing import CellRow, PredictionRow, digest, prediction_digest, rows_of, value_digest
+from fairbench.running.layout import Body, CellRow, PredictionRow, digest, text_id
+from fairbench.running.oldstore import prediction_digest, value_digest
+from fairbench.running.packing import rows_of
 from fairbench.running.store import FILE_NAME, FORMAT, Measured, Outline, Store, Truth, Unstorable, run_folder
+from fairbench.running.storefile import readable
 
 TRUTH = Truth(np.array([0, 1, 1]), np.array([0, 0, 1]), ("female", "male"))
 
@@ -215,9 +218,33 @@ def test_digests_are_those_of_stores_that_were_written_before():
     assert digest(["é", 1, 0.5, None], (b"\0", None)) == "248e95a38314756ec05ddae83e7b99e5"
     row = PredictionRow("key", 0, "point", "truth", 1, "", b"\0", b"\1", None)
     assert row.taken() == "db21d63b9cf5d4898f9bc076ffd7f655"
-    assert CellRow(*map(str, range(15)), digest="").taken() == "4522f4267aa8bcd8e7e8ae6f0a2c2150"
     assert value_digest([(0, "", "", "accuracy", 0.5, "")]) == "34e74bf3e6b092bc1189932d1088836e"
     assert prediction_digest([(0, "", "d")]) == "42c7f2e02a22d458f7a7ad3fb03fd6ec"
+    cell = CellRow("k", b"f", 1, 2, 3, "done", "r", "é", 0.5, 0.25, b"a", b"b", b"")
+    assert cell.taken().hex() == "84b1e80a4975bb762554b7261d583adb"
+    assert Body(b"s", b"n", "r", "{}", "[]", 1).taken().hex() == "52bacc120d6ecbab4ab06171ffc4045e"
+    assert text_id("é").hex() == "d4b1b0202b21bb84e60a3d272ecab0db"
+
+
+@pytest.mark.parametrize("place", range(12))
+def test_the_digest_of_a_cell_is_taken_over_every_column(place):
+    row = CellRow("k", b"f", 1, 2, 3, "done", "r", "p", 0.5, 0.25, b"a", b"b", b"")
+    other = {str: "kx", bytes: b"fx", int: 7, float: 7.0}[type(row[place])]
+    assert row._replace(**{CellRow._fields[place]: other}).taken() != row.taken()
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_the_digest_of_what_was_measured_is_taken_over_every_column(place):
+    body = Body(b"s", b"n", "r", "{}", "[]", 1)
+    other = {str: "x", bytes: b"x", int: 7}[type(body[place])]
+    assert body._replace(**{Body._fields[place]: other}).taken() != body.taken()
+
+
+def test_what_moves_from_one_column_to_the_next_changes_the_digest():
+    row = CellRow("k", b"f", 1, 2, 3, "done", "ab", "c", 0.5, 0.25, b"a", b"b", b"")
+    assert row._replace(reason="a", chosen="bc").taken() != row.taken()
+    body = Body(b"s", b"n", "ab", "c", "", 1)
+    assert body._replace(reasons="a", diagnostics="bc").taken() != body.taken()
 
 
 def test_test_parts_that_the_store_has_are_not_packed_again():
@@ -360,7 +387,7 @@ def test_what_a_reader_meets_is_explained(store):
         (ValueError("locked"), "is not a fairbench store or is damaged: locked; put back a sound copy of the file"),
         (OSError("no such device"), "cannot be read: no such device"),
     ):
-        with pytest.raises(StoreError) as raised, store._readable():
+        with pytest.raises(StoreError) as raised, readable(store.path):
             raise error
         assert str(raised.value).startswith(f"{store.path} {words}")
 

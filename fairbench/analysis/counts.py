@@ -6,17 +6,19 @@ bootstrap of thousands of test parts needs no rows. Two methods that decided abo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Optional
 
 import numpy as np
 
 from fairbench.analysis.values import Measured
 from fairbench.data.rows import Floats, Predictions
+from fairbench.errors import StoreError
 from fairbench.records import Record, Results
+from fairbench.running.layout import Made
 from fairbench.running.store import FILE_NAME, Store, Truth
 
 CELLS_KEPT = 64  # whose predictions stay in memory: those of a baseline are asked for again with every method
@@ -118,7 +120,13 @@ class StoredRows:
 
     def __init__(self, store: Optional[Store]) -> None:
         """Take the open store."""
+        self._store = store
         self._read = None if store is None else lru_cache(maxsize=CELLS_KEPT)(store.predictions)
+        self._parts: dict[str, tuple[tuple[str, ...], Floats]] = {}  # by key of a test part: group names, and the rows
+
+    @cached_property
+    def _listings(self) -> Mapping[str, str]:
+        return {} if self._store is None else self._store.listings()
 
     def predictions(self, record: Record, point: Optional[str] = None) -> Optional[tuple[Truth, Predictions]]:
         """Return what a ``record`` predicted at an operating ``point`` (None: the chosen one), and for which rows.
@@ -132,9 +140,32 @@ class StoredRows:
         return self._read(record.cell.key).get(place)
 
     def counts(self, record: Record, point: Optional[str] = None) -> Optional[Counts]:
-        """Return the counts of the ``predictions`` of a ``record`` at a ``point``."""
+        """Return the counts of the ``predictions`` of a ``record`` at a ``point``.
+
+        Most are stored beside the cell, so that the predictions themselves need not be read.
+
+        Raises:
+            StoreError: the store is damaged; the message names the cell.
+        """
+        if self._read is None or not record.values:
+            return None
+        step, name = Measured(record).last_step, record.chosen if point is None else point
+        for made in Made.listed(self._listings.get(record.cell.key, "[]")):
+            if (made.step, made.point) == (step, name) and made.selected is not None:
+                groups, rows = self._part(record, made)
+                return Counts(groups, rows, np.array(made.selected, dtype=np.float64).reshape(rows.shape))
         found = self.predictions(record, point)
         return None if found is None else count(*found)
+
+    def _part(self, record: Record, made: Made) -> tuple[tuple[str, ...], Floats]:
+        """Return the names of the groups of a test part, and its rows by group and label."""
+        if made.truth not in self._parts:
+            found = self.predictions(record, made.point)
+            if found is None:  # what is listed was found when the record was read
+                raise StoreError(f"the predictions of cell {record.cell.key} are gone")
+            counts = count(*found)
+            self._parts[made.truth] = counts.groups, counts.rows
+        return self._parts[made.truth]
 
     def joint(self, first: Record, second: Record) -> Optional[Floats]:
         """Return ``count_jointly`` of the chosen points of ``first`` and ``second``, None if their rows differ."""

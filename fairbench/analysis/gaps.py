@@ -271,18 +271,23 @@ class RowSpread:
     n: int
 
 
-def row_spread(repeats: Sequence[Counts], metric: str, level: float = LEVEL) -> Optional[RowSpread]:
+def row_spread(
+    repeats: Sequence[Counts], metric: str, level: float = LEVEL, known: Optional[Sequence[float]] = None
+) -> Optional[RowSpread]:
     """Return the spread of a metric over the rows of the test part, from the mean variance within the repeats' splits.
 
     Args:
         repeats: counts of one method in each repeat.
         metric: ``accuracy``, or one of ``GAPS``.
         level: confidence level.
+        known: ``row_variance`` of each of the repeats, if somebody has it.
 
     Returns:
         None if the metric is undefined in all repeats.
     """
-    known = [variance for variance in (row_variance(counts, metric) for counts in repeats) if variance is not None]
+    if known is None:
+        every = (row_variance(counts, metric) for counts in repeats)
+        known = [variance for variance in every if variance is not None]
     if not known:
         return None
     sd = math.sqrt(sum(known) / len(known))

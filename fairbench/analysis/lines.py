@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Optional
 
 import numpy as np
@@ -62,7 +63,7 @@ class Vertex:
     gap: Floats
     accuracy: Floats
 
-    @property
+    @cached_property
     def mean(self) -> tuple[float, float]:
         """Return the means of gap and accuracy over the repeats."""
         return float(self.gap.mean()), float(self.accuracy.mean())

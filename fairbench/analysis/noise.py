@@ -186,7 +186,22 @@ def signed_gap(
         return None
     pairs = sum(math.comb(len(groups), 2) for groups in comparable(repeats[0], metric)[0].values())
     rates = [counts.rates(direction.rate) for counts in repeats]
+    apart = [float(rate[direction.above] - rate[direction.below]) for rate in rates]
+    return signed_interval(apart, pairs, ratio, splits)
+
+
+def signed_interval(
+    apart: Sequence[float], pairs: int, ratio: Optional[float], splits: Optional[Sequence[int]] = None
+) -> CorrectedT:
+    """Return the mean of signed differences with its interval, see ``signed_gap``.
+
+    Args:
+        apart: the difference in each repeat.
+        pairs: of how many differences it is the largest.
+        ratio: the splits' ratio.
+        splits: the split that each belongs to; by default its own.
+    """
     by_split: dict[int, list[float]] = {}
-    for split, rate in zip(range(len(rates)) if splits is None else splits, rates):
-        by_split.setdefault(split, []).append(float(rate[direction.above] - rate[direction.below]))
+    for split, difference in zip(range(len(apart)) if splits is None else splits, apart):
+        by_split.setdefault(split, []).append(difference)
     return corrected_t([fmean(several) for several in by_split.values()], ratio, 1 - (1 - LEVEL) / pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import Optional
 
@@ -13,6 +14,7 @@ from fairbench.analysis.intervals import CorrectedT, corrected_t
 from fairbench.analysis.noise import NoiseFloor, floor_over_repeats, gap_of_mean, signed_gap
 from fairbench.analysis.power import Detectable, detectable_gap, too_small
 from fairbench.analysis.ratios import RATIOS, RatioLines
+from fairbench.analysis.stacked import Stack
 from fairbench.analysis.values import alike_count, by_method, finished, only, sections, series, telling_parameters
 from fairbench.analysis.verdicts import ABOVE_BOTH, ABOVE_COIN, ROWS, SectionLines, Verdict
 from fairbench.records import Record, Results
@@ -26,7 +28,7 @@ JUDGED = {
 """The gaps that lines are drawn for in full, in words."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Standing:
     """A method at one kind of gap, or of ratio.
 
@@ -36,24 +38,33 @@ class Standing:
         rows: half-width of the interval that the rows of a test part alone leave, "± rows"; None for a ratio and
             without predictions, as all that follows.
         within: the interval within the test part of a single repeat; else None.
-        floor: the gap that chance alone shows.
+        floor_mean: the gap that chance alone shows, on average.
         smallest: the smallest gap that the repeats can show at the baseline's rates, between the groups where the
             baseline's gap lies; None if it is not known.
         signed: the difference between the two groups' rates where the gap of the mean rates is, which can be 0 or lie
             on the other side; None for a single repeat.
         of_mean: the gap, or the ratio, of the mean rates.
         debiased: mean over the repeats of the gap without much of its bias at 0, for comparison only.
+        metric: the gap, one of ``GAPS``; empty for a ratio.
+        counts: of the repeats that have predictions.
     """
 
     verdict: Verdict
     gap: Optional[CorrectedT]
     rows: Optional[float]
     within: Optional[RowInterval]
-    floor: Optional[NoiseFloor]
+    floor_mean: Optional[float]
     smallest: Optional[Detectable]
     signed: Optional[CorrectedT] = None
     of_mean: Optional[float] = None
     debiased: Optional[float] = None
+    metric: str = ""
+    counts: tuple[Counts, ...] = ()
+
+    @cached_property
+    def floor(self) -> Optional[NoiseFloor]:
+        """Return the gap that chance alone shows, with its 95% quantile."""
+        return floor_over_repeats(self.counts, self.metric) if self.counts else None
 
     @property
     def faint(self) -> bool:
@@ -199,10 +210,11 @@ def _standings(
     lines = ratios.lines
     found = [(record.cell.repeat, lines.rows.counts(record)) for record in records]
     counts = [(repeat, here) for repeat, here in found if here is not None]
+    stack = Stack.of([here for _, here in counts])
     return {
         metric: _at_ratio(records, metric, ratios)
         if metric in RATIOS
-        else _standing(records, metric, lines, counts, smallest.get(metric))
+        else _standing(records, metric, lines, counts, smallest.get(metric), stack)
         for metric in metrics
     }
 
@@ -213,21 +225,40 @@ def _standing(
     lines: SectionLines,
     runs: Sequence[tuple[int, Counts]],
     smallest: Optional[Detectable],
+    stack: Optional[Stack],
 ) -> Standing:
-    """Return the standing of a method at a gap; ``runs`` are its counts with the repeat that each belongs to."""
+    """Return the standing of a method at a gap.
+
+    Args:
+        records: its finished repeats.
+        metric: the gap.
+        lines: of the section.
+        runs: its counts with the repeat that each belongs to.
+        smallest: the smallest gap that the repeats can show.
+        stack: the counts as arrays, if they can be.
+    """
     counts = [here for _, here in runs]
-    spread = row_spread(counts, metric) if counts else None
-    mended = [value for value in (debiased(found, metric) for found in counts) if value is not None]
+    spread = row_spread(counts, metric, known=stack and stack.row_variances(metric)) if counts else None
+    every = stack.debiased(metric) if stack else [debiased(found, metric) for found in counts]
+    mended = [value for value in every if value is not None]
+    drawn = stack and stack.floor_means(metric)
+    floor = floor_over_repeats(counts, metric) if counts and not drawn else None
+    ratio, splits, signed = lines.correction.ratio, [repeat for repeat, _ in runs], None
+    if len(counts) > 1:
+        signed = stack.signed_gap(metric, ratio, splits) if stack else signed_gap(counts, metric, ratio, splits)
+    of_mean = stack.gap_of_mean(metric) if stack else gap_of_mean(counts, metric) if counts else None
     return Standing(
         lines.verdict(records, metric),
         _over_repeats(records, metric, lines),
         None if spread is None else spread.half_width,
         gap_interval(counts[0], metric) if len(counts) == 1 else None,
-        floor_over_repeats(counts, metric) if counts else None,
+        fmean(drawn) if drawn and len(drawn) > 1 else drawn[0] if drawn else floor and floor.mean,
         smallest,
-        signed_gap(counts, metric, lines.correction.ratio, [repeat for repeat, _ in runs]) if len(counts) > 1 else None,
-        gap_of_mean(counts, metric).value if counts else None,
+        signed,
+        of_mean and of_mean.value,
         fmean(mended) if mended else None,
+        metric,
+        tuple(counts),
     )
 
 

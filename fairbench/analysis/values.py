@@ -11,12 +11,12 @@ import statistics
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from fairbench.cells import Cell, Choice, canonical
 from fairbench.notation import show_params
 from fairbench.records import DONE, Record, Results, Value, no_rows
+from fairbench.running.packed import PackedValues
 
 if TYPE_CHECKING:
     import pandas
@@ -48,22 +48,22 @@ class Measured:
     def __init__(self, record: Record) -> None:
         """Take the record."""
         self.record = record
-        self._points: dict[str, dict[tuple[str, str, int], Value]] = {}
+        self._values = PackedValues.of(record.values)
 
-    @cached_property
+    @property
     def last_step(self) -> int:
         """Return the last step (generation), or 0 if there are no values."""
-        return max((value.step for value in self.record.values), default=0)
+        return self._values.shape.last_step
 
     @property
     def points(self) -> list[str]:
         """Return the operating points, in the order in which they are stored."""
-        return list(dict.fromkeys(value.point for value in self.record.values))
+        return list(self._values.shape.points)
 
     @property
     def groups(self) -> list[str]:
         """Return the groups that have values, in the order in which they are stored."""
-        return list(dict.fromkeys(value.group for value in self.record.values if value.group))
+        return list(self._values.shape.groups)
 
     def value(
         self, metric: str, group: str = "", *, step: Optional[int] = None, point: Optional[str] = None
@@ -78,13 +78,14 @@ class Measured:
             step: None for the record's last step.
             point: None for the operating point that represents the method.
         """
-        at = self.last_step if step is None else step
-        name = self.record.chosen if point is None else point
-        here = self._at(name)
-        found = here.get((metric, group, at))
-        if found is None and group and self._is_empty(here, group, at):
+        place = self._place(metric, group, step, point)
+        if place is not None:
+            return self._values[place]
+        at, name = self.last_step if step is None else step, self.record.chosen if point is None else point
+        others = self._values.shape.groups_at.get((at, name)) if group else None
+        if others and group not in others:
             return Value(at, name, group, metric, None, no_rows([group]))
-        return found
+        return None
 
     def whole(
         self, metric: str, group: str = "", *, step: Optional[int] = None, point: Optional[str] = None
@@ -93,23 +94,24 @@ class Measured:
 
         None if there is none, or if it is over fewer groups than the dataset has.
         """
-        found = self.value(metric, group, step=step, point=point)
-        return None if found is None else found.whole
+        place = self._place(metric, group, step, point)
+        return None if place is None or self._values.reason(place) else self._values.number(place)
+
+    def _place(self, metric: str, group: str, step: Optional[int], point: Optional[str]) -> Optional[int]:
+        shape = self._values.shape
+        where = shape.last_step if step is None else step, self.record.chosen if point is None else point, group, metric
+        return shape.index.get(where)
 
     def decides_alike(self, step: Optional[int] = None) -> bool:
         """Return whether the chosen point makes the same decision for everybody at a step (None: the last)."""
-        return (self.last_step if step is None else step, self.record.chosen) in self.record.alike
+        alike = self.record.alike
+        return bool(alike) and (self.last_step if step is None else step, self.record.chosen) in alike
 
-    def _at(self, point: str) -> Mapping[tuple[str, str, int], Value]:
-        if point not in self._points:
-            here = (value for value in self.record.values if value.point == point)
-            self._points[point] = {(value.metric, value.group, value.step): value for value in here}
-        return self._points[point]
 
-    @staticmethod
-    def _is_empty(here: Mapping[tuple[str, str, int], Value], group: str, step: int) -> bool:
-        groups = {name for _, name, at in here if name and at == step}
-        return bool(groups) and group not in groups
+def measured_metrics(records: Iterable[Record], *, within: bool) -> set[str]:
+    """Return the metrics that have values in some of the ``records``: over all rows, or ``within`` groups."""
+    shapes = {PackedValues.of(record.values).shape for record in records}
+    return {metric for shape in shapes for metric, grouped in shape.metrics if grouped == within}
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,15 @@ def estimate(values: Sequence[Optional[Value]]) -> Estimate:
     used = Estimate.of([value.value for value in partial if value.value is not None] if fewer else whole)
     lacking = _first([value.lacking for value in partial])
     return Estimate(used.mean, used.sd, used.n, len(missing), _first(missing), len(partial), lacking, fewer)
+
+
+def estimate_over(repeats: Sequence[Measured], metric: str, group: str = "") -> Estimate:
+    """Return the ``estimate`` of what ``Measured.value`` finds in each repeat, for a ``metric`` and a ``group``."""
+    numbers = [measured.whole(metric, group) for measured in repeats]
+    known = [number for number in numbers if number is not None]
+    if len(known) == len(numbers):
+        return Estimate.of(known)
+    return estimate([measured.value(metric, group) for measured in repeats])
 
 
 def _first(reasons: Sequence[str]) -> str:
@@ -246,6 +257,18 @@ def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[
     return list(groups.values())
 
 
+def _alike(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
+    """Return the records ``grouped`` by a key in which a cell's numbers (its repeat) do not count."""
+    known: dict[str, Hashable] = {}
+
+    def of(cell: Cell) -> Hashable:
+        if cell.frame not in known:
+            known[cell.frame] = key(cell)
+        return known[cell.frame]
+
+    return grouped(records, of)
+
+
 def identity(choice: Choice) -> str:
     """Return a text that is equal for two choices with the same name and parameters; ``choice`` is one of them."""
     return canonical([choice.name, dict(choice.params)])
@@ -253,14 +276,12 @@ def identity(choice: Choice) -> str:
 
 def sections(records: Iterable[Record]) -> list[list[Record]]:
     """Return the records in sections that can be compared: the same scenario, dataset, attribute and preparation."""
-    return grouped(
-        records, lambda cell: (identity(cell.scenario), identity(cell.dataset), cell.group, cell.preparation)
-    )
+    return _alike(records, lambda cell: (identity(cell.scenario), identity(cell.dataset), cell.group, cell.preparation))
 
 
 def by_method(records: Iterable[Record]) -> list[list[Record]]:
     """Return the records grouped by method and parameters, with all repeats of each together."""
-    return grouped(records, lambda cell: identity(cell.method))
+    return _alike(records, lambda cell: identity(cell.method))
 
 
 def telling_parameters(choices: Iterable[Choice]) -> dict[str, set[str]]:

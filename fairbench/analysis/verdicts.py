@@ -21,6 +21,7 @@ from fairbench.analysis.gaps import GAPS, gap
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, half_width, overlap_correction
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN, ROUNDING, AboveLine, Line, Vertex, best_constant, coin
 from fairbench.analysis.resampling import draw_jointly, percentiles
+from fairbench.analysis.stacked import Stack
 from fairbench.analysis.values import Measured, alike_count, finished, series
 from fairbench.cells import Cell
 from fairbench.data.rows import Floats, Predictions
@@ -153,7 +154,7 @@ class SectionLines:
         """
         first, own = records[0].cell, finished(records)
         shares = first.scenario.name in COMPARING
-        same = [record for record in finished(results.records) if shares and _place(record.cell) == _place(first)]
+        same = _on_the_same_splits(results, _place(first)) if shares else []
         names = {record.cell.method.name for record in own}
         others = [
             record for record in same if record.cell.scenario.name == HOLDOUT and record.cell.method.name not in names
@@ -219,7 +220,7 @@ class SectionLines:
         swept = [found for found in chosen if found is not None]
         if len(swept) < len(chosen):
             return None
-        values = [[(gap(counts, metric).value, counts.accuracy) for counts in found] for found in swept]
+        values = [_gaps_and_accuracies(found, metric) for found in swept]
         if len({len(found) for found in values}) > 1:  # ties leave fewer thresholds in some repeats
             values = [[found[round(at * (len(found) - 1))] for at in LEVELS] for found in values]
         points = []
@@ -370,6 +371,23 @@ def _no_repeat_has(gaps: Mapping[int, float], accuracy: Mapping[int, float]) -> 
     return f"no repeat has {'an accuracy' if gaps else gap_over_all if accuracy else gap_over_all + ' or an accuracy'}"
 
 
+def _on_the_same_splits(results: Results, place: tuple[str, str, str]) -> list[Record]:
+    """Return the finished records of a place; those of all places are found at once, as every section asks."""
+    if not any(known is results for known, _ in _LATEST):
+        found: dict[tuple[str, str, str], list[Record]] = {}
+        places: dict[str, tuple[str, str, str]] = {}
+        for record in finished(results.records):
+            frame = record.cell.frame
+            if frame not in places:
+                places[frame] = _place(record.cell)
+            found.setdefault(places[frame], []).append(record)
+        _LATEST[:] = [(results, found)]
+    return _LATEST[0][1].get(place, [])
+
+
+_LATEST: list[tuple[Results, dict[tuple[str, str, str], list[Record]]]] = []  # of the results that were asked last
+
+
 def _place(cell: Cell) -> tuple[str, str, str]:
     return str(cell.dataset), cell.group, str(cell.preparation)
 
@@ -389,12 +407,20 @@ def _between(upper: Line, lower: Line, gaps: Floats, ratio: Optional[float]) -> 
     return AboveLine(value, value - width, value + width, n)
 
 
+def _gaps_and_accuracies(swept: Sequence[Counts], metric: str) -> list[tuple[Optional[float], float]]:
+    """Return the gap and the accuracy at each of several thresholds in one test part."""
+    stack = Stack.of(swept)
+    if stack is None:
+        return [(gap(counts, metric).value, counts.accuracy) for counts in swept]
+    return list(zip(stack.gaps(metric).value.tolist(), stack.accuracy.tolist()))
+
+
 def _ones(records: Sequence[Record], rows: StoredRows) -> dict[int, float]:
     """Return the share of the label 1 in each repeat's test part, from any record of it that has predictions."""
     found: dict[int, float] = {}
     for record in records:
         if record.cell.repeat not in found:
-            stored = rows.predictions(record)
-            if stored is not None and len(stored[0].y):
-                found[record.cell.repeat] = float(np.mean(stored[0].y))
+            counts = rows.counts(record)
+            if counts is not None and counts.rows.any():
+                found[record.cell.repeat] = float(counts.rows[:, 1].sum() / counts.rows.sum())
     return found

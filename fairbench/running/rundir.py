@@ -19,6 +19,7 @@ from fairbench.plugins.registry import LOCAL, Registry
 from fairbench.records import DONE, Results
 from fairbench.running.checkpoints import FOLDER, Checkpoint
 from fairbench.running.grid import Availability
+from fairbench.running.packed import PackedValues
 from fairbench.running.references import reference_methods
 from fairbench.running.resume import Kept, Plan, compare, others
 from fairbench.running.runfile import FORMAT, RUN_FILE, read_run, write_run
@@ -97,7 +98,8 @@ def load_results(path: Path) -> Results:
             if record.status != DONE or not others(record.cell, record.versions, run)
         ]
     # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
-    labels = {value.metric: (value.metric, "neither") for record in records for value in record.values}
+    shapes = dict.fromkeys(PackedValues.of(record.values).shape for record in records)
+    labels = {metric: (metric, "neither") for shape in shapes for metric, _ in shape.metrics}
     labels.update({name: (heading, better) for name, (heading, better) in run["labels"].items()})
     return Results(records, run, run["planned"], labels, path)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from fairbench.api import Cell, Record, Results, compares_groups, no_rows
 from fairbench.api.analysis import (
@@ -11,8 +12,9 @@ from fairbench.api.analysis import (
     Measured,
     alike_count,
     by_method,
-    estimate,
+    estimate_over,
     finished,
+    measured_metrics,
     only,
     planned_repeats,
     supports,
@@ -68,7 +70,7 @@ class MethodRow:
         alike: in how many of them it makes the same decision for everybody.
         records: its finished repeats.
         entries: one for each of the section's columns.
-        groups: by name of the group, one for each of the section's columns by group.
+        by_group: returns ``groups``, which few reports show.
     """
 
     label: str
@@ -78,7 +80,12 @@ class MethodRow:
     records: tuple[Record, ...]
     alike: int
     entries: tuple[Entry, ...]
-    groups: Mapping[str, tuple[Entry, ...]]
+    by_group: Callable[[], Mapping[str, tuple[Entry, ...]]]
+
+    @cached_property
+    def groups(self) -> Mapping[str, tuple[Entry, ...]]:
+        """Return by name of the group an entry for each of the section's columns by group."""
+        return self.by_group()
 
     @property
     def constant(self) -> bool:
@@ -212,8 +219,7 @@ def _scenario_parameters(results: Results) -> dict[str, tuple[set[str], str]]:
 
 
 def _section(records: Sequence[Record], results: Results, tell: Mapping[str, set[str]], repeats: int) -> Section:
-    overall = {value.metric for record in records for value in record.values if not value.group}
-    by_group = {value.metric for record in records for value in record.values if value.group}
+    overall, by_group = (measured_metrics(records, within=within) for within in (False, True))
     named = _named(results) | (set(results.run.get("labels", {})) - by_group)
     columns = [column for column in _columns(overall, results) if column.better != "neither" or column.metric in named]
     group_columns = _columns(by_group, results)
@@ -265,7 +271,7 @@ def _row(
         records=tuple(done),
         alike=alike_count(done),
         entries=tuple(_entry(measured, column) for column in columns),
-        groups={
+        by_group=lambda: {
             group: tuple(_entry(measured, column, group) for column in group_columns)
             for group in (groups if done else ())
         },
@@ -273,7 +279,7 @@ def _row(
 
 
 def _entry(repeats: Sequence[Measured], column: MetricColumn, group: str = "") -> Entry:
-    return Entry(estimate([measured.value(column.metric, group) for measured in repeats]))
+    return Entry(estimate_over(repeats, column.metric, group))
 
 
 def _mark_best(

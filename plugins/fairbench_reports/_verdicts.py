@@ -56,13 +56,13 @@ def _tables(section: Section, standings: Standings | None) -> list[VerdictTable]
 
 
 def _texts(standing: Standing) -> list[str]:
-    verdict, gap, floor = standing.verdict, standing.gap, standing.floor
+    verdict, gap = standing.verdict, standing.gap
     half = None if gap is None or gap.high is None else gap.high - gap.mean
     return [
         number(None if gap is None else gap.mean) + (FAINT if standing.faint else ""),
         number(half),
         number(standing.rows),
-        number(None if floor is None else floor.mean),
+        number(standing.floor_mean),
         _above(verdict),
         _room(verdict),
         clean(verdict.reading),

@@ -125,7 +125,7 @@ def _standing(standing: Standing, row: MethodRow) -> dict[str, object]:
         "low": gap and gap.low,
         "high": gap and gap.high,
         "rows": standing.rows,
-        "floor": standing.floor and standing.floor.mean,
+        "floor": standing.floor_mean,
         "of_mean": standing.of_mean,
         "gap_debiased": standing.debiased,
         "selected": selected,
