@@ -4,6 +4,7 @@ Reads requests as JSON lines from stdin and answers each with one line: ``{"star
 ``{"wait": pid}`` with the exit status (negative: ended by that signal), ``{"call": [...]}`` with the status of a command.
 """
 
+import io
 import json
 import os
 import resource
@@ -11,15 +12,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 from fairbench.cli import running
 from fairbench.__main__ import main
 from fairbench.cli import main as command_line
 from fairbench.cli import running
-from fairbench.plugins.loading import load_plugins
-from fairbench.running import session  # noqa: F401 - the point is that it is imported
-from fairbench.system.threads import one_thread
 
 
 class Reporting(running.Terminal):
@@ -79,11 +79,20 @@ def become(command, folder, settings):
     main()
 
 
+def warm_up():
+    """Import all that a run needs by running one cell, of which nothing stays."""
+    plugin = Path(__file__).parent / "grid_plugin.py"
+    grid = ["run", "--plugin", str(plugin), "--methods", "draws", "--datasets", "tiny", "--repeats", "1", "--out", "r"]
+    back = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        os.chdir(folder)
+        command_line.cli.main(grid, standalone_mode=False)
+        os.chdir(back)
+
+
 def serve():
     """Answer requests until there are no more."""
-    load_plugins()
-    with one_thread():  # imports what it limits
-        pass
+    warm_up()
     for line in sys.stdin:
         ((kind, asked),) = json.loads(line).items()
         if kind == "start":
