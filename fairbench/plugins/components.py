@@ -327,7 +327,11 @@ class Ended(Generic[T, R]):
 
 
 class Executor(Protocol):
-    """A frozen dataclass that decides where and how cells are run."""
+    """A frozen dataclass that decides where and how cells are run.
+
+    One whose items run in the process that calls ``map`` can declare ``in_this_process = True`` in its class; loaded
+    datasets are then not written to files for other processes.
+    """
 
     @property
     def name(self) -> str:
@@ -341,7 +345,8 @@ class Executor(Protocol):
 
         Args:
             function: importable by name, so that another process can call it; the same holds for the types of its
-                argument and its result.
+                argument and its result. That of a run has an attribute ``scratch``, the path of a private folder in
+                the run directory which the run removes when it ends; an executor can keep its own files there.
             items: the arguments, one for each call.
             limits: what each item can use.
 

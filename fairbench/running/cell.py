@@ -20,6 +20,7 @@ from fairbench.data.files import DataSource
 from fairbench.data.own.declaration import OwnData
 from fairbench.data.preparation import split_of
 from fairbench.data.rows import Dataset, Predictions, Split
+from fairbench.data.shared import read_dataset
 from fairbench.data.splits import KeptSplit, OwnSplit
 from fairbench.data.withheld import partly_known
 from fairbench.errors import DataError, FairbenchError, NotApplicable, Unstorable
@@ -39,6 +40,7 @@ from fairbench.system.threads import use_one_thread
 
 __all__ = ["CellRunner", "Workbench", "measure", "run_cell", "unmeasured"]
 
+DATASETS = "datasets"  # in the private folder of a run
 SPLITS_KEPT = 4  # cells that share a split stand side by side in a plan
 
 
@@ -54,6 +56,7 @@ class Workbench:
         self.registry, self.source = registry, source
         self.code: Mapping[str, str] = {}  # digests that components' files had when the run began, if they are known
         self.data: Mapping[str, str] = {}  # the same of datasets
+        self.scratch: Optional[Path] = None  # the private folder of the run, which may hold loaded datasets
         self._datasets: dict[str, Dataset] = {}
         self._digests: dict[str, str] = {}
         self._remarks: dict[str, tuple[str, ...]] = {}
@@ -61,7 +64,7 @@ class Workbench:
         self._splits: OrderedDict[str, KeptSplit] = OrderedDict()
 
     def dataset(self, choice: Choice) -> Dataset:
-        """Return a dataset, loaded once.
+        """Return a dataset, loaded once, or mapped from files that the run's coordinator wrote after it had loaded it.
 
         Raises:
             NotApplicable: its files cannot be obtained.
@@ -69,16 +72,8 @@ class Workbench:
             Refused: it has changed since the run began.
         """
         label = str(choice)
-        if label not in self._datasets:
-            spec = self.registry.dataset(choice)
-            paths = {file.path: self.source.find(file, label) for file in spec.files}
-            with process_state_kept() as changed:
-                seed_generators(seeding.derive_seed("load", label))
-                loaded = spec.load(paths)
-            if not isinstance(loaded, Dataset):
-                raise DataError(f"{label}: load() returned a {type(loaded).__name__}; it must return a Dataset")
-            self._datasets[label] = loaded
-            self._remarks[label] = _put_back(f"dataset {choice.name} was loaded", changed)
+        if label not in self._datasets and not self._is_shared(label):
+            self._load(choice)
         expected = self.data.get(label)
         if expected is not None and self.digest(choice) != expected:
             raise Refused(
@@ -86,6 +81,32 @@ class Workbench:
                 f"is {self.digest(choice)[:12]}… now; run the command again with a new --out"
             )
         return self._datasets[label]
+
+    def _load(self, choice: Choice) -> None:
+        label = str(choice)
+        spec = self.registry.dataset(choice)
+        paths = {file.path: self.source.find(file, label) for file in spec.files}
+        with process_state_kept() as changed:
+            seed_generators(seeding.derive_seed("load", label))
+            loaded = spec.load(paths)
+        if not isinstance(loaded, Dataset):
+            raise DataError(f"{label}: load() returned a {type(loaded).__name__}; it must return a Dataset")
+        self._datasets[label] = loaded
+        self._remarks[label] = _put_back(f"dataset {choice.name} was loaded", changed)
+
+    def _is_shared(self, label: str) -> bool:
+        """Take the dataset from the run's private folder; return whether it is there, and is the one of this run."""
+        expected = self.data.get(label)
+        if self.scratch is None or expected is None:
+            return False
+        try:
+            dataset, remarks = read_dataset(self.scratch / DATASETS / expected)
+            digest = dataset_digest(dataset)
+        except Exception:  # another host may not see the folder; a damaged file can raise anything
+            return False
+        if digest == expected:
+            self._datasets[label], self._remarks[label], self._digests[label] = dataset, remarks, digest
+        return digest == expected
 
     def digest(self, choice: Choice) -> str:
         """Return the digest of a dataset, which has been loaded."""
@@ -253,11 +274,12 @@ class CellRunner:
     code: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of components' files in this run
     data: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of its datasets
     own: tuple[OwnData, ...] = ()  # tables of the user's own
+    scratch: Optional[Path] = field(default=None, compare=False)  # private folder of this run, also for executors
 
     def __call__(self, cell: Cell) -> Measured:
         """Run the cell on this process's workbench, in one thread; refuse it if code or data have changed."""
         workbench = self.workbench
-        workbench.code, workbench.data = self.code, self.data
+        workbench.code, workbench.data, workbench.scratch = self.code, self.data, self.scratch
         return run_cell(cell, workbench, self.checkpoint(cell))
 
     def checkpoint(self, cell: Cell) -> Optional[Checkpoint]:

@@ -31,6 +31,7 @@ from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
 from fairbench.running.hyperparameters import default_parameters
 from fairbench.running.resume import Plan
+from fairbench.running.sharing import scratch, share_datasets
 from fairbench.running.suite import Suite, left_out, plan, read_suite
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
@@ -191,7 +192,9 @@ class Session:
             say(f"{label} is left out: {last_line(reason)}")
         # A worker loads code and data by itself: it must know which.
         runner = replace(self.runner, partial=path.absolute() / FOLDER, code=planned.code, data=available.digests)
-        with rundir.writing(path, planned, available, self.registry, command, shown) as opened:
+        writing = rundir.writing(path, planned, available, self.registry, command, shown)
+        with writing as opened, scratch(path) as folder:
+            runner = replace(runner, scratch=folder)
             try:
                 self._run_cells(planned.cells, available, runner, executor, opened)
             except KeyboardInterrupt as interrupt:
@@ -209,6 +212,11 @@ class Session:
         for sentence in opened.kept.said:
             self.observer.say(sentence)
         kept = self._kept(cells, opened, available.digests)
+        if not getattr(executor, "in_this_process", False):
+            assert runner.scratch is not None  # noqa: S101 - it has just been made
+            pending = (cell for cell in cells if cell.key not in kept)
+            for sentence in share_datasets(pending, self.runner.workbench, available.digests, runner.scratch):
+                self.observer.say(f"warning: {sentence}")
         new = run_cells(cells, available, runner, executor, opened.store, kept, self.settings.limits)
         with self.observer.cells(len(cells), len(kept)) as advance, closing(new) as records:
             self._watch(records, advance)

@@ -22,6 +22,7 @@ class Serial:
     """Run items in this process, one at a time and only as they are asked for; a crash of one ends the run."""
 
     name: ClassVar[str] = "serial"
+    in_this_process: ClassVar[bool] = True
 
     def map(
         self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -113,3 +114,59 @@ def fill(mebibytes: int) -> int:
     held = b"x" * (mebibytes * 2**20)
     time.sleep(60 if mebibytes > 100 else 0.01)
     return len(held) // 2**20
+
+
+def fill_with_a_child(mebibytes: int) -> int:
+    """Hold so much memory, and let a fork that shares it hold as much again of its own for long."""
+    held = b"x" * (mebibytes * 2**20)
+    child = os.fork()
+    if not child:
+        own = b"y" * (mebibytes * 2**20)
+        time.sleep(60)
+        os._exit(len(own) > 0)
+    os.waitpid(child, 0)
+    return len(held)
+
+
+def share_with_a_fork(mebibytes: int) -> int:
+    """Hold so much memory, and let a fork share all of it for a moment."""
+    held = b"x" * (mebibytes * 2**20)
+    child = os.fork()
+    if not child:
+        time.sleep(0.5)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return len(held) // 2**20
+
+
+def start_a_child(item: str) -> str:
+    """Start a process in a session of its own, and say so by a file named after it; "PATH long" works long then."""
+    folder, _, how = item.partition(" ")
+    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    Path(folder, str(child.pid)).touch()
+    if how:
+        time.sleep(60)
+    return item
+
+
+def kill_the_dask_worker(item: str) -> str:
+    """Kill the process that hands this one its items if the item is "kill"; return any other."""
+    if item == "kill":
+        warden = os.getppid()
+        stat = Path(f"/proc/{warden}/stat").read_text()
+        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        time.sleep(60)
+    return item
+
+
+def anything(item: str) -> str:
+    """Do what the item says; return any other."""
+    if item == "kill":
+        kill_self(3)
+    if item == "long":
+        time.sleep(60)
+    if item == "fill":
+        fill(600)
+    if item in ("value", "two", "exit", "unpicklable"):
+        return fail(item)
+    return item

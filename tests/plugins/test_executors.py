@@ -15,8 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fairbench_executors import processes
-from fairbench_executors.processes import Processes, WorkerDied, WorkerRaised
+from fairbench_executors import _pool
+from fairbench_executors._pool import Pool, Task, WorkerDied, WorkerRaised
+from fairbench_executors.processes import Processes
 from fairbench_executors.serial import Serial
 
 from fairbench.api import CRASHED, NO_LIMITS, OUT_OF_MEMORY, RETURNED, TIMED_OUT, Limits, NotApplicable
@@ -251,6 +252,28 @@ def test_workers_end_with_their_parent_even_while_an_item_holds_the_interpreter(
     wait_until(lambda: all(is_gone_or_zombie(int(path.name)) for path in folder.iterdir()))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands the children of the dead to an ancestor")
+def test_what_workers_have_started_ends_when_their_parent_is_killed(tmp_path):
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    script = tmp_path / "script.py"
+    text = SCRIPT.replace("quick_or_long", "start_a_child").replace('"quick", {folder!r}, {folder!r}', "{folder!r}")
+    script.write_text(text.format(tests=str(Path(__file__).parent), folder=f"{folder} long"))
+    with subprocess.Popen([sys.executable, str(script)], start_new_session=True) as process:
+        wait_until(lambda: len(list(folder.iterdir())) == 1)
+        process.kill()
+    wait_until(lambda: all(is_gone_or_zombie(int(path.name)) for path in folder.iterdir()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands the children of the dead to an ancestor")
+@pytest.mark.parametrize("how", ["", " long"], ids=["ended", "stopped"])
+def test_what_a_worker_has_started_ends_with_it(tasks, tmp_path, how):
+    (end,) = Processes(workers=1).map(tasks.start_a_child, [f"{tmp_path}{how}"], Limits(seconds=2))
+    assert end.how == (TIMED_OUT if how else RETURNED)
+    (child,) = tmp_path.iterdir()
+    assert not is_alive(int(child.name))
+
+
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
 def test_a_fork_that_comes_back_answers_for_nobody(tasks, executor, tmp_path):
     items = [str(tmp_path), *map(str, range(5))]
@@ -264,24 +287,22 @@ def test_a_fork_that_comes_back_answers_for_nobody(tasks, executor, tmp_path):
 
 def test_a_child_that_holds_a_dead_workers_pipe_does_not_hold_up_the_run(tasks, tmp_path):
     results = dict(pairs(Processes(workers=1).map(tasks.die_and_leave_a_child, [str(tmp_path), "fine"])))
-    for path in tmp_path.iterdir():
-        os.kill(int(path.name), signal.SIGKILL)
+    assert not any(is_alive(int(path.name)) for path in tmp_path.iterdir())  # nor does it live on
     assert str(results[str(tmp_path)]) == "the worker process exited with status 3, 2 times"
     assert results["fine"] == "fine"
 
 
-def test_an_answer_of_another_process_or_task_is_dropped():
-    pool = processes._Pool(b"", 1, ["item"], NO_LIMITS)
+def test_an_answer_to_another_task_is_dropped():
+    pool = Pool(b"", 1, NO_LIMITS)
     ours, theirs = multiprocessing.Pipe()
-    worker = SimpleNamespace(pipe=ours, process=SimpleNamespace(pid=7), task=pool.waiting.popleft())
-    for number, process in [(0, 8), (1, 7)]:
-        theirs.send_bytes(pickle.dumps((number, process, True, pickle.dumps("forged"), "")))
-        pool._collect(worker)
-        assert not pool.finished
-        assert worker.task is not None
-    theirs.send_bytes(pickle.dumps((0, 7, True, pickle.dumps("its own"), "")))
+    worker = SimpleNamespace(pipe=ours, task=Task(0, "item"))
+    theirs.send_bytes(pickle.dumps((1, RETURNED, pickle.dumps("forged"), "")))
     pool._collect(worker)
-    assert [(end.item, end.result) for end in pool.finished] == [("item", "its own")]
+    assert not pool.finished
+    assert worker.task is not None
+    theirs.send_bytes(pickle.dumps((0, RETURNED, pickle.dumps("its own"), "")))
+    pool._collect(worker)
+    assert [(task.item, pickle.loads(outcome.payload)) for task, outcome in pool.finished] == [("item", "its own")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -290,7 +311,7 @@ def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, 
         raise KeyboardInterrupt
 
     before = signal.signal(number, interrupt)
-    start = processes._environment_of_a_worker
+    start = _pool._environment_of_a_worker
 
     @contextmanager
     def interrupted_start():
@@ -298,7 +319,7 @@ def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, 
             yield
         signal.raise_signal(number)  # the process is there, and nobody has made a note of it yet
 
-    monkeypatch.setattr(processes, "_environment_of_a_worker", interrupted_start)
+    monkeypatch.setattr(_pool, "_environment_of_a_worker", interrupted_start)
     try:
         with pytest.raises(KeyboardInterrupt):
             list(pairs(Processes(workers=2).map(tasks.work_long, [str(tmp_path)])))
@@ -318,8 +339,8 @@ def test_results_that_arrived_before_an_interrupt_are_yielded(tasks, monkeypatch
             raise KeyboardInterrupt  # as if the user pressed Ctrl-C when every worker had just answered
         return ready
 
-    processes_wait = processes.wait
-    monkeypatch.setattr(processes, "wait", interrupted_wait)
+    processes_wait = _pool.wait
+    monkeypatch.setattr(_pool, "wait", interrupted_wait)
     results = pairs(Processes(workers=2).map(tasks.square, range(10)))
     seen = []
     with pytest.raises(KeyboardInterrupt):
@@ -354,6 +375,15 @@ def test_an_item_that_takes_too_much_memory_is_stopped(tasks):
     assert (ended[1].how, ended[1].result) == (RETURNED, 1)
     assert ended[600].how == OUT_OF_MEMORY
     assert str(ended[600].error).endswith("MiB; the limit is 400 MiB")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process holds")
+def test_the_memory_of_what_a_worker_has_started_counts_and_shared_memory_counts_once(tasks):
+    limits = Limits(memory=400 * 2**20)
+    (end,) = Processes(workers=1).map(tasks.fill_with_a_child, [300], limits)  # 300 MiB each
+    assert end.how == OUT_OF_MEMORY
+    (end,) = Processes(workers=1).map(tasks.share_with_a_fork, [300], limits)  # 300 MiB together
+    assert (end.how, end.result) == (RETURNED, 300)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process holds")

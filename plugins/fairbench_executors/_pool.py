@@ -1,0 +1,363 @@
+"""Worker processes that stay warm, each with a pipe of its own, and what they answer.
+
+``concurrent.futures`` gives up a whole pool when one of its processes dies, and ``multiprocessing.Pool`` waits forever
+for the lost result. Here the parent knows which item a dead worker held.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
+from typing import Any, NamedTuple, Optional
+
+from fairbench.api import CRASHED, OUT_OF_MEMORY, RAISED, RETURNED, TIMED_OUT, Ended, Limits, NotApplicable
+from fairbench_executors._warden import children
+from fairbench_executors._worker import pickled_error, work
+
+GRACE = 5.0  # seconds a worker has to end before it is killed
+PAUSE = 1.0  # seconds between two looks at whether a worker is still there, should its children hold its pipe open
+GLANCE = 0.1  # seconds between two looks at the memory of workers, where that is limited
+PUT_OFF: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
+ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+ENVIRONMENT["PYTHONSAFEPATH"] = "1"  # python -c would take a random.py of the current folder for Python's own
+STARTING = threading.Lock()  # what a new process must not inherit is hidden for as long as it starts
+
+
+class WorkerDied(RuntimeError):
+    """The process that ran an item ended without an answer, on the last try as well."""
+
+
+class WorkerRaised(RuntimeError):
+    """An exception's traceback in its worker: the cause of the exception, or its stand-in if it cannot be pickled."""
+
+
+class Outcome(NamedTuple):
+    """How an item ended, ready to be sent: ``how`` of ``Ended``, what came of it, pickled, and why in words."""
+
+    how: str
+    payload: bytes
+    text: str
+
+
+def cpus() -> int:
+    """Return how many CPUs this process may use, which in a container is fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_limits(limits: Limits, who: str) -> None:
+    """Refuse a limit that cannot be enforced here, on behalf of ``who``, e.g. ``processes``.
+
+    Raises:
+        NotApplicable: memory is limited where the system does not tell how much a process holds.
+    """
+    if limits.memory is not None and not os.path.exists("/proc/self/statm"):
+        raise NotApplicable(f"the executor {who} can limit memory on Linux only")
+
+
+def ended(item: Any, outcome: Outcome) -> Ended[Any, Any]:
+    """Return what the function returned, or the exception that it raised with the worker's traceback as its cause."""
+    how, payload, text = outcome
+    if how in (CRASHED, TIMED_OUT, OUT_OF_MEMORY):
+        kind = {CRASHED: WorkerDied, TIMED_OUT: TimeoutError, OUT_OF_MEMORY: MemoryError}[how]
+        return Ended(item, how, error=kind(text))
+    try:
+        found = pickle.loads(payload)  # noqa: S301 - from our own worker
+    except Exception as error:  # e.g. an exception whose __init__ needs more than its message
+        words = text or f"what the worker returned cannot be read: {type(error).__name__}: {error}"
+        return Ended(item, RAISED, error=WorkerRaised(words))
+    if how == RETURNED:
+        return Ended(item, RETURNED, found)
+    found.__cause__ = WorkerRaised(text)
+    return Ended(item, RAISED, error=found)
+
+
+class Task:
+    """An item with its number, and how many workers have died running it."""
+
+    def __init__(self, number: int, item: Any, pickled: Optional[bytes] = None) -> None:
+        self.number, self.item, self._pickled = number, item, pickled
+        self.deaths = 0
+
+    def message(self) -> bytes:
+        """Return what a worker is sent."""
+        item = pickle.dumps(self.item) if self._pickled is None else self._pickled
+        return pickle.dumps((self.number, item))
+
+
+class _Worker:
+    """A process, this end of its pipe, and the task that it is busy with."""
+
+    def __init__(self, function: bytes) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, function), daemon=True)
+        self.task: Optional[Task] = None
+        self.since = 0.0  # when it was handed its task
+        with theirs, STARTING, _environment_of_a_worker(), script_hidden(), _daemons_may_have_children():
+            self.process.start()
+
+    def end(self) -> Optional[int]:
+        """Wait for the process, or kill it; return its exit code."""
+        self.pipe.close()
+        self.process.join(GRACE)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        code = self.process.exitcode
+        self.process.close()
+        return code
+
+
+class Pool:
+    """The parent's side: waiting tasks, workers, and how items ended, ready to be yielded."""
+
+    def __init__(self, function: bytes, size: int, limits: Limits) -> None:
+        """Start with nothing to do; workers are started as they are needed."""
+        self.function, self.size, self.limits = function, size, limits
+        self.waiting: deque[Task] = deque()
+        self.workers: list[_Worker] = []  # the one that has been busy longest comes first
+        self.finished: deque[tuple[Task, Outcome]] = deque()
+
+    def advance(self) -> bool:
+        """Hand out what is possible and collect one answer; return False when everything has been yielded."""
+        self._hand_out()
+        busy = [worker for worker in self.workers if worker.task]
+        if busy and not self.finished:
+            ends = [end for worker in busy for end in (worker.pipe, worker.process.sentinel)]
+            ready = set(wait(ends, self._patience(busy)))
+            # One at a time: what is still in a pipe when the caller stops counts as not computed.
+            for worker in busy:
+                if {worker.pipe, worker.process.sentinel} & ready or worker.process.exitcode is not None:
+                    self._collect(worker)
+                    break
+            self._keep_limits()
+            self._hand_out()  # before the caller spends time on the answer
+        return bool(self.finished or self.waiting or any(worker.task for worker in self.workers))
+
+    def collect_arrived(self) -> None:
+        """Collect the answers that are already in the pipes; wait for none."""
+        self.waiting.clear()
+        for worker in list(self.workers):
+            if worker.task and worker.pipe.poll():
+                self._collect(worker)
+
+    def stop(self) -> None:
+        """End every worker: at once if it is busy, by itself if it is idle."""
+        with interrupt_put_off():
+            for worker in self.workers:
+                if worker.task:
+                    worker.process.terminate()
+                else:
+                    worker.pipe.close()
+            while self.workers:
+                self.workers.pop().end()
+
+    def _hand_out(self) -> None:
+        while self.waiting:
+            idle = next((worker for worker in self.workers if worker.task is None), None)
+            if idle is None and len(self.workers) >= self.size:
+                return
+            task = self.waiting.popleft()
+            try:
+                message = task.message()
+            except Exception as error:  # pickle raises almost anything
+                self.finished.append((task, Outcome(RAISED, pickled_error(error), traceback.format_exc())))
+                continue
+            with interrupt_put_off():  # so that every process that was started is among those that are ended
+                if idle is None:
+                    idle = _Worker(self.function)
+                else:
+                    self.workers.remove(idle)
+                self.workers.append(idle)
+                idle.task, idle.since = task, time.monotonic()
+            try:
+                idle.pipe.send_bytes(message)
+            except OSError:  # it died while it was idle, or while it started
+                self._bury(idle)
+
+    def _collect(self, worker: _Worker) -> None:
+        """Take a worker's answer, or clean up after the worker if it ended without one."""
+        with interrupt_put_off():  # so that an answer taken from the pipe is among the finished ones
+            try:
+                if not worker.pipe.poll():
+                    raise EOFError
+                number, *outcome = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301 - from our own worker
+                answer = Outcome(*outcome)
+            except Exception:  # it has ended, or what it sent cannot be read
+                self._bury(worker)
+                return
+            task = worker.task
+            if task is not None and task.number == number:
+                worker.task = None
+                self.finished.append((task, answer))
+
+    def _bury(self, worker: _Worker) -> None:
+        self.workers.remove(worker)
+        code = worker.end()
+        task, worker.task = worker.task, None
+        if task is None:
+            return
+        task.deaths += 1
+        if task.deaths <= self.limits.retries:
+            self.waiting.append(task)  # behind the others: more memory may be free then
+        else:
+            times = f", {task.deaths} times" if task.deaths > 1 else ""
+            self.finished.append((task, Outcome(CRASHED, b"", f"the worker process {_cause_of_death(code)}{times}")))
+
+    def _patience(self, busy: Sequence[_Worker]) -> float:
+        """Return for how many seconds nothing but an answer needs attention."""
+        seconds = PAUSE if self.limits.memory is None else GLANCE
+        if self.limits.seconds is None:
+            return seconds
+        first = min(worker.since for worker in busy) + self.limits.seconds
+        return max(0.0, min(seconds, first - time.monotonic()))
+
+    def _keep_limits(self) -> None:
+        """End the workers that use more than they may; their items are not tried again.
+
+        One whose answer lies in its pipe has finished in time, or has ended: it is left to ``_collect``.
+        """
+        if not self.limits:
+            return
+        for worker in [worker for worker in self.workers if worker.task and not worker.pipe.poll()]:
+            task, exceeded = worker.task, self._exceeded(worker)
+            if task is not None and exceeded is not None:
+                with interrupt_put_off():
+                    worker.process.terminate()
+                    worker.task = None
+                    self.workers.remove(worker)
+                    worker.end()
+                    self.finished.append((task, exceeded))
+
+    def _exceeded(self, worker: _Worker) -> Optional[Outcome]:
+        """Return which limit a worker has exceeded, if any."""
+        seconds, memory = self.limits.seconds, self.limits.memory
+        if seconds is not None and time.monotonic() - worker.since >= seconds:
+            return Outcome(TIMED_OUT, b"", f"stopped after {seconds:g} s, which is the limit")
+        held = 0 if memory is None else _memory_of(worker.process.pid, memory)
+        if memory is not None and held > memory:
+            words = f"stopped when it held {held / 2**20:,.0f} MiB; the limit is {memory / 2**20:,.0f} MiB"
+            return Outcome(OUT_OF_MEMORY, b"", words)
+        return None
+
+
+def _memory_of(process: Optional[int], limit: int) -> int:
+    """Return how many bytes of memory a process and all that it has started hold; 0 if they have ended.
+
+    Pages that several processes share are counted once only if the quick count, which counts them in each, exceeds the
+    limit: the exact one takes milliseconds.
+    """
+    everyone = [process or 0]
+    for one in everyone:  # which grows
+        everyone += children(one)
+    quick = sum(map(_resident, everyone))
+    return quick if quick <= limit else min(quick, sum(map(_share, everyone)))
+
+
+def _resident(process: int) -> int:
+    try:
+        with open(f"/proc/{process}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _share(process: int) -> int:
+    """Return the bytes that a process holds, a page that n processes share as an n-th."""
+    try:
+        with open(f"/proc/{process}/smaps_rollup") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+    except (OSError, StopIteration):  # the process has ended, or the system does not tell
+        return _resident(process)
+
+
+def _cause_of_death(code: Optional[int]) -> str:
+    if code is None or code >= 0:
+        return f"exited with status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
+
+
+@contextmanager
+def interrupt_put_off() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block.
+
+    A signal mask would not do: the signal then goes to another thread (numpy starts some), and Python raises
+    KeyboardInterrupt in the main one all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where Python raises no KeyboardInterrupt
+        return
+    seen: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in PUT_OFF}
+    for number in PUT_OFF:
+        signal.signal(number, lambda number, frame: seen.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: set by native code
+    for put_off in dict.fromkeys(seen):
+        signal.raise_signal(put_off)
+
+
+@contextmanager
+def _environment_of_a_worker() -> Iterator[None]:
+    """Let a process that is started now use one thread, import nothing by chance, and never see Ctrl-C.
+
+    Its parent ends it.
+    """
+    saved = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    try:
+        resource_tracker.ensure_running()  # multiprocessing's own helper; starting it later would unblock SIGINT again
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the worker inherits it
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def script_hidden() -> Iterator[None]:
+    """Let a process that is started now not import the script that started the run: it would start it again."""
+    script = sys.modules["__main__"]
+    hidden = {name: vars(script)[name] for name in ("__file__", "__spec__") if vars(script).get(name) is not None}
+    for name in hidden:
+        setattr(script, name, None)
+    try:
+        yield
+    finally:
+        vars(script).update(hidden)
+
+
+@contextmanager
+def _daemons_may_have_children() -> Iterator[None]:
+    """Let a process that is started now be the child of a daemon, such as a worker of dask; it ends with its parent."""
+    process = multiprocessing.current_process()
+    daemon = process.daemon
+    process.daemon = False
+    try:
+        yield
+    finally:
+        process.daemon = daemon
