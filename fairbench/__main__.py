@@ -1,6 +1,7 @@
 """``python -m fairbench`` and the command ``fairbench``."""
 
 import os
+import signal
 import sys
 
 
@@ -17,7 +18,18 @@ def _leave_current_folder() -> None:
 if __name__ == "__main__":
     _leave_current_folder()
 
-from fairbench.cli.main import main  # noqa: E402 - what it imports is looked for on that path
+
+def main() -> None:
+    """Run the command line; an interrupt while Python begins or ends has the same status, and no traceback."""
+    try:
+        from fairbench.cli.main import main as command_line
+
+        command_line()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is left to do that could be broken off
+
 
 if __name__ == "__main__":
     main()

@@ -278,6 +278,14 @@ def test_an_alarm_that_nothing_handles_raises_in_the_block(timer):
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
+def test_an_interrupt_that_a_library_has_turned_into_its_own_error_is_one_again():
+    with pytest.raises(KeyboardInterrupt, match="from the user"), process_state_kept():
+        try:
+            raise KeyboardInterrupt("from the user")
+        except KeyboardInterrupt as interrupt:
+            raise ValueError("a library's own") from interrupt
+
+
 def test_an_alarm_that_is_left_behind_never_goes_off():
     with process_state_kept() as changed:
         signal.signal(signal.SIGALRM, lambda *what: 1 / 0)

@@ -46,7 +46,7 @@ def lines(run_directory: Path, baseline: Optional[str], plugin: tuple[str, ...],
     from dataclasses import replace
 
     from fairbench.cli.running import exit_status, session, summary
-    from fairbench.cli.signals import sigterm_interrupts
+    from fairbench.cli.signals import interrupt_advises
     from fairbench.running.rundir import load_results
     from fairbench.running.session import suite_of
     from fairbench.running.store import run_folder
@@ -55,9 +55,9 @@ def lines(run_directory: Path, baseline: Optional[str], plugin: tuple[str, ...],
     suite = suite_of(load_results(path))
     opened = session(options, plugin, suite.own())
     planned = opened.plan(replace(suite, reference=True, baseline=suite.baseline if baseline is None else baseline))
-    with sigterm_interrupts():
+    with interrupt_advises(path):
         ended = opened.run(planned, path, sys.argv[1:])
-    write_reports(ended.results, opened.registry, path)
-    click.echo(printable(str(opened.registry.report("lines").render(ended.results))))
-    say(summary(ended))
+        write_reports(ended.results, opened.registry, path)
+        click.echo(printable(str(opened.registry.report("lines").render(ended.results))))
+        say(summary(ended))
     return exit_status(ended)

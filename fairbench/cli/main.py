@@ -20,7 +20,7 @@ from fairbench.cli.report import export, report, rescore
 from fairbench.cli.reproduce import reproduce
 from fairbench.cli.run import run
 from fairbench.cli.show import check, completion, list_components, show
-from fairbench.cli.signals import status_of
+from fairbench.cli.signals import advice_of, sigterm_interrupts, status_of, undisturbed
 from fairbench.errors import FairbenchError
 from fairbench.plugins.namesake import namesake_warning
 from fairbench.system.threads import ask_for_one_thread
@@ -33,10 +33,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is replaced; a file keeps its code
             stream.reconfigure(errors="replace" if stream.isatty() else "backslashreplace")
-    if "_FAIRBENCH_COMPLETE" not in os.environ and (warning := namesake_warning()):
-        say(f"warning: {warning}")
     try:
-        status = cli.main(prog_name="fairbench", standalone_mode=False)
+        with sigterm_interrupts():
+            if "_FAIRBENCH_COMPLETE" not in os.environ and (warning := namesake_warning()):
+                say(f"warning: {warning}")
+            status = cli.main(prog_name="fairbench", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
         shown = io.StringIO()
@@ -44,7 +45,8 @@ def main() -> None:
         say(shown.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as interrupt:
-        click.echo("fairbench: interrupted", err=True)
+        with undisturbed():
+            say(": ".join(filter(None, ["fairbench: interrupted", advice_of(interrupt)])))
         sys.exit(status_of(interrupt))
     except FairbenchError as error:
         say(f"fairbench: {error}")

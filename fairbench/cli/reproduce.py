@@ -78,7 +78,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     PAPER alone stands for all of them. Published and measured numbers are shown side by side.
     """
     from fairbench.cli.running import exit_status, print_cells, session, summary
-    from fairbench.cli.signals import sigterm_interrupts
+    from fairbench.cli.signals import interrupt_advises
     from fairbench.papers.grids import plan_reproduction
     from fairbench.papers.reproduced import Reproduced
     from fairbench.running.resume import Plan
@@ -98,14 +98,14 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     asked = {"name": f"reproduce {reproduction.paper.name}", "parts": paper, "repeats": reproduction.repeats}
     plan = Plan.of(asked, cells, registry, grows=True, accept=options["accept_changes"])
     path = choose_directory(plan, options["out"] or RUNS / f"reproduce-{reproduction.paper.name}")
-    with sigterm_interrupts():
+    with interrupt_advises(path):
         ended = opened.run(plan, path, sys.argv[1:])
-    outcome = Reproduced.of(reproduction, ended.results)
-    if not ended.interrupt:
-        _write(outcome, opened.runner, path, _command(paper, plugin, options), options["document"])
-        _show(outcome, options["as_json"])
-    ended = replace(ended, results=outcome.results)
-    say(summary(ended))
+        outcome = Reproduced.of(reproduction, ended.results)
+        if not ended.interrupt:
+            _write(outcome, opened.runner, path, _command(paper, plugin, options), options["document"])
+            _show(outcome, options["as_json"])
+        ended = replace(ended, results=outcome.results)
+        say(summary(ended))
     return exit_status(ended)
 
 

@@ -124,7 +124,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     The grid of methods, datasets and repeats comes from a SUITE file, from options, or from both.
     """
     from fairbench.cli.running import exit_status, print_cells, session, summary
-    from fairbench.cli.signals import sigterm_interrupts
+    from fairbench.cli.signals import interrupt_advises
     from fairbench.running.rundir import choose_directory
     from fairbench.running.session import chosen_suite
 
@@ -137,11 +137,11 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
         return 0
     confirm(options["data"], options["yes"])
     path = choose_directory(planned, options["out"])
-    with sigterm_interrupts():
+    with interrupt_advises(path):
         ended = opened.run(planned, path, sys.argv[1:])
-    write_reports(ended.results, opened.registry, path)
-    click.echo(printable(str(opened.registry.report("terminal").render(ended.results))))
-    say(summary(ended))
+        write_reports(ended.results, opened.registry, path)
+        click.echo(printable(str(opened.registry.report("terminal").render(ended.results))))
+        say(summary(ended))
     return exit_status(ended)
 
 

@@ -46,14 +46,28 @@ def process_state_kept() -> Iterator[list[str]]:
     """Restore every setting of the process when the block ends, and show what the block prints on stderr.
 
     A child process that was forked in the block and reaches its end, as if it were the harness, ends there.
-    An alarm signal that nothing handles raises ``TimeoutError`` in the block instead of ending the process.
+    An alarm signal that nothing handles raises ``TimeoutError`` in the block instead of ending the process. An
+    interrupt that a library has replaced by an error of its own, as numpy does, is raised again.
 
     Yields:
         A list that holds at the end of the block the names of what was changed, e.g. ``the working directory``.
     """
     changed: list[str] = []
     with _settings_kept(changed), output_on_stderr(), _alarms_kept(changed), _no_return_of_forks():
-        yield changed
+        try:
+            yield changed
+        except BaseException as error:
+            interrupt = _interrupt_behind(error)
+            if interrupt in (None, error):
+                raise
+            raise type(interrupt)(*interrupt.args) from None
+
+
+def _interrupt_behind(error: Optional[BaseException]) -> Optional[KeyboardInterrupt]:
+    """Return the interrupt that an error comes from, or is; None if there was none."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 @contextmanager

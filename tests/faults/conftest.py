@@ -1,0 +1,68 @@
+"""Real runs that are killed, starved and misled, and a table of what it cost them at the end of ``pytest tests/faults``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
+HEADINGS = ("fault", "rounds", "finished cells looked at", "cells lost", "wrong values")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_plugins():
+    """Let processes load what the runs need, which is half of the time that they take to start."""
+    with pytest.MonkeyPatch.context() as patch:
+        parts = ("executors", "metrics", "reports", "scenarios")
+        patch.setenv("FAIRBENCH_PLUGINS", ",".join(f"fairbench_{part}" for part in parts))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def nursery(_few_plugins):
+    """Give what starts ``fairbench`` quickly."""
+    from fault_helpers import Nursery
+
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(nursery, tmp_path_factory):
+    """Give the folder of a run that nothing disturbed."""
+    from fault_helpers import GRID, SERIAL
+
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert nursery.run([*GRID, *SERIAL], folder).status == 0
+    return folder
+
+
+@pytest.fixture
+def tally(undisturbed, request):
+    """Give a function that begins to count what a fault costs; the counts are printed when all tests have ended."""
+    from fault_helpers import Tally, stored
+
+    tallies = []
+    truth = {key: values for key, (values, _) in stored(undisturbed).items()}
+
+    def begin(fault):
+        tallies.append(Tally(fault, truth))
+        return tallies[-1]
+
+    yield begin
+    request.node.user_properties += [("fault", tally.row) for tally in tallies]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the table of faults."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    rows = {row for report in reports for name, row in getattr(report, "user_properties", ()) if name == "fault"}
+    if rows:
+        terminalreporter.section("faults")
+        for row in [HEADINGS, ("---",) * len(HEADINGS), *sorted(map(tuple, rows))]:
+            terminalreporter.write_line(f"| {' | '.join(map(str, row))} |")

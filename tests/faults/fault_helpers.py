@@ -1,0 +1,206 @@
+"""Processes to be killed, what they leave, and how it is counted; the tests beside import this by its name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+from fairbench.errors import StoreError
+from fairbench.records import DONE
+from fairbench.running.store import FILE_NAME, Store
+
+HERE = Path(__file__).parent
+PATIENCE = 60.0  # seconds for what takes far less than one unless the machine is overloaded
+ROUNDS = range(20)
+WORKER_ROUNDS = range(20 if "FAIRBENCH_LONG" in os.environ else 6)  # where each round starts workers, which takes seconds
+GRID = [
+    *("run", "--plugin", str(HERE / "grid_plugin.py"), "--datasets", "tiny"),
+    *("--methods", "draws[shift=0.0|0.1]", "--repeats", "100"),
+    *("--metrics", "accuracy,demographic_parity_difference", "--out", "r"),
+]
+CELLS = 200
+SERIAL, PROCESSES = ("--executor", "serial"), ("--executor", "processes[workers=2]")
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)
+
+
+# -------------------------------------------------------------------- processes
+
+
+def status_of(pid: int) -> SimpleNamespace | None:
+    """Return the state, parent and session of a process; None if there is none."""
+    try:
+        state, parent, _, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+    except OSError:
+        return None
+    return SimpleNamespace(pid=pid, state=state, parent=int(parent), session=int(session))
+
+
+def running(session: int) -> list[int]:
+    """Return the processes of a session that have not ended; one that waits to be collected has."""
+    found = [status_of(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [each.pid for each in found if each and each.session == session and each.state not in "ZX"]
+
+
+def workers(coordinator: int) -> list[int]:
+    """Return the worker processes of a run."""
+    found = []
+    for pid in running(coordinator):
+        with suppress(OSError):  # it has ended meanwhile
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+class Nursery:
+    """A process that starts ``fairbench`` in a moment, see ``nursery.py``; within a prefix such as ``unshare``."""
+
+    def __init__(self, *prefix: str) -> None:
+        self.process = subprocess.Popen(
+            [*prefix, sys.executable, str(HERE / "nursery.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def ask(self, kind: str, what) -> int:
+        self.process.stdin.write(json.dumps({kind: what}) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def start(self, command, folder: Path, **settings) -> Run:
+        """Start a command in a folder.
+
+        Settings are what ``nursery.py`` does to the process first, by the name of its function, or variables of the
+        environment.
+        """
+        (folder / "begun").unlink(missing_ok=True)
+        pid = self.ask("start", {"command": list(command), "folder": str(folder), "settings": settings})
+        return Run(self, pid, folder)
+
+    def run(self, command, folder: Path, **settings) -> Run:
+        """Run a command to its end."""
+        run = self.start(command, folder, **settings)
+        run.wait()
+        return run
+
+    def call(self, *command) -> int:
+        """Run another program there; return its exit status."""
+        return self.ask("call", list(map(str, command)))
+
+    def close(self) -> None:
+        self.process.communicate(timeout=PATIENCE)
+
+
+@dataclass
+class Run:
+    """A command that a nursery has started in a session of its own, and later its exit status."""
+
+    nursery: Nursery
+    pid: int
+    folder: Path
+    status: int | None = None
+
+    def signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):  # it has come to its end
+            os.kill(self.pid, number)
+
+    def signal_all(self, number: int) -> None:
+        """Signal every process of the run, as a terminal does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    @property
+    def ended(self) -> bool:
+        return status_of(self.pid).state == "Z"
+
+    def wait(self) -> int:
+        wait_until(lambda: self.ended)
+        self.status = self.nursery.ask("wait", self.pid)
+        return self.status
+
+    @property
+    def out(self) -> str:
+        return (self.folder / "log.out").read_text()
+
+    @property
+    def err(self) -> str:
+        """Return what the command said, in one line."""
+        return " ".join((self.folder / "log.err").read_text().split())
+
+
+# -------------------------------------------------------------------- what they leave
+
+
+def reported(folder: Path) -> dict[str, str]:
+    """Return the status that runs in a folder have reported last, by the key of the cell."""
+    path = folder / "reported"
+    return dict(line.split() for line in path.read_text().splitlines()) if path.exists() else {}
+
+
+def stored(folder: Path) -> dict[str, tuple]:
+    """Return what the store of the run ``r`` says of every finished cell, by key: its values, and its time."""
+    try:
+        with Store(folder / "r" / FILE_NAME) as store:
+            return {r.cell.key: (r.values, r.seconds) for r in store.records() if r.status == DONE}
+    except StoreError as error:
+        if re.search("does not exist|holds nothing yet", str(error)):
+            return {}
+        raise
+
+
+def exported(text: str) -> list[tuple]:
+    """Return every row of an export without its times."""
+    rows = csv.DictReader(io.StringIO(text))
+    return sorted(tuple(value for name, value in row.items() if "seconds" not in name) for row in rows)
+
+
+@dataclass
+class Tally:
+    """What the rounds of a fault cost."""
+
+    fault: str
+    truth: dict[str, tuple]  # values of an undisturbed run by key
+    rounds: int = 0
+    cells: int = 0  # finished cells that were looked at, in all rounds
+    lost: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def round(self, folder: Path, before: dict[str, tuple]) -> dict[str, tuple]:
+        """Count a round, and look at what it left."""
+        self.rounds += 1
+        return self.look(folder, before)
+
+    def look(self, folder: Path, before: dict[str, tuple]) -> dict[str, tuple]:
+        """Count which cells that were finished are gone or other than they were; return what is stored."""
+        now = stored(folder)
+        told = {key for key, status in reported(folder).items() if status == DONE}
+        self.cells += len(now)
+        self.lost += sorted((told | before.keys()) - now.keys())
+        self.wrong += [key for key, (values, _) in now.items() if values != self.truth.get(key)]
+        self.lost += [key for key in before.keys() & now.keys() if before[key] != now[key]]  # it was run again
+        return now
+
+    @property
+    def row(self) -> tuple:
+        return self.fault, self.rounds, self.cells, len(self.lost), len(self.wrong)
+
+    def sound(self) -> bool:
+        return self.rounds > 0 and self.cells > 0 and not self.lost and not self.wrong

@@ -1,0 +1,86 @@
+"""Coordinators and workers that are killed at any moment: what was finished stays, and no process lives on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from random import Random
+
+import pytest
+from fault_helpers import CELLS, GRID, PROCESSES, ROUNDS, SERIAL, WORKER_ROUNDS, exported, reported, running, wait_until, workers
+
+from fairbench.running.store import FILE_NAME
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(sys.platform != "linux", reason="the tests read /proc"),
+]
+
+
+def kill_at_some_moment(nursery, folder, chance):
+    """Start a run and kill it: soon after it has reported some cell, at a statement of SQL, or in the middle of a write."""
+    command, store = [*GRID, *SERIAL], folder / "r" / FILE_NAME
+    how = chance.choice(["after a cell", "at a statement", "in a write"])
+    if how == "at a statement":
+        return nursery.run(command, folder, die_at_statement=chance.randint(1, 80)).status
+    if how == "in a write" and store.exists():
+        return nursery.run(command, folder, die_at_size=store.stat().st_size + chance.randint(0, 20_000)).status
+    run, before = nursery.start(command, folder), len(reported(folder))
+    cells, pause = chance.randint(0, 8), chance.uniform(0, 0.01)
+    wait_until(lambda: run.ended or len(reported(folder)) >= min(before + cells, CELLS))
+    time.sleep(pause)
+    run.signal(signal.SIGKILL)
+    return run.wait()
+
+
+def test_a_coordinator_that_is_killed_loses_no_finished_cell(nursery, undisturbed, tally, tmp_path):
+    count, statuses, kept = tally("kill -9 of the coordinator"), [], {}
+    for number in ROUNDS:
+        statuses.append(kill_at_some_moment(nursery, tmp_path, Random(number)))
+        kept = count.round(tmp_path, kept)
+    assert set(statuses) <= {-signal.SIGKILL, -signal.SIGXFSZ}
+    assert count.sound()
+    assert 0 < len(kept) < CELLS
+    goes_on_to_its_end(nursery, count, tmp_path, kept, undisturbed)
+
+
+def goes_on_to_its_end(nursery, count, folder, kept, undisturbed):
+    assert nursery.run([*GRID, *SERIAL], folder).status == 0
+    assert count.look(folder, kept).keys() == count.truth.keys()
+    assert count.sound()
+    whole = [nursery.run(["export", "r"], place).out for place in (folder, undisturbed)]
+    assert exported(whole[0]) == exported(whole[1]) != []
+
+
+def test_no_child_of_a_killed_coordinator_lives_on(nursery, undisturbed, tally, tmp_path):
+    count, kept, seen = tally("kill -9 of a coordinator with workers"), {}, 0
+    for number in WORKER_ROUNDS:
+        chance, before = Random(number), len(reported(tmp_path))
+        run, cells, pause = nursery.start([*GRID, *PROCESSES], tmp_path), chance.choice([0, 0, 1]), chance.uniform(0, 0.2)
+        wait_until(lambda: run.ended or workers(run.pid))
+        wait_until(lambda: run.ended or len(reported(tmp_path)) >= before + cells)
+        time.sleep(pause)
+        seen += len(workers(run.pid))
+        run.signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+        wait_until(lambda: not running(run.pid))
+        kept = count.round(tmp_path, kept)
+    assert seen >= len(WORKER_ROUNDS)
+    goes_on_to_its_end(nursery, count, tmp_path, kept, undisturbed)
+
+
+def test_workers_that_are_killed_cost_no_finished_cell(nursery, undisturbed, tally, tmp_path):
+    count, kept = tally("kill -9 of workers"), {}
+    run = nursery.start([*GRID, *PROCESSES], tmp_path, DRAWS_SECONDS="0.1")
+    for number in WORKER_ROUNDS:
+        chance, before = Random(number), len(reported(tmp_path))
+        cells, pause = chance.randint(1, 2), chance.uniform(0, 0.1)
+        wait_until(lambda: len(reported(tmp_path)) >= before + cells and workers(run.pid))
+        time.sleep(pause)
+        os.kill(chance.choice(workers(run.pid)), signal.SIGKILL)
+        kept = count.round(tmp_path, kept)
+    run.signal(signal.SIGINT)  # the rest can be quicker
+    run.wait()
+    goes_on_to_its_end(nursery, count, tmp_path, kept, undisturbed)
