@@ -15,6 +15,7 @@ from typing import Any
 
 from _timing import Growth, Row, growths
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 FORMAT = 1
@@ -46,7 +47,8 @@ def printed_table(script: Script) -> None:
         told += [row.note] if row.note else []
         ratio = "" if row.ratio is None else f"x{number(row.ratio)}"
         size = f", {row.size:,.0f} {row.of}" if row.size is not None else ""
-        table.add_row(row.name + size, number(row.value), number(row.median), row.unit, ratio, "; ".join(told))
+        texts = (row.name + size, number(row.value), number(row.median), row.unit, ratio, "; ".join(told))
+        table.add_row(*map(escape, texts))
     CONSOLE.print(table)
     if script.problem:
         CONSOLE.print(f"{script.name} failed: {script.problem}", style="red", markup=False)

@@ -87,21 +87,22 @@ def alternately(
         works: what is timed, by name.
         rounds: how many rounds there are at most.
         burst: seconds; a work that takes less is called as often in a round as fills them.
-        budget: seconds after which no further round begins. If not even one does, the first calls count.
+        budget: seconds after which no further round begins. Of a work that needs them all for its first call, that one
+            counts, and it is not called again.
         clock: CPU time of this process, which other processes disturb least; ``time.perf_counter`` where the work
             waits for others.
     """
-    began = time.perf_counter()
     first = {name: _seconds(work, 1, clock) for name, work in works.items()}
     calls = {name: max(1, int(burst / max(seconds, 1e-9))) for name, seconds in first.items()}
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        if time.perf_counter() - began > budget:
+    taken = {name: [seconds] if seconds > budget else [] for name, seconds in first.items()}
+    again, began = [name for name, found in taken.items() if not found], time.perf_counter()
+    for done in range(rounds):
+        if done and time.perf_counter() - began > budget:
             break
         gc.collect()
-        for name, work in works.items():
-            taken[name].append(_seconds(work, calls[name], clock))
-    return {name: Times(min(found or [first[name]]), median(found or [first[name]])) for name, found in taken.items()}
+        for name in again:
+            taken[name].append(_seconds(works[name], calls[name], clock))
+    return {name: Times(min(found), median(found)) for name, found in taken.items()}
 
 
 def _seconds(work: Work, calls: int, clock: Callable[[], float]) -> float:

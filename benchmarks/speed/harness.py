@@ -9,6 +9,7 @@ from pathlib import Path
 
 from _timing import Row, Times, alternately
 
+from fairbench.api import Fitted
 from fairbench.cells import Cell
 from fairbench.data.files import DataSource
 from fairbench.plugins.loading import load_plugins
@@ -25,8 +26,8 @@ def by_hand(cells: Sequence[Cell], workbench: Workbench) -> None:
     """Split, fit, predict and measure as a script would."""
     for cell in cells:
         split = workbench.split(cell)
-        predictor = workbench.registry.method(cell.method).fit(split.train, split.validation, seed=0)
-        predictions = predictor(split.test.inputs)
+        fitted = Fitted.of(workbench.registry.method(cell.method).fit(split.train, split.validation, seed=0))
+        predictions = fitted.points[fitted.chosen](split.test.inputs)
         for name in cell.metrics:
             workbench.registry.metric(name)(split.test, predictions)
 
