@@ -45,7 +45,7 @@ def printed_table(script: Script) -> None:
         told = [row.against] if row.against else []
         told += [] if row.aim is None else [f"aim {number(row.aim)}{' missed' if missed(row) else ''}"]
         told += [row.note] if row.note else []
-        ratio = "" if row.ratio is None else f"x{number(row.ratio)}"
+        ratio = "" if row.ratio is None else f"x{number(row.ratio)}" if row.ratio >= 1 else f"1/{number(1 / row.ratio)}"
         size = f", {row.size:,.0f} {row.of}" if row.size is not None else ""
         texts = (row.name + size, number(row.value), number(row.median), row.unit, ratio, "; ".join(told))
         table.add_row(*map(escape, texts))

@@ -93,7 +93,8 @@ def alternately(
             waits for others.
     """
     first = {name: _seconds(work, 1, clock) for name, work in works.items()}
-    calls = {name: max(1, int(burst / max(seconds, 1e-9))) for name, seconds in first.items()}
+    warm = {name: _seconds(works[name], 1, clock) if seconds < burst else seconds for name, seconds in first.items()}
+    calls = {name: max(1, int(burst / max(seconds, 1e-9))) for name, seconds in warm.items()}
     taken = {name: [seconds] if seconds > budget else [] for name, seconds in first.items()}
     again, began = [name for name, found in taken.items() if not found], time.perf_counter()
     for done in range(rounds):
