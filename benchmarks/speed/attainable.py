@@ -1,4 +1,4 @@
-"""The cost of the attainable line beside its fits, and beside fairlearn: ``python benchmarks/speed/attainable.py``.
+"""The attainable line beside its fits, and beside fairlearn.
 
 With ``FAIRBENCH_DATA`` naming a folder that has Adult's raw files, on Adult; otherwise on as many synthetic rows.
 """
@@ -6,12 +6,12 @@ With ``FAIRBENCH_DATA`` naming a folder that has Adult's raw files, on Adult; ot
 from __future__ import annotations
 
 import os
-import time
-import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from _timing import Row, alternately
 from fairbench_baselines._constraints import CONSTRAINTS, ScoredRows
 from fairbench_baselines._scores import Candidates
 from fairbench_baselines.attainable import Attainable
@@ -22,7 +22,6 @@ from sklearn.base import BaseEstimator
 
 from fairbench.cells import Preparation
 from fairbench.data.preparation import split_dataset
-from fairbench.system.threads import one_thread
 
 TOLERANCE = 0.05
 ADULTS = 45_222
@@ -42,75 +41,57 @@ class Given(BaseEstimator):
         return X[:, 0]
 
 
-def seconds(work, repeats: int = 1) -> float:
-    """Return the best time of a call."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def split():
+def split(synthetic: int):
     """Return the parts of Adult, or of synthetic rows."""
-    folder = os.environ.get("FAIRBENCH_DATA")
-    spec = Adult() if folder else Synthetic(rows=ADULTS)
+    folder = os.environ.get("FAIRBENCH_DATA") if synthetic == ADULTS else None
+    spec = Adult() if folder else Synthetic(rows=synthetic)
     dataset = spec.load({file.path: Path(folder) / file.path for file in spec.files} if folder else {})
-    parts = split_dataset(dataset, group=dataset.sensitive_features.columns[0], seed=0, preparation=Preparation())
-    print(f"{spec.name}: {len(parts.train) + len(parts.validation):,} rows to fit, {parts.train.X.shape[1]} features")
-    return parts
+    return split_dataset(dataset, group=dataset.sensitive_features.columns[0], seed=0, preparation=Preparation())
 
 
-def main() -> None:
-    """Print the times on one thread, and how they compare."""
-    warnings.simplefilter("ignore")
-    parts, method = split(), Attainable()
+def measure(quick: bool) -> Iterator[Row]:
+    """Time the fits, all points of the line, and one tolerance beside fairlearn's optimizer."""
+    parts, method = split(4_000 if quick else ADULTS), Attainable()
+    rows = len(parts.train) + len(parts.validation)
     candidates = Candidates(method.C, method.rounds, method.leaves, method.lr)
     kept = []
-    fits = seconds(lambda: kept.append(candidates.cross_fitted((parts.train, parts.validation), method.folds, 0)))
+    fits = alternately(
+        {"": lambda: kept.append(candidates.cross_fitted((parts.train, parts.validation), method.folds, 0))},
+        rounds=1,
+        budget=1.0,
+    )[""]
     scored, groups = kept[0], len(parts.train.group_names)
 
-    def rows() -> ScoredRows:
+    def fresh() -> ScoredRows:
         return ScoredRows(scored.group, scored.y, scored.score, groups)
 
-    def from_scratch(constraint) -> None:
-        rows().solve(constraint, TOLERANCE)
-
-    def everything() -> None:
-        fresh = rows()
+    def every_point(solve: str) -> None:
+        here = getattr(fresh(), solve)
         for constraint in CONSTRAINTS:
             for tolerance in method.tolerances:
-                fresh.solve(constraint, tolerance)
+                here(constraint, tolerance)
 
-    def without_chance() -> None:
-        fresh = rows()
-        for constraint in CONSTRAINTS:
-            for tolerance in method.tolerances:
-                fresh.solve_certain(constraint, tolerance)
-
-    line, certain = seconds(everything, 5), seconds(without_chance, 3)
-    points = len(CONSTRAINTS) * len(method.tolerances)
-    print(f"fits of the score models {fits:.1f} s; all {points} points {line:.3f} s, x{fits / line:.0f} less")
-    print(f"the same points without chance, on request: {certain:.3f} s")
-    ready = rows()
+    works = {name: partial(every_point, name) for name in ("solve", "solve_certain")}
+    found = alternately(works, rounds=3)
+    points = f"all {len(CONSTRAINTS) * len(method.tolerances)} points of the line, {rows:,} rows"
+    yield found["solve"].row(points, other=fits, against="fits of the score models")
+    yield found["solve_certain"].row(f"{points}, without chance", other=fits, against="fits of the score models")
+    ready = fresh()
     for constraint, theirs in zip(CONSTRAINTS, ("demographic_parity", "true_positive_rate_parity")):
         ready.solve(constraint, TOLERANCE)  # finds the hulls
         optimizer = ThresholdOptimizer(
             estimator=Given(), constraints=theirs, prefit=True, predict_method="predict", tol=TOLERANCE
         )
         X = scored.score[:, None]
-        slow = seconds(partial(optimizer.fit, X, scored.y, sensitive_features=scored.group), 3)
-        fast = seconds(partial(from_scratch, constraint), 5)
-        sweep = seconds(partial(ready.solve, constraint, TOLERANCE), 20)
+        works = {
+            "theirs": partial(optimizer.fit, X, scored.y, sensitive_features=scored.group),
+            "here": lambda constraint=constraint: fresh().solve(constraint, TOLERANCE),
+            "ready": partial(ready.solve, constraint, TOLERANCE),
+        }
+        found = alternately(works, rounds=3)
         chance = optimizer._pmf_predict(X, sensitive_features=scored.group)[:, 1]
         accuracy = np.where(scored.y == 1, chance, 1 - chance).mean()
-        ours = ready.solve(constraint, TOLERANCE).accuracy
-        print(f"{constraint.name}<={TOLERANCE}, accuracies {accuracy:.5f} (fairlearn) and {ours:.5f}: ", end="")
-        print(f"fairlearn {1000 * slow:.0f} ms, here {1000 * fast:.1f} ms (x{slow / fast:.0f}), ", end="")
-        print(f"{1000 * sweep:.2f} ms where the hulls are known (x{slow / sweep:.0f})")
-
-
-if __name__ == "__main__":
-    with one_thread():
-        main()
+        note = f"accuracies {ready.solve(constraint, TOLERANCE).accuracy:.5f} and {accuracy:.5f}"
+        beside = {"other": found["theirs"], "against": "fairlearn's ThresholdOptimizer"}
+        yield found["here"].row(f"{constraint.name}<={TOLERANCE}, {rows:,} rows", **beside, note=note)
+        yield found["ready"].row(f"{constraint.name}<={TOLERANCE} where the hulls are known", **beside)

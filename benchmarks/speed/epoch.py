@@ -1,24 +1,23 @@
-"""An epoch of FaAlGrad on data of COMPAS's size, compared with plain training and with metrics in the loop.
+"""An epoch of FaAlGrad beside plain training, and with metrics in the loop.
 
-``python benchmarks/speed/epoch.py`` prints milliseconds and ratios, one thread, best of three. The fourth row adds the
-evaluation of four library metrics on the training and validation parts in every epoch, as the method's original
-implementation does. The last two compare, on data of Adult's size, torch's linear layers with those of ``mlp``, which
-multiply few units by many rows column-wise.
+The row with fairlearn's metrics adds the evaluation of four of them on the training and validation parts in every
+epoch, as the method's original implementation does. The last row compares torch's linear layers with those of ``mlp``,
+which multiply few units by many rows column-wise.
 """
 
 from __future__ import annotations
 
-import time
-import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import torch
+from _timing import Row, Times, Work, alternately
 from torch import nn
 
 from fairbench.api import Samples, Schema
 from fairbench.api.torch import as_batch, mlp, train_model, unroll, weighted_loss
 
-EPOCHS = 100
+EPOCHS = 50
 TRAIN, VALIDATION, FEATURES, WIDTH = 4320, 926, 7, 8  # COMPAS
 ADULT_TRAIN, ADULT_FEATURES, ADULT_HIDDEN = 31655, 100, (8, 8)
 
@@ -48,19 +47,19 @@ def fairlearn_metrics(model, parts) -> None:
             getattr(metrics, name)(part.y, predicted, sensitive_features=part.group)
 
 
-def milliseconds(inner_steps: int | None, metrics_in_loop: bool = False, epochs: int = EPOCHS) -> float:
-    """Return the best time of an epoch with its validation pass; ``inner_steps=None`` is plain training."""
+def training(inner_steps: int | None, metrics_in_loop: bool = False, epochs: int = EPOCHS) -> Work:
+    """Return what trains for some epochs, each with its validation pass; ``inner_steps=None`` is plain training."""
     train, validation = samples(TRAIN, 0), samples(VALIDATION, 1)
     support = as_batch(train.select(train.protected))
     query = as_batch(train.select(~train.protected))
     whole = as_batch(train)
     validation_loss = weighted_loss(as_batch(validation))
-    best = float("inf")
-    for _ in range(3):
+
+    def run() -> None:
         model = mlp(FEATURES, (WIDTH,), seed=0)
         outer = torch.optim.Adam(model.parameters(), lr=1e-5)
 
-        def step(epoch: int, model=model, outer=outer) -> dict[str, float]:
+        def step(epoch: int) -> dict[str, float]:
             outer.zero_grad()
             if inner_steps is None:
                 loss = weighted_loss(whole)(model)
@@ -72,10 +71,10 @@ def milliseconds(inner_steps: int | None, metrics_in_loop: bool = False, epochs:
                 fairlearn_metrics(model, (train, validation))
             return {}
 
-        started = time.perf_counter()
         curves = train_model(model, step, validation_loss, epochs=epochs, patience=epochs)
-        best = min(best, 1000 * (time.perf_counter() - started) / len(curves["validation_loss"]))
-    return best
+        assert len(curves["validation_loss"]) == epochs
+
+    return run
 
 
 def plain_mlp() -> nn.Module:
@@ -85,38 +84,35 @@ def plain_mlp() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
 
-def meta_step(model: nn.Module) -> float:
-    """Return the best time of a step of FaAlGrad with 10 inner steps on data of Adult's size."""
+def meta_step(model: nn.Module) -> Work:
+    """Return a step of FaAlGrad with 10 inner steps on data of Adult's size."""
     train = samples(ADULT_TRAIN, 0, ADULT_FEATURES)
     inside = np.arange(len(train)) % 3 == 0
     support, query = (weighted_loss(as_batch(train.select(rows))) for rows in (inside, ~inside))
-    best = float("inf")
-    for _ in range(10):
-        started = time.perf_counter()
-        query(unroll(model, support, steps=10, lr=0.001)).backward()
-        best = min(best, 1000 * (time.perf_counter() - started))
-    return best
+    return lambda: query(unroll(model, support, steps=10, lr=0.001)).backward()
 
 
-def main() -> None:
-    """Print the table."""
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    milliseconds(1, epochs=3)  # imports
-    plain = milliseconds(None)
-    rows = [
-        ("plain training, full batch", plain),
-        ("faalgrad, 1 inner step", milliseconds(1)),
-        ("faalgrad, 10 inner steps", milliseconds(10)),
-        ("faalgrad, 1 inner step, fairlearn in the loop", milliseconds(1, metrics_in_loop=True, epochs=5)),
-    ]
-    for name, value in rows:
-        print(f"{name:46s} {value:9.2f} ms an epoch   x{value / plain:.1f}")
-    here = meta_step(mlp(ADULT_FEATURES, ADULT_HIDDEN, seed=0))
-    theirs = meta_step(plain_mlp())
-    print(f"{'Adult, 10 inner steps':46s} {here:9.2f} ms an epoch")
-    print(f"{'Adult, 10 inner steps, torch.nn.Linear':46s} {theirs:9.2f} ms an epoch   x{theirs / here:.2f} of that")
-
-
-if __name__ == "__main__":
-    main()
+def measure(quick: bool) -> Iterator[Row]:
+    """Time epochs on data of COMPAS's size, and one outer step on data of Adult's."""
+    epochs, few = (5, 1) if quick else (50, 2)
+    works = {
+        "plain": training(None, epochs=epochs),
+        "faalgrad, 1 inner step": training(1, epochs=epochs),
+        "faalgrad, 10 inner steps": training(10, epochs=epochs),
+        "faalgrad, 1 inner step, fairlearn's metrics in the loop": training(1, metrics_in_loop=True, epochs=few),
+    }
+    found = alternately(works, rounds=2, budget=15.0)
+    for name, times in found.items():
+        each = Times(*(seconds / (few if "fairlearn" in name else epochs) for seconds in times))
+        if name == "plain":
+            plain = each
+            yield each.row("an epoch of plain training, as compas")
+        else:
+            yield each.row(f"an epoch of {name}", other=plain, against="plain training")
+    if quick:
+        return
+    ways = {"here": meta_step(mlp(ADULT_FEATURES, ADULT_HIDDEN, seed=0)), "torch": meta_step(plain_mlp())}
+    found = alternately(ways, rounds=5)
+    yield found["here"].row(
+        "an outer step of 10 inner steps, as adult", other=found["torch"], against="torch.nn.Linear"
+    )

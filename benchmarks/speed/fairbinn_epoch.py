@@ -1,24 +1,22 @@
-"""CPU seconds per epoch on Adult: FairBiNN's methods, the plain network, and the released code's loop rebuilt.
+"""An epoch of FairBiNN's methods beside the plain network and the released code's loop, rebuilt.
 
-    python benchmarks/speed/fairbinn_epoch.py [--rounds 5] [--epochs 5]
-
-All have the released code's layers (101, 101, 101 with one square block before the second) and batches of 200, and run
-on one thread, taking turns; the fastest round of each counts, in CPU seconds, which other processes disturb least. A
-fit's time is divided by its epochs, so the dealing of batches, the validation and a share of the last pass over the
-training rows are included, none of which the released loop has. That loop is rebuilt from its description: the
-constraint's hinge matrix, two sigmoids, gradients cleared once a batch. ``released, with scoring`` adds what it does in
-every epoch besides: an accuracy counted row by row in Python, running means over all batches so far, and the test part
-scored after the first batch. Its progress bar is left out.
+All have the released code's layers (101, 101, 101 with one square block before the second) and batches of 200. A fit's
+time is divided by its epochs, so the dealing of batches, the validation and a share of the last pass over the training
+rows are included, none of which the released loop has. That loop is rebuilt from its description: the constraint's
+hinge matrix, two sigmoids, gradients cleared once a batch. With its scoring, it also does what it does in every epoch
+besides: an accuracy counted row by row in Python, running means over all batches so far, and the test part scored after
+the first batch. Its progress bar is left out.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from _timing import Row, Times, alternately
 from torch import Tensor, nn
 
 from fairbench.cells import Choice
@@ -130,32 +128,20 @@ def contestants(split: Split, epochs: int) -> dict[str, Callable[[], object]]:
     return made
 
 
-def main() -> None:
-    """Time the contestants in turn and print their CPU seconds per epoch and ratios."""
-    parser = argparse.ArgumentParser(
-        description="CPU seconds per epoch of FairBiNN on Adult, compared with the released loop."
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant [default: 5]")
-    parser.add_argument("--epochs", type=int, default=5, help="epochs in a turn [default: 5]")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+def measure(quick: bool) -> Iterator[Row]:
+    """Time fits of a few epochs in turns, on Adult if its files are at hand, and give CPU seconds for each epoch."""
     registry, _ = load_plugins()
-    suite = Suite("speed", ("adult[education=both]",), ("mlp",), sensitive_as_feature=(True,), repeats=1)
-    split = Workbench(registry, DataSource()).split(plan(suite, registry)[0])
-    made = contestants(split, given.epochs)
-    seconds: dict[str, list[float]] = {name: [] for name in made}
-    for _ in range(given.rounds):
-        for name, run in made.items():
-            started = time.process_time()
-            run()
-            seconds[name].append((time.process_time() - started) / given.epochs)
-    best = {name: min(values) for name, values in seconds.items()}
-    print(f"{len(split.train):,} rows, {split.train.X.shape[1]} features, batches of 200; torch {torch.__version__}")
-    print(f"{'':24s}{'CPU s/epoch':>12s}{'released/it':>13s}{'with scoring/it':>17s}{'it/mlp':>8s}")
-    for name, value in best.items():
-        ratios = (best["released loop"] / value, best["released, with scoring"] / value)
-        print(f"{name:24s}{value:12.3f}{ratios[0]:13.1f}{ratios[1]:17.1f}{value / best['mlp of equal layers']:8.2f}")
-
-
-if __name__ == "__main__":
-    main()
+    here = bool(os.environ.get("FAIRBENCH_DATA")) and not quick
+    data = "adult[education=both]" if here else f"synthetic[rows={2_000 if quick else 45_222}]"
+    suite = Suite("speed", (data,), ("mlp",), sensitive_as_feature=(True,), repeats=1, reference=False)
+    source = DataSource(Path(os.environ["FAIRBENCH_DATA"])) if here else DataSource(None, offline=True)
+    split = Workbench(registry, source).split(plan(suite, registry)[0])
+    epochs = 2
+    found = alternately(contestants(split, epochs), rounds=1, burst=0, budget=30.0)
+    times = {name: Times(*(seconds / epochs for seconds in taken)) for name, taken in found.items()}
+    rows = f"{len(split.train):,} rows, {split.train.X.shape[1]} features"
+    yield times["mlp of equal layers"].row(f"an epoch of the mlp of equal layers, {rows}", "CPU s")
+    for name in ("fairbinn", "fairbinn_coupled"):
+        yield times[name].row(f"an epoch of {name}", "CPU s", other=times["released loop"], against="released loop")
+        beside = {"other": times["released, with scoring"], "against": "released loop with its scoring"}
+        yield times[name].row(f"an epoch of {name}", "CPU s", **beside)

@@ -1,16 +1,15 @@
-"""Drawn test parts beside fairlearn's MetricFrame bootstrap, and intervals without draws.
+"""Bootstrap replicates beside fairlearn's MetricFrame, and intervals without draws.
 
-Run ``python benchmarks/speed/intervals.py``. Both draw as many test parts for the same rates by group, and the ends of
-their intervals are compared.
+Both draw test parts for the same rates by group, and the ends of their intervals are compared.
 """
 
 from __future__ import annotations
 
-import time
-import warnings
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+from _timing import Row, Times, alternately
 from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 
 from fairbench.analysis.counts import FALSE_POSITIVE, SELECTION, TRUE_POSITIVE, count
@@ -20,58 +19,50 @@ from fairbench.analysis.resampling import draw_counts
 from fairbench.api import Predictions
 from fairbench.running.truth import Truth
 
-DRAWS = 50  # fairlearn takes a tenth of a second for each
+DRAWS = 1_000
+SHARE = 50  # of them for fairlearn, which takes a tenth of a second for each
 RATES = {SELECTION: selection_rate, TRUE_POSITIVE: true_positive_rate, FALSE_POSITIVE: false_positive_rate}
 ENDS = [0.025, 0.975]
 
 
-def seconds(work, repeats: int):
-    """Return the best time of a call, and what it returned."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        result = work()
-        times.append(time.perf_counter() - started)
-    return min(times), result
-
-
-def main() -> None:
-    """Print milliseconds and ratios for test parts of german and of adult."""
-    warnings.simplefilter("ignore")
-    for rows in (150, 6784):
+def measure(quick: bool) -> Iterator[Row]:
+    """Time 1,000 drawn test parts, and intervals and noise floors, for as many rows as german and adult have."""
+    for rows in (150,) if quick else (150, 6784):
         generator = np.random.default_rng(0)
         y, group, chance = generator.integers(0, 2, rows), generator.integers(0, 2, rows), generator.random(rows)
         y_pred = (chance < 0.3 + 0.3 * y + 0.1 * group).astype(int)
         truth, predictions = Truth(y, group, ("a", "b")), Predictions(y_pred)
+        kept = {}
 
-        def theirs(y=y, y_pred=y_pred, group=group):
-            return MetricFrame(
+        def theirs(y=y, y_pred=y_pred, group=group, kept=kept):
+            frame = MetricFrame(
                 metrics=RATES,
                 y_true=y,
                 y_pred=y_pred,
                 sensitive_features=group,
-                n_boot=DRAWS,
+                n_boot=SHARE,
                 ci_quantiles=ENDS,
                 random_state=0,
-            ).by_group_ci
+            )
+            kept["theirs"] = frame.by_group_ci
 
-        def ours(truth=truth, predictions=predictions):
+        def here(truth=truth, predictions=predictions, kept=kept):
             drawn = draw_counts(count(truth, predictions), DRAWS)
-            return {rate: np.quantile(drawn.rates(rate), ENDS, axis=0) for rate in RATES}  # (2, G) each
+            kept["here"] = {rate: np.quantile(drawn.rates(rate), ENDS, axis=0) for rate in RATES}  # (2, G) each
 
-        slow, expected = seconds(theirs, 1)
-        fast, found = seconds(ours, 5)
+        found = alternately({"here": here, "theirs": theirs}, rounds=3, budget=2.0)
         for rate in RATES:
-            low_and_high = np.array([frame[rate].to_numpy() for frame in expected])
-            assert np.abs(found[rate] - low_and_high).max() < 1 / np.sqrt(rows / 4), rate  # two standard deviations
-        speed = f"fairlearn {1000 * slow:8.1f} ms, here {1000 * fast:6.2f} ms, x{slow / fast:.0f}"
-        print(f"{rows:6,} rows, {DRAWS} draws: {speed}")
+            low_and_high = np.array([frame[rate].to_numpy() for frame in kept["theirs"]])
+            assert np.abs(kept["here"][rate] - low_and_high).max() < 1 / np.sqrt(rows / 4), rate  # two deviations
+        slow = Times(*(DRAWS / SHARE * seconds for seconds in found["theirs"]))
+        name = f"{DRAWS:,} bootstrap replicates of three rates by group, {rows:,} rows"
+        against = f"fairlearn's MetricFrame, {DRAWS // SHARE} times what {SHARE} take"
+        yield found["here"].row(name, other=slow, against=against)
         counts = count(truth, predictions)
         for metric in ("demographic_parity_difference", "equalized_odds_difference"):
-            interval = seconds(partial(gap_interval, counts, metric), 20)[0]
-            floor = seconds(partial(noise_floor, counts, metric), 20)[0]
-            print(f"  {metric}: interval {1000 * interval:.2f} ms, noise floor {1000 * floor:.2f} ms")
-
-
-if __name__ == "__main__":
-    main()
+            works = {
+                "interval": partial(gap_interval, counts, metric),
+                "noise floor": partial(noise_floor, counts, metric),
+            }
+            for what, times in alternately(works, rounds=3).items():
+                yield times.row(f"{what} of {metric}, {rows:,} rows")

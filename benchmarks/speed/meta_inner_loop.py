@@ -1,18 +1,13 @@
-"""How long an outer step of each meta-learner takes: tasks side by side, and one after another through higher.
-
-Both loops are timed in turns within one run, on data of the shapes of three datasets, and checked to agree.
-
-    python benchmarks/speed/meta_inner_loop.py [--rounds 5]
-"""
+"""An outer step of each meta-learner: tasks side by side, and one after another through higher."""
 
 from __future__ import annotations
 
-import argparse
-import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
+from _timing import Row, alternately
 from fairbench_meta._learner import Course
 from fairbench_meta.fair_maml import FairMAML
 from fairbench_meta.ffml import FFML
@@ -41,34 +36,17 @@ def outer_step(method, train: Samples):
     return lambda: course.learn(range(TASKS), step), course
 
 
-def main() -> None:
-    """Print milliseconds for each method and shape, the fastest of some rounds, and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="how often each loop is timed (default: 5)")
-    rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)
-    print(f"{'method':10} {'shape':16} {'higher ms':>10} {'batched ms':>10} {'ratio':>6}")
-    for shape, (rows, features, hidden) in SHAPES.items():
+def measure(quick: bool) -> Iterator[Row]:
+    """Time an outer step of each learner on each shape, both loops in turns and checked to agree."""
+    for shape, (rows, features, hidden) in list(SHAPES.items())[: 1 if quick else None]:
         train = make_samples(rows, features)
-        for cls in (FairMAML, MaskedFTML, FFML, PrimalDualFairMeta):
+        for cls in (FairMAML,) if quick else (FairMAML, MaskedFTML, FFML, PrimalDualFairMeta):
             method = cls(hidden=hidden, task_count=TASKS)
             steps, courses = zip(
                 *(outer_step(replace(method, inner_loop=loop), train) for loop in ("higher", "batched"))
             )
-            fastest = [float("inf")] * 2
-            for _ in range(rounds):
-                for which, repeats in ((0, 2), (1, 10)):
-                    started = time.process_time()
-                    for _ in range(repeats):
-                        steps[which]()
-                    fastest[which] = min(fastest[which], (time.process_time() - started) / repeats)
-                for _ in range(8):  # so that both have made as many steps, on the same draws
-                    steps[0]()
+            found = alternately(dict(zip(("higher", "batched"), steps)), rounds=4, burst=0, budget=60.0)
             ends = [torch.cat([w.detach().reshape(-1) for w in course.learned.net.parameters()]) for course in courses]
-            torch.testing.assert_close(*ends, rtol=0, atol=1e-4)  # float32, after many steps of Adam
-            slow, fast = (seconds * 1e3 for seconds in fastest)
-            print(f"{cls.name:10} {shape:16} {slow:10.1f} {fast:10.2f} {slow / fast:6.1f}")
-
-
-if __name__ == "__main__":
-    main()
+            torch.testing.assert_close(*ends, rtol=0, atol=1e-4)  # float32, after as many steps of Adam
+            name = f"an outer step of {cls.name} on {TASKS} tasks, {shape}"
+            yield found["batched"].row(name, other=found["higher"], against="task by task through higher")

@@ -1,17 +1,20 @@
-"""Metrics from one table of counts, against the same from fairlearn: ``python benchmarks/speed/metrics.py``."""
+"""The headline metrics from one table of counts, and the same from fairlearn."""
 
 from __future__ import annotations
 
-import time
-import warnings
+from collections.abc import Iterator
+from copy import copy
+from functools import partial
 
 import numpy as np
+from _timing import Row, alternately
 from fairlearn import metrics as fairlearn
+from sklearn.metrics import accuracy_score
 
 from fairbench.api import Predictions, Samples, Schema
 from fairbench.plugins.loading import load_plugins
 
-NAMES = (
+GAPS = (
     "demographic_parity_difference",
     "demographic_parity_ratio",
     "equalized_odds_difference",
@@ -19,35 +22,29 @@ NAMES = (
 )
 
 
-def seconds(work, repeats: int) -> float:
-    """Return the best time of a call."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def main() -> None:
-    """Print milliseconds and ratios for two sizes."""
-    warnings.simplefilter("ignore")
+def measure(quick: bool) -> Iterator[Row]:
+    """Time accuracy, two differences and two ratios together, for rows as adult's test part has, and for a million."""
     registry, _ = load_plugins()
-    ours = [registry.metric(name) for name in NAMES]
-    for rows, repeats in ((15_060, 5), (1_000_000, 1)):
+    ours = [registry.metric(name) for name in ("accuracy", *GAPS)]
+    for rows in (15_060,) if quick else (15_060, 1_000_000):
         generator = np.random.default_rng(0)
         y, group, y_pred = (generator.integers(0, 2, rows) for _ in range(3))
         samples = Samples(np.zeros((rows, 0)), group, Schema((), ("a", "b"), 0), y)
         predictions = Predictions(y_pred)
-        theirs = [getattr(fairlearn, name)(y, y_pred, sensitive_features=group) for name in NAMES]
-        assert np.allclose([metric(samples, predictions) for metric in ours], theirs)
-        fast = seconds(lambda: [metric(samples, predictions) for metric in ours], repeats)  # noqa: B023 - called at once
-        slow = seconds(
-            lambda: [getattr(fairlearn, name)(y, y_pred, sensitive_features=group) for name in NAMES],  # noqa: B023 - called at once
-            repeats,
-        )
-        print(f"{rows:9,} rows: fairlearn {1000 * slow:9.1f} ms, here {1000 * fast:6.2f} ms, x{slow / fast:.0f}")
 
+        found = {}
 
-if __name__ == "__main__":
-    main()
+        def here(samples: Samples, predictions: Predictions, found: dict) -> None:
+            predictions = copy(predictions)  # other predictions than last time, whose rows must be counted anew
+            found["here"] = [metric(samples, predictions) for metric in ours]
+
+        def theirs(y: np.ndarray, y_pred: np.ndarray, group: np.ndarray, found: dict) -> None:
+            gaps = [getattr(fairlearn, name)(y, y_pred, sensitive_features=group) for name in GAPS]
+            found["theirs"] = [accuracy_score(y, y_pred), *gaps]
+
+        works = {"here": partial(here, samples, predictions, found), "theirs": partial(theirs, y, y_pred, group, found)}
+        times = alternately(works, rounds=5, budget=2.0)
+        assert np.allclose(found["here"], found["theirs"])
+        name = f"accuracy, DP and EO difference and ratio, {rows:,} rows"
+        aim = 5.0 if rows == 1_000_000 else None
+        yield times["here"].row(name, other=times["theirs"], against="fairlearn and scikit-learn", aim=aim)

@@ -1,16 +1,12 @@
-"""A pass of a baseline's network over its mini-batches: the written-out gradient against torch's graph.
-
-``python benchmarks/speed/minibatch.py`` prints milliseconds of a pass (median of many, one thread, the two in turn) and
-the ratio, for the shapes of Adult and COMPAS. Both ways end with the same bits.
-"""
+"""A pass of a baseline's network over its mini-batches: the written-out gradient against torch's graph."""
 
 from __future__ import annotations
 
-import statistics
-import time
+from collections.abc import Iterator
 from typing import Callable
 
 import torch
+from _timing import Row, alternately
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api.torch import Batch, minibatches, mlp
@@ -21,7 +17,6 @@ SHAPES = {
     "as german": (700, 60, 64),
 }  # rows, features, batch
 HIDDEN = 64
-PASSES = 30
 
 
 def batch(rows: int, features: int) -> Batch:
@@ -52,23 +47,12 @@ def one_pass(rows: Batch, size: int, written_out: bool) -> tuple[Callable[[], No
     return run, model
 
 
-def main() -> None:
-    """Print the table."""
-    torch.set_num_threads(1)
-    print(f"{'':12}{'graph':>10}{'written out':>13}{'ratio':>8}")
-    for name, (rows, features, size) in SHAPES.items():
+def measure(quick: bool) -> Iterator[Row]:
+    """Time passes over the rows of three shapes, in both ways, which end with the same bits."""
+    for name, (rows, features, size) in list(SHAPES.items())[-1 if quick else 0 :]:
         data = batch(rows, features)
-        ways = [one_pass(data, size, written_out) for written_out in (False, True)]
-        times: list[list[float]] = [[], []]
-        for _ in range(PASSES):
-            for taken, (run, _) in zip(times, ways):
-                started = time.perf_counter()
-                run()
-                taken.append(1000 * (time.perf_counter() - started))
-        graph, written = map(statistics.median, times)
-        same = all(torch.equal(*pair) for pair in zip(*(model.parameters() for _, model in ways)))
-        print(f"{name:12}{graph:10.2f}{written:13.2f}{graph / written:8.2f}{'' if same else '  the weights differ'}")
-
-
-if __name__ == "__main__":
-    main()
+        ways = {way: one_pass(data, size, way == "written out") for way in ("graph", "written out")}
+        found = alternately({way: run for way, (run, _) in ways.items()}, rounds=20, burst=0, budget=4.0)
+        same = all(torch.equal(*pair) for pair in zip(*(model.parameters() for _, model in ways.values())))
+        assert same, "the weights differ"
+        yield found["written out"].row(f"a pass {name}", other=found["graph"], against="torch's graph")

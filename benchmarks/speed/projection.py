@@ -1,33 +1,23 @@
-"""The projection layer compared with differentiable convex solvers, a plain sigmoid and a sort of the batch.
+"""The projection layer beside differentiable convex solvers, a plain sigmoid and a sort of the batch.
 
-    python benchmarks/speed/projection.py            # 256 to 1,048,576 rows: minutes
-    python benchmarks/speed/projection.py --to 1024  # a quick look
+Mean prediction parity of two groups, epsilon 0.05, float32 scores in the box (0, 1), of which a few per cent are
+clipped.
 
-It prints CPU milliseconds of this process (so that other processes matter less) on one thread, and ratios: mean
-prediction parity of two groups, float32 scores in the box (0, 1) of which a few per cent are clipped, epsilon 0.05.
-Times are the best of several bursts, and so are the ratios; for the projection here the median burst is given too.
-
-Peers are optional; those that are missing are named and left out. ``pip install cvxpy cvxpylayers diffcp`` brings a
-layer that is built once for one batch's groups, differentiated by diffcp, and CVXPY with Clarabel, forward only. The
-authors' package builds its problem anew for every batch; it needs an environment of its own, because it cannot import
-newer peers: ``pip install --no-deps fairness-training cvxpylayers==0.1.9 cvxpy==1.6.5 diffcp scs``.
+Peers are optional. ``pip install cvxpy cvxpylayers diffcp`` brings a layer that is built once for one batch's groups,
+differentiated by diffcp, and CVXPY with Clarabel, forward only. The authors' package builds its problem anew for every
+batch; it needs an environment of its own, because it cannot import newer peers: ``pip install --no-deps
+fairness-training cvxpylayers==0.1.9 cvxpy==1.6.5 diffcp scs``.
 """
 
 from __future__ import annotations
 
-import argparse
-import gc
-import time
-import warnings
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Iterator
 from importlib.util import find_spec
-from statistics import median
 
 import numpy as np
 import torch
+from _timing import Row, Work, alternately
 from fairbench_projection._solver.pair import COMPILED
-from threadpoolctl import threadpool_limits
 
 from fairbench.api.projection import project_parity
 
@@ -38,26 +28,14 @@ NEEDS = {
     "cvxpylayers": ("cvxpylayers", "diffcp"),
     "clarabel": ("cvxpy",),
 }
+SHOWN = {
+    "sigmoid": "a sigmoid, forward and backward",
+    "sort": "torch.sort of the scores",
+    "package": "the layer of the authors' package",
+    "cvxpylayers": "cvxpylayers",
+    "clarabel": "CVXPY with Clarabel, forward only",
+}
 EPSILON = 0.05
-
-Work = Callable[[], object]
-
-
-def milliseconds(work: Work, repeats: int = 9, budget: float = 4.0) -> tuple[float, float]:
-    """Return the best and the median time of a call, over this many bursts or, if it is slow, for a few seconds."""
-    work()
-    bursts, began = [], time.perf_counter()
-    calls = 1
-    for _ in range(repeats):
-        gc.collect()
-        started = time.process_time()
-        for _ in range(calls):
-            work()
-        bursts.append((time.process_time() - started) / calls)
-        calls = max(1, min(500, int(0.05 / min(bursts))))
-        if time.perf_counter() - began > budget:
-            break
-    return 1000 * min(bursts), 1000 * median(bursts)
 
 
 def differentiable_problem(group: np.ndarray):
@@ -109,17 +87,14 @@ def package(group: np.ndarray, score: torch.Tensor, gradient: torch.Tensor) -> W
     return lambda: model(inputs).reshape(-1).backward(gradient)
 
 
-def row(n: int, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """Return the best and the median milliseconds of everything at a size."""
+def works(n: int, seed: int = 0) -> dict[str, Work]:
+    """Return everything that is timed at a size, by name."""
     random = np.random.default_rng(seed)
     group = random.integers(0, 2, n)
     values = random.normal(0.45 + 0.1 * group, 0.24, n)
     score = torch.tensor(values, dtype=torch.float32, requires_grad=True)
-    gradient, codes, plain = (
-        torch.tensor(random.normal(size=n), dtype=torch.float32),
-        torch.tensor(group),
-        score.detach(),
-    )
+    gradient = torch.tensor(random.normal(size=n), dtype=torch.float32)
+    codes, plain = torch.tensor(group), score.detach()
 
     def here() -> None:
         score.grad = None
@@ -129,16 +104,13 @@ def row(n: int, seed: int = 0) -> dict[str, tuple[float, float]]:
         score.grad = None
         score.sigmoid().backward(gradient)
 
-    found = {"here": milliseconds(here), "sigmoid": milliseconds(sigmoid), "sort": milliseconds(lambda: plain.sort())}
     peers = {
         "package": lambda: package(group, score, gradient),
         "cvxpylayers": lambda: cvxpy_layer(group, score, gradient),
         "clarabel": lambda: clarabel(group, score),
     }
-    for name, make in peers.items():
-        if n <= LARGEST[name] and not missing(name):
-            found[name] = milliseconds(make(), repeats=4)
-    return found
+    made = {name: make() for name, make in peers.items() if n <= LARGEST[name] and not missing(name)}
+    return {"here": here, "sigmoid": sigmoid, "sort": lambda: plain.sort(), **made}
 
 
 def missing(peer: str) -> list[str]:
@@ -146,32 +118,15 @@ def missing(peer: str) -> list[str]:
     return [module for module in NEEDS[peer] if find_spec(module) is None]
 
 
-def main() -> None:
-    """Print the table: milliseconds, and in brackets how many times as long it takes as here."""
-    parser = argparse.ArgumentParser(description="Time the projection against its peers.")
-    parser.add_argument("--to", type=int, default=SIZES[-1], metavar="ROWS", help="the largest batch")
-    largest = parser.parse_args().to
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    threadpool_limits(1)
-    names = ("sigmoid", "sort", *reversed(NEEDS))
-    print(f"{'rows':>9} {'here':>9} {'(median)':>9}" + "".join(f"{name:>23}" for name in names))
-    for n in (size for size in SIZES if size <= largest):
-        found = row(n)
-        best, middle = found["here"]
-        cells = [
-            f"{found[name][0]:>12.3f} (x{found[name][0] / best:>7.3g})" if name in found else f"{'-':>23}"
-            for name in names
-        ]
-        print(f"{n:>9,} {best:>9.3f} {middle:>9.3f}" + "".join(cells), flush=True)
-    print(f"here: {'compiled' if COMPILED else 'not compiled, because there was no compiler: the general search'}")
-    print("milliseconds; clarabel: forward only; sort: torch.sort of the scores; the others: forward and backward")
+def measure(quick: bool) -> Iterator[Row]:
+    """Time the projection and its peers at growing sizes of the batch."""
+    how = "compiled" if COMPILED else "not compiled, because there was no compiler: the general search"
+    for n in SIZES[: 2 if quick else None]:
+        found = alternately(works(n), rounds=5, budget=3.0)
+        here = found.pop("here")
+        yield here.row("the projection, forward and backward", size=n, of="scores", note=how)
+        for name, times in found.items():
+            yield here.row(f"the projection of {n:,} scores", other=times, against=SHOWN[name])
     for peer in NEEDS:
         if lacking := missing(peer):
-            print(f"{peer} is left out: {' and '.join(lacking)} not installed")
-    used = [name for name in ("torch", "numpy", "cvxpy", "clarabel", "cvxpylayers", "diffcp") if find_spec(name)]
-    print("with " + ", ".join(f"{name} {version(name)}" for name in used))
-
-
-if __name__ == "__main__":
-    main()
+            yield Row(SHOWN[peer], None, "CPU ms", note=f"{' and '.join(lacking)} not installed")

@@ -1,13 +1,16 @@
-"""Lines, intervals and verdicts of 2,000 stored cells: ``python benchmarks/speed/verdicts.py``."""
+"""Lines, intervals and verdicts of stored cells, beside a table of means."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from _timing import Row, alternately
 
 from fairbench.analysis.standings import section_standings
 from fairbench.analysis.values import Measured as Values
@@ -49,13 +52,13 @@ def values(samples: Samples, made: Predictions, point: str) -> list[Value]:
     return [Value(0, point, "", name, number) for name, number in zip(("accuracy", *GAPS), numbers)]
 
 
-def written(folder: Path) -> Results:
+def written(folder: Path, repeats: int) -> Results:
     """Write a run and return its results."""
     draw, records = np.random.default_rng(0), []
     points = ("unconstrained", *(f"{name}<={tolerance:g}" for name in ("dp", "eo", "eopp") for tolerance in TOLERANCES))
     with Store(folder / FILE_NAME, create=True) as store:
         for dataset in range(DATASETS):
-            for repeat in range(REPEATS):
+            for repeat in range(repeats):
                 samples = drawn_rows(draw)
                 for method in ["mlp", "attainable", *(f"m{place}" for place in range(METHODS - 2))]:
                     cell = Cell(Choice(f"d{dataset}"), Choice(method), "sex", repeat)
@@ -70,13 +73,6 @@ def written(folder: Path) -> Results:
     return Results(records, {"reference_methods": ["attainable"]}, len(records), labels, folder)
 
 
-def seconds(work) -> float:
-    """Return the CPU time of a call."""
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
 def plain_means(results: Results) -> list[object]:
     """Return what a table of means needs: no predictions are read."""
     return [
@@ -87,24 +83,23 @@ def plain_means(results: Results) -> list[object]:
     ]
 
 
-def main() -> None:
-    """Print the CPU seconds of verdicts, and how many times those of plain means, or of reading the store, they are."""
+def measure(quick: bool) -> Iterator[Row]:
+    """Time the verdicts of a stored run, the reading of its predictions, and a table of means."""
     with tempfile.TemporaryDirectory() as folder:
-        results = written(Path(folder))
-        means = min(seconds(lambda: plain_means(results)) for _ in range(3))
+        results = written(Path(folder), repeats=3 if quick else REPEATS)
 
         def read() -> None:
             with Store(Path(folder) / FILE_NAME) as store:
                 for record in results.records:
                     store.predictions(record.cell.key)
 
-        reading = seconds(read)
-        judging = seconds(lambda: section_standings(results))
-        count = sum(len(told) for here in section_standings(results) for _, told in here.methods)
+        works = {
+            "verdicts": lambda: section_standings(replace(results)),
+            "predictions": read,
+            "means": partial(plain_means, results),
+        }
+        found = alternately(works, rounds=2, budget=5.0)
     assert "torch" not in sys.modules
-    print(f"{len(results.records)} cells of {ROWS} test rows, {count} verdicts: {judging:.1f} s of CPU time, no torch")
-    print(f"x{judging / reading:.1f} what reading the predictions takes, x{judging / means:.0f} a table of means")
-
-
-if __name__ == "__main__":
-    main()
+    cells = f"{len(results.records):,} cells of {ROWS:,} test rows"
+    yield found["verdicts"].row(f"verdicts of {cells}", "CPU s", other=found["predictions"], against="reading them")
+    yield found["means"].row("a table of means", "CPU s", other=found["verdicts"], against="verdicts")

@@ -44,6 +44,10 @@ def common_chance(y: Integers, predictions: Predictions) -> Optional[float]:
     counts = np.bincount(y, minlength=2)
     if not len(decision):
         return None
+    if ((decision == 0) | (decision == 1)).all():  # no sorting, which takes longest of all that is done with many rows
+        selected = np.bincount(y, weights=decision, minlength=2)
+        side = side_of_rates((selected[counts > 0] / counts[counts > 0]).tolist())
+        return None if side is None else float(side)
     weight = 1.0 / counts[y] / np.count_nonzero(counts)  # (n,), of sum 1
     order = np.argsort(decision, kind="stable")
     middle = decision[order][np.searchsorted(np.cumsum(weight[order]), 0.5)]

@@ -6,12 +6,18 @@ and thousands of cells ask for it; the values are fairlearn's (tested against it
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import is_
+from typing import Any
 
 import numpy as np
 
 from fairbench.data.rows import Floats, Integers, Predictions, Samples
+
+_known: dict[int, tuple[weakref.ref[Predictions], tuple[Any, ...], GroupRates]] = {}
+"""By ``id`` of predictions that still live: what has been counted, and of which arrays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +37,30 @@ class GroupRates:
 
 
 def group_rates(samples: Samples, predictions: Predictions) -> GroupRates:
-    """Return every group's counts and rates for these predictions, in the order of ``samples.group_names``."""
-    groups = len(samples.group_names)
-    cell = samples.group * 2 + samples.y
+    """Return every group's counts and rates for these predictions, in the order of ``samples.group_names``.
+
+    The rows are counted once for all metrics that ask for the same two objects, whose arrays nobody may write to; the
+    arrays returned are the caller's own.
+    """
+    return GroupRates(**{name: rate.copy() for name, rate in vars(_counted(samples, predictions)).items()})
+
+
+def _counted(samples: Samples, predictions: Predictions) -> GroupRates:
+    """Return the rates, which are kept for as long as the predictions live."""
+    arrays = samples.group, samples.y, predictions.decision
+    groups, place = len(samples.group_names), id(predictions)
+    if place in _known:
+        whose, before, rates = _known[place]
+        if whose() is predictions and len(rates.n) == groups and all(map(is_, arrays, before)):
+            return rates
+    group, y, decision = arrays
+    cell = group * 2
+    cell += y
     rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(float)  # [group, y]
-    selected = np.bincount(cell, weights=predictions.decision, minlength=2 * groups).reshape(groups, 2)
-    return rates_of(rows, selected.astype(float))
+    selected = np.bincount(cell, weights=decision, minlength=2 * groups).reshape(groups, 2)
+    rates = rates_of(rows, selected.astype(float))
+    _known[place] = weakref.ref(predictions, lambda _: _known.pop(place, None)), arrays, rates
+    return rates
 
 
 def rates_of(rows: Floats, selected: Floats) -> GroupRates:

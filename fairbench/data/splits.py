@@ -20,6 +20,7 @@ from fairbench.data.rows import Samples, Schema, Split, unchecked
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 ALIGNMENT = 64  # bytes; the same whatever lay in memory before
 COPIED = 2**22  # bytes; what is larger is mapped instead, page by page as it is read
+SMALL = 2**15  # bytes that are copied faster than an address is found
 
 Bytes = NDArray[np.uint8]
 
@@ -125,6 +126,13 @@ def _arrays(samples: Samples) -> Iterator[tuple[str, NDArray[Any]]]:
         yield "rows", samples.rows
     for name, values in samples.keys.items():
         yield f"key {name}", values
+
+
+def same_bytes(array: NDArray[Any], held: bytes) -> bool:
+    """Return whether an array holds these bytes, as ``tobytes`` would return them, without copying a large one."""
+    if array.nbytes < SMALL or not array.flags.c_contiguous:
+        return bool(array.tobytes() == held)
+    return array.nbytes == len(held) and not _libc().memcmp(array.ctypes.data, held, len(held))
 
 
 def _nameless(size: int) -> int:

@@ -9,7 +9,10 @@ from numbers import Number
 from operator import index
 from typing import Any, Optional
 
+import numpy as np
+
 from fairbench.data.rows import UNKNOWN_GROUP, Predictions, Samples
+from fairbench.data.splits import same_bytes
 from fairbench.errors import Undefined, Unstorable
 from fairbench.plugins.components import Metric, Outcome
 from fairbench.records import Partial, Record, Value, compares_groups, no_rows
@@ -173,39 +176,48 @@ def measure(
     Raises:
         Unstorable: a metric wrote to its arguments, which later metrics and the store use too.
     """
-    parts, lacking = [("", samples, predictions)], []
+    parts, lacking, metrics = [("", samples, predictions)], [], list(metrics)
+    apart = any(metric.by_group for metric in metrics)
     for code, name in enumerate(samples.group_names):
-        rows = samples.group == code
-        if rows.any():
-            parts.append((name, samples.select(rows), predictions.select(rows)))
-        else:
+        rows = np.flatnonzero(samples.group == code)
+        if not len(rows):
             lacking.append(name)
-    shared = [what for _, part, made in parts for what in _shared(part, made)]
-    before, values = _contents(shared), []
+        elif apart:
+            parts.append((name, samples.select(rows), predictions.select(rows)))
+    watched = [array for _, part, made in parts for array in _watched(part, made)]
+    of_all, values = watched[: len(watched) // len(parts)], []
     for metric in metrics:
         for group, part, made in parts if metric.by_group else parts[:1]:
             values.append(_value(metric, part, made, step, point, group))
-        after = _contents(shared)
-        if after != before:
-            kind, _, name = next(what for what, one, other in zip(shared, before, after) if one != other)
-            raise Unstorable(
-                f"a metric wrote to the {kind} that it measured: {metric.name} changed {name}; "
-                "copy what you want to change, e.g. with .copy()"
-            )
+        for array in watched if metric.by_group else of_all:  # others never see the copies of the groups' rows
+            if array.changed():
+                raise Unstorable(
+                    f"a metric wrote to the {array.kind} that it measured: {metric.name} changed {array.name}; "
+                    "copy what you want to change, e.g. with .copy()"
+                )
     return [_without(value, lacking) for value in values] if lacking else values
 
 
-def _shared(samples: Samples, predictions: Predictions) -> list[tuple[str, Any, str]]:
-    """Return the arrays that metrics share, except the features, by kind, owner and name."""
+class _Watched:
+    """An array that metrics share, and what it holds; ``kind`` and ``name`` say which it is."""
+
+    def __init__(self, kind: str, owner: Any, name: str) -> None:
+        self.kind, self.owner, self.name = kind, owner, name
+        self._array = getattr(owner, name)
+        self._held: bytes = b"" if self._array is None else self._array.tobytes()
+
+    def changed(self) -> bool:
+        """Return whether it holds something else by now, or is another array."""
+        array = getattr(self.owner, self.name)
+        return array is not self._array or (array is not None and not same_bytes(array, self._held))
+
+
+def _watched(samples: Samples, predictions: Predictions) -> list[_Watched]:
+    """Return the arrays that metrics share, except the features."""
     return [
-        *(("samples", samples, name) for name in ("y", "group")),
-        *(("predictions", predictions, name) for name in ("y_pred", "y_score", "decision")),
+        *(_Watched("samples", samples, name) for name in ("y", "group")),
+        *(_Watched("predictions", predictions, name) for name in ("y_pred", "y_score", "decision")),
     ]
-
-
-def _contents(shared: Sequence[tuple[str, Any, str]]) -> list[Optional[bytes]]:
-    arrays = [getattr(owner, name) for _, owner, name in shared]
-    return [array if array is None else array.tobytes() for array in arrays]
 
 
 def _without(value: Value, lacking: Sequence[str]) -> Value:

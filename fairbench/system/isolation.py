@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
+from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn, Optional
 
@@ -38,6 +39,7 @@ _SIGNALS = (
 )
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 _OF_LIBRARIES = (b"KMP_", b"TORCH")  # scikit-learn's and torch's variables
+_handler_of: Any = import_module("_signal").getsignal  # signal.getsignal, which names constants, takes 80 times as long
 _UNKNOWN = object()
 
 
@@ -93,7 +95,7 @@ def _alarm(number: int, frame: Optional[FrameType]) -> NoReturn:
 
 
 def _handlers() -> Handlers:
-    return {number: signal.getsignal(number) for number in _SIGNALS}
+    return {number: _handler_of(number) for number in _SIGNALS}
 
 
 @contextmanager
@@ -104,7 +106,7 @@ def _alarms_kept(changed: list[str]) -> Iterator[None]:
         return
     pending = {timer for timer in _TIMERS.values() if any(signal.getitimer(timer))}
     before, mask = _handlers(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    guarded: Handlers = {number: _alarm for number in _TIMERS if before[number] is signal.SIG_DFL}
+    guarded: Handlers = {number: _alarm for number in _TIMERS if before[number] == signal.SIG_DFL}
     for number, handler in guarded.items():
         signal.signal(number, handler)
     try:

@@ -75,4 +75,5 @@ def pooled(rate: NDArray[np.floating], rows: NDArray[np.floating], what: str = "
     here = rows > 0
     if not here.any():
         raise Undefined(what or "there are no rows")
-    return float(np.average(rate[here], weights=rows[here]))  # exactly 0 or 1 where every group's is
+    weight = rows[here]
+    return float((rate[here] * weight).sum() / weight.sum())  # exactly 0 or 1 where every group's is
