@@ -20,10 +20,9 @@ from fairbench.records import DONE, Results
 from fairbench.running.checkpoints import FOLDER, Checkpoint
 from fairbench.running.grid import Availability
 from fairbench.running.references import reference_methods
-from fairbench.running.resume import Kept, Plan, compare, others
+from fairbench.running.resume import Comparison, Kept, Plan, compare
 from fairbench.running.runfile import FORMAT, RUN_FILE, read_run, write_run
 from fairbench.running.store import FILE_NAME, Outline, Store, run_folder
-from fairbench.running.suite import plan_digest
 from fairbench.version import __version__, compiled
 
 RUNS = Path("runs")
@@ -41,23 +40,22 @@ def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
         SuiteError: ``out`` holds cells that the plan lacks, or finished cells of other code.
         StoreError: what ``out`` holds cannot be read.
     """
-    digest = plan_digest(plan.cells)
     if out is not None:
         earlier = _earlier(out)
         compare(plan, earlier, _outlines(out) if earlier else {}, {}, out)
         return out
-    for path in sorted(RUNS.glob(f"*-{digest[:8]}"), reverse=True):
+    for path in sorted(RUNS.glob(f"*-{plan.digest[:8]}"), reverse=True):
         try:
             earlier = read_run(path)
         except StoreError:
             continue  # nobody has named it
-        same = earlier["plan"] == digest and (plan.accept or earlier.get("sources") == plan.sources)
+        same = earlier["plan"] == plan.digest and (plan.accept or earlier.get("sources") == plan.sources)
         if same and not earlier["sessions"][-1]["finished"]:
             return path
     name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower())[:60].strip("-") or "run"  # no name of a file is endless
     begin = f"{_now():%Y-%m-%d-%H%M%S}-{name}"
     names = itertools.chain([begin], (f"{begin}-{number}" for number in itertools.count(2)))
-    places = (RUNS / f"{name}-{digest[:8]}" for name in names)
+    places = (RUNS / f"{name}-{plan.digest[:8]}" for name in names)
     return next(place for place in places if not place.exists())  # another may have begun within this second
 
 
@@ -90,11 +88,12 @@ def load_results(path: Path) -> Results:
     """
     path = run_folder(path)
     run = read_run(path)
+    comparison = Comparison(run)
     with Store(path / FILE_NAME) as store:
         records = [
             record
             for record in store.records(run["cells"])
-            if record.status != DONE or not others(record.cell, record.versions, run)
+            if record.status != DONE or not comparison.others(record.cell, record.versions)
         ]
     # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
     labels = {value.metric: (value.metric, "neither") for record in records for value in record.values}
@@ -164,10 +163,10 @@ def writing(
 
 def _is_finished(run: Mapping[str, Any], plan: Plan, available: Availability, store: Store) -> bool:
     """Return whether every cell with available data is done, with the current plugins."""
-    outlines = store.outline()
+    outlines, comparison = store.outline(), Comparison(run)
     wanted = [cell for cell in plan.cells if str(cell.dataset) in available.digests]
     done = [cell for cell in wanted if cell.key in outlines and outlines[cell.key].status == DONE]
-    return len(done) == len(wanted) and not any(others(cell, outlines[cell.key].versions, run) for cell in done)
+    return len(done) == len(wanted) and not any(comparison.others(cell, outlines[cell.key].versions) for cell in done)
 
 
 def _opened(
@@ -183,7 +182,7 @@ def _opened(
     """Return the content of ``run.json`` with a new session."""
     labels = {
         name: [registry.metric(name).label.strip() or name, registry.metric(name).better]
-        for name in sorted({name for cell in plan.cells for name in cell.metrics})
+        for name in sorted(set().union(*{cell.metrics for cell in plan.cells}))
     }
     keys = dict.fromkeys([*(earlier.get("cells", []) if plan.grows else []), *(cell.key for cell in plan.cells)])
     components = {**earlier.get("components", {}), **plan.components}
@@ -211,7 +210,7 @@ def _opened(
         "format": FORMAT,
         "fairbench": __version__,
         "suite": dict(plan.suite),
-        "plan": plan_digest(plan.cells),
+        "plan": plan.digest,
         "planned": len(keys),
         "datasets": {**earlier.get("datasets", {}), **available.digests},
         "notes": {
