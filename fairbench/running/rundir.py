@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from fairbench.errors import StoreError, SuiteError
 from fairbench.plugins.registry import LOCAL, Registry
 from fairbench.records import DONE, Results
 from fairbench.running.checkpoints import FOLDER, Checkpoint
 from fairbench.running.grid import Availability
+from fairbench.running.holding import held, now
 from fairbench.running.references import reference_methods
 from fairbench.running.resume import Comparison, Kept, Plan, compare
 from fairbench.running.runfile import FORMAT, RUN_FILE, read_run, write_run
@@ -26,7 +27,6 @@ from fairbench.running.store import FILE_NAME, Outline, Store, run_folder
 from fairbench.version import __version__, compiled
 
 RUNS = Path("runs")
-LOCK = ".lock"
 LIBRARIES = (
     *("numpy", "scipy", "pandas", "scikit-learn", "torch", "higher", "fairlearn", "aif360"),
     *("matplotlib", "shap"),
@@ -44,19 +44,24 @@ def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
         earlier = _earlier(out)
         compare(plan, earlier, _outlines(out) if earlier else {}, {}, out)
         return out
-    for path in sorted(RUNS.glob(f"*-{plan.digest[:8]}"), reverse=True):
-        try:
-            earlier = read_run(path)
-        except StoreError:
-            continue  # nobody has named it
-        same = earlier["plan"] == plan.digest and (plan.accept or earlier.get("sources") == plan.sources)
-        if same and not earlier["sessions"][-1]["finished"]:
-            return path
+    unfinished = [path for path in sorted(RUNS.glob(f"*-{plan.digest[:8]}")) if _is_unfinished(path, plan)]
+    if unfinished:  # a clock may have jumped: the one with the most cells, not with the latest date, goes on
+        return unfinished[0] if len(unfinished) == 1 else max(unfinished, key=lambda path: len(_outlines(path)))
     name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower())[:60].strip("-") or "run"  # no name of a file is endless
-    begin = f"{_now():%Y-%m-%d-%H%M%S}-{name}"
+    begin = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{name}"
     names = itertools.chain([begin], (f"{begin}-{number}" for number in itertools.count(2)))
     places = (RUNS / f"{name}-{plan.digest[:8]}" for name in names)
     return next(place for place in places if not place.exists())  # another may have begun within this second
+
+
+def _is_unfinished(path: Path, plan: Plan) -> bool:
+    """Return whether a directory holds an unfinished run of the same plan and code."""
+    try:
+        earlier = read_run(path)
+    except StoreError:
+        return False  # nobody has named it
+    same = earlier["plan"] == plan.digest and (plan.accept or earlier.get("sources") == plan.sources)
+    return same and not earlier["sessions"][-1]["finished"]
 
 
 def _earlier(path: Path) -> dict[str, Any]:
@@ -75,10 +80,6 @@ def _outlines(path: Path) -> dict[str, Outline]:
             return store.outline()
     except StoreError:
         return {}
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now().astimezone().replace(microsecond=0)
 
 
 def load_results(path: Path) -> Results:
@@ -111,35 +112,32 @@ class Opened:
 
 @contextmanager
 def writing(
-    path: Path, plan: Plan, available: Availability, registry: Registry, command: Sequence[str], executor: str
+    path: Path,
+    plan: Plan,
+    available: Availability,
+    registry: Registry,
+    command: Sequence[str],
+    executor: str,
+    waiting: Optional[Callable[[str], None]] = None,
 ) -> Iterator[Opened]:
     """Lock a run directory for writing: create or reopen it, and record when this session began and ended.
 
     The directory is examined again here, since another run may have written to it in the meantime.
+
+    Args:
+        path, plan: the directory and what to run in it.
+        available: its datasets.
+        registry: the components.
+        command, executor: for ``run.json``.
+        waiting: is told whom it waits for if another run holds the directory; by default nobody waits.
 
     Raises:
         StoreError: the directory cannot be written, or another run holds it.
         SuiteError: it holds cells that the plan lacks, or finished cells of other code.
         DataError: it holds finished cells of other data.
     """
-    from filelock import FileLock, Timeout
-
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if (path / LOCK).is_symlink():
-            raise StoreError(
-                f"{path / LOCK} is a link, which fairbench never makes; remove it, or choose another --out"
-            )
-        lock = FileLock(str(path / LOCK))
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StoreError(
-            f"another run is writing to {path}; wait for it, or choose another directory with --out"
-        ) from error
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}; choose another run directory with --out") from error
-    try:
-        earlier, when = _earlier(path), _now().isoformat()
+    with held(path, waiting):
+        earlier, when = _earlier(path), now()
         outlines = {}
         if (path / FILE_NAME).exists():
             with Store(path / FILE_NAME, create=True) as store:
@@ -153,12 +151,10 @@ def writing(
         with Store(path / FILE_NAME, create=True) as store:
             yield Opened(store, kept)
             session = run["sessions"][-1]
-            session["ended"] = _now().isoformat()
+            session["ended"] = now()
             if _is_finished(run, plan, available, store):
                 session["finished"] = session["ended"]
             write_run(path, run)
-    finally:
-        lock.release()
 
 
 def _is_finished(run: Mapping[str, Any], plan: Plan, available: Availability, store: Store) -> bool:

@@ -72,6 +72,7 @@ class Settings:
         offline: download nothing.
         plugins: paths of local plugin files.
         accept_changes: keep finished cells although code of the same version has changed.
+        wait: wait for another run that is writing to the directory, instead of ending with an error.
         own: tables of the user's own.
     """
 
@@ -82,6 +83,7 @@ class Settings:
     offline: bool = False
     plugins: tuple[str, ...] = ()
     accept_changes: bool = False
+    wait: bool = False
     own: tuple[OwnData, ...] = ()
 
     def __post_init__(self) -> None:
@@ -191,7 +193,8 @@ class Session:
             say(f"{label} is left out: {last_line(reason)}")
         # A worker loads code and data by itself: it must know which.
         runner = replace(self.runner, partial=path.absolute() / FOLDER, code=planned.code, data=available.digests)
-        with rundir.writing(path, planned, available, self.registry, command, shown) as opened:
+        waiting = say if self.settings.wait else None
+        with rundir.writing(path, planned, available, self.registry, command, shown, waiting) as opened:
             try:
                 self._run_cells(planned.cells, available, runner, executor, opened)
             except KeyboardInterrupt as interrupt:
