@@ -205,6 +205,24 @@ class Cell:
             f'"preparation":{self.preparation.text},"repeat":{number(self.repeat)},"scenario":{self.scenario.text}{tuning}}}'
         )
 
+    @cached_property
+    def frame(self) -> str:
+        """Return the cell as JSON, but for its numbers (repeat, tuning and fit): what many cells have in common."""
+        plain = {name: value for name, value in self._plain().items() if name not in ("tuning", "fit")}
+        return canonical({**plain, "repeat": 0})
+
+    def placed(self, repeat: int, tuning: int, fit: int, key: str) -> Cell:
+        """Return the cell of the same frame with these numbers, whose ``key`` is known: many are made quickly.
+
+        Args:
+            repeat, tuning, fit: its numbers.
+            key: what ``key`` would return.
+        """
+        made = object.__new__(Cell)
+        known = {name: value for name, value in vars(self).items() if name not in ("key", "split_key")}
+        made.__dict__.update(known, repeat=repeat, tuning=tuning, fit=fit, key=key)
+        return made
+
     @classmethod
     def from_json(cls, text: str) -> Cell:
         """Return the cell that ``to_json`` wrote as this text."""

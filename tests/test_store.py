@@ -15,7 +15,9 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
 from fairbench.records import DONE, FAILED, SKIPPED, UNKNOWN, Parts, Record, Value
-from fairbench.running.packing import CellRow, PredictionRow, digest, prediction_digest, rows_of, value_digest
+from fairbench.running.layout import PredictionRow, digest
+from fairbench.running.oldstore import prediction_digest, value_digest
+from fairbench.running.packing import rows_of
 from fairbench.running.store import FILE_NAME, FORMAT, Measured, Outline, Store, Truth, Unstorable, run_folder
 
 TRUTH = Truth(np.array([0, 1, 1]), np.array([0, 0, 1]), ("female", "male"))

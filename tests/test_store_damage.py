@@ -21,7 +21,7 @@ from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
 from fairbench.records import DONE, FAILED, Parts, Record, Value
 from fairbench.running import hotcopy
-from fairbench.running.packing import PredictionRow, digest, prediction_digest, unpack
+from fairbench.running.layout import PredictionRow, digest, unpack
 from fairbench.running.store import FILE_NAME, Measured, Store, Truth
 
 

@@ -1,60 +1,27 @@
-"""How the rows of a store are written and verified: packed arrays, digests, and values that cannot be stored."""
+"""How a cell becomes rows of a store: packed arrays, values in one row of bytes, and what cannot be stored."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import operator
+import struct
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional
+from functools import lru_cache
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.cells import Cell, canonical
+from fairbench.cells import canonical
 from fairbench.data.rows import Predictions
 from fairbench.errors import Unstorable
-from fairbench.records import Parts, Record, Value
+from fairbench.records import Record, Value
+from fairbench.running.layout import Body, CellRow, Made, PredictionRow, TruthRow, text_id
+from fairbench.running.packed import NAN
 from fairbench.running.truth import Truth
-
-
-class Layout(NamedTuple):
-    """The tables of a format, and the queries that give ``CellRow``, ``PredictionRow`` and ``TruthRow``."""
-
-    schema: str
-    cells: str
-    predictions: str
-    truths: str
-
-
-LAYOUT = Layout(
-    """
-CREATE TABLE cells (
-    key TEXT PRIMARY KEY, cell TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, chosen TEXT NOT NULL,
-    seconds REAL NOT NULL, cpu_seconds REAL NOT NULL, versions TEXT NOT NULL, diagnostics TEXT NOT NULL,
-    parts TEXT NOT NULL, alike TEXT NOT NULL, remarks TEXT NOT NULL, supports TEXT NOT NULL, value_digest TEXT NOT NULL,
-    prediction_digest TEXT NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE "values" (
-    key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, "group" TEXT NOT NULL, metric TEXT NOT NULL,
-    value REAL, reason TEXT NOT NULL, PRIMARY KEY (key, step, point, "group", metric)) WITHOUT ROWID;
-CREATE TABLE truths (
-    key TEXT PRIMARY KEY, n INTEGER NOT NULL, size INTEGER NOT NULL, about BLOB NOT NULL, y BLOB NOT NULL,
-    "group" BLOB NOT NULL, rows BLOB, keys BLOB) WITHOUT ROWID;
-CREATE TABLE predictions (
-    key TEXT NOT NULL, step INTEGER NOT NULL, point TEXT NOT NULL, truth TEXT NOT NULL, n INTEGER NOT NULL,
-    digest TEXT NOT NULL, y_pred BLOB NOT NULL, y_score BLOB, decision BLOB,
-    PRIMARY KEY (key, step, point)) WITHOUT ROWID;
-CREATE TABLE total (cells INTEGER NOT NULL, digest TEXT NOT NULL);
-INSERT INTO total VALUES (0, '00000000000000000000000000000000');
-""",
-    "SELECT key, cell, status, reason, chosen, seconds, cpu_seconds, versions, diagnostics, parts, alike, remarks, "
-    "supports, value_digest, prediction_digest, digest FROM cells",
-    "SELECT key, step, point, truth, n, digest, y_pred, y_score, decision FROM predictions",
-    'SELECT key, n, size, about, y, "group", rows, keys FROM truths',
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,217 +32,142 @@ class Measured:
     predictions: Mapping[tuple[int, str], tuple[Truth, Predictions]]
 
 
-class CellRow(NamedTuple):
-    """A row of the table ``cells``; ``digest`` is taken over all columns before it."""
-
-    key: str
-    cell: str
-    status: str
-    reason: str
-    chosen: str
-    seconds: float
-    cpu_seconds: float
-    versions: str
-    diagnostics: str
-    parts: str
-    alike: str
-    remarks: str
-    supports: str
-    value_digest: str
-    prediction_digest: str
-    digest: str
-
-    def taken(self) -> str:
-        """Return the digest of the row in its current state."""
-        return digest(list(self[:-1]))
-
-    def record(self, values: Iterable[Value]) -> Record:
-        """Return the record with these values."""
-        parts = json.loads(self.parts)
-        return Record(
-            Cell.from_json(self.cell),
-            self.status,
-            self.reason,
-            tuple(values),
-            self.chosen,
-            {name: tuple(curve) for name, curve in json.loads(self.diagnostics).items()},
-            self.seconds,
-            self.cpu_seconds,
-            dict(json.loads(self.versions)),
-            None if parts is None else Parts(*parts),
-            tuple((step, point) for step, point in json.loads(self.alike)),
-            tuple(json.loads(self.remarks)),
-            tuple((group, rows) for group, rows in json.loads(self.supports)),
-        )
-
-
-class PredictionRow(NamedTuple):
-    """A row of the table ``predictions``; ``digest`` is taken over all other columns."""
-
-    key: str
-    step: int
-    point: str
-    truth: str
-    n: int
-    digest: str
-    y_pred: bytes
-    y_score: Optional[bytes]
-    decision: Optional[bytes]
-
-    def taken(self) -> str:
-        """Return the digest of the row in its current state."""
-        plain = [self.key, self.step, self.point, self.truth, self.n]
-        return digest(plain, (self.y_pred, self.y_score, self.decision))
-
-    def predictions(self) -> Predictions:
-        """Return the predictions."""
-        y_score = None if self.y_score is None else unpack(self.y_score, "<f8", self.n)
-        decision: Any = None if self.decision is None else unpack(self.decision, "<f8", self.n)
-        return Predictions(unpack(self.y_pred, "u1", self.n).astype(np.int64), y_score, decision)
-
-
-class TruthRow(NamedTuple):
-    """A row of the table ``truths``; its key is a hash of what the others hold."""
-
-    key: str
-    n: int
-    size: int  # of ``about`` before it was packed
-    about: bytes
-    y: bytes
-    group: bytes
-    rows: Optional[bytes]
-    keys: Optional[bytes]  # one after the other
-
-    def truth(self) -> Truth:
-        """Return the truth.
-
-        Raises:
-            ValueError: it is not the one that the key stands for.
-        """
-        about = json.loads(unpack(self.about, "u1", self.size).tobytes())
-        types = Truth.array_types(about)
-        arrays = {"y": unpack(self.y, "u1", self.n), "group": unpack(self.group, "<i4", self.n)}
-        if self.rows is not None:
-            arrays["rows"] = unpack(self.rows, "<i8", self.n)
-        if self.keys is not None:
-            sizes = {name: np.dtype(dtype).itemsize for name, dtype in types.items() if name.startswith("key ")}
-            raw, start = unpack(self.keys, "u1", self.n * sum(sizes.values())), 0
-            for name, size in sizes.items():
-                arrays[name] = np.frombuffer(raw, types[name], self.n, start)
-                start += self.n * size
-        truth = Truth.rebuilt(about, arrays)
-        if truth.key != self.key:
-            raise ValueError("labels, groups or keys are not those that were stored")
-        return truth
-
-
 def pack(array: NDArray[Any], dtype: str) -> bytes:
     """Return an array's compressed bytes."""
     return zlib.compress(np.ascontiguousarray(array, dtype=dtype).tobytes(), 1)
-
-
-def unpack(blob: bytes, dtype: str, n: int) -> NDArray[Any]:
-    """Return the array of n entries that was packed; never more than that is decompressed.
-
-    Raises:
-        ValueError: it has another number of entries.
-    """
-    size = n * np.dtype(dtype).itemsize
-    stream = zlib.decompressobj()
-    raw = stream.decompress(blob, size + 1)  # a limit of 0 would be none
-    if len(raw) != size or not stream.eof or stream.unused_data:
-        raise ValueError(f"an array of {n} entries has another length")
-    return np.frombuffer(raw, dtype)
-
-
-def digest(plain: Any, blobs: Sequence[Optional[bytes]] = ()) -> str:
-    """Return a hash of plain data and blobs."""
-    sizes = [None if blob is None else len(blob) for blob in blobs]
-    total = hashlib.blake2b(canonical([plain, sizes]).encode(), digest_size=16)
-    for blob in blobs:
-        total.update(blob or b"")
-    return total.hexdigest()
-
-
-def value_digest(values: Sequence[Sequence[Any]]) -> str:
-    """Return the digest of a cell's values, each without the cell's key, in the store's order."""
-    return digest([list(value) for value in values])
-
-
-def prediction_digest(rows: Iterable[tuple[Any, Any, Any]]) -> str:
-    """Return the digest of (step, point, digest) of a cell's predictions, in the store's order."""
-    return digest([list(row) for row in rows])
 
 
 class Rows(NamedTuple):
     """All that is written for one cell."""
 
     cell: CellRow
-    values: list[tuple[Any, ...]]  # without the cell's key
+    body: Body
+    texts: dict[bytes, str]  # those that the store lacks
     predictions: list[PredictionRow]
     truths: list[TruthRow]  # those that the store lacks
 
 
-def rows_of(measured: Measured, stored: Collection[str] = ()) -> Rows:
-    """Return the rows of a cell, without those of test parts that are ``stored`` already (by key).
+def rows_of(measured: Measured, stored: Collection[Union[str, bytes]] = ()) -> Rows:
+    """Return the rows of a cell, without the test parts (by key) and the texts (by hash) that are ``stored`` already.
 
     Raises:
         Unstorable: something in them cannot be stored, or would be ambiguous when it is read again.
     """
-    record = measured.record
-    try:
-        values = sorted((_value_row(value) for value in record.values), key=lambda row: row[:4])
-        for before, after in zip(values, values[1:]):
-            if before[:4] == after[:4]:
-                raise Unstorable(
-                    f"step {after[0]}, point {after[1]!r} has two values of {after[3]}; give each its own name"
-                )
+    with _unstorable():
         truths: dict[str, Truth] = {}
-        predictions = []
-        for (step, point), (truth, made) in measured.predictions.items():
+        predictions, made = [], []
+        for (step, point), (truth, here) in measured.predictions.items():
             truths.setdefault(truth.key, truth)
-            predictions.append(_prediction_row(record.cell.key, _whole(step), _name(point, "point"), truth.key, made))
-        predictions.sort(key=lambda row: (row.step, row.point))
-        listed = [(row.step, row.point, row.digest) for row in predictions]
+            name = measured.record.cell.key
+            row = _prediction_row(name, _whole(step), _name(point, "point"), truth.key, here)
+            predictions.append(row)
+            made.append(Made(row.step, row.point, row.truth, row.digest, selected_rows(truth, here)))
         lacking = [_truth_row(truth) for key, truth in truths.items() if key not in stored]
-        return Rows(_cell_row(record, values, listed), values, predictions, lacking)
+        cell, body, texts = record_rows(measured.record, made)
+    return Rows(cell, body, {key: text for key, text in texts.items() if key not in stored}, predictions, lacking)
+
+
+@contextmanager
+def _unstorable() -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Unstorable(f"the record cannot be stored: {type(error).__name__}: {error}") from error
 
 
-def _cell_row(record: Record, values: list[tuple[Any, ...]], listed: list[tuple[int, str, str]]) -> CellRow:
+def selected_rows(truth: Truth, predictions: Predictions) -> Optional[tuple[int, ...]]:
+    """Return how many rows of each group and label are selected, (2 G,); None if that is not all that counts say."""
+    if predictions.randomised or len(truth.group) != len(predictions.y_pred):
+        return None
+    cell, cells = truth.group * 2 + truth.y, 2 * len(truth.group_names)
+    if len(cell) and cell.min() < 0:
+        return None
+    counts = np.bincount(cell[predictions.y_pred == 1], minlength=cells).tolist()
+    return tuple(counts) if len(counts) == cells else None
+
+
+def record_rows(record: Record, made: Iterable[Made]) -> tuple[CellRow, Body, dict[bytes, str]]:
+    """Return the row of a record in its two parts, and the texts that it refers to, by hash.
+
+    Raises:
+        Unstorable, TypeError, ValueError: something cannot be stored.
+    """
     for name in record.diagnostics:
         _name(name, "diagnostic")
-    parts = record.parts
+    cell, parts = record.cell, record.parts
+    about = canonical(
+        [
+            dict(record.versions),
+            parts and [*map(_whole, (parts.train, parts.validation, parts.test)), parts.overlap],
+            [[_whole(step), _name(point, "point")] for step, point in record.alike],
+            list(record.remarks),
+            [[_name(group, "group", escaped=True), _whole(rows)] for group, rows in record.supports],
+        ]
+    )
+    shape, numbers, reasons = _packed(record.values)
+    listed = sorted(made)
+    texts = {text_id(text): text for text in (cell.frame, about, shape)}
+    frame, about_id, shape_id = map(text_id, (cell.frame, about, shape))
+    body = Body(
+        shape_id,
+        numbers,
+        reasons,
+        canonical({name: list(curve) for name, curve in record.diagnostics.items()}),
+        canonical([list(one) for one in listed]),
+        len(listed),
+    )
     row = CellRow(
-        record.cell.key,
-        record.cell.to_json(),
+        cell.key,
+        frame,
+        *map(_whole, (cell.repeat, cell.tuning, cell.fit)),
         _name(record.status, "status"),
         _text(record.reason),
         _name(record.chosen, "point"),
         float(record.seconds),
         float(record.cpu_seconds),
-        canonical(dict(record.versions)),
-        canonical({name: list(curve) for name, curve in record.diagnostics.items()}),
-        canonical(parts and [*map(_whole, (parts.train, parts.validation, parts.test)), parts.overlap]),
-        canonical([[_whole(step), _name(point, "point")] for step, point in record.alike]),
-        canonical(list(record.remarks)),
-        canonical([[_name(group, "group", escaped=True), _whole(rows)] for group, rows in record.supports]),
-        value_digest(values),
-        prediction_digest(listed),
-        "",
+        about_id,
+        body.taken(),
+        b"",
     )
-    return row._replace(digest=row.taken())
+    return row._replace(digest=row.taken()), body, texts
 
 
-def _value_row(value: Value) -> tuple[Any, ...]:
-    step, point, group, metric, number, reason = value
-    where = _whole(step), _name(point, "point"), _name(group, "group"), _name(metric, "metric")
-    if number is not None:
-        number = float(number) + 0.0  # SQLite knows no -0.0
-        if not math.isfinite(number):
-            raise Unstorable(f"{metric} is {number}; a value that is not finite must be null, with a reason")
-    return (*where, number, _text(reason))
+def _packed(values: Sequence[Value]) -> tuple[str, bytes, str]:
+    """Return places, numbers and reasons of values, sorted by place."""
+    places = tuple(value[:4] for value in values)
+    try:
+        order, shape = _sorted_places(places)
+    except TypeError:  # a name is something that cannot be looked up: say what
+        order, shape = _sorted_places.__wrapped__(places)
+    numbers, reasons = [], []
+    for number, place in enumerate(order):
+        value = values[place]
+        if value.value is None:
+            numbers.append(NAN)
+        elif math.isfinite(value.value):
+            numbers.append(float(value.value) + 0.0)  # there is no -0.0
+        else:
+            raise Unstorable(
+                f"{value.metric} is {value.value}; a value that is not finite must be null, with a reason"
+            )
+        if value.reason:
+            reasons.append([number, _text(value.reason)])
+    return shape, struct.pack(f"<{len(numbers)}d", *numbers), canonical(reasons) if reasons else ""
+
+
+@lru_cache(maxsize=64)
+def _sorted_places(places: tuple[tuple[Any, ...], ...]) -> tuple[tuple[int, ...], str]:
+    """Return the order in which places are stored, and the text that lists them."""
+    known = [
+        (_whole(step), _name(point, "point"), _name(group, "group"), _name(metric, "metric"))
+        for step, point, group, metric in places
+    ]
+    order = sorted(range(len(known)), key=known.__getitem__)
+    for before, after in zip(order, order[1:]):
+        if known[before] == known[after]:
+            step, point, _, metric = known[after]
+            raise Unstorable(f"step {step}, point {point!r} has two values of {metric}; give each its own name")
+    return tuple(order), canonical([list(known[place]) for place in order])
 
 
 def _prediction_row(key: str, step: int, point: str, truth: str, made: Predictions) -> PredictionRow:

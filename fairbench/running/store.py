@@ -1,45 +1,42 @@
 """One SQLite file for each run: cells, values and predictions (packed arrays, never pickles); resumes by key.
 
 A digest protects every row of a cell, and another one the digests of all cells, so that a flipped bit is detected when
-it is read. Format 1, which had no digests, can be read but not written.
+it is read. Values are columns of bytes, and what cells have in common is kept once, see ``layout``. Stores of older
+formats can be read; one of format 2 is turned into one of today's format when its run goes on.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
+
+import numpy as np
 
 from fairbench.cells import Cell
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError, Unstorable
-from fairbench.records import DONE, Record, Value
+from fairbench.records import DONE, Record
 from fairbench.running import oldstore
-from fairbench.running.hotcopy import copied
-from fairbench.running.packing import (
-    LAYOUT,
-    CellRow,
-    Layout,
-    Measured,
-    PredictionRow,
-    Rows,
-    TruthRow,
-    prediction_digest,
-    rows_of,
-    value_digest,
-)
+from fairbench.running.layout import SIZE, TABLES, About, Body, CellRow, Made, PredictionRow, TruthRow, schema, text_id
+from fairbench.running.packed import PackedValues, Shape, shape_of
+from fairbench.running.packing import Measured, Rows, rows_of
+from fairbench.running.storefile import SOUND, connected, explained, readable, reader
 from fairbench.running.truth import Truth
 
 __all__ = ["FILE_NAME", "FORMAT", "Measured", "Outline", "Store", "Truth", "Unstorable", "run_folder"]
 
 FILE_NAME = "results.sqlite"
-FORMAT = 2
-_SOUND = "put back a sound copy of the file, or run again with a new --out"
+FORMAT = 3
+PAGE = 8192  # bytes; three cells' predictions of 300 rows
+QUICK, WAIT, MOST = 0.05, 0.1, 64  # s that a quick cell takes at most, s and number of cells that wait to be written
+_HEAD, _BODY = ", ".join(CellRow._fields), ", ".join(Body._fields)
 
 
 class Outline(NamedTuple):
@@ -59,31 +56,11 @@ def _tables(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
     return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
 
 
-def _tables_of(schema: str) -> set[tuple[str, ...]]:
+def _tables_of(statements: str) -> set[tuple[str, ...]]:
     """Return what ``_tables`` says of a sound store."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(schema)
+        connection.executescript(statements)
         return _tables(connection)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors while writing into one sentence that says what to do."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        advice = {
-            "full": "free some space and run the same command again",
-            "readonly": "choose another run directory with --out",
-            "unable to open": "choose another run directory with --out",
-            "locked": "another run is writing to it; wait for it, or choose another with --out",
-        }
-        words = next(
-            (text for sign, text in advice.items() if sign in str(error)), "free some space or choose another --out"
-        )
-        raise StoreError(f"{path} cannot be written: {error}; finished cells are kept; {words}") from error
-    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-        raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {_SOUND}") from error
 
 
 class Store:
@@ -96,56 +73,79 @@ class Store:
             StoreError: the file is missing, cannot be written, is damaged, or comes from another version.
         """
         self.path = path
-        self._test_parts: set[str] = set()  # of the cell that was written last: the next one often has the same
+        self._waiting: list[Rows] = []
+        self._known: set[Union[str, bytes]] = set()  # texts and test parts that are written, or wait
+        self._written = -WAIT  # when something was written last
         self._truth = lru_cache(maxsize=64)(self._read_truth)  # of the repeats: all methods share them
+        self._frame = lru_cache(maxsize=4096)(self._read_frame)
+        self._about = lru_cache(maxsize=4096)(self._read_about)
+        self._shape = lru_cache(maxsize=4096)(self._read_shape)
         if not create and not path.is_file():
             raise StoreError(f"{path} does not exist; 'fairbench run' makes run directories, each with a {FILE_NAME}")
         with ExitStack() as cleaning:
             if create:
-                with _explained(path):
-                    self._connection = _connected(path, "rwc", cleaning)
-                    self._connection.execute("PRAGMA synchronous = NORMAL")
-                    self._create()
+                self._connection = self._writer(cleaning)
             else:
-                with self._readable():
-                    self._connection = self._reader(cleaning)
-            self._layout = self._recognised()
-            if create and self._old:
-                raise StoreError(
-                    f"{path} was started by an older fairbench (format {oldstore.FORMAT}), whose runs can be read "
-                    "but not continued; begin a new run with --out"
-                )
+                with readable(path):
+                    self._connection = reader(path, cleaning)
+                    self._read_old(self._recognised())
             self._cleaning = cleaning.pop_all()
 
-    def _create(self) -> None:
-        """Make the tables of a new store in one step."""
-        if not self._number("PRAGMA user_version") and not self._number("SELECT count(*) FROM sqlite_master"):
-            self._connection.executescript(f"BEGIN; {LAYOUT.schema} PRAGMA user_version = {FORMAT}; COMMIT")
-
-    def _reader(self, cleaning: ExitStack) -> sqlite3.Connection:
-        """Return a connection that only reads.
-
-        A run that was killed may have left a journal, which SQLite plays back before anybody reads, and a writer may
-        hold the file for long; then a copy is read, so that the run's directory need not be writable.
-        """
-        try:
-            connection = _connected(self.path, "ro", cleaning)
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            connection.execute("PRAGMA busy_timeout = 10000")  # ms; whoever writes now will soon be done
-        except sqlite3.OperationalError:
-            connection = _connected(cleaning.enter_context(copied(self.path)), "rw", cleaning)
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    def _writer(self, cleaning: ExitStack) -> sqlite3.Connection:
+        """Return a connection that writes; make the tables of a new store, or turn an old one into one of today."""
+        with explained(self.path), ExitStack() as opening:
+            self._connection = connection = connected(self.path, "rwc", opening)
+            if not self._number("PRAGMA user_version") and not self._number("SELECT count(*) FROM sqlite_master"):
+                connection.execute(f"PRAGMA page_size = {PAGE}")
+                connection.executescript(f"BEGIN; {schema()} PRAGMA user_version = {FORMAT}; COMMIT")
+            form = self._recognised()
+            if form == oldstore.FIRST:
+                raise StoreError(
+                    f"{self.path} was started by an older fairbench (format {form}), whose runs can be read "
+                    "but not continued; begin a new run with --out"
+                )
+            if form == oldstore.SECOND:
+                self._migrate()
+                opening.close()
+                self._connection = connection = connected(self.path, "rw", opening)
+                self._recognised()
+            connection.execute("PRAGMA synchronous = NORMAL")
+            cleaning.push(opening.pop_all())
         return connection
+
+    def _migrate(self) -> None:
+        """Replace a store of format 2 by one of today's format; whenever this ends, the one or the other is there."""
+        fresh = self.path.with_name(f"{self.path.name}.migrating")
+        fresh.unlink(missing_ok=True)
+        self._connection.execute("BEGIN IMMEDIATE")  # nobody else writes to the old one
+        with Store(fresh, create=True) as target:
+            target._connection.execute("ATTACH ? AS old", (f"{self.path.absolute().as_uri()}?mode=ro",))
+            target._connection.execute("BEGIN")
+            for rows in oldstore.rows(self._connection, oldstore.SECOND, self._old_damage):
+                target._write(rows)
+            for table in ("truths", "predictions"):
+                target._connection.execute(f"INSERT INTO {table} SELECT * FROM old.{table}")  # noqa: S608 - our own names
+            target._connection.execute("COMMIT")
+        self._connection.execute("ROLLBACK")
+        os.replace(fresh, self.path)
+
+    def _read_old(self, form: int) -> None:
+        """Make today's tables of an older store in memory; predictions of format 2 stay where they are."""
+        if form == FORMAT:
+            return
+        names = [name for name in TABLES if form == oldstore.FIRST or name not in ("truths", "predictions")]
+        self._connection.execute("PRAGMA temp_store = MEMORY")
+        self._connection.executescript(schema(names, "TEMP"))
+        self._connection.execute("BEGIN")
+        for rows in oldstore.rows(self._connection, form, self._old_damage):
+            self._write(rows)
+        self._connection.execute("COMMIT")
 
     def _number(self, query: str) -> int:
         return int(self._connection.execute(query).fetchone()[0])
 
-    @property
-    def _old(self) -> bool:
-        return self._layout is not LAYOUT
-
-    def _recognised(self) -> Layout:
-        """Return the layout of the store's format; refuse another format, and a format with other tables."""
+    def _recognised(self) -> int:
+        """Return the store's format; refuse another format, and a format with other tables."""
         with self._snapshot():
             seen = self._number("PRAGMA user_version")
             tables = _tables(self._connection)
@@ -155,53 +155,86 @@ class Store:
                 raise StoreError(
                     f"{self.path} has format {seen}, this fairbench reads format {FORMAT} and older; run it again"
                 )
-            layout = {FORMAT: LAYOUT, oldstore.FORMAT: oldstore.LAYOUT}.get(seen)
-            if layout is None or not tables >= _tables_of(layout.schema):
+            statements = {FORMAT: schema(), **oldstore.SCHEMAS}.get(seen)
+            if statements is None or not tables >= _tables_of(statements):
                 raise StoreError(
-                    f"{self.path} is not a fairbench store or is damaged: its tables are different; {_SOUND}"
+                    f"{self.path} is not a fairbench store or is damaged: its tables are different; {SOUND}"
                 )
-            return layout
+            return seen
 
     def close(self) -> None:
-        """Close the file."""
-        self._cleaning.close()
+        """Write what waits, and close the file.
+
+        Raises:
+            StoreError: the disk is full or the directory read-only; what was written before stays.
+        """
+        try:
+            self.flush()
+        finally:
+            self._cleaning.close()
 
     def __enter__(self) -> Store:
         """Return the store."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Close the file."""
+        """Write what waits, and close the file."""
         self.close()
 
     def add(self, measured: Measured) -> None:
-        """Write a cell with all that belongs to it, in one transaction; an earlier record of the cell is replaced.
+        """Write a cell with all that belongs to it; an earlier record of the cell is replaced.
+
+        A transaction costs more than a cell. Cells that took next to no time, and come in quick succession, are
+        therefore written together: such a cell waits for the next one, or for ``flush``. ``waits`` says whether any do.
+        If the process is killed, those are lost and have to run again; any other cell is safe when this returns.
 
         Raises:
             Unstorable: something in this record cannot be stored; the store is as it was, and sound.
             StoreError: the disk is full or the directory read-only; what was written before stays.
         """
-        rows = rows_of(measured, self._test_parts)
-        with _explained(self.path):
+        rows = rows_of(measured, self._known)
+        self._waiting.append(rows)
+        self._known |= {*rows.texts, *(row.key for row in rows.truths)}
+        alone = time.monotonic() - self._written >= WAIT
+        if alone or measured.record.seconds >= QUICK or len(self._waiting) >= MOST:
+            self.flush()
+
+    @property
+    def waits(self) -> bool:
+        """Return whether cells wait to be written."""
+        return bool(self._waiting)
+
+    def flush(self) -> None:
+        """Write the cells that wait, in one transaction: all of them, or none.
+
+        Raises:
+            StoreError: the disk is full or the directory read-only; what was written before stays.
+        """
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        with explained(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._write(rows)
+                for rows in waiting:
+                    self._write(rows)
                 self._connection.execute("COMMIT")
             except BaseException:
+                self._known.clear()
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-        self._test_parts = {row.truth for row in rows.predictions}
+        self._written = time.monotonic()
 
     def _write(self, rows: Rows) -> None:
         key, execute = rows.cell.key, self._connection.execute
         before = execute("SELECT digest FROM cells WHERE key = ?", (key,)).fetchall()
         count, total = self._total()
-        for table in ("cells", '"values"', "predictions") if before else ():
+        for table in ("cells", "predictions") if before else ():
             execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608 - the names stand one line above
-        self._insert("INTO cells", [rows.cell])
-        self._insert('INTO "values"', [(key, *value) for value in rows.values])
+        self._insert("OR IGNORE INTO texts", list(rows.texts.items()))
         self._insert("OR IGNORE INTO truths", rows.truths)
+        self._insert(f"INTO cells ({_HEAD}, {_BODY})", [(*rows.cell, *rows.body)])
         self._insert("INTO predictions", rows.predictions)
         digests = [total, rows.cell.digest, *(digest for (digest,) in before)]
         execute("UPDATE total SET cells = ?, digest = ?", (count + 1 - len(before), _together(digests)))
@@ -211,7 +244,7 @@ class Store:
             marks = ", ".join("?" * len(rows[0]))
             self._connection.executemany(f"INSERT {target} VALUES ({marks})", rows)  # noqa: S608 - a table of ours
 
-    def _total(self) -> tuple[int, str]:
+    def _total(self) -> tuple[int, bytes]:
         """Return how many cells there are, and the exclusive or of their digests, which shows if one is missing."""
         ((count, total),) = self._connection.execute("SELECT cells, digest FROM total")
         return count, total
@@ -230,7 +263,7 @@ class Store:
         with self._reading():
             for row in self._cells():
                 with self._of_cell(row):
-                    found[row.key] = Outline(row.status, Cell.from_json(row.cell).metrics, json.loads(row.versions))
+                    found[row.key] = Outline(row.status, self._frame(row.frame).metrics, self._about(row.about).versions)
         return found
 
     def records(self, order: Sequence[str] = ()) -> list[Record]:
@@ -265,9 +298,20 @@ class Store:
             (row,) = self._cells(key)
             return Measured(self._records([row], key)[key], self._predictions(row))
 
+    def listings(self) -> dict[str, str]:
+        """Return by key the text that lists a cell's predictions, see ``Made``.
+
+        Raises:
+            StoreError: the store is damaged; the message names the cell.
+        """
+        with self._reading():
+            cells = self._cells()
+            return {row.key: body.made for row, body in self._bodies(cells)}
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Read cells; name the cell whose texts are no longer texts."""
+        self.flush()
         with self._snapshot():
             try:
                 yield
@@ -280,27 +324,13 @@ class Store:
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
         """Read one consistent state of the file, whatever a writer does in the meantime."""
-        with self._readable():
+        with readable(self.path):
             self._connection.execute("BEGIN")
             try:
                 yield
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        """Turn any error that a damaged file causes into one sentence."""
-        try:
-            yield
-        except StoreError:
-            raise
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be read: {error}") from error
-        except Exception as error:
-            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-                raise StoreError(f"{self.path} cannot be read: another run is writing to it; try again") from error
-            raise StoreError(f"{self.path} is not a fairbench store or is damaged: {error}; {_SOUND}") from error
 
     @contextmanager
     def _of_cell(self, row: CellRow) -> Iterator[None]:
@@ -315,87 +345,104 @@ class Store:
     def _damage(self, row: CellRow, what: str) -> StoreError:
         name = f"key {row.key!a}"
         with suppress(Exception):  # the name itself may be what is damaged
-            cell = Cell.from_json(row.cell)
+            cell = replace(self._frame(row.frame), repeat=row.repeat, tuning=row.tuning, fit=row.fit)
             if cell.key == row.key:
                 name = f"dataset {cell.dataset}, method {cell.method}, repeat {cell.repeat}"
-        return StoreError(f"{self.path} is damaged: the cell of {name}: {what}; {_SOUND}")
+        return self._old_damage(name, what)
+
+    def _old_damage(self, name: str, what: str) -> StoreError:
+        where = f"the cell of {name}: " if name else ""
+        return StoreError(f"{self.path} is damaged: {where}{what}; {SOUND}")
 
     def _cells(self, key: Optional[str] = None) -> list[CellRow]:
         """Return the row of a cell, or of all cells, each as it was written."""
-        rows = [CellRow(*row) for row in self._select(self._layout.cells, key)]
+        rows = [CellRow(*row) for row in self._select(f"SELECT {_HEAD} FROM cells", key)]  # noqa: S608
         if key is not None and not rows:
-            raise StoreError(f"{self.path} holds no cell of key {key}; it may be damaged; {_SOUND}")
+            raise StoreError(f"{self.path} holds no cell of key {key}; it may be damaged; {SOUND}")
         for row in rows:
             with self._of_cell(row):
-                if self._old:
-                    oldstore.check(row)
-                elif row.taken() != row.digest:
+                if row.taken() != row.digest:
                     raise self._damage(row, "its record is not as it was written")
-        if key is None and not self._old and self._total() != (len(rows), _together([row.digest for row in rows])):
-            raise StoreError(f"{self.path} is damaged: it holds {len(rows)} cells, but not those written; {_SOUND}")
+        if key is None and self._total() != (len(rows), _together([row.digest for row in rows])):
+            raise StoreError(f"{self.path} is damaged: it holds {len(rows)} cells, but not those written; {SOUND}")
         return rows
 
-    def _select(self, query: str, key: Optional[str], order: str = "") -> sqlite3.Cursor:
+    def _bodies(self, rows: Sequence[CellRow], key: Optional[str] = None) -> Iterator[tuple[CellRow, Body]]:
+        """Yield the rows with what was measured, each as it was written; ``key`` if it is one alone."""
+        found = self._select(f"SELECT {_BODY} FROM cells", key)  # noqa: S608 - in the order of the rows
+        for row, body in zip(rows, map(Body._make, found)):
+            with self._of_cell(row):
+                if body.taken() != row.body:
+                    raise self._damage(row, "its values are not as they were written")
+            yield row, body
+
+    def _select(self, query: str, key: Optional[str], order: str = " ORDER BY number") -> sqlite3.Cursor:
         where = "" if key is None else " WHERE key = ?"
         return self._connection.execute(query + where + order, () if key is None else (key,))
 
     def _records(self, rows: Sequence[CellRow], key: Optional[str] = None) -> dict[str, Record]:
         """Return the records of some cells, by key; ``key`` if it is one alone."""
-        values: dict[str, list[Any]] = {}
-        query = 'SELECT key, step, point, "group", metric, value, reason FROM "values"'
-        order = ' ORDER BY key, step, point, "group", metric'
-        for owner, group in groupby(self._select(query, key, order), key=lambda value: value[0]):
-            values[owner] = [value[1:] for value in group]
-        made: dict[str, list[Any]] = {}
-        if not self._old:
-            query, order = "SELECT key, step, point, digest FROM predictions", " ORDER BY key, step, point"
-            for owner, *listed in self._select(query, key, order):
-                made.setdefault(owner, []).append(listed)
+        points = dict(self._select("SELECT key, count(*) FROM predictions", key, " GROUP BY key"))
         found = {}
-        for row in rows:
-            own = values.pop(row.key, [])
+        for row, body in self._bodies(rows, key):
             with self._of_cell(row):
-                if self._old:
-                    oldstore.check_values(own)
-                elif value_digest(own) != row.value_digest:
-                    raise self._damage(row, "its values are not as they were written")
-                elif prediction_digest(made.get(row.key, [])) != row.prediction_digest:
+                if points.get(row.key, 0) != body.points:
                     raise self._damage(row, "its predictions are not as they were written")
-                record = row.record(map(Value._make, own))
-                if self._old:
-                    record = oldstore.with_alike(record, self._predictions(row))
-                found[row.key] = record
+                about = self._about(row.about)
+                found[row.key] = Record(
+                    self._frame(row.frame).placed(row.repeat, row.tuning, row.fit, row.key),
+                    row.status,
+                    row.reason,
+                    PackedValues(self._shape(body.shape), body.numbers, body.reasons),
+                    row.chosen,
+                    body.curves,
+                    row.seconds,
+                    row.cpu_seconds,
+                    about.versions,
+                    about.parts,
+                    about.alike,
+                    about.remarks,
+                    about.supports,
+                )
         return found
 
     def _predictions(self, cell: CellRow) -> dict[tuple[int, str], tuple[Truth, Predictions]]:
-        rows = [
-            PredictionRow(*row) for row in self._select(self._layout.predictions, cell.key, " ORDER BY step, point")
-        ]
+        ((_, body),) = self._bodies([cell], cell.key)
+        query = f"SELECT {', '.join(PredictionRow._fields)} FROM predictions"  # noqa: S608 - our own names
+        rows = [PredictionRow(*row) for row in self._select(query, cell.key, " ORDER BY step, point")]
         found = {}
         with self._of_cell(cell):
-            listed = [(row.step, row.point, row.taken()) for row in rows]
-            if not self._old and prediction_digest(listed) != cell.prediction_digest:
+            listed = [(one.step, one.point, one.digest) for one in Made.listed(body.made)]
+            if [(row.step, row.point, row.taken()) for row in rows] != listed:
                 raise self._damage(cell, "its predictions are not as they were written")
             for row in rows:
                 found[row.step, row.point] = self._truth(row.truth), row.predictions()
         return found
 
     def _read_truth(self, key: str) -> Truth:
-        for row in map(TruthRow._make, self._select(self._layout.truths, key)):
-            return oldstore.truth(row) if self._old else row.truth()
+        columns = ", ".join(f'"{name}"' for name in TruthRow._fields)
+        found = self._connection.execute(f"SELECT {columns} FROM truths WHERE key = ?", (key,))  # noqa: S608
+        for row in map(TruthRow._make, found):
+            return row.truth()
         raise ValueError("the labels and groups of its test part are missing")
 
+    def _read_text(self, key: bytes) -> str:
+        for (text,) in self._connection.execute("SELECT text FROM texts WHERE id = ?", (key,)):
+            if text_id(text) != key:
+                raise ValueError("a text that it shares with others is not as it was written")
+            return str(text)
+        raise ValueError("a text that it shares with others is missing")
 
-def _connected(path: Path, mode: str, cleaning: ExitStack) -> sqlite3.Connection:
-    uri, timeout = f"{path.absolute().as_uri()}?mode={mode}", 1 if mode == "ro" else 60  # s; a reader can copy the file
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
-    cleaning.callback(connection.close)
-    return connection
+    def _read_frame(self, key: bytes) -> Cell:
+        return Cell.from_json(self._read_text(key))
+
+    def _read_about(self, key: bytes) -> About:
+        return About.read(self._read_text(key))
+
+    def _read_shape(self, key: bytes) -> Shape:
+        return shape_of(self._read_text(key))
 
 
-def _together(digests: Sequence[str]) -> str:
+def _together(digests: Sequence[bytes]) -> bytes:
     """Return the exclusive or of digests, which does not depend on their order."""
-    total = 0
-    for digest in digests:
-        total ^= int(digest, 16)
-    return f"{total:032x}"
+    return np.bitwise_xor.reduce(np.frombuffer(b"".join(digests), "u1").reshape(-1, SIZE), axis=0).tobytes()

@@ -1,0 +1,76 @@
+"""The file of a store: how it is opened to read or to write, and what trouble with it is called."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from fairbench.errors import StoreError
+from fairbench.running.hotcopy import copied
+
+SOUND = "put back a sound copy of the file, or run again with a new --out"
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors while writing into one sentence that says what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        advice = {
+            "full": "free some space and run the same command again",
+            "readonly": "choose another run directory with --out",
+            "unable to open": "choose another run directory with --out",
+            "locked": "another run is writing to it; wait for it, or choose another with --out",
+        }
+        words = next(
+            (text for sign, text in advice.items() if sign in str(error)), "free some space or choose another --out"
+        )
+        raise StoreError(f"{path} cannot be written: {error}; finished cells are kept; {words}") from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error}; finished cells are kept; free some space or choose another --out"
+        ) from error
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {SOUND}") from error
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn any error that a damaged file causes into one sentence."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+    except Exception as error:
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise StoreError(f"{path} cannot be read: another run is writing to it; try again") from error
+        raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {SOUND}") from error
+
+
+def connected(path: Path, mode: str, cleaning: ExitStack) -> sqlite3.Connection:
+    """Return a connection to a file, which ``cleaning`` closes; ``mode`` is SQLite's: ``ro``, ``rw`` or ``rwc``."""
+    uri, timeout = f"{path.absolute().as_uri()}?mode={mode}", 1 if mode == "ro" else 60  # s; a reader can copy the file
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
+    cleaning.callback(connection.close)
+    return connection
+
+
+def reader(path: Path, cleaning: ExitStack) -> sqlite3.Connection:
+    """Return a connection that only reads, which ``cleaning`` closes.
+
+    A run that was killed may have left a journal, which SQLite plays back before anybody reads, and a writer may hold
+    the file for long; then a copy is read, so that the run's directory need not be writable.
+    """
+    try:
+        connection = connected(path, "ro", cleaning)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        connection.execute("PRAGMA busy_timeout = 10000")  # ms; whoever writes now will soon be done
+    except sqlite3.OperationalError:
+        connection = connected(cleaning.enter_context(copied(path)), "rw", cleaning)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return connection
