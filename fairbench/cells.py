@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Optional
 
@@ -208,8 +208,7 @@ class Cell:
     @cached_property
     def frame(self) -> str:
         """Return the cell as JSON, but for its numbers (repeat, tuning and fit): what many cells have in common."""
-        plain = {name: value for name, value in self._plain().items() if name not in ("tuning", "fit")}
-        return canonical({**plain, "repeat": 0})
+        return replace(self, repeat=0, tuning=0, fit=0).to_json()
 
     def placed(self, repeat: int, tuning: int, fit: int, key: str) -> Cell:
         """Return the cell of the same frame with these numbers, whose ``key`` is known: many are made quickly.

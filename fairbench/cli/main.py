@@ -21,6 +21,7 @@ from fairbench.cli.reproduce import reproduce
 from fairbench.cli.run import run
 from fairbench.cli.show import check, completion, list_components, show
 from fairbench.cli.signals import status_of
+from fairbench.cli.store import store
 from fairbench.errors import FairbenchError
 from fairbench.plugins.namesake import namesake_warning
 from fairbench.system.threads import ask_for_one_thread
@@ -81,6 +82,7 @@ for _command in (
     report,
     export,
     rescore,
+    store,
     lines,
     reproduce,
     data,

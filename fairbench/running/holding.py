@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from fairbench.errors import StoreError
+from fairbench.running.store import FILE_NAME, Store
 from fairbench.system.writing import replace_file
 
 LOCK = ".lock"
@@ -63,6 +64,28 @@ def held(path: Path, waiting: Optional[Callable[[str], None]] = None) -> Iterato
         with suppress(OSError):
             (path / HOLDER).unlink()
         lock.release()
+
+
+@contextmanager
+def new_store(out: Path) -> Iterator[Store]:
+    """Hold a new run directory and open its store; if the block fails, the store is gone again.
+
+    Raises:
+        StoreError: the directory cannot be written, or holds something.
+    """
+    try:
+        filled = out.exists() and any(entry.name != LOCK for entry in out.iterdir())
+    except OSError as error:
+        raise StoreError(f"{out} cannot be used: {error}; name a new directory") from error
+    if filled:
+        raise StoreError(f"{out} is not empty; name a new directory, or an empty one")
+    with held(out):
+        try:
+            with Store(out / FILE_NAME, create=True) as store:
+                yield store
+        except BaseException:
+            (out / FILE_NAME).unlink(missing_ok=True)
+            raise
 
 
 def _holder(path: Path) -> str:

@@ -168,12 +168,14 @@ class Kept:
 
     Args:
         keys: the plan's finished cells that are kept.
+        lacking: those of them that have not been measured by all of the plan's metrics.
         spoiled: the plan's other cells that depend on what has changed; their finished steps are discarded.
         said: what the user must be told, in sentences.
         accepted: changes of code despite which finished cells are kept, as ``run.json`` records them.
     """
 
     keys: frozenset[str] = frozenset()
+    lacking: frozenset[str] = frozenset()
     spoiled: frozenset[str] = frozenset()
     said: tuple[str, ...] = ()
     accepted: tuple[dict[str, Any], ...] = ()
@@ -217,8 +219,9 @@ def compare(
                 kept[cell.key] = measured
                 for what in {(other.source, other.before or "") for other in differing}:
                     stay[what] = stay.get(what, 0) + 1
-            for why in {_why(other, plan, earlier) for other in differing if cell.key not in kept}:
-                again[why] = again.get(why, 0) + 1
+            else:
+                for why in {_why(other, plan, earlier) for other in differing}:
+                    again[why] = again.get(why, 0) + 1
     outside = sorted(done.keys() - plan.keys)
     changed = _changed_packages(plan, earlier)
     data = {name for name, digest in digests.items() if earlier.get("datasets", {}).get(name, digest) != digest}
@@ -237,12 +240,13 @@ def compare(
         if cell.key not in kept and (str(cell.dataset) in data or _rests(plan, cell, changed))
     ]
     said = tuple(f"{why}: {_count(cells)} {'is' if cells == 1 else 'are'} run again" for why, cells in again.items())
-    return Kept(frozenset(kept), frozenset(spoiled), said, tuple(accepted))
+    lacking = frozenset(cell.key for cell in plan.cells if cell.key in kept and kept[cell.key] is not cell)
+    return Kept(frozenset(kept), lacking, frozenset(spoiled), said, tuple(accepted))
 
 
 def _measured(cell: Cell, metrics: tuple[str, ...]) -> Cell:
-    """Return the cell with those of its metrics by which it was measured."""
-    if cell.metrics == metrics:
+    """Return the cell with those of its metrics by which it was measured; the cell itself if it lacks none."""
+    if cell.metrics == metrics or {*cell.metrics} <= {*metrics}:
         return cell
     return replace(cell, metrics=tuple(name for name in cell.metrics if name in metrics))
 

@@ -9,7 +9,8 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -20,6 +21,7 @@ from fairbench.records import DONE, Results
 from fairbench.running.checkpoints import FOLDER, Checkpoint
 from fairbench.running.grid import Availability
 from fairbench.running.holding import held, now
+from fairbench.running.hotcopy import state_of
 from fairbench.running.references import reference_methods
 from fairbench.running.resume import Comparison, Kept, Plan, compare
 from fairbench.running.runfile import FORMAT, RUN_FILE, read_run, write_run
@@ -76,10 +78,16 @@ def _earlier(path: Path) -> dict[str, Any]:
 def _outlines(path: Path) -> dict[str, Outline]:
     """Return what the store says about its cells; empty if it cannot be read, which the next write reports."""
     try:
-        with Store(path / FILE_NAME) as store:
-            return store.outline()
-    except StoreError:
+        return _outlined(path / FILE_NAME, state_of(path / FILE_NAME))
+    except (OSError, StoreError):
         return {}
+
+
+@lru_cache(maxsize=1)
+def _outlined(file: Path, state: tuple[Any, ...]) -> dict[str, Outline]:
+    """Return what a store says about its cells; it is read anew when its ``state`` has changed."""
+    with Store(file) as store:
+        return store.outline()
 
 
 def load_results(path: Path) -> Results:
@@ -104,10 +112,17 @@ def load_results(path: Path) -> Results:
 
 @dataclass(frozen=True)
 class Opened:
-    """A run directory that only this process writes to, and what is kept of it."""
+    """A run directory that only this process writes to.
+
+    Args:
+        store: its cells.
+        kept: what is kept of earlier sessions.
+        done: keys of the cells that are done, to be filled by whoever runs them: the run is finished when it has all.
+    """
 
     store: Store
     kept: Kept
+    done: set[str] = field(default_factory=set)
 
 
 @contextmanager
@@ -140,8 +155,8 @@ def writing(
         earlier, when = _earlier(path), now()
         outlines = {}
         if (path / FILE_NAME).exists():
-            with Store(path / FILE_NAME, create=True) as store:
-                outlines = store.outline()
+            Store(path / FILE_NAME, create=True).close()  # plays back what a killed run left, and renews an old store
+            outlines = _outlined(path / FILE_NAME, state_of(path / FILE_NAME))
         kept = compare(plan, earlier, outlines, available.digests, path, when)
         run = _opened(plan, earlier, kept, available, registry, command, executor, when)
         for cell in plan.cells:
@@ -149,20 +164,13 @@ def writing(
                 Checkpoint(path / FOLDER / f"{cell.key}.npz", cell).remove()
         write_run(path, run)  # before the store, so that a run killed at any moment is known by its suite
         with Store(path / FILE_NAME, create=True) as store:
-            yield Opened(store, kept)
+            opened = Opened(store, kept)
+            yield opened
             session = run["sessions"][-1]
             session["ended"] = now()
-            if _is_finished(run, plan, available, store):
+            if all(cell.key in opened.done for cell in plan.cells if str(cell.dataset) in available.digests):
                 session["finished"] = session["ended"]
             write_run(path, run)
-
-
-def _is_finished(run: Mapping[str, Any], plan: Plan, available: Availability, store: Store) -> bool:
-    """Return whether every cell with available data is done, with the current plugins."""
-    outlines, comparison = store.outline(), Comparison(run)
-    wanted = [cell for cell in plan.cells if str(cell.dataset) in available.digests]
-    done = [cell for cell in wanted if cell.key in outlines and outlines[cell.key].status == DONE]
-    return len(done) == len(wanted) and not any(comparison.others(cell, outlines[cell.key].versions) for cell in done)
 
 
 def _opened(

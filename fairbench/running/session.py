@@ -211,20 +211,28 @@ class Session:
     ) -> None:
         for sentence in opened.kept.said:
             self.observer.say(sentence)
-        kept = self._kept(cells, opened, available.digests)
-        new = run_cells(cells, available, runner, executor, opened.store, kept, self.settings.limits)
-        with self.observer.cells(len(cells), len(kept)) as advance, closing(new) as records:
-            self._watch(records, advance)
+        opened.done.update(self._kept(cells, opened, available.digests))
+        finished = frozenset(opened.done)
+        new = run_cells(cells, available, runner, executor, opened.store, finished, self.settings.limits)
+        with self.observer.cells(len(cells), len(finished)) as advance, closing(new) as records:
+            self._watch(records, advance, opened.done)
 
     def _kept(self, cells: Sequence[Cell], opened: rundir.Opened, digests: Collection[str]) -> set[str]:
         """Return the keys of finished cells that stay, measured by the metrics that they lacked."""
-        finished = [cell for cell in cells if cell.key in opened.kept.keys]
+        keys, lacking = opened.kept.keys, opened.kept.lacking
+        if not lacking:
+            return set(keys)
+        to_measure = [cell for cell in cells if cell.key in lacking]
         with process_state_kept():  # metrics run here
-            return {cell.key for cell in measure_more(finished, opened.store, self.runner.workbench, digests)}
+            measured = measure_more(to_measure, opened.store, self.runner.workbench, digests)
+            return {*(keys - lacking), *(cell.key for cell in measured)}
 
-    def _watch(self, records: Iterator[Record], advance: Any) -> None:
+    def _watch(self, records: Iterator[Record], advance: Any, done: set[str]) -> None:
+        """Show the records as they come, and add the keys of the cells that are done."""
         remarks: set[str] = set()
         for record in records:
+            if record.status == DONE:
+                done.add(record.cell.key)
             if advance is not None:
                 advance(record)
             for remark in record.remarks:
