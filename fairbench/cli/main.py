@@ -21,7 +21,7 @@ from fairbench.cli.reproduce import reproduce
 from fairbench.cli.run import run
 from fairbench.cli.show import check, completion, list_components, show
 from fairbench.cli.signals import status_of
-from fairbench.cli.store import store
+from fairbench.cli.store import merge, store
 from fairbench.errors import FairbenchError
 from fairbench.plugins.namesake import namesake_warning
 from fairbench.system.threads import ask_for_one_thread
@@ -83,6 +83,7 @@ for _command in (
     export,
     rescore,
     store,
+    merge,
     lines,
     reproduce,
     data,

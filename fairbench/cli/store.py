@@ -94,3 +94,28 @@ def _counts(checked: Checked) -> str:
         missing = checked.planned - checked.sound - len(checked.lost)
         parts += [f"{counted(missing, 'planned cell')} not there"] if missing > 0 else []
     return f"{checked.path}: {', '.join(parts)}"
+
+
+@click.command(
+    epilog=examples(
+        "fairbench merge runs/machine1 runs/machine2 --out runs/all",
+        "fairbench report runs/all",
+    )
+)
+@click.argument("runs", metavar="RUN RUN...", nargs=-1, required=True, type=GivenPath(path_type=Path))
+@_out
+def merge(runs: tuple[Path, ...], out: Path) -> None:
+    """Join runs of one suite from several machines.
+
+    Each may have run other methods, datasets or repeats. Runs are refused if their code or data differ, or if they have
+    different values for the same cell. The new run can be reported, exported and continued; the others stay as they are.
+    """
+    from fairbench.cli.progress import reading_progress
+    from fairbench.running.merge import merge
+    from fairbench.texts import counted
+
+    with reading_progress() as advance:
+        merged = merge(runs, out, advance)
+    by_status = ", ".join(f"{number} {status}" for status, number in sorted(merged.cells.items()))
+    shared = f"; {counted(merged.shared, 'cell')} in more than one run" if merged.shared else ""
+    say(f"{out}: {by_status} of {counted(merged.planned, 'planned cell')}{shared}", err=False)
