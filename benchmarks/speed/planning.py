@@ -1,7 +1,7 @@
-"""Planning a suite and taking up a run of it, without its cells: ``python benchmarks/speed/planning.py [CELLS ...]``.
+"""Planning a suite, and taking up a run of it: ``python benchmarks/speed/planning.py [CELLS ...]``.
 
-The suite has five methods on two datasets, with all metrics; every cell of the run that is taken up is finished, so that
-nothing is left to run. Datasets are not loaded. ``plan`` is what a new run does before its first cell; ``take up`` is
+The suite has five methods on two datasets, with all metrics; every cell of the run that is taken up is finished, so
+that nothing is left to run. Datasets are not loaded. ``plan`` is what a new run does before its first cell; ``take up`` is
 what a run does that continues: it plans, reads and compares what is there, twice (before and after it holds the
 directory), writes ``run.json``, finds that no cell is left, and writes ``run.json`` again.
 """
@@ -28,7 +28,7 @@ from fairbench.running.suite import Suite, plan
 
 METHODS = ("constant", "logistic", "mlp", "faalgrad[inner_steps=1|10]")
 DATASETS = ("compas", "adult")
-AVAILABLE = Availability({name: "0" * 64 for name in DATASETS})
+AVAILABLE = Availability(dict.fromkeys(DATASETS, "0" * 64))
 
 
 def planned(registry: Registry, count: int) -> Plan:

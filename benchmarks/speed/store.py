@@ -164,7 +164,9 @@ def loaded(folder: Path) -> None:
 
 
 def reported(folder: Path) -> tuple[float, float]:
-    """Return the CPU seconds of ``fairbench report`` and its peak memory in MiB: a process that makes the terminal tables."""
+    """Return the CPU seconds of ``fairbench report`` and its peak memory in MiB: a process that makes the terminal tables.
+
+    """
     script = (
         "from pathlib import Path; import sys\n"
         "from fairbench.plugins.loading import load_plugins\n"

@@ -22,6 +22,7 @@ from fairbench.cli.run import run
 from fairbench.cli.show import check, completion, list_components, show
 from fairbench.cli.signals import status_of
 from fairbench.cli.store import merge, store
+from fairbench.cli.verify import verify
 from fairbench.errors import FairbenchError
 from fairbench.plugins.namesake import namesake_warning
 from fairbench.system.threads import ask_for_one_thread
@@ -84,6 +85,7 @@ for _command in (
     rescore,
     store,
     merge,
+    verify,
     lines,
     reproduce,
     data,

@@ -22,7 +22,9 @@ _out = click.option(
 _run = click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
 
 
-@click.group(epilog=examples("fairbench store check runs/table1", "fairbench store salvage runs/table1 --out runs/saved"))
+@click.group(
+    epilog=examples("fairbench store check runs/table1", "fairbench store salvage runs/table1 --out runs/saved")
+)
 def store() -> None:
     """Look after the results of a run: find damage, and save what is sound."""
 
@@ -69,8 +71,8 @@ def salvage(run_directory: Path, out: Path, plugin: tuple[str, ...]) -> int:
     say(f"copied to {out}: {_counts(checked)}", err=False)
     if checked.planned is None:
         say(
-            f"without a sound run.json {out} lacks the suite, the digests of code and data, the notes on datasets and the "
-            "sessions: 'fairbench report' and 'fairbench export' read it, but it cannot be continued",
+            f"without a sound run.json {out} lacks the suite, the digests of code and data, the notes on datasets and "
+            "the sessions: 'fairbench report' and 'fairbench export' read it, but it cannot be continued",
             err=False,
         )
     elif checked.sound < checked.planned:
@@ -107,8 +109,9 @@ def _counts(checked: Checked) -> str:
 def merge(runs: tuple[Path, ...], out: Path) -> None:
     """Join runs of one suite from several machines.
 
-    Each may have run other methods, datasets or repeats. Runs are refused if their code or data differ, or if they have
-    different values for the same cell. The new run can be reported, exported and continued; the others stay as they are.
+    Each may have run other methods, datasets or repeats. Runs are refused if their code or data differ, or if they
+    have different values for the same cell. The new run can be reported, exported and continued; the others stay as
+    they are.
     """
     from fairbench.cli.progress import reading_progress
     from fairbench.running.merge import merge

@@ -1,7 +1,7 @@
 """Runs of one suite on several machines, joined into one run directory.
 
-What is joined must be what one machine could have made: the same code and data wherever two runs share them, and the same
-values wherever two runs have the same cell.
+What is joined must be what one machine could have made: the same code and data wherever two runs share them, and the
+same values wherever two runs have the same cell.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class _Part:
 def merge(paths: Sequence[Path], out: Path, advance: Optional[Advance] = None) -> Merged:
     """Join runs into a new directory, which reports read and which can be continued; the runs stay as they are.
 
-    A cell that several runs have is kept once: one that is done before one that is not, and of several that are done the
-    one that was measured by the most metrics.
+    A cell that several runs have is kept once: one that is done before one that is not, and of several that are done
+    the one that was measured by the most metrics.
 
     Args:
         paths: at least two run directories, or their stores.
@@ -81,7 +81,9 @@ def merge(paths: Sequence[Path], out: Path, advance: Optional[Advance] = None) -
             for key in part.keys:
                 owners.setdefault(key, []).append(part)
         comparison = Comparison(run)
-        chosen = {key: _chosen(key, several, comparison) for key, several in owners.items()}  # before anything is written
+        chosen = {
+            key: _chosen(key, several, comparison) for key, several in owners.items()
+        }  # before anything is written
         counts: Counter[str] = Counter()
         with new_store(out) as target:
             for number, (key, part) in enumerate(chosen.items(), 1):
@@ -121,8 +123,8 @@ def _chosen(key: str, parts: Sequence[_Part], comparison: Comparison) -> _Part:
     for part, two in others if best[1] else ():
         for what, ours, theirs, _ in unequal(one, two):
             raise SuiteError(
-                f"{first.path} and {part.path} cannot be merged: the cell of {named(one.record.cell)} differs: {what} is "
-                f"{ours} in {first.path} and {theirs} in {part.path}; 'fairbench verify' says which one can be repeated"
+                f"{first.path} and {part.path} cannot be merged: the cell of {named(one.record.cell)} differs: {what} "
+                f"is {ours} in {first.path} and {theirs} in {part.path}; 'fairbench verify' says which one can be repeated"
             )
     return max([(first, one), *others], key=lambda found: len(found[1].record.values))[0]
 
@@ -136,8 +138,8 @@ def _joined(parts: Sequence[_Part]) -> dict[str, Any]:
     for part in parts:
         if "components" not in part.run:
             raise SuiteError(
-                f"{part.path} does not say which code made it, since an older fairbench began it or its run.json was lost; "
-                "it cannot be merged"
+                f"{part.path} cannot be merged: it does not say which code made it, since an older fairbench began it "
+                "or its run.json was lost"
             )
     _check_code(parts)
     _check_data(parts)
@@ -238,6 +240,6 @@ def _joined_value(one: Any, two: Any, where: str, paths: tuple[Path, Path]) -> A
     if where in ("repeats", "tunings", "fits", "reference") and type(one) is type(two):
         return max(one, two)
     raise SuiteError(
-        f"{paths[0]} and {paths[1]} cannot be merged: they are of different suites: {where} is {one!r} in {paths[0]} and "
-        f"{two!r} in {paths[1]}"
+        f"{paths[0]} and {paths[1]} cannot be merged: they are of different suites: {where} is {one!r} in {paths[0]} "
+        f"and {two!r} in {paths[1]}"
     )

@@ -195,9 +195,7 @@ def _together(digests: Sequence[str]) -> str:
 
 def _first(connection: sqlite3.Connection, record: Record) -> Measured:
     """Return a cell of a store of format 1 with its predictions, and those that decide alike, which it did not list."""
-    columns = (
-        "key, step, point, truth, (SELECT n FROM main.truths WHERE truths.key = truth), '', y_pred, y_score, decision"
-    )
+    columns = "key, step, point, truth, (SELECT n FROM main.truths WHERE truths.key = truth), '', y_pred, y_score, decision"
     query = f"SELECT {columns} FROM main.predictions WHERE key = ? ORDER BY step, point"  # noqa: S608 - no outside text
     found: dict[tuple[int, str], tuple[Truth, Predictions]] = {}
     for row in map(PredictionRow._make, connection.execute(query, (record.cell.key,)).fetchall()):

@@ -147,7 +147,9 @@ def _packed(values: Sequence[Value]) -> tuple[str, bytes, str]:
         elif math.isfinite(value.value):
             numbers.append(float(value.value) + 0.0)  # there is no -0.0
         else:
-            raise Unstorable(f"{value.metric} is {value.value}; a value that is not finite must be null, with a reason")
+            raise Unstorable(
+                f"{value.metric} is {value.value}; a value that is not finite must be null, with a reason"
+            )
         if value.reason:
             reasons.append([number, _text(value.reason)])
     return shape, struct.pack(f"<{len(numbers)}d", *numbers), canonical(reasons) if reasons else ""

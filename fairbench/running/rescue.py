@@ -40,7 +40,10 @@ def rescued(path: Path, keys: Iterable[str]) -> Iterator[Path]:
         StoreError: the file cannot be read, or there is no room for copies.
     """
     with ExitStack() as cleaning, readable(path):
-        copy, fresh = cleaning.enter_context(copied(path)), Path(cleaning.enter_context(TemporaryDirectory())) / FILE_NAME
+        copy, fresh = (
+            cleaning.enter_context(copied(path)),
+            Path(cleaning.enter_context(TemporaryDirectory())) / FILE_NAME,
+        )
         _new(fresh)
         damaged = _opened(copy, fresh, cleaning)
         with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
@@ -115,14 +118,17 @@ def _copy(
     order = "rowid" if by_number else name
     columns = ", ".join(f'"{column}"' for _, column, *_ in target.execute(f"PRAGMA table_info({table})"))
     query = f"SELECT {order}, {columns} FROM {table}"  # noqa: S608 - our own names, here and below
+    insert = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * (columns.count(',') + 1))})"  # noqa: S608
+    is_there = f"SELECT 1 FROM {table} WHERE {name} = ? LIMIT 1"  # noqa: S608
 
     def take(where: str, *arguments: Any) -> tuple[bool, Optional[Any]]:
         """Copy some rows; return whether that came to its end, and which row was the last."""
         last = None
         with suppress(*_UNREADABLE):
-            for last, *row in damaged.execute(f"{query} {where}", arguments):
+            for place, *row in damaged.execute(f"{query} {where}", arguments):
+                last = place
                 with suppress(*_UNREADABLE):  # what can be no row of ours
-                    target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+                    target.execute(insert, row)
             return True, last
         return False, last
 
@@ -141,5 +147,5 @@ def _copy(
                 middle = (low + high) // 2
                 ranges += [(middle + 1, high), (low, middle)]
     for key in known:
-        if not target.execute(f"SELECT 1 FROM {table} WHERE {name} = ? LIMIT 1", (key,)).fetchone():
+        if not target.execute(is_there, (key,)).fetchone():
             take(f"WHERE {name} = ?", key)

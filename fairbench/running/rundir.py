@@ -140,10 +140,12 @@ def writing(
     The directory is examined again here, since another run may have written to it in the meantime.
 
     Args:
-        path, plan: the directory and what to run in it.
+        path: the directory.
+        plan: what to run in it.
         available: its datasets.
         registry: the components.
-        command, executor: for ``run.json``.
+        command: what the user typed.
+        executor: what runs the cells.
         waiting: is told whom it waits for if another run holds the directory; by default nobody waits.
 
     Raises:

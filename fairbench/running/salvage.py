@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -92,8 +92,8 @@ def check(path: Path, advance: Optional[Advance] = None) -> Checked:
 def salvage(path: Path, out: Path, registry: Registry, advance: Optional[Advance] = None) -> Checked:
     """Copy every sound cell of a run into a new directory, which can be continued; the run itself stays as it is.
 
-    What the file of a damaged store still holds is looked for in every way, see ``rescue``. Without ``run.json`` the new
-    directory gets one that says only what the cells say: reports read it, but it cannot be continued.
+    What the file of a damaged store still holds is looked for in every way, see ``rescue``. Without ``run.json`` the
+    new directory gets one that says only what the cells say: reports read it, but it cannot be continued.
 
     Args:
         path: the run directory, or its store.
@@ -194,7 +194,7 @@ def _keys(path: Path, opened: ExitStack) -> list[str]:
     return [key for (key,) in found]
 
 
-def _restored(name: str, keys: Sequence[str], metrics: Iterable[str], registry: Registry) -> Mapping[str, Any]:
+def _restored(name: str, keys: Sequence[str], metrics: Iterable[str], registry: Registry) -> dict[str, Any]:
     """Return the ``run.json`` of cells about which nothing else is known."""
     known = registry.names("metrics")
     labels = {

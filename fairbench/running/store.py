@@ -263,9 +263,7 @@ class Store:
         with self._reading():
             for row in self._cells():
                 with self._of_cell(row):
-                    found[row.key] = Outline(
-                        row.status, self._frame(row.frame).metrics, self._about(row.about).versions
-                    )
+                    found[row.key] = Outline(row.status, self._frame(row.frame).metrics, self._about(row.about).versions)
         return found
 
     def records(self, order: Sequence[str] = ()) -> list[Record]:
