@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Optional
 
@@ -41,7 +41,21 @@ class Choice:
 
     def __str__(self) -> str:
         """Return the form that the command line reads."""
+        return self._label
+
+    @cached_property
+    def _label(self) -> str:
         return f"{self.name}[{show_params(self.params)}]" if self.params else self.name
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """Return name and parameters as plain data."""
+        return {"name": self.name, "params": self.params}
+
+    @cached_property
+    def text(self) -> str:
+        """Return the canonical JSON text, taken once: the cells of a plan share their choices."""
+        return canonical(self.plain)
 
 
 @dataclass(frozen=True)
@@ -70,13 +84,18 @@ class Preparation:
             raise SuiteError(f"group_known is {self.group_known!r}; it must be a share of the rows, from 0 to 1")
         object.__setattr__(self, "group_known", float(self.group_known))
 
-    @property
-    def plain(self) -> dict[str, Any]:
-        """Return the fields, without those of an assumption that holds in every run but those that say otherwise.
+    @cached_property
+    def text(self) -> str:
+        """Return the canonical JSON text, without the fields of an assumption that holds in all but a few runs.
 
         Keys are thus those of runs that knew no other assumption.
         """
-        return {name: value for name, value in vars(self).items() if value != AVAILABLE.get(name)}
+        return canonical({name: value for name, value in asdict(self).items() if value != AVAILABLE.get(name)})
+
+    @cached_property
+    def split(self) -> dict[str, Any]:
+        """Return the fields that determine a split."""
+        return {name: value for name, value in asdict(self).items() if name not in AVAILABLE}
 
     @property
     def assumptions(self) -> list[str]:
@@ -126,15 +145,12 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """Return the cell's hash, by which a run resumes; metrics are not part of it (they can be rescored)."""
-        plain = self._plain()
-        del plain["metrics"]
-        return hashlib.sha256(canonical(plain).encode()).hexdigest()[:32]
+        return hashlib.sha256(self._text("").encode()).hexdigest()[:32]
 
     @cached_property
     def split_key(self) -> str:
         """Return the hash of everything that determines the split, which all methods share."""
-        preparation = {name: value for name, value in vars(self.preparation).items() if name not in AVAILABLE}
-        plain = [vars(self.dataset), self.group, self.repeat, preparation]
+        plain = [self.dataset.plain, self.group, self.repeat, self.preparation.split]
         plain += [self.tuning] if self.tuning else []
         return hashlib.sha256(canonical(plain).encode()).hexdigest()[:32]
 
@@ -143,6 +159,11 @@ class Cell:
         """Return dataset and attribute, and where the group is not known everywhere, what is assumed of it."""
         assumption = self.preparation.assumption
         return f"{self.dataset} by {self.group}{f' ({assumption})' if assumption else ''}"
+
+    @property
+    def alike(self) -> tuple[str, str, str, tuple[str, ...]]:
+        """Return what cells of the same ``components`` share; a plan has many cells and few of these."""
+        return self.dataset.name, self.method.name, self.scenario.name, self.metrics
 
     @property
     def components(self) -> list[tuple[str, str]]:
@@ -169,23 +190,25 @@ class Cell:
 
     def to_json(self) -> str:
         """Return the cell as one line of JSON."""
-        return canonical(self._plain())
+        return self._text(f',"metrics":{canonical(self.metrics)}')
 
-    def _plain(self) -> dict[str, Any]:
-        """Return the fields as plain data, without the copies that make ``dataclasses.asdict`` slow for many cells.
+    def _text(self, metrics: str) -> str:
+        """Return the canonical JSON text of the fields, put together from those of its parts: plans have many cells.
 
         The first tuning and the first fit are left out: keys are those of runs that knew no others.
         """
-        values = {known.name: getattr(self, known.name) for known in fields(self)}
-        plain = {name: vars(value) if isinstance(value, Choice) else value for name, value in values.items()}
-        plain["preparation"] = self.preparation.plain
-        return {name: value for name, value in plain.items() if value or name not in ("tuning", "fit")}
+        number = int.__repr__  # of a whole number only
+        fit = f',"fit":{number(self.fit)}' if self.fit else ""
+        tuning = f',"tuning":{number(self.tuning)}' if self.tuning else ""
+        return (
+            f'{{"dataset":{self.dataset.text}{fit},"group":{canonical(self.group)},"method":{self.method.text}{metrics},'
+            f'"preparation":{self.preparation.text},"repeat":{number(self.repeat)},"scenario":{self.scenario.text}{tuning}}}'
+        )
 
     @cached_property
     def frame(self) -> str:
         """Return the cell as JSON, but for its numbers (repeat, tuning and fit): what many cells have in common."""
-        plain = {name: value for name, value in self._plain().items() if name not in ("tuning", "fit")}
-        return canonical({**plain, "repeat": 0})
+        return replace(self, repeat=0, tuning=0, fit=0).to_json()
 
     def placed(self, repeat: int, tuning: int, fit: int, key: str) -> Cell:
         """Return the cell of the same frame with these numbers, whose ``key`` is known: many are made quickly.

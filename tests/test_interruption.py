@@ -169,7 +169,9 @@ def test_two_runs_do_not_write_to_one_directory(tmp_path):
     with FileLock(str(tmp_path / "r" / ".lock")):  # what a run holds from its beginning to its end
         second = run(*SLOW_GRID, "--workers", "1", cwd=tmp_path)
     assert second.returncode == 2
-    assert "another run is writing to r; wait for it, or choose another directory with --out" in second.stderr
+    assert (
+        "another run is writing to r; wait for it with --wait, or choose another directory with --out" in second.stderr
+    )
 
 
 @pytest.mark.long

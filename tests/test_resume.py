@@ -15,7 +15,7 @@ from fairbench.errors import DataError, SuiteError
 from fairbench.plugins.registry import BUILT_IN, LOCAL
 from fairbench.records import DONE, FAILED
 from fairbench.running.grid import gather
-from fairbench.running.resume import Plan, compare, others
+from fairbench.running.resume import Comparison, Plan, compare
 from fairbench.running.store import Outline
 from fairbench.version import __version__
 
@@ -167,7 +167,7 @@ def test_a_component_that_comes_from_elsewhere_is_run_again():
         "method mine now comes from another distribution (acme-fair 1.0): 2 finished cells are run again",
     )
     both = {**VERSIONS["mine"], "acme-fair": "1.0"}  # its metric, say, was acme's
-    assert others(CELLS[2], both, installed.origins)
+    assert Comparison(installed.origins).others(CELLS[2], both)
     local = replace(PLAN, components={**COMPONENTS, "method acme": "/home/me/mine.py"})
     found = kept(local)
     assert found.keys == keys("mine")

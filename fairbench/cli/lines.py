@@ -17,6 +17,7 @@ from fairbench.cli.options import (
     offline_option,
     plugin_option,
     say,
+    wait_option,
 )
 from fairbench.cli.reports import write_reports
 from fairbench.errors import printable
@@ -34,6 +35,7 @@ from fairbench.errors import printable
 )
 @executor_options
 @accept_option
+@wait_option
 @data_dir_option
 @offline_option
 @plugin_option

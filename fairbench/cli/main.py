@@ -21,6 +21,8 @@ from fairbench.cli.reproduce import reproduce
 from fairbench.cli.run import run
 from fairbench.cli.show import check, completion, list_components, show
 from fairbench.cli.signals import advice_of, sigterm_interrupts, status_of, undisturbed
+from fairbench.cli.store import merge, store
+from fairbench.cli.verify import verify
 from fairbench.errors import FairbenchError
 from fairbench.plugins.namesake import namesake_warning
 from fairbench.system.threads import ask_for_one_thread
@@ -83,6 +85,9 @@ for _command in (
     report,
     export,
     rescore,
+    store,
+    merge,
+    verify,
     lines,
     reproduce,
     data,

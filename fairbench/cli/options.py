@@ -101,6 +101,11 @@ accept_option = click.option(
     is_flag=True,
     help="Keep finished cells although the code has changed within a version, and say so under the tables.",
 )
+wait_option = click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait for another run that is writing to the directory.  [default: end with a message that names it]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.  [default: a table]")
 
 

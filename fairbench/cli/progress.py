@@ -85,3 +85,25 @@ def download_progress() -> Iterator[Callable[[str, int, Optional[int]], None]]:
             progress.update(tasks[path], completed=size)
 
         yield received
+
+
+@contextmanager
+def reading_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show how many cells have been read and the time left; yields a function of how many they are, and of how many."""
+    console = _console()
+    with Progress(
+        TextColumn("cells"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=console.quiet,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("cells", total=None)
+
+        def advance(number: int, total: int) -> None:
+            progress.update(task, completed=number, total=total)
+
+        yield advance

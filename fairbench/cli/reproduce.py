@@ -24,6 +24,7 @@ from fairbench.cli.options import (
     plugin_option,
     print_rows,
     say,
+    wait_option,
 )
 from fairbench.cli.show import paper_parts
 from fairbench.system.writing import replace_file
@@ -67,6 +68,7 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 )
 @executor_options
 @accept_option
+@wait_option
 @click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the comparisons, or with --dry-run the cells.")
 @data_dir_option

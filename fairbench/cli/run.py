@@ -18,6 +18,7 @@ from fairbench.cli.options import (
     offline_option,
     plugin_option,
     say,
+    wait_option,
 )
 from fairbench.cli.own import confirm, declared_data, own_data_options
 from fairbench.cli.reports import write_reports
@@ -113,6 +114,7 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @executor_options
 @accept_option
+@wait_option
 @click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run, print the cells as JSON lines.")
 @data_dir_option

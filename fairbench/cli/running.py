@@ -86,6 +86,7 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[O
         offline=options["offline"],
         plugins=plugin,
         accept_changes=options["accept_changes"],
+        wait=options["wait"],
         own=tuple(own),
     )
     return Session(settings, Terminal())

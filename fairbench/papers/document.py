@@ -346,11 +346,11 @@ def _produced(outcome: Reproduced, drawn: Drawn, command: str) -> list[str]:
 
 
 def _seconds(session: Mapping[str, Any]) -> float:
-    """Return how long a session lasted; one that was killed did not say when it ended and counts as 0."""
+    """Return how long a session lasted; one that was killed, or during which the clock was put back, counts as 0."""
     if not session.get("ended"):
         return 0.0
     started, ended = (datetime.datetime.fromisoformat(session[name]) for name in ("started", "ended"))
-    return (ended - started).total_seconds()
+    return max(0.0, (ended - started).total_seconds())
 
 
 def _machine(session: Mapping[str, Any]) -> str:

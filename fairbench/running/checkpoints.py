@@ -130,6 +130,11 @@ class Checkpoint:
             self.path.parent.rmdir()
 
 
+def begun_cells(folder: Optional[Path]) -> set[str]:
+    """Return the keys of the cells that have a checkpoint in a folder."""
+    return {path.stem for path in folder.glob("*.npz")} if folder else set()
+
+
 def _digest(stream: BinaryIO) -> bytes:
     """Return the digest of all that follows the head."""
     total = hashlib.blake2b(digest_size=_DIGEST)

@@ -15,7 +15,7 @@ from fairbench.errors import DataError, NotApplicable, PluginError, Unstorable
 from fairbench.plugins.components import NO_LIMITS, Ended, Executor, Limits
 from fairbench.records import FAILED, SKIPPED, Record
 from fairbench.running.cell import CellRunner, unmeasured
-from fairbench.running.checkpoints import Checkpoint
+from fairbench.running.checkpoints import Checkpoint, begun_cells
 from fairbench.running.outcomes import said
 from fairbench.running.references import known_references
 from fairbench.running.store import Measured, Store
@@ -93,11 +93,12 @@ def run_cells(
         PluginError: the executor yields something else than how items ended.
     """
     done = store.finished() if done is None else done
-    pending = []
+    pending, begun = [], begun_cells(runner.partial)
     for cell in cells:
         label = str(cell.dataset)
         if cell.key in done:
-            _discard(runner.checkpoint(cell))  # an earlier session may have ended just before it did
+            if cell.key in begun:  # an earlier session ended just before it removed this
+                _discard(runner.checkpoint(cell))
         elif label in available.skipped:
             yield _kept(store, unmeasured(cell, SKIPPED, available.skipped[label]))
         elif label in available.failed:

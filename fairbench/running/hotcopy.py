@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 TRIES = 5
+_CHANGES = 4, 24  # length and place of the count in the head of the file
 
 
 @contextmanager
@@ -23,12 +24,12 @@ def copied(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="fairbench-") as folder:
         copy = Path(folder) / path.name
         for _ in range(TRIES):
-            before = _state(path)
+            before = state_of(path)
             shutil.copyfile(path, copy)
             _journal(copy).unlink(missing_ok=True)
             with suppress(FileNotFoundError):
                 shutil.copyfile(_journal(path), _journal(copy))
-            if _state(path) == before:
+            if state_of(path) == before:
                 break
         yield copy
 
@@ -37,9 +38,14 @@ def _journal(path: Path) -> Path:
     return path.with_name(f"{path.name}-journal")
 
 
-def _state(path: Path) -> tuple[Optional[int], ...]:
-    """Return what changes when a transaction begins or ends."""
-    found: list[Optional[int]] = []
+def state_of(path: Path) -> tuple[Any, ...]:
+    """Return what changes when a transaction begins or ends: of file and journal, and SQLite's own count of changes.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        found: list[Any] = [os.pread(file.fileno(), *_CHANGES)]
     for part in (path, _journal(path)):
         try:
             seen: Optional[os.stat_result] = part.stat()

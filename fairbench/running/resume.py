@@ -12,8 +12,9 @@ A run directory never mixes two versions of code or data in one mean without say
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -24,6 +25,7 @@ from fairbench.plugins.kinds import component_label
 from fairbench.plugins.registry import BUILT_IN, LOCAL, SHORT, Registry
 from fairbench.records import DONE
 from fairbench.running.store import Outline
+from fairbench.running.suite import plan_digest
 from fairbench.texts import counted
 from fairbench.version import __version__
 
@@ -56,7 +58,8 @@ class Plan:
     ) -> Plan:
         """Return the plan with the digests of all code that affects the cells' numbers."""
         components, sources = {CORE: CORE}, {CORE: _source(BUILT_IN, __version__, core_code())}
-        for kind, name in sorted({component for cell in cells for component in cell.components}):
+        unlike = {cell.alike: cell for cell in cells}.values()
+        for kind, name in sorted({component for cell in unlike for component in cell.components}):
             origin = registry.origin(kind, name)
             components[component_label(kind, name)] = origin.source
             if origin.source not in sources:
@@ -78,7 +81,23 @@ class Plan:
         """Return what ``run.json`` records about the code."""
         return {"components": dict(self.components), "sources": dict(self.sources)}
 
-    @property
+    @cached_property
+    def digest(self) -> str:
+        """Return the hash of cells and metrics."""
+        return plan_digest(self.cells)
+
+    def sources_of(self, cell: Cell) -> frozenset[str]:
+        """Return the sources of all code that affects a cell's numbers."""
+        if cell.alike not in self._sources_of:
+            names = [CORE, *(component_label(*component) for component in cell.components)]
+            self._sources_of[cell.alike] = frozenset(self.components[name] for name in names)
+        return self._sources_of[cell.alike]
+
+    @cached_property
+    def _sources_of(self) -> dict[tuple[Any, ...], frozenset[str]]:
+        return {}
+
+    @cached_property
     def keys(self) -> set[str]:
         """Return the keys of the cells."""
         return {cell.key for cell in self.cells}
@@ -102,35 +121,45 @@ class Other(NamedTuple):
     now: str
 
 
-def others(cell: Cell, versions: Mapping[str, str], run: Mapping[str, Any]) -> list[Other]:
-    """Return the components of a finished cell that had another version, or came from another source.
+class Comparison:
+    """Finished cells compared with the code of a run; cells that are alike are compared once."""
 
-    Args:
-        cell: the cell, with the metrics that it was measured by.
-        versions: of its record.
-        run: components, sources and accepted changes, as in ``run.json``; where it says nothing, nothing can differ.
-    """
-    components, sources = run.get("components", {}), run.get("sources", {})
-    found = []
-    for name in [CORE, *(component_label(*component) for component in cell.components)]:
-        source = sources.get(components.get(name))
-        if source is None:
-            continue
-        local = source["distribution"] == LOCAL
-        before = versions.get(name if local else source["distribution"])
-        came_from_a_file = not local and name in versions
-        if before not in _equals(source["version"], run) or came_from_a_file:
-            found.append(Other(name, components[name], None if came_from_a_file else before, source["version"]))
-    return found
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        """Take components, sources and accepted changes, as in ``run.json``; where it says nothing, nothing differs."""
+        self._components, self._sources = run.get("components", {}), run.get("sources", {})
+        self._accepted = run.get("accepted", [])
+        self._found: dict[tuple[Any, ...], list[Other]] = {}
 
+    def others(self, cell: Cell, versions: Mapping[str, str]) -> list[Other]:
+        """Return the components of a finished cell that had another version, or came from another source.
 
-def _equals(version: str, run: Mapping[str, Any]) -> set[str]:
-    """Return the versions whose cells are kept with those of a version: itself, and those accepted for it."""
-    equal = {version}
-    for change in reversed(run.get("accepted", [])):
-        if change["after"][:SHORT] in equal:
-            equal.add(change["before"][:SHORT])
-    return equal
+        Args:
+            cell: the cell, with the metrics that it was measured by.
+            versions: of its record.
+        """
+        alike = *cell.alike, *sorted(versions.items())
+        if alike not in self._found:
+            self._found[alike] = list(self._others(cell, versions))
+        return self._found[alike]
+
+    def _others(self, cell: Cell, versions: Mapping[str, str]) -> Iterator[Other]:
+        for name in [CORE, *(component_label(*component) for component in cell.components)]:
+            source = self._sources.get(self._components.get(name))
+            if source is None:
+                continue
+            local = source["distribution"] == LOCAL
+            before = versions.get(name if local else source["distribution"])
+            came_from_a_file = not local and name in versions
+            if before not in self._equals(source["version"]) or came_from_a_file:
+                yield Other(name, self._components[name], None if came_from_a_file else before, source["version"])
+
+    def _equals(self, version: str) -> set[str]:
+        """Return the versions whose cells are kept with those of a version: itself, and those accepted for it."""
+        equal = {version}
+        for change in reversed(self._accepted):
+            if change["after"][:SHORT] in equal:
+                equal.add(change["before"][:SHORT])
+        return equal
 
 
 @dataclass(frozen=True)
@@ -139,12 +168,14 @@ class Kept:
 
     Args:
         keys: the plan's finished cells that are kept.
+        lacking: those of them that have not been measured by all of the plan's metrics.
         spoiled: the plan's other cells that depend on what has changed; their finished steps are discarded.
         said: what the user must be told, in sentences.
         accepted: changes of code despite which finished cells are kept, as ``run.json`` records them.
     """
 
     keys: frozenset[str] = frozenset()
+    lacking: frozenset[str] = frozenset()
     spoiled: frozenset[str] = frozenset()
     said: tuple[str, ...] = ()
     accepted: tuple[dict[str, Any], ...] = ()
@@ -176,21 +207,22 @@ def compare(
         return Kept()
     _check_plan(plan, earlier, path)
     done = {key: outline for key, outline in outlines.items() if outline.status == DONE}
-    run = {**plan.origins, "accepted": earlier.get("accepted", [])}
+    comparison = Comparison({**plan.origins, "accepted": earlier.get("accepted", [])})
     kept: dict[str, Cell] = {}
     again: dict[str, int] = {}  # why -> number of cells
     stay: dict[tuple[str, str], int] = {}  # source and version that was accepted -> number of cells
     for cell in plan.cells:
         if cell.key in done:
-            measured = replace(cell, metrics=tuple(name for name in cell.metrics if name in done[cell.key].metrics))
-            differing = others(measured, done[cell.key].versions, run)
+            measured = _measured(cell, done[cell.key].metrics)
+            differing = comparison.others(measured, done[cell.key].versions)
             if not differing or (plan.accept and all(_is_local(plan, other) for other in differing)):
                 kept[cell.key] = measured
                 for what in {(other.source, other.before or "") for other in differing}:
                     stay[what] = stay.get(what, 0) + 1
-            for why in {_why(other, plan, earlier) for other in differing if cell.key not in kept}:
-                again[why] = again.get(why, 0) + 1
-    outside = sorted(set(done) - plan.keys)
+            else:
+                for why in {_why(other, plan, earlier) for other in differing}:
+                    again[why] = again.get(why, 0) + 1
+    outside = sorted(done.keys() - plan.keys)
     changed = _changed_packages(plan, earlier)
     data = {name for name, digest in digests.items() if earlier.get("datasets", {}).get(name, digest) != digest}
     _check_data(data, kept.values(), outside, earlier, digests, path)
@@ -208,7 +240,15 @@ def compare(
         if cell.key not in kept and (str(cell.dataset) in data or _rests(plan, cell, changed))
     ]
     said = tuple(f"{why}: {_count(cells)} {'is' if cells == 1 else 'are'} run again" for why, cells in again.items())
-    return Kept(frozenset(kept), frozenset(spoiled), said, tuple(accepted))
+    lacking = frozenset(cell.key for cell in plan.cells if cell.key in kept and kept[cell.key] is not cell)
+    return Kept(frozenset(kept), lacking, frozenset(spoiled), said, tuple(accepted))
+
+
+def _measured(cell: Cell, metrics: tuple[str, ...]) -> Cell:
+    """Return the cell with those of its metrics by which it was measured; the cell itself if it lacks none."""
+    if cell.metrics == metrics or {*cell.metrics} <= {*metrics}:
+        return cell
+    return replace(cell, metrics=tuple(name for name in cell.metrics if name in metrics))
 
 
 _ADVICE = "use a new --out, or --accept-changes, which keeps the cells and says so in run.json and under the tables"
@@ -279,8 +319,7 @@ def _changed_packages(plan: Plan, earlier: Mapping[str, Any]) -> dict[str, Mappi
 
 def _rests(plan: Plan, cell: Cell, sources: Collection[str]) -> bool:
     """Return whether a component of a cell comes from one of the sources."""
-    names = [CORE, *(component_label(*component) for component in cell.components)]
-    return any(plan.components[name] in sources for name in names)
+    return bool(sources) and not plan.sources_of(cell).isdisjoint(sources)
 
 
 def _refusal(change: Mapping[str, Any], plan: Plan, path: Path) -> str:

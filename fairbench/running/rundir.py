@@ -9,26 +9,27 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from fairbench.errors import StoreError, SuiteError
 from fairbench.plugins.registry import LOCAL, Registry
 from fairbench.records import DONE, Results
 from fairbench.running.checkpoints import FOLDER, Checkpoint
 from fairbench.running.grid import Availability
+from fairbench.running.holding import held, now
+from fairbench.running.hotcopy import state_of
 from fairbench.running.packed import PackedValues
 from fairbench.running.references import reference_methods
-from fairbench.running.resume import Kept, Plan, compare, others
+from fairbench.running.resume import Comparison, Kept, Plan, compare
 from fairbench.running.runfile import FORMAT, RUN_FILE, read_run, write_run
 from fairbench.running.store import FILE_NAME, Outline, Store, run_folder
-from fairbench.running.suite import plan_digest
 from fairbench.version import __version__, compiled
 
 RUNS = Path("runs")
-LOCK = ".lock"
 LIBRARIES = (
     *("numpy", "scipy", "pandas", "scikit-learn", "torch", "higher", "fairlearn", "aif360"),
     *("matplotlib", "shap"),
@@ -42,24 +43,28 @@ def choose_directory(plan: Plan, out: Optional[Path]) -> Path:
         SuiteError: ``out`` holds cells that the plan lacks, or finished cells of other code.
         StoreError: what ``out`` holds cannot be read.
     """
-    digest = plan_digest(plan.cells)
     if out is not None:
         earlier = _earlier(out)
         compare(plan, earlier, _outlines(out) if earlier else {}, {}, out)
         return out
-    for path in sorted(RUNS.glob(f"*-{digest[:8]}"), reverse=True):
-        try:
-            earlier = read_run(path)
-        except StoreError:
-            continue  # nobody has named it
-        same = earlier["plan"] == digest and (plan.accept or earlier.get("sources") == plan.sources)
-        if same and not earlier["sessions"][-1]["finished"]:
-            return path
+    unfinished = [path for path in sorted(RUNS.glob(f"*-{plan.digest[:8]}")) if _is_unfinished(path, plan)]
+    if unfinished:  # a clock may have jumped: the one with the most cells, not with the latest date, goes on
+        return unfinished[0] if len(unfinished) == 1 else max(unfinished, key=lambda path: len(_outlines(path)))
     name = re.sub(r"[^a-z0-9]+", "-", plan.name.lower())[:60].strip("-") or "run"  # no name of a file is endless
-    begin = f"{_now():%Y-%m-%d-%H%M%S}-{name}"
+    begin = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{name}"
     names = itertools.chain([begin], (f"{begin}-{number}" for number in itertools.count(2)))
-    places = (RUNS / f"{name}-{digest[:8]}" for name in names)
+    places = (RUNS / f"{name}-{plan.digest[:8]}" for name in names)
     return next(place for place in places if not place.exists())  # another may have begun within this second
+
+
+def _is_unfinished(path: Path, plan: Plan) -> bool:
+    """Return whether a directory holds an unfinished run of the same plan and code."""
+    try:
+        earlier = read_run(path)
+    except StoreError:
+        return False  # nobody has named it
+    same = earlier["plan"] == plan.digest and (plan.accept or earlier.get("sources") == plan.sources)
+    return same and not earlier["sessions"][-1]["finished"]
 
 
 def _earlier(path: Path) -> dict[str, Any]:
@@ -74,14 +79,16 @@ def _earlier(path: Path) -> dict[str, Any]:
 def _outlines(path: Path) -> dict[str, Outline]:
     """Return what the store says about its cells; empty if it cannot be read, which the next write reports."""
     try:
-        with Store(path / FILE_NAME) as store:
-            return store.outline()
-    except StoreError:
+        return _outlined(path / FILE_NAME, state_of(path / FILE_NAME))
+    except (OSError, StoreError):
         return {}
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now().astimezone().replace(microsecond=0)
+@lru_cache(maxsize=1)
+def _outlined(file: Path, state: tuple[Any, ...]) -> dict[str, Outline]:
+    """Return what a store says about its cells; it is read anew when its ``state`` has changed."""
+    with Store(file) as store:
+        return store.outline()
 
 
 def load_results(path: Path) -> Results:
@@ -91,11 +98,12 @@ def load_results(path: Path) -> Results:
     """
     path = run_folder(path)
     run = read_run(path)
+    comparison = Comparison(run)
     with Store(path / FILE_NAME) as store:
         records = [
             record
             for record in store.records(run["cells"])
-            if record.status != DONE or not others(record.cell, record.versions, run)
+            if record.status != DONE or not comparison.others(record.cell, record.versions)
         ]
     # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
     shapes = dict.fromkeys(PackedValues.of(record.values).shape for record in records)
@@ -106,47 +114,53 @@ def load_results(path: Path) -> Results:
 
 @dataclass(frozen=True)
 class Opened:
-    """A run directory that only this process writes to, and what is kept of it."""
+    """A run directory that only this process writes to.
+
+    Args:
+        store: its cells.
+        kept: what is kept of earlier sessions.
+        done: keys of the cells that are done, to be filled by whoever runs them: the run is finished when it has all.
+    """
 
     store: Store
     kept: Kept
+    done: set[str] = field(default_factory=set)
 
 
 @contextmanager
 def writing(
-    path: Path, plan: Plan, available: Availability, registry: Registry, command: Sequence[str], executor: str
+    path: Path,
+    plan: Plan,
+    available: Availability,
+    registry: Registry,
+    command: Sequence[str],
+    executor: str,
+    waiting: Optional[Callable[[str], None]] = None,
 ) -> Iterator[Opened]:
     """Lock a run directory for writing: create or reopen it, and record when this session began and ended.
 
     The directory is examined again here, since another run may have written to it in the meantime.
+
+    Args:
+        path: the directory.
+        plan: what to run in it.
+        available: its datasets.
+        registry: the components.
+        command: what the user typed.
+        executor: what runs the cells.
+        waiting: is told whom it waits for if another run holds the directory; by default nobody waits.
 
     Raises:
         StoreError: the directory cannot be written, or another run holds it.
         SuiteError: it holds cells that the plan lacks, or finished cells of other code.
         DataError: it holds finished cells of other data.
     """
-    from filelock import FileLock, Timeout
-
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if (path / LOCK).is_symlink():
-            raise StoreError(
-                f"{path / LOCK} is a link, which fairbench never makes; remove it, or choose another --out"
-            )
-        lock = FileLock(str(path / LOCK))
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StoreError(
-            f"another run is writing to {path}; wait for it, or choose another directory with --out"
-        ) from error
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}; choose another run directory with --out") from error
-    try:
-        earlier, when = _earlier(path), _now().isoformat()
+    with held(path, waiting):
+        earlier, when = _earlier(path), now()
         outlines = {}
         if (path / FILE_NAME).exists():
-            with Store(path / FILE_NAME, create=True) as store:
-                outlines = store.outline()
+            Store(path / FILE_NAME, create=True).close()  # plays back what a killed run left, and renews an old store
+            outlines = _outlined(path / FILE_NAME, state_of(path / FILE_NAME))
         kept = compare(plan, earlier, outlines, available.digests, path, when)
         run = _opened(plan, earlier, kept, available, registry, command, executor, when)
         for cell in plan.cells:
@@ -154,22 +168,13 @@ def writing(
                 Checkpoint(path / FOLDER / f"{cell.key}.npz", cell).remove()
         write_run(path, run)  # before the store, so that a run killed at any moment is known by its suite
         with Store(path / FILE_NAME, create=True) as store:
-            yield Opened(store, kept)
+            opened = Opened(store, kept)
+            yield opened
             session = run["sessions"][-1]
-            session["ended"] = _now().isoformat()
-            if _is_finished(run, plan, available, store):
+            session["ended"] = now()
+            if all(cell.key in opened.done for cell in plan.cells if str(cell.dataset) in available.digests):
                 session["finished"] = session["ended"]
             write_run(path, run)
-    finally:
-        lock.release()
-
-
-def _is_finished(run: Mapping[str, Any], plan: Plan, available: Availability, store: Store) -> bool:
-    """Return whether every cell with available data is done, with the current plugins."""
-    outlines = store.outline()
-    wanted = [cell for cell in plan.cells if str(cell.dataset) in available.digests]
-    done = [cell for cell in wanted if cell.key in outlines and outlines[cell.key].status == DONE]
-    return len(done) == len(wanted) and not any(others(cell, outlines[cell.key].versions, run) for cell in done)
 
 
 def _opened(
@@ -185,7 +190,7 @@ def _opened(
     """Return the content of ``run.json`` with a new session."""
     labels = {
         name: [registry.metric(name).label.strip() or name, registry.metric(name).better]
-        for name in sorted({name for cell in plan.cells for name in cell.metrics})
+        for name in sorted(set().union(*{cell.metrics for cell in plan.cells}))
     }
     keys = dict.fromkeys([*(earlier.get("cells", []) if plan.grows else []), *(cell.key for cell in plan.cells)])
     components = {**earlier.get("components", {}), **plan.components}
@@ -213,7 +218,7 @@ def _opened(
         "format": FORMAT,
         "fairbench": __version__,
         "suite": dict(plan.suite),
-        "plan": plan_digest(plan.cells),
+        "plan": plan.digest,
         "planned": len(keys),
         "datasets": {**earlier.get("datasets", {}), **available.digests},
         "notes": {

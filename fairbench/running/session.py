@@ -73,6 +73,7 @@ class Settings:
         offline: download nothing.
         plugins: paths of local plugin files.
         accept_changes: keep finished cells although code of the same version has changed.
+        wait: wait for another run that is writing to the directory, instead of ending with an error.
         own: tables of the user's own.
     """
 
@@ -83,6 +84,7 @@ class Settings:
     offline: bool = False
     plugins: tuple[str, ...] = ()
     accept_changes: bool = False
+    wait: bool = False
     own: tuple[OwnData, ...] = ()
 
     def __post_init__(self) -> None:
@@ -192,7 +194,8 @@ class Session:
             say(f"{label} is left out: {last_line(reason)}")
         # A worker loads code and data by itself: it must know which.
         runner = replace(self.runner, partial=path.absolute() / FOLDER, code=planned.code, data=available.digests)
-        writing = rundir.writing(path, planned, available, self.registry, command, shown)
+        waiting = say if self.settings.wait else None
+        writing = rundir.writing(path, planned, available, self.registry, command, shown, waiting)
         with writing as opened, scratch(path) as folder:
             runner = replace(runner, scratch=folder)
             try:
@@ -211,25 +214,33 @@ class Session:
     ) -> None:
         for sentence in opened.kept.said:
             self.observer.say(sentence)
-        kept = self._kept(cells, opened, available.digests)
+        opened.done.update(self._kept(cells, opened, available.digests))
+        finished = frozenset(opened.done)
         if not getattr(executor, "in_this_process", False):
             assert runner.scratch is not None  # noqa: S101 - it has just been made
-            pending = (cell for cell in cells if cell.key not in kept)
+            pending = (cell for cell in cells if cell.key not in finished)
             for sentence in share_datasets(pending, self.runner.workbench, available.digests, runner.scratch):
                 self.observer.say(f"warning: {sentence}")
-        new = run_cells(cells, available, runner, executor, opened.store, kept, self.settings.limits)
-        with self.observer.cells(len(cells), len(kept)) as advance, closing(new) as records:
-            self._watch(records, advance)
+        new = run_cells(cells, available, runner, executor, opened.store, finished, self.settings.limits)
+        with self.observer.cells(len(cells), len(finished)) as advance, closing(new) as records:
+            self._watch(records, advance, opened.done)
 
     def _kept(self, cells: Sequence[Cell], opened: rundir.Opened, digests: Collection[str]) -> set[str]:
         """Return the keys of finished cells that stay, measured by the metrics that they lacked."""
-        finished = [cell for cell in cells if cell.key in opened.kept.keys]
+        keys, lacking = opened.kept.keys, opened.kept.lacking
+        if not lacking:
+            return set(keys)
+        to_measure = [cell for cell in cells if cell.key in lacking]
         with process_state_kept():  # metrics run here
-            return {cell.key for cell in measure_more(finished, opened.store, self.runner.workbench, digests)}
+            measured = measure_more(to_measure, opened.store, self.runner.workbench, digests)
+            return {*(keys - lacking), *(cell.key for cell in measured)}
 
-    def _watch(self, records: Iterator[Record], advance: Any) -> None:
+    def _watch(self, records: Iterator[Record], advance: Any, done: set[str]) -> None:
+        """Show the records as they come, and add the keys of the cells that are done."""
         remarks: set[str] = set()
         for record in records:
+            if record.status == DONE:
+                done.add(record.cell.key)
             if advance is not None:
                 advance(record)
             for remark in record.remarks:

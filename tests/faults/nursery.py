@@ -16,7 +16,6 @@ import tempfile
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from fairbench.cli import running
 from fairbench.__main__ import main
 from fairbench.cli import main as command_line
 from fairbench.cli import running

@@ -9,7 +9,19 @@ import time
 from random import Random
 
 import pytest
-from fault_helpers import CELLS, GRID, PROCESSES, ROUNDS, SERIAL, WORKER_ROUNDS, exported, reported, running, wait_until, workers
+from fault_helpers import (
+    CELLS,
+    GRID,
+    PROCESSES,
+    ROUNDS,
+    SERIAL,
+    WORKER_ROUNDS,
+    exported,
+    reported,
+    running,
+    wait_until,
+    workers,
+)
 
 from fairbench.running.store import FILE_NAME
 

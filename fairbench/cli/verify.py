@@ -1,0 +1,113 @@
+"""The command ``fairbench verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+import click
+
+from fairbench.cli.options import (
+    GivenPath,
+    data_dir_option,
+    examples,
+    executor_options,
+    json_option,
+    offline_option,
+    plugin_option,
+    print_rows,
+    say,
+)
+
+if TYPE_CHECKING:
+    from fairbench.running.verify import Verified
+
+TOLD = 3  # differences of a cell
+
+
+@click.command(
+    epilog=examples(
+        "fairbench verify runs/table1 --cells 5",
+        "fairbench verify runs/table1 --all --workers 2 --json",
+    )
+)
+@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+@click.option("--cells", type=click.IntRange(min=1), default=5, show_default=True, help="Number of cells to draw.")
+@click.option("--all", "every", is_flag=True, help="Execute all finished cells.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the draw, to draw the same cells again.  [default: any]")
+@executor_options
+@data_dir_option
+@offline_option
+@json_option
+@plugin_option
+def verify(
+    run_directory: Path,
+    cells: int,
+    every: bool,
+    seed: Optional[int],
+    as_json: bool,
+    plugin: tuple[str, ...],
+    **options: Any,
+) -> int:
+    """Execute finished cells again and compare them with what is stored.
+
+    Every stored value and prediction must come out exactly, with the plugins and data that are here now. The exit
+    status is 1 if a cell does not hold. The run is never written to.
+    """
+    import random
+
+    from fairbench.cli.progress import reading_progress
+    from fairbench.cli.running import Terminal
+    from fairbench.data.own.declaration import declared
+    from fairbench.running.runfile import read_run
+    from fairbench.running.session import Session, Settings, chosen_executor
+    from fairbench.running.store import run_folder
+    from fairbench.running.verify import verify
+    from fairbench.texts import counted
+
+    own = read_run(run_folder(run_directory))["suite"].get("data", {})
+    settings = Settings(
+        workers=options["workers"],
+        executor=chosen_executor(options["executor"]),
+        data_dir=options["data_dir"],
+        offline=options["offline"],
+        plugins=plugin,
+        own=tuple(declared(name, table, f"{run_directory}: suite.data.{name}") for name, table in own.items()),
+    )
+    drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
+    with reading_progress() as advance:
+        found = verify(run_directory, Session(settings, Terminal()), None if every else cells, drawn, advance)
+    print_rows([_row(one, as_json) for one in found], as_json)
+    if not as_json:
+        for one in found:
+            if not one.holds:
+                say(f"{one.cell.place}, {one.cell.method}, repeat {one.cell.repeat}: {_differences(one)}", err=False)
+        for what in dict.fromkeys(what for one in found for what in one.changed):
+            say(f"changed since: {what}", err=False)
+    failed = sum(not one.holds for one in found)
+    how = "all finished cells" if every else f"cells drawn with --seed {drawn}"
+    say(f"{how}: {len(found) - failed} of {counted(len(found), 'cell')} {'holds' if len(found) == 1 else 'hold'}")
+    return 1 if failed else 0
+
+
+def _row(one: Verified, whole: bool) -> dict[str, Any]:
+    """Return a row of the table, or the ``whole`` of it."""
+    row = {
+        "dataset": one.cell.place,
+        "method": str(one.cell.method),
+        "repeat": one.cell.repeat,
+        "holds": "yes" if one.holds else "no",
+        "values": one.values,
+        "unequal": len(one.unequal),
+        "largest difference": max((by for *_, by in one.unequal if by is not None), default=0.0),
+    }
+    if not whole:
+        return row
+    more = {"scenario": str(one.cell.scenario), "tuning": one.cell.tuning, "fit": one.cell.fit}
+    return {**row, **more, "differences": _differences(one), "changed since": list(one.changed)}
+
+
+def _differences(one: Verified) -> str:
+    told = [f"{what} is {stored} in the run and {now} now" for what, stored, now, _ in one.unequal[:TOLD]]
+    left = len(one.unequal) - TOLD
+    return one.problem or "; ".join([*told, *([f"{left} more"] if left > 0 else [])])
