@@ -73,7 +73,7 @@ class Run:
 
     @property
     def summary(self) -> str:
-        """Return how many cells are done, skipped and failed, and where everything is."""
+        """Return how many cells are done, how many were skipped or failed in which way, and where everything is."""
         counts = ", ".join(f"{count} {status}" for status, count in self._ended.counts.items())
         return f"{counted(self.results.planned, 'cell')}: {counts}; everything is in {self.path}"
 

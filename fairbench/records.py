@@ -9,7 +9,10 @@ from typing import Any, NamedTuple, Optional
 
 from fairbench.cells import Cell
 
-DONE, SKIPPED, FAILED = "done", "skipped", "failed"
+DONE, SKIPPED = "done", "skipped"
+FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED = "failed", "timed out", "out of memory", "crashed"
+FAILURES = (FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED)
+"""How a cell can fail: it raised, it exceeded a limit, or its process ended without an answer."""
 POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
 OVERLAPS = (POOL, FRESH, UNKNOWN)
 
@@ -104,7 +107,8 @@ class Record:
 
     Args:
         cell: the cell.
-        status: ``done``, ``skipped`` (``reason`` says why) or ``failed`` (``reason`` is the traceback).
+        status: ``done``, ``skipped`` (``reason`` says why), or one of ``FAILURES``: ``failed`` (``reason`` is the
+            traceback), ``timed out``, ``out of memory`` or ``crashed`` (its process ended without an answer).
         reason: empty for a cell that is done.
         values: every metric at every step, operating point and group.
         chosen: the operating point that stands for the method.
@@ -139,7 +143,7 @@ class Results:
     """The records of a run, in the order of its plan.
 
     Args:
-        records: one for each finished, skipped or failed cell.
+        records: one for each cell that is done, was skipped or failed.
         run: what produced them: suite, versions, platform, dataset digests and notes (``run.json``). ``references``
             are the points that datasets know without a run (name, values by metric, note), by the dataset's label;
             ``base_rates`` are the shares of y = 1 in whole datasets, likewise (old runs have none);

@@ -58,7 +58,7 @@ def test_a_plugin_file_mended_after_a_failure_gets_a_new_dated_directory(fairben
     status, _, err = fairbench("run", *LOCAL, "--plugin", "same.py")
     assert status == 1
     (failed,) = (tmp_path / "runs").iterdir()
-    assert f"; 'fairbench export runs/{failed.name}' has the tracebacks (column reason)" in err
+    assert f"; 'fairbench export runs/{failed.name}' has every reason in full (column reason)" in err
     assert "NameError: name 'missing' is not defined" in fairbench("export", failed)[1]
     assert fairbench("run", *LOCAL, "--plugin", "same.py")[0] == 1
     assert list((tmp_path / "runs").iterdir()) == [failed]

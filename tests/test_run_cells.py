@@ -10,10 +10,10 @@ import pytest
 from fairbench.cells import Choice
 from fairbench.data.files import DataSource
 from fairbench.errors import DataError, NotApplicable, Unstorable
-from fairbench.plugins.components import CRASHED, RETURNED, Ended, Limits
+from fairbench.plugins.components import RAISED, RETURNED, Ended, Limits
 from fairbench.plugins.loading import load_plugins
-from fairbench.records import DONE, FAILED
-from fairbench.running.cell import CellRunner, Workbench
+from fairbench.records import CRASHED, DONE, FAILED, OUT_OF_MEMORY, TIMED_OUT
+from fairbench.running.cell import CellRunner, Workbench, status_of
 from fairbench.running.grid import gather, run_cells
 from fairbench.running.store import Store
 from fairbench.running.suite import Suite, plan
@@ -64,17 +64,38 @@ def test_an_executor_gets_what_is_left_and_checkpoints_of_failed_cells_stay(regi
 
 
 def test_a_cell_without_an_answer_fails_with_how_it_ended(registry, tmp_path):
-    cells = cells_of(registry, "constant", "coin")
+    cells = cells_of(registry, "constant", "coin", "logistic", "mlp", "threshold", "raises")
     answers = {
         "constant": Ended(cells[0], CRASHED, None, RuntimeError("its process is gone")),
         "coin": Ended(cells[1], RETURNED, "done"),
+        "logistic": Ended(cells[2], TIMED_OUT, None, TimeoutError("stopped after 5 s")),
+        "mlp": Ended(cells[3], OUT_OF_MEMORY),
+        "threshold": Ended(cells[4], RAISED, None, MemoryError("while it was sent")),
+        "raises": Ended(cells[5], RAISED, None, OSError("while it was sent")),
     }
     with Store(tmp_path / "s.sqlite", create=True) as store:
         records = list(run_cells(cells, gather(cells, RUNNER), RUNNER, Watched(answers), store))
     assert [(record.status, record.reason) for record in records] == [
-        (FAILED, "RuntimeError: its process is gone"),
+        (CRASHED, "its process is gone"),
         (FAILED, "the executor returned something other than this cell's result"),
+        (TIMED_OUT, "stopped after 5 s"),
+        (OUT_OF_MEMORY, "the executor gave no reason"),
+        (OUT_OF_MEMORY, "MemoryError: while it was sent"),
+        (FAILED, "OSError: while it was sent"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError("Unable to allocate 7 TiB"), OUT_OF_MEMORY),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"), OUT_OF_MEMORY),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), OUT_OF_MEMORY),
+        (RuntimeError("the matrix is singular"), FAILED),
+    ],
+)
+def test_an_exception_that_says_that_memory_ran_out_is_told_apart(error, status):
+    assert status_of(error) == status
 
 
 def test_workers_are_closed_when_a_run_is_left(registry, tmp_path):

@@ -28,12 +28,9 @@ from fairbench.data.sources import Archive, DataFile, Wheel
 from fairbench.data.withheld import known_rows
 from fairbench.errors import DataError, GroupWithheld, NotApplicable, SuiteError, Undefined
 from fairbench.plugins.components import (
-    CRASHED,
     NO_LIMITS,
-    OUT_OF_MEMORY,
     RAISED,
     RETURNED,
-    TIMED_OUT,
     Arrays,
     DatasetSpec,
     Ended,
@@ -58,7 +55,19 @@ from fairbench.plugins.group_use import UsesGroup
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
 from fairbench.plugins.ranges import Options, Range, Searchable, Stackable
-from fairbench.records import Partial, Parts, Record, Results, Value, compares_groups, no_rows
+from fairbench.records import (
+    CRASHED,
+    FAILURES,
+    OUT_OF_MEMORY,
+    TIMED_OUT,
+    Partial,
+    Parts,
+    Record,
+    Results,
+    Value,
+    compares_groups,
+    no_rows,
+)
 from fairbench.seeding import derive_seed
 from fairbench.texts import counted, escape_markdown, last_line
 from fairbench.version import API_VERSION
@@ -66,6 +75,7 @@ from fairbench.version import API_VERSION
 __all__ = [
     "API_VERSION",
     "CRASHED",
+    "FAILURES",
     "NEARLY",
     "NO_LIMITS",
     "OUT_OF_MEMORY",

@@ -20,7 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from fairbench.records import FAILED, Record
+from fairbench.records import FAILURES, Record
 
 
 def _console() -> Console:
@@ -52,7 +52,7 @@ def cell_progress(total: int, finished: int) -> Iterator[Callable[[Record], None
 
         def advance(record: Record) -> None:
             nonlocal failed
-            failed += record.status == FAILED
+            failed += record.status in FAILURES
             cell = record.cell
             progress.update(task, advance=1, failed=failed, last=f"{cell.dataset.name} {cell.method.name}")
 

@@ -95,8 +95,7 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[O
 def summary(ended: Finished) -> str:
     """Return how many cells are done, where everything is, why cells failed, and how to continue an interrupted run."""
     parts = ", ".join(f"{count} {status}" for status, count in ended.counts.items())
-    failed = ended.counts["failed"]
-    reasons = f"; 'fairbench export {ended.path}' has the tracebacks (column reason)" if failed else ""
+    reasons = f"; 'fairbench export {ended.path}' has every reason in full (column reason)" if ended.failures else ""
     goes_on = f"; interrupted: to continue, give the same command with --out {ended.path}" if ended.interrupt else ""
     planned = ended.results.planned
     return f"{counted(planned, 'cell')}: {parts}; everything is in {ended.path}{reasons}{goes_on}"

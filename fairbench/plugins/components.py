@@ -35,8 +35,8 @@ Predictor = Callable[[Inputs], Predictions]
 Arrays = Mapping[str, NDArray[Any]]
 """NumPy arrays by name: the state that a scenario keeps between steps."""
 
-RETURNED, RAISED, CRASHED, TIMED_OUT, OUT_OF_MEMORY = "returned", "raised", "crashed", "timed out", "out of memory"
-"""How an item of an executor ended: a value of ``Ended.how``."""
+RETURNED, RAISED = "returned", "raised"
+"""How an item of an executor ended, if it did: ``Ended.how`` is one of these, or how its process ended instead."""
 
 BETTER = ("higher", "lower", "neither")
 T = TypeVar("T")

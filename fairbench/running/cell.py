@@ -29,7 +29,7 @@ from fairbench.plugins.group_use import check_assumption
 from fairbench.plugins.kinds import component_label
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
-from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
+from fairbench.records import DONE, FAILED, OUT_OF_MEMORY, SKIPPED, Parts, Record
 from fairbench.running.checkpoints import Checkpoint, Progress
 from fairbench.running.outcomes import checked, measure, measured, said, storable
 from fairbench.running.store import Measured, Truth
@@ -176,9 +176,9 @@ def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] 
     """Fit the cell's method in its scenario and measure it; everything feeds this function or reads what it returns.
 
     A method or dataset that does not apply gives a skipped record with its reason; any other exception except Ctrl-C
-    gives a failed record with the traceback, and the run continues. With a checkpoint, a scenario that can resume
-    continues after the last step that an earlier process finished. Whatever the cell changes in the process is restored
-    and mentioned in its remarks; a cell that writes to its split fails.
+    gives a record with the traceback, and the run continues: the cell failed, or ran out of memory. With a checkpoint,
+    a scenario that can resume continues after the last step that an earlier process finished. Whatever the cell changes
+    in the process is restored and mentioned in its remarks; a cell that writes to its split fails.
     """
     registry, clock = workbench.registry, _Clock()
     versions = registry.versions(cell)
@@ -192,8 +192,8 @@ def run_cell(cell: Cell, workbench: Workbench, checkpoint: Optional[Checkpoint] 
         done = unmeasured(cell, FAILED, said(error), versions)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # SystemExit too: a library that calls sys.exit costs only its cell
-        done = unmeasured(cell, FAILED, traceback.format_exc(), versions)
+    except BaseException as error:  # SystemExit too: a library that calls sys.exit costs only its cell
+        done = unmeasured(cell, status_of(error), traceback.format_exc(), versions)
     seconds, cpu_seconds = clock.spent()
     remarks = (*workbench.remarks(cell.dataset), *_put_back(f"method {cell.method.name} ran", changed))
     return replace(done, record=replace(done.record, seconds=seconds, cpu_seconds=cpu_seconds, remarks=remarks))
@@ -250,8 +250,17 @@ def _refuse_writes(own: OwnSplit, what: str) -> None:
         raise Refused(f"{what}: {', '.join(written)} changed; copy what you want to change, e.g. with .copy()")
 
 
+def status_of(error: BaseException) -> str:
+    """Return the status of a cell that raised: ``out of memory`` if that is what the exception says, else ``failed``.
+
+    torch raises a ``RuntimeError`` that only its message tells from others, and on a GPU one of a class of its own.
+    """
+    ran_out = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return OUT_OF_MEMORY if ran_out or "DefaultCPUAllocator" in said(error) else FAILED
+
+
 def unmeasured(cell: Cell, status: str, reason: str, versions: Optional[Mapping[str, str]] = None) -> Measured:
-    """Return the record of a cell without values: its status (``skipped``, ``failed``) and the reason."""
+    """Return the record of a cell without values: its status, which is not ``done``, and the reason."""
     return Measured(Record(cell, status, storable(reason), versions=versions or {}), {})
 
 

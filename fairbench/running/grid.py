@@ -13,8 +13,8 @@ from fairbench.data.files import fetch_all
 from fairbench.data.inspection import measured_notes
 from fairbench.errors import DataError, NotApplicable, PluginError, Unstorable
 from fairbench.plugins.components import NO_LIMITS, Ended, Executor, Limits
-from fairbench.records import FAILED, SKIPPED, Record
-from fairbench.running.cell import CellRunner, unmeasured
+from fairbench.records import FAILED, FAILURES, SKIPPED, Record
+from fairbench.running.cell import CellRunner, status_of, unmeasured
 from fairbench.running.checkpoints import Checkpoint, begun_cells
 from fairbench.running.outcomes import said
 from fairbench.running.references import known_references
@@ -85,8 +85,8 @@ def run_cells(
 ) -> Generator[Record, None, None]:
     """Run the cells except those that are ``done`` (by key; by default all that the store has); yield each record.
 
-    A record is yielded after it has been written to the store. A cell whose process ended without a result fails, and
-    the reason says how it ended.
+    A record is yielded after it has been written to the store. A cell whose process ended without a result has the
+    status and the reason with which it ended.
 
     Raises:
         StoreError: a record cannot be written; what was written before stays.
@@ -116,16 +116,18 @@ def run_cells(
                 )
             cell, result = ended.item, _answer(ended)
             record = _kept(store, result)
-            if record.status != FAILED:  # what failed is tried again, from its last finished step on
+            if record.status not in FAILURES:  # what failed is tried again, from its last finished step on
                 _discard(runner.checkpoint(cell))
             yield record
 
 
 def _answer(ended: Ended[Cell, Measured]) -> Measured:
-    """Return a cell's result, or a failed record that says how it ended."""
-    cell, result = ended.item, ended.result
-    if ended.error is not None:
-        return unmeasured(cell, FAILED, f"{type(ended.error).__name__}: {said(ended.error)}")
+    """Return a cell's result, or a record that says how it ended instead."""
+    cell, result, error = ended.item, ended.result, ended.error
+    if ended.how in FAILURES:
+        return unmeasured(cell, ended.how, "the executor gave no reason" if error is None else said(error))
+    if error is not None:
+        return unmeasured(cell, status_of(error), f"{type(error).__name__}: {said(error)}")
     if not isinstance(result, Measured) or result.record.cell.key != cell.key:
         return unmeasured(cell, FAILED, "the executor returned something other than this cell's result")
     return result

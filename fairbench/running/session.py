@@ -6,6 +6,7 @@ Nothing here knows about a terminal. To show the progress of a run, pass an ``Ob
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
@@ -22,7 +23,7 @@ from fairbench.errors import SuiteError
 from fairbench.plugins.components import NO_LIMITS, Executor, Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
-from fairbench.records import DONE, FAILED, SKIPPED, Record, Results
+from fairbench.records import DONE, FAILED, FAILURES, SKIPPED, Record, Results
 from fairbench.running import rundir
 from fairbench.running.attributes import check_group_names
 from fairbench.running.cell import CellRunner
@@ -37,8 +38,6 @@ from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
 from fairbench.texts import last_line
-
-STATUSES = (DONE, SKIPPED, FAILED)
 
 
 class Observer:
@@ -109,17 +108,29 @@ class Finished:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Return how many cells are done, skipped and failed, and, if any are left, ``not run``."""
-        records = self.results.records
-        found = {status: sum(record.status == status for record in records) for status in STATUSES}
-        left = self.results.planned - len(records)
-        return {**found, "not run": left} if left > 0 else found
+        """Return how many cells are done, skipped and failed; and, if there are any, how many ended otherwise.
+
+        Those are ``timed out``, ``out of memory``, ``crashed`` and ``not run``.
+        """
+        counted = Counter(record.status for record in self.results.records)
+        counted["not run"] = max(0, self.results.planned - len(self.results.records))
+        always = (DONE, SKIPPED, FAILED)
+        return {
+            status: counted[status]
+            for status in (*always, *FAILURES[1:], "not run")
+            if status in always or counted[status]
+        }
+
+    @property
+    def failures(self) -> int:
+        """Return how many cells failed, in whatever way."""
+        return sum(self.counts.get(status, 0) for status in FAILURES)
 
     @property
     def complete(self) -> bool:
         """Return whether the session came to its end, every cell is done or skipped, and one at least is done."""
         counts = self.counts
-        return not self.interrupt and not counts[FAILED] and "not run" not in counts and counts[DONE] > 0
+        return not self.interrupt and not self.failures and "not run" not in counts and counts[DONE] > 0
 
 
 class Session:

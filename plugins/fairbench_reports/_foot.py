@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from fairbench.api import Cell, Results, last_line
+from fairbench.api import FAILURES, OUT_OF_MEMORY, Cell, Record, Results, last_line
 from fairbench.api.analysis import names_of, planned_repeats, runs_within
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
 
+ENDED = {"skipped": "skipped", **dict(zip(FAILURES, FAILURES)), OUT_OF_MEMORY: "ran out of memory"}
 NAMES_SHOWN = 6
 DAY = len("2025-01-31")
 LONGEST = 1000  # characters of a reason; 'fairbench export' has all of it
@@ -30,13 +31,10 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
 
 def missing(results: Results) -> list[str]:
     """Return a sentence for each reason why cells have no values."""
-    skipped = ((record.reason, record.cell) for record in results.records if record.status == "skipped")
-    failed = (
-        (last_line(record.reason) or "no traceback was kept", record.cell)
-        for record in results.records
-        if record.status == "failed"
-    )
-    lines = [*_grouped(skipped, " skipped"), *_grouped(failed, " failed")]
+    lines = []
+    for status, words in ENDED.items():
+        here = [record for record in results.records if record.status == status]
+        lines += _grouped(((_why(record), record.cell) for record in here), f" {words}")
     if results.unfinished:
         lines.append(results.unfinished)
     seen = {str(record.cell.dataset) for record in results.records}
@@ -44,6 +42,11 @@ def missing(results: Results) -> list[str]:
         if dataset not in seen:
             lines.append(_shown(f"no results on {dataset}: {reason}"))
     return lines
+
+
+def _why(record: Record) -> str:
+    """Return why a cell has no values: of a traceback, what was raised."""
+    return (last_line(record.reason) or "no reason was kept") if record.status in FAILURES else record.reason
 
 
 def _shown(text: str) -> str:

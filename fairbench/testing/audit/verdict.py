@@ -24,7 +24,7 @@ from fairbench.data.rows import Predictions, Samples
 from fairbench.errors import SuiteError
 from fairbench.plugins.components import Metric
 from fairbench.plugins.loading import load_plugins
-from fairbench.records import DONE, FAILED, SKIPPED, Record
+from fairbench.records import DONE, FAILURES, SKIPPED, Record
 from fairbench.running.cell import measure
 from fairbench.running.rundir import load_results
 from fairbench.running.store import FILE_NAME, Store, Truth
@@ -225,7 +225,7 @@ def _judged(label: str, methods: str, one: Process, two: Process, metrics: Seque
     """Yield the findings for one method."""
     own = [[record for record in process.records if str(record.cell.method) == label] for process in (one, two)]
     name = own[0][0].cell.method.name
-    failed = next((record for record in own[0] + own[1] if record.status == FAILED), None)
+    failed = next((record for record in own[0] + own[1] if record.status in FAILURES), None)
     skipped = next((record for record in own[0] + own[1] if record.status == SKIPPED), None)
     if failed:
         yield AuditFinding(label, RUNS, FOUND, last_line(failed.reason))
