@@ -1,4 +1,4 @@
-"""The short form of ``fuzz.py``: some inputs of every target, always the same; and that the fuzzer finds what it must."""
+"""The short form of ``fuzz.py``, some inputs of every target; and that the fuzzer finds what it must."""
 
 from __future__ import annotations
 
