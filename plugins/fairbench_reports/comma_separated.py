@@ -94,7 +94,7 @@ def render(results: Results) -> str:
             stands = told.get(row.records[0].cell.key, {}) if row.records else {}
             who = {
                 "method": clean(row.method),
-                "parameters": row.parameters,
+                "parameters": row.parameters if row.parameters.isprintable() else clean(row.parameters),
                 "repeats": row.repeats,
                 "alike": row.alike,
                 "constant": _truth(row.constant),

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,12 @@ def registry() -> Registry:
     return load_plugins()[0]
 
 
+def planned(suite: suites.Suite) -> list[Cell]:
+    """Return the cells of a suite, or refuse it if there are many."""
+    with patch.object(suites, "MOST_CELLS", CELLS):
+        return suites.plan(suite, registry())
+
+
 def _suite(folder: Path) -> Reader:
     files = [*(ROOT / "benchmarks").glob("*.toml"), *(ROOT / "plugins/fairbench_papers/data").glob("*/t*.toml")]
     seeds = {path.name: path.read_bytes() for path in files}
@@ -68,13 +75,11 @@ def _suite(folder: Path) -> Reader:
         b'[data.loans]\nfile = "loans.csv"\nlabel = "paid"\ngroup = ["sex"]\nfavorable = "yes"\n'
         b'bin = { age = [25, 45] }\nkinds = { zip = "category" }\n[parameters.any.mlp]\nepochs = 3\n'
     )
-    suites.MOST_CELLS = CELLS
     path = folder / "suite.toml"
 
     def read(name: str, content: bytes) -> None:
         path.write_bytes(content)
-        suite = suites.read_suite(path)
-        for cell in suites.plan(suite, registry()):
+        for cell in planned(suites.read_suite(path)):
             if Cell.from_json(cell.to_json()) != cell:
                 raise Wrong(f"{cell} is another cell when it is read again")
 
@@ -348,7 +353,7 @@ def _run_json(folder: Path) -> Reader:
         with suppress(SuiteError):  # a run of another command, or of other plugins, is shown all the same
             suite = suite_of(results)
             suite.own()
-            suites.plan(suite, registry())
+            planned(suite)
         for report in REPORTS:
             text = registry().report(report).render(results)
             if "\x1b" in text:
