@@ -10,19 +10,25 @@ from fairbench.cells import Choice
 from fairbench.errors import SuiteError
 from fairbench.notation import parse_value, split_outside
 
-MOST = 10_000  # combinations of alternatives of one choice
+MOST = 10_000  # choices that one text may stand for
 
 
 def parse_choices(text: str) -> list[Choice]:
     """Return the choices of a list; a value with alternatives (``1|10``) becomes one choice for each.
 
+    Raises:
+        SuiteError: the text is malformed, or stands for more than ``MOST`` choices.
+
     >>> [str(choice) for choice in parse_choices("faalgrad[inner_steps=1|10],threshold")]
     ['faalgrad[inner_steps=1]', 'faalgrad[inner_steps=10]', 'threshold']
     """
-    return [choice for piece in split_outside(text, ",") for choice in _expand(piece, text)]
+    found: list[Choice] = []
+    for piece in split_outside(text, ","):
+        found += _expand(piece, text, MOST - len(found))
+    return found
 
 
-def _expand(piece: str, text: str) -> Iterator[Choice]:
+def _expand(piece: str, text: str, most: int) -> Iterator[Choice]:
     name, bracket, rest = piece.partition("[")
     if not name.strip():
         raise SuiteError(f"{text!r} has an empty name; write names separated by commas")
@@ -37,8 +43,11 @@ def _expand(piece: str, text: str) -> Iterator[Choice]:
             raise SuiteError(f"{piece!r} gives {key.strip()!r} twice; alternatives are written {key.strip()}=1|10")
         names.append(key.strip())
         alternatives.append([_alternative(value, item, piece) for value in split_outside(values, "|")])
-    if math.prod(map(len, alternatives)) > MOST:
-        raise SuiteError(f"{name.strip()}[…] stands for more than {MOST} combinations; give fewer alternatives")
+    if math.prod(map(len, alternatives)) > most:
+        beside = "" if most == MOST else " together with what stands before it"
+        raise SuiteError(
+            f"{f'{name.strip()}[…]'!r}{beside} stands for more than {MOST} combinations; give fewer alternatives"
+        )
     for combination in itertools.product(*alternatives):
         yield Choice(name.strip(), dict(zip(names, combination)))
 

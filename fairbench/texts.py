@@ -1,15 +1,25 @@
-"""Names, reasons, notes and tracebacks from anywhere, formatted for Markdown or for one line."""
+"""Names, reasons, notes and tracebacks from anywhere, formatted for Markdown, a spreadsheet or one line."""
 
 from __future__ import annotations
 
 import html
 import re
+from typing import Any
 
 
 def escape_markdown(text: str) -> str:
     """Return the text on one line, with all Markdown and HTML markup escaped."""
     flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return re.sub(r"([\\`*_|\[\]~#$])", r"\\\1", html.escape(flat, quote=False))
+
+
+def without_formula(cell: Any) -> Any:
+    """Return a cell of a CSV file that a spreadsheet runs no formula from: an apostrophe stands before such a text.
+
+    Numbers, of whatever sign, and all other values are unchanged.
+    """
+    runs = ("=", "+", "-", "@", "\t", "\r", "\n")
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(runs) else cell
 
 
 def counted(number: int, noun: str) -> str:

@@ -156,7 +156,7 @@ def test_a_file_of_the_largest_size_is_read_and_gives_the_suite_its_name(tmp_pat
     ],
 )
 def test_ten_levels_are_taken_and_eleven_are_not(nested):
-    module._check_plain(module.tomllib.loads(nested(10)), "here")
+    module.check_plain(module.tomllib.loads(nested(10)), "here")
     with pytest.raises(SuiteError, match="is nested more than 10 deep"):
         parse_suite(MINIMAL + nested(11), "x.toml", "x")
 

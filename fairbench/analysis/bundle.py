@@ -27,6 +27,7 @@ from fairbench.analysis.verdicts import Verdict
 from fairbench.data.checksums import sha256
 from fairbench.errors import DataError
 from fairbench.plugins.registry import Registry
+from fairbench.texts import without_formula
 from fairbench.version import __version__
 
 Row = dict[str, Any]
@@ -258,5 +259,5 @@ def _csv(rows: Sequence[Row]) -> str:
     made = io.StringIO()
     writer = csv.DictWriter(made, list(rows[0]) if rows else ["where", "category", "rows", "reason", "rate"])
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: without_formula(cell) for name, cell in row.items()} for row in rows)
     return made.getvalue()

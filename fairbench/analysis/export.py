@@ -20,6 +20,7 @@ from fairbench.records import DONE, Partial, Results
 from fairbench.running.cell import measure
 from fairbench.running.store import FILE_NAME, Store, run_folder
 from fairbench.running.suite import metric_names
+from fairbench.texts import without_formula
 
 
 class Writable(Protocol):
@@ -46,19 +47,13 @@ def write(rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool 
         for row in rows:
             file.write(json.dumps(row, allow_nan=False) + "\n")
         return
-    rows = map(_without_formulas, rows) if spreadsheet else iter(rows)
+    rows = ({name: without_formula(cell) for name, cell in row.items()} if spreadsheet else row for row in rows)
     first = next(rows, None)
     if first is None:
         return
     writer = csv.DictWriter(_Lines(file), list(first), lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(chain([first], rows))
-
-
-def _without_formulas(row: LongRow) -> LongRow:
-    """Return the row with an apostrophe before each text that a spreadsheet would run; numbers are unchanged."""
-    runs = ("=", "+", "-", "@", "\t", "\r", "\n")
-    return {k: f"'{cell}" if isinstance(cell, str) and cell.startswith(runs) else cell for k, cell in row.items()}
 
 
 def _identity(cell: Cell) -> LongRow:

@@ -10,7 +10,8 @@ that can be shown; ``draw_jointly`` draws test parts for two methods at once.
 those of ratios, ``Line`` any other, and ``section_standings`` how each method stands. ``harm_between`` tells what a
 method changes for each group; ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and
 ``area_skill`` are of fronts; ``selection`` compares choices with an oracle's, and ``ledger`` says what methods were
-given. Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``.
+given. Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``;
+``without_formula`` makes a cell of a CSV file harmless to a spreadsheet.
 """
 
 from fairbench.analysis.arbitrariness import (
@@ -183,6 +184,7 @@ from fairbench.analysis.verdicts import (
 from fairbench.data.coin import (
     coin_accuracy,
 )
+from fairbench.texts import without_formula
 
 __all__ = [
     "AboveLine",
@@ -307,4 +309,5 @@ __all__ = [
     "too_small",
     "variance_shares",
     "within_dataset",
+    "without_formula",
 ]

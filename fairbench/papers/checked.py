@@ -12,6 +12,7 @@ from typing import Any, Callable, TypeVar
 from fairbench.cells import Choice
 from fairbench.choices import parse_choices
 from fairbench.errors import PaperError, SuiteError, UnknownName, did_you_mean
+from fairbench.running.suite import check_plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -112,11 +113,15 @@ def read_toml(path: Path, where: str) -> Node:
     """Return a file's content.
 
     Raises:
-        PaperError: it cannot be read or is not TOML.
+        PaperError: it cannot be read, is not TOML, or holds a date or a number that cannot be kept.
     """
     try:
-        return Node(tomllib.loads(path.read_text(encoding="utf-8")), where)
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        check_plain(table, where)
     except (OSError, UnicodeDecodeError) as error:
         raise PaperError(f"{where} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except SuiteError as error:
+        raise PaperError(str(error)) from error
+    except (ValueError, RecursionError) as error:  # Python refuses numbers of thousands of digits by a ValueError
         raise PaperError(f"{where} is not valid TOML: {error}") from error
+    return Node(table, where)

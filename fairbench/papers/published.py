@@ -238,7 +238,8 @@ def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
 
 
 def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: Names) -> PublishedRow:
-    described = " ".join(str(node.table[key]) for key in ("dataset", "method", "scenario") if key in node.table)
+    told = (str(node.table[key]) for key in ("dataset", "method", "scenario") if key in node.table)
+    described = " ".join(" ".join(told).split())  # on one line
     node = Node(node.table, f"{node.where} ({described})")
     node.only(["dataset", "method", "scenario", "label", "uncertain", *columns])
     uncertain = node.texts("uncertain", [])

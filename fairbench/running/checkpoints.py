@@ -86,7 +86,8 @@ class Checkpoint:
         written = self.path.with_suffix(".writing")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with written.open("w+b") as stream:
+            written.unlink(missing_ok=True)  # of a process that was killed, or a link, which is not followed
+            with written.open("x+b") as stream:
                 stream.write(bytes(_DIGEST))
                 np.savez(stream, about=np.array(canonical(about)), **arrays)
                 digest = _digest(stream)
@@ -108,8 +109,10 @@ class Checkpoint:
                 if stream.read(_DIGEST) != _digest(stream):
                     return None
                 with zipfile.ZipFile(stream) as members:
-                    if any(member.compress_type != zipfile.ZIP_STORED for member in members.infolist()):
-                        return None  # not ours, and it may be larger than it looks
+                    listed = members.infolist()
+                    stored = all(member.compress_type == zipfile.ZIP_STORED for member in listed)
+                    if not stored or sum(member.file_size for member in listed) > self.path.stat().st_size:
+                        return None  # not ours, and it is larger than it looks
                 stream.seek(_DIGEST)
                 with np.load(stream, allow_pickle=False) as arrays:
                     about = json.loads(str(arrays["about"]))

@@ -69,7 +69,8 @@ def read_run(path: Path) -> dict[str, Any]:
         if len(content) > LARGEST:
             raise ValueError(f"it is larger than {LARGEST} bytes")
         run = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
-        json.dumps(run, ensure_ascii=False).encode("utf-8")  # no report could write half a character
+        # No report could write half a character, and 1e999 is read as infinite.
+        json.dumps(run, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreError(f"{path} is not a run directory: it has no {RUN_FILE}; 'fairbench run' makes one") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:

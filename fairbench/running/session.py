@@ -30,9 +30,10 @@ from fairbench.running.cell import CellRunner
 from fairbench.running.checkpoints import FOLDER
 from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
-from fairbench.running.hyperparameters import default_parameters
+from fairbench.running.hyperparameters import checked_parameters, default_parameters
 from fairbench.running.resume import Plan
 from fairbench.running.sharing import scratch, share_datasets
+from fairbench.running.runfile import RUN_FILE
 from fairbench.running.suite import Suite, left_out, plan, read_suite
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
@@ -305,6 +306,9 @@ def suite_of(results: Results) -> Suite:
     found: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
     if isinstance(found.get("stratify"), bool):  # kept before it could hold both
         found["stratify"] = (found["stratify"],)
+    found["parameters"] = checked_parameters(found.get("parameters", {}), RUN_FILE)
+    if not isinstance(found.get("data", {}), dict):
+        raise SuiteError(f"suite {RUN_FILE}: data is {found['data']!r}; it must be a table")
     return Suite(**found)
 
 

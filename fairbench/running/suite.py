@@ -90,6 +90,8 @@ class Suite:
             if what != "reference" or self.reference is not None:
                 _checked(getattr(self, what), kind, f"suite {self.name}: {what}")
         for what, kind in _TUPLES.items():
+            if not isinstance(getattr(self, what), tuple):
+                raise SuiteError(f"suite {self.name}: {what} is {getattr(self, what)!r}; it must be a list")
             for item in getattr(self, what):
                 _checked(item, kind, f"suite {self.name}: {what}")
             if not getattr(self, what):
@@ -172,7 +174,7 @@ def parse_suite(text: str, where: str, name: str, folder: Path = Path()) -> Suit
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # Python refuses numbers of thousands of digits by a ValueError
         raise SuiteError(f"suite {where} is not valid TOML: {error}") from error
-    _check_plain(table, f"suite {where}")
+    check_plain(table, f"suite {where}")
     known = [*_PLAIN, *_TUPLES, "parameters", "extends", "data"]
     for key in table:
         if key not in known:
@@ -214,16 +216,20 @@ def _own_tables(tables: Any, where: str, folder: Path) -> dict[str, dict[str, An
     return found
 
 
-def _check_plain(value: Any, where: str, depth: int = 0) -> None:
-    """Refuse TOML values that no parameter can have: dates, and numbers that are not finite or too large to record."""
+def check_plain(value: Any, where: str, depth: int = 0) -> None:
+    """Refuse TOML values that nothing can have: dates, deep nesting, numbers that are infinite or too large to record.
+
+    Raises:
+        SuiteError: there is one; the message begins with ``where`` and names the key.
+    """
     if depth > DEEPEST:
         raise SuiteError(f"{where[:200]} is nested more than {DEEPEST} deep")
     if isinstance(value, dict):
         for key, item in value.items():
-            _check_plain(item, f"{where}{'.' if depth else ': '}{key}", depth + 1)
+            check_plain(item, f"{where}{'.' if depth else ': '}{key}", depth + 1)
     elif isinstance(value, list):
         for item in value:
-            _check_plain(item, where, depth + 1)
+            check_plain(item, where, depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise SuiteError(f"{where} is {value}; it must be a finite number")
     elif isinstance(value, int) and value.bit_length() > 64:
@@ -251,18 +257,19 @@ def plan(suite: Suite, registry: Registry) -> list[Cell]:
     methods = _choices(suite.methods, "methods", registry)
     scenarios = [registry.complete("scenarios", choice) for choice in _choices(suite.scenarios, "scenarios", registry)]
     metrics = metric_names(suite.metrics, registry)
-    attributes, preparations = list(map(plain_attributes, suite.group)), _preparations(suite)
+    attributes, prepared = list(map(plain_attributes, suite.group)), math.prod(map(len, _axes(suite)))
     declared = {str(dataset): list(registry.dataset(dataset).sensitive_features) for dataset in datasets}
     check_known(attributes, declared)
     added = added_methods(suite.baseline, methods, registry)  # refuses a baseline that does not exist
     added = added if suite.reference else []
     beside = reference_scenario(scenarios, registry) if added else None
     every = len(methods) * len(scenarios) + (len(added) if beside else 0)
-    count = len(datasets) * len(attributes) * len(preparations) * every * suite.runs
+    count = len(datasets) * len(attributes) * prepared * every * suite.runs
     if count > MOST_CELLS:
         raise SuiteError(
             f"suite {suite.name} has {count} cells; at most {MOST_CELLS} are planned, so ask for fewer repeats"
         )
+    preparations = [Preparation(*choice) for choice in product(*_axes(suite))]
     cells = []
     for dataset in datasets:
         tuned = [registry.complete("methods", tune(suite.parameters, dataset.name, method)) for method in methods]
@@ -360,6 +367,6 @@ def metric_names(texts: Sequence[str], registry: Registry) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _preparations(suite: Suite) -> list[Preparation]:
-    axes = (suite.scale, suite.sensitive_as_feature, suite.stratify, suite.group_known, suite.group_at_prediction)
-    return [Preparation(*choice) for choice in product(*axes)]
+def _axes(suite: Suite) -> tuple[tuple[Any, ...], ...]:
+    """Return the alternatives of each field of a preparation."""
+    return suite.scale, suite.sensitive_as_feature, suite.stratify, suite.group_known, suite.group_at_prediction

@@ -6,7 +6,7 @@ import csv
 import io
 
 from fairbench.api import Report, Results, hookimpl
-from fairbench.api.analysis import RATIOS, Estimate, Standing, section_standings, series
+from fairbench.api.analysis import RATIOS, Estimate, Standing, section_standings, series, without_formula
 from fairbench_reports._entries import clean
 from fairbench_reports._table import MethodRow, sections
 
@@ -68,7 +68,8 @@ def render(results: Results) -> str:
     which noise cancels, and ``gap_debiased`` the mean gap without much of its bias at 0, for comparison only.
     Beside a ratio, which says little of a method that selects hardly anybody, ``selected`` is the selection rate. Then
     come points above the coin (as a fraction) with their interval, the room with the lower end of its interval, the
-    skill, and the verdict in words. Ratios have a coin and no other line, so neither a room nor a skill.
+    skill, and the verdict in words. Ratios have a coin and no other line, so neither a room nor a skill. An apostrophe
+    stands before a text that a spreadsheet would run.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
@@ -78,9 +79,9 @@ def render(results: Results) -> str:
     for section in shown:
         cell, preparation = section.cell, section.cell.preparation
         where = {
-            "scenario": str(cell.scenario),
-            "dataset": str(cell.dataset),
-            "sensitive": cell.group,
+            "scenario": clean(str(cell.scenario)),
+            "dataset": clean(str(cell.dataset)),
+            "sensitive": clean(cell.group),
             "scale": preparation.scale,
             "sensitive_as_feature": _truth(preparation.sensitive_as_feature),
             "stratify": _truth(preparation.stratify),
@@ -92,8 +93,8 @@ def render(results: Results) -> str:
         for row in section.rows:
             stands = told.get(row.records[0].cell.key, {}) if row.records else {}
             who = {
-                "method": row.method,
-                "parameters": row.parameters,
+                "method": clean(row.method),
+                "parameters": row.parameters if row.parameters.isprintable() else clean(row.parameters),
                 "repeats": row.repeats,
                 "alike": row.alike,
                 "constant": _truth(row.constant),
@@ -112,7 +113,8 @@ def render(results: Results) -> str:
                     "best": _truth(entry.best),
                 }
                 beside = _standing(stands[column.metric], row) if column.metric in stands else {}
-                writer.writerow({**where, **who, **what, **beside})
+                line = {**where, **who, **what, **beside}
+                writer.writerow({name: without_formula(cell) for name, cell in line.items()})
     return text.getvalue()
 
 

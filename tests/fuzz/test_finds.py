@@ -1,0 +1,79 @@
+"""What the fuzzer has found, each as the smallest input that shows it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fairbench.choices import parse_choices
+from fairbench.errors import PaperError, StoreError, SuiteError
+from fairbench.papers.checked import read_toml
+from fairbench.papers.published import read_published
+from fairbench.plugins.components import Paper
+from fairbench.records import Results
+from fairbench.running.runfile import RUN_FILE, read_run
+from fairbench.running.session import suite_of
+
+HERE = Path(__file__).parent
+OLD = HERE.parent / "old_run" / RUN_FILE
+TINY = HERE.parent / "papers" / "tiny"
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999"])
+def test_a_number_in_run_json_that_is_read_as_infinite_is_refused(number, tmp_path):
+    run = json.loads(OLD.read_text(encoding="utf-8"))
+    run["suite"]["anything"] = 12345.5
+    (tmp_path / RUN_FILE).write_text(json.dumps(run).replace("12345.5", number))
+    with pytest.raises(StoreError, match="cannot be read: Out of range float values"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("datasets", 5, "datasets is 5; it must be a list"),
+        ("methods", None, "methods is None; it must be a list"),
+        ("metrics", "accuracy", "metrics is 'accuracy'; it must be a list"),
+        ("parameters", {"any": 5}, "parameters must be tables such as"),
+        ("parameters", {"any": {"mlp": [1]}}, "parameters must be tables such as"),
+        ("data", 5, "data is 5; it must be a table"),
+    ],
+)
+def test_a_suite_in_run_json_of_another_shape_is_refused(key, value, told):
+    kept = {"name": "x", "datasets": ["a"], "methods": ["b"], key: value}
+    with pytest.raises(SuiteError, match=told):
+        suite_of(Results([], {"suite": kept}, 0, {}, None))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = " + "[" * 3000 + "]" * 3000, "is not valid TOML: "),
+        ("a = " + "9" * 5000, "is not valid TOML: |a whole number of"),  # older Pythons read it
+        ("a = " + "9" * 400, "a is a whole number of 1329 bits; at most 64 can be kept"),
+        ("a = [1, inf]", "a is inf; it must be a finite number"),
+        ("a = 1979-05-27", "write it in quotes"),
+    ],
+)
+def test_a_papers_file_with_what_nothing_can_have_is_refused(text, told, tmp_path):
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(PaperError, match=told):
+        read_toml(tmp_path / "x.toml", "paper x, x.toml")
+
+
+def test_a_name_of_several_lines_makes_no_message_of_several_lines(tmp_path):
+    shutil.copytree(TINY, tmp_path / "tiny")
+    file = tmp_path / "tiny" / "published.toml"
+    text = file.read_text(encoding="utf-8").replace(
+        'method = "mlp[epochs=3]", label = "short", accuracy = 0.6', 'method = "m\\n\\nl"'
+    )
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(PaperError) as error:
+        read_published(Paper("tiny", "A study", "Nobody", tmp_path / "tiny", {"count": len}))
+    assert "\n" not in str(error.value)
+    with pytest.raises(SuiteError) as error:
+        parse_choices("a\nb[c=" + "|".join(map(str, range(10_001))) + "]")
+    assert "\n" not in str(error.value)
