@@ -92,7 +92,7 @@ class Dask:
             n_workers=1,
             threads_per_worker=self.workers,
             processes=False,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # whichever port is free
             memory_limit=0,
             silence_logs=logging.CRITICAL,
         )
