@@ -19,6 +19,8 @@ import torch
 from fairbench_meta.faalgrad import FaAlGrad
 from methods import samples
 
+from fairbench.api import Fitted, Samples
+
 SHAPES = {
     "compas": (4320, 926, 7, (8,), "relu"),
     "german": (700, 150, 57, (8,), "relu"),
@@ -37,6 +39,24 @@ def seconds(fit: Callable[[int], Sequence], epochs: int) -> tuple[float, Sequenc
     return (spent[2] - spent[1]) / epochs, fits
 
 
+def compare(train: Samples, validation: Samples, base: FaAlGrad, members: int, epochs: int) -> tuple[float, ...]:
+    """Return milliseconds for a setting's epoch, single and together, and how far apart the scores are at the end."""
+    rates = np.geomspace(1e-4, 1e-2, members).tolist()
+
+    def settings(count: int) -> list[FaAlGrad]:
+        return [replace(base, epochs=count, inner_lr=lr, outer_lr=lr) for lr in rates]
+
+    def single(count: int) -> Sequence[Fitted]:
+        return [setting.fit(train, validation, seed=0) for setting in settings(count)]
+
+    def together(count: int) -> Sequence[Fitted]:
+        return base.fit_together(settings(count), train, validation, seed=0)
+
+    (slow, alone), (fast, stacked) = seconds(single, epochs), seconds(together, epochs)
+    scores = [[fit.points[""](validation.inputs).y_score for fit in fits] for fits in (alone, stacked)]
+    return 1000 * slow / members, 1000 * fast / members, float(np.abs(np.subtract(*scores)).max())
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -50,27 +70,11 @@ def main() -> None:
     for shape, (n, n_validation, d, hidden, activation) in SHAPES.items():
         train, validation = samples(n, d, 0), samples(n_validation, d, 1)
         for steps in (1, 10):
+            base = FaAlGrad(inner_steps=steps, hidden=hidden, activation=activation, patience=10**6)
             for members in map(int, args.members.split(",")):
-                rates = np.geomspace(1e-4, 1e-2, members)
-                base = FaAlGrad(inner_steps=steps, hidden=hidden, activation=activation, patience=10**6)
-
-                def settings(epochs: int, base=base, rates=rates) -> list[FaAlGrad]:
-                    return [replace(base, epochs=epochs, inner_lr=lr, outer_lr=lr) for lr in rates.tolist()]
-
-                single, apart = seconds(
-                    lambda n, make=settings: [each.fit(train, validation, seed=0) for each in make(n)], args.epochs
-                )
-                stacked, together = seconds(
-                    lambda n, make=settings: make(n)[0].fit_together(make(n), train, validation, seed=0), args.epochs
-                )
-                pairs = zip(apart, together)
-                far = max(
-                    np.abs(np.subtract(*(fit.points[""](validation.inputs).y_score for fit in pair))).max()
-                    for pair in pairs
-                )
-                ms = [1000 * value / members for value in (single, stacked)]
+                slow, fast, far = compare(train, validation, base, members, args.epochs)
                 print(
-                    f"{shape:12} {steps:11} {members:8} {ms[0]:10.2f} {ms[1]:9.2f} {ms[0] / ms[1]:6.1f} {far:8.0e}",
+                    f"{shape:12} {steps:11} {members:8} {slow:10.2f} {fast:9.2f} {slow / fast:6.1f} {far:8.0e}",
                     flush=True,
                 )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Union
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fairbench.api import parameter
+from fairbench.api.optimisers import Adam
 from fairbench.api.tasks import Shots
 
 from ._inner import Rule, adapt, forward, judge
@@ -66,9 +67,9 @@ class Stream(MetaLearner):
         first_order = self.first_order or self.as_code
         return Rule(lr, self.inner_steps, rounds=rounds, dual_lr=dual_lr, first_order=first_order)
 
-    def optimizer(self, course: Course) -> torch.optim.Optimizer:
+    def optimizer(self, course: Course) -> Union[torch.optim.Optimizer, Adam]:
         """Return what moves the initial weights."""
-        kind = torch.optim.SGD if self.as_code else torch.optim.Adam
+        kind: Callable[..., Union[torch.optim.Optimizer, Adam]] = torch.optim.SGD if self.as_code else Adam
         return kind(course.learned.net.parameters(), lr=self.outer_lr)
 
     def together(self, values: Tensor) -> Tensor:

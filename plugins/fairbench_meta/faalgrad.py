@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from fairbench.api import Episode, Fitted, Method, NotApplicable, Range, Samples, derive_seed, hookimpl, parameter
+from fairbench.api.optimisers import Adam
 from fairbench.api.torch import (
     ACTIVATIONS,
     as_batch,
@@ -152,7 +153,7 @@ class FaAlGrad:
         support, query = as_batch(episode.support), as_batch(episode.query)
         support_loss, query_loss = weighted_loss(support), weighted_loss(query)
         model = mlp(support.n_features, self.hidden, self.activation, seed=seed)
-        outer = torch.optim.Adam(model.parameters(), lr=self.outer_lr)
+        outer = Adam(model.parameters(), lr=self.outer_lr)
 
         def step(epoch: int) -> dict[str, float]:
             adapted = unroll(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 
 from fairbench.api import Method, Range, Schema, hookimpl, parameter
+from fairbench.api.optimisers import Adam
 from fairbench.api.tasks import Shots
 
 from ._inner import Judgement, Rule, Terms
@@ -106,7 +107,7 @@ class FairMAML(Sampled):
     def outer_step(self, course: Course) -> OuterStep:
         """Return a step of Adam down the mean of L on the query sets."""
         weights = list(course.learned.net.parameters())
-        outer = torch.optim.Adam(weights, lr=self.outer_lr)
+        outer = Adam(weights, lr=self.outer_lr)
 
         def step(judged: Judgement) -> dict[str, float]:
             outer.zero_grad()

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 
 from fairbench.api import Method, Range, Schema, hookimpl, parameter
+from fairbench.api.optimisers import Adam
 from fairbench.api.tasks import Shots
 
 from ._inner import Judgement, Rule, Terms
@@ -76,7 +77,7 @@ class PrimalDualFairMeta(Sampled):
     def outer_step(self, course: Course) -> OuterStep:
         """Return a step of the initial weights by Adam, and of the initial multiplier."""
         weights, multiplier = list(course.learned.net.parameters()), course.learned.multiplier
-        outer = torch.optim.Adam(weights, lr=self.outer_lr)
+        outer = Adam(weights, lr=self.outer_lr)
 
         def step(judged: Judgement) -> dict[str, float]:
             outer.zero_grad()
