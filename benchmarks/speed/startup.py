@@ -12,9 +12,10 @@ from typing import Callable
 
 from _timing import Row, alternately
 
-LOADED = (
-    "import sys, fairbench.cli.main; print(*(m.__file__ for m in sys.modules.values() if getattr(m, '__file__', 0)))"
-)
+LOADED = """
+import sys, fairbench.cli.main
+print(*(module.__file__ for module in sys.modules.values() if getattr(module, "__file__", None)))
+"""
 
 
 def children_seconds() -> float:
