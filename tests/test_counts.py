@@ -5,15 +5,26 @@ from __future__ import annotations
 import gc
 
 import numpy as np
+import pytest
 
 from fairbench.api import Predictions, Samples, Schema
 from fairbench.data import counts
-from fairbench.data.counts import group_rates, supports
+from fairbench.data.counts import group_rates, rows_by_group, supports
 
 
 def test_supports_name_groups_without_rows_too():
     assert supports(np.array([2, 0, 2]), ("a", "b", "c")) == (("a", 1), ("b", 0), ("c", 2))
     assert supports(np.array([], dtype=int), ("a", "b")) == (("a", 0), ("b", 0))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 7, 40_000])
+def test_rows_by_group_are_those_with_its_code_in_order(groups):
+    codes = np.random.default_rng(0).integers(-1, groups, 500)  # -1: a group that is not known
+    found = rows_by_group(codes, groups)
+    assert len(found) == groups
+    for code in {*range(min(groups, 10)), *codes[codes >= 0].tolist()}:
+        assert found[code].tolist() == np.flatnonzero(codes == code).tolist()
+    assert sum(map(len, found)) == (codes >= 0).sum()
 
 
 def made_of(group, y):

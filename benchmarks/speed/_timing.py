@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import math
+import resource
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -111,6 +112,12 @@ def _seconds(work: Work, calls: int, clock: Callable[[], float]) -> float:
     for _ in range(calls):
         work()
     return (clock() - started) / calls
+
+
+def children_seconds() -> float:
+    """Return the CPU time of the processes that this one started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Growth(NamedTuple):

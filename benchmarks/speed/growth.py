@@ -58,7 +58,9 @@ def works(rows: int, features: int, groups: int) -> dict[str, Work]:
         "digest of a dataset": partial(dataset_digest, made),
         "split and encoding": split,
         "a cell's own copy of a split, and its check": lambda: kept.own().changed(),
-        "five metrics, by group too": lambda: measured(samples, Predictions(predictions.y_pred), metrics),
+        "five metrics, by group too": lambda: measured(
+            samples, Predictions(predictions.y_pred, predictions.y_score), metrics
+        ),
         "key of a test part": lambda: Truth.of(samples).key,
         "whether all are decided alike": partial(decides_alike, samples.y, predictions),
         "the same of a randomised method": partial(decides_alike, samples.y, chance),

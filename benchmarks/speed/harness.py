@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
-from _timing import Row, Times, alternately
+from _timing import Row, Times, alternately, children_seconds
 
 from fairbench.api import Fitted
 from fairbench.cells import Cell
@@ -47,9 +53,30 @@ def measure(quick: bool) -> Iterator[Row]:
             list(run_cells(some, available, runner, serial, store))
 
     works = {"hand": partial(by_hand, cells, runner.workbench), "harness": partial(through_the_harness, cells)}
-    found = alternately(works, rounds=2 if quick else 5)
+    found = alternately(works, rounds=2 if quick else 5, budget=30.0)
     hand, harness = (Times(*(seconds / len(cells) for seconds in found[name])) for name in works)
     yield hand.row(f"a no-op cell of {ROWS} by hand")
     yield harness.row("the same in the harness", other=hand, against="by hand")
     added = Times(harness.best - hand.best, harness.median - hand.median)
     yield added.row("what the harness adds: guards, record, values by group, storage", aim=1.0)
+    yield beside_benchopt(added, (5, 25) if quick else (20, 220))
+
+
+def beside_benchopt(added: Times, sizes: tuple[int, int]) -> Row:
+    """Return the cost of a cell in benchopt, without its start: the difference between runs of two sizes."""
+    name = "benchopt: a no-op cell, with neither split nor guards"
+    if find_spec("benchopt") is None:
+        return Row(name, None, "CPU ms", note="benchopt not installed")
+    spent = []
+    for cells in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(Path(__file__).parent / "_benchopt", folder, dirs_exist_ok=True)  # where it keeps results
+            command = [sys.executable, "-m", "benchopt", "run", folder, "-r", "1", "-j", "1", "--no-plot", "--no-html"]
+            before = children_seconds()
+            subprocess.run(
+                command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CELLS": str(cells)}, cwd=folder
+            )
+            spent.append(children_seconds() - before)
+    seconds = (spent[1] - spent[0]) / (sizes[1] - sizes[0])
+    beside = {"other": added, "against": "what the harness adds", "note": f"benchopt {version('benchopt')}"}
+    return Times(seconds, seconds).row(name, **beside)

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Callable
 
-from _timing import Row, alternately
+from _timing import Row, alternately, children_seconds
 
-LOADED = (
-    "import sys, fairbench.cli.main; print(*(m.__file__ for m in sys.modules.values() if getattr(m, '__file__', 0)))"
-)
-
-
-def children_seconds() -> float:
-    """Return the CPU time of the processes that this one started and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+LOADED = """
+import sys, fairbench.cli.main
+print(*(module.__file__ for module in sys.modules.values() if getattr(module, "__file__", None)))
+"""
 
 
 def command(*arguments: str) -> Callable[[], None]:

@@ -21,7 +21,7 @@ from fairbench.running.suite import Suite, plan
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Time a run by the clock on the wall, the start of its workers included, in this process and with 1, 2 … workers."""
+    """Time a run by the clock on the wall, the start of its workers included."""
     registry, _ = load_plugins()
     repeats, epochs = (4, 20) if quick else (16, 100)
     suite = Suite("speed", ("synthetic[rows=5000]",), (f"mlp[epochs={epochs}]",), repeats=repeats, reference=False)

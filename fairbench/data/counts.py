@@ -82,6 +82,14 @@ def rates_of(rows: Floats, selected: Floats) -> GroupRates:
         )
 
 
+def rows_by_group(group: Integers, groups: int) -> list[Integers]:
+    """Return for each of G groups the rising positions of its rows, from codes (n,), in one pass for all groups."""
+    small = group.astype(np.int16) if groups < 2**15 else group  # sorted by digits, in time that grows with n
+    order = np.argsort(small, kind="stable")
+    ends = np.searchsorted(small[order], np.arange(groups + 1))
+    return [order[start:end] for start, end in zip(ends, ends[1:])]
+
+
 def supports(group: Integers, names: Sequence[str]) -> tuple[tuple[str, int], ...]:
     """Return every group's name and its number of rows, 0 included, from codes (n,) and the names of the groups."""
     return tuple(zip(names, np.bincount(group, minlength=len(names)).tolist()))

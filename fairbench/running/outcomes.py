@@ -9,8 +9,7 @@ from numbers import Number
 from operator import index
 from typing import Any, Optional
 
-import numpy as np
-
+from fairbench.data.counts import rows_by_group
 from fairbench.data.rows import UNKNOWN_GROUP, Predictions, Samples
 from fairbench.data.splits import same_bytes
 from fairbench.errors import Undefined, Unstorable
@@ -178,8 +177,7 @@ def measure(
     """
     parts, lacking, metrics = [("", samples, predictions)], [], list(metrics)
     apart = any(metric.by_group for metric in metrics)
-    for code, name in enumerate(samples.group_names):
-        rows = np.flatnonzero(samples.group == code)
+    for name, rows in zip(samples.group_names, rows_by_group(samples.group, len(samples.group_names))):
         if not len(rows):
             lacking.append(name)
         elif apart:
