@@ -214,13 +214,19 @@ class Cell:
         """Return the cell of the same frame with these numbers, whose ``key`` is known: many are made quickly.
 
         Args:
-            repeat, tuning, fit: its numbers.
+            repeat: number of the split.
+            tuning: number of the tuning.
+            fit: number of the fit.
             key: what ``key`` would return.
         """
         made = object.__new__(Cell)
-        known = {name: value for name, value in vars(self).items() if name not in ("key", "split_key")}
-        made.__dict__.update(known, repeat=repeat, tuning=tuning, fit=fit, key=key)
+        made.__dict__.update(self._lasting, repeat=repeat, tuning=tuning, fit=fit, key=key)
         return made
+
+    @cached_property
+    def _lasting(self) -> dict[str, Any]:
+        """Return what cells of the same frame have in common."""
+        return {**{known.name: getattr(self, known.name) for known in fields(self)}, "frame": self.frame}
 
     @classmethod
     def from_json(cls, text: str) -> Cell:

@@ -126,7 +126,7 @@ class Record:
     cell: Cell
     status: str
     reason: str = ""
-    values: tuple[Value, ...] = ()
+    values: Sequence[Value] = ()
     chosen: str = ""
     diagnostics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     seconds: float = 0.0

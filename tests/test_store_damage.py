@@ -234,13 +234,17 @@ def test_a_cell_that_vanished_is_missed(path, change, words, read):
             read(store)
 
 
+def added(store, measured):
+    store.add(measured)
+    store.flush()
+
+
 def test_a_damaged_total_is_no_traceback_while_writing(path):
     with Store(path, create=True) as store:
         measured = store.measured(min(store.finished()))
         store._connection.execute("UPDATE total SET digest = 'none'")
         with pytest.raises(StoreError, match="is damaged"):
-            store.add(measured)
-            store.flush()
+            added(store, measured)
 
 
 def test_no_more_is_decompressed_than_was_stored():
@@ -342,8 +346,7 @@ def test_a_reader_sees_one_state_while_a_writer_waits(path):
         with reader._reading():
             reader._cells()
             with pytest.raises(StoreError, match="locked"):
-                writer.add(measured)
-                writer.flush()
+                added(writer, measured)
         writer.add(measured)
 
 

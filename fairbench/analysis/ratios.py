@@ -12,7 +12,7 @@ a mixture of the two predictions lies exactly on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Optional
 
@@ -170,7 +170,9 @@ def mean_rates(rows: StoredRows, records: Iterable[Record]) -> dict[int, dict[st
             rates = {rate: counts.rates(rate) for rate in (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE)}
             found.setdefault(record.cell.repeat, []).append(rates)
     return {
-        repeat: {rate: np.mean([one[rate] for one in several], axis=0) for rate in several[0]}
+        repeat: several[0]
+        if len(several) == 1
+        else {rate: np.mean([one[rate] for one in several], axis=0) for rate in several[0]}
         for repeat, several in found.items()
     }
 
@@ -180,6 +182,15 @@ class RatioLines:
     """The coin of a section for ratios; its baseline and constants are those of the section's ``lines``."""
 
     lines: SectionLines
+    _of_method: dict[tuple[str, ...], dict[int, dict[str, Floats]]] = field(default_factory=dict, init=False)
+
+    def _rates_of(self, records: Sequence[Record]) -> dict[int, dict[str, Floats]]:
+        """Return ``mean_rates`` of a method, whose ratios are asked for one after the other."""
+        keys = tuple(record.cell.key for record in records)
+        if keys not in self._of_method:
+            self._of_method.clear()
+            self._of_method[keys] = mean_rates(self.lines.rows, records)
+        return self._of_method[keys]
 
     @cached_property
     def _rates(self) -> dict[int, dict[str, Floats]]:
@@ -220,7 +231,7 @@ class RatioLines:
         lines = self.lines
         if not lines.baseline.records:
             return Verdict(metric, reason=f"there is no baseline: {lines.baseline.why}")
-        accuracy, rates = dict(series(records, "accuracy")), mean_rates(lines.rows, records)
+        accuracy, rates = dict(series(records, "accuracy")), self._rates_of(records)
         own = series(records, metric).keys() & accuracy.keys() & rates.keys()
         if not own:
             return Verdict(metric, reason="no repeat has this ratio, an accuracy and stored predictions")

@@ -238,24 +238,26 @@ def _standing(
         stack: the counts as arrays, if they can be.
     """
     counts = [here for _, here in runs]
-    spread = row_spread(counts, metric, known=stack and stack.row_variances(metric)) if counts else None
+    spread = row_spread(counts, metric, known=stack.row_variances(metric) if stack else None) if counts else None
     every = stack.debiased(metric) if stack else [debiased(found, metric) for found in counts]
     mended = [value for value in every if value is not None]
-    drawn = stack and stack.floor_means(metric)
-    floor = floor_over_repeats(counts, metric) if counts and not drawn else None
+    means = stack.floor_means(metric) if stack else None
+    floor = floor_over_repeats(counts, metric) if counts and not means else None
     ratio, splits, signed = lines.correction.ratio, [repeat for repeat, _ in runs], None
     if len(counts) > 1:
         signed = stack.signed_gap(metric, ratio, splits) if stack else signed_gap(counts, metric, ratio, splits)
-    of_mean = stack.gap_of_mean(metric) if stack else gap_of_mean(counts, metric) if counts else None
+    of_mean = None
+    if counts:
+        of_mean = stack.gap_of_mean(metric).value if stack else gap_of_mean(counts, metric).value
     return Standing(
         lines.verdict(records, metric),
         _over_repeats(records, metric, lines),
         None if spread is None else spread.half_width,
         gap_interval(counts[0], metric) if len(counts) == 1 else None,
-        fmean(drawn) if drawn and len(drawn) > 1 else drawn[0] if drawn else floor and floor.mean,
+        fmean(means) if means else None if floor is None else floor.mean,
         smallest,
         signed,
-        of_mean and of_mean.value,
+        of_mean,
         fmean(mended) if mended else None,
         metric,
         tuple(counts),

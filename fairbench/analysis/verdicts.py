@@ -21,13 +21,12 @@ from fairbench.analysis.gaps import GAPS, gap
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, half_width, overlap_correction
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN, ROUNDING, AboveLine, Line, Vertex, best_constant, coin
 from fairbench.analysis.resampling import draw_jointly, percentiles
-from fairbench.analysis.stacked import Stack
+from fairbench.analysis.thresholds import LEVELS, gaps_and_accuracies, thresholds
 from fairbench.analysis.values import Measured, alike_count, finished, series
 from fairbench.cells import Cell
-from fairbench.data.rows import Floats, Predictions
+from fairbench.data.rows import Floats
 from fairbench.records import Record, Results
 from fairbench.running.references import COMPARING, HOLDOUT
-from fairbench.running.truth import Truth
 from fairbench.texts import counted
 
 T = TypeVar("T")
@@ -45,26 +44,6 @@ NO_ROOM = "no room: the lines are not told apart at this gap"
 NO_ATTAINABLE = "no attainable line"
 NO_BETTER = "the baseline is no better than a constant"
 REPEATS, ROWS = "repeats", "rows"
-LEVELS = np.linspace(0, 1, 41)  # shares of the test part that the common threshold selects
-
-
-def thresholds(truth: Truth, predictions: Predictions) -> list[Counts]:
-    """Return the counts at one threshold for everybody, for each share of ``LEVELS``; equal scores stay together.
-
-    Args:
-        truth: the test part.
-        predictions: with a score.
-    """
-    score, groups = np.asarray(predictions.y_score), len(truth.group_names)
-    order = np.argsort(-score, kind="stable")
-    cell = (truth.group * 2 + truth.y)[order]
-    taken = np.zeros((len(cell) + 1, groups * 2))
-    np.cumsum(cell[:, None] == np.arange(groups * 2), axis=0, out=taken[1:])
-    last = np.append(np.flatnonzero(np.diff(score[order])) + 1, len(cell))  # rows up to the end of each score
-    ends = np.concatenate([[0], last])
-    wanted = ends[np.searchsorted(ends, np.round(LEVELS * len(cell)), side="left")]
-    rows = taken[-1].reshape(groups, 2)
-    return [Counts(truth.group_names, rows, taken[end].reshape(groups, 2)) for end in dict.fromkeys(wanted.tolist())]
 
 
 @dataclass(frozen=True)
@@ -220,7 +199,7 @@ class SectionLines:
         swept = [found for found in chosen if found is not None]
         if len(swept) < len(chosen):
             return None
-        values = [_gaps_and_accuracies(found, metric) for found in swept]
+        values = [gaps_and_accuracies(found, metric) for found in swept]
         if len({len(found) for found in values}) > 1:  # ties leave fewer thresholds in some repeats
             values = [[found[round(at * (len(found) - 1))] for at in LEVELS] for found in values]
         points = []
@@ -405,14 +384,6 @@ def _between(upper: Line, lower: Line, gaps: Floats, ratio: Optional[float]) -> 
         return AboveLine(value, None, None, n)
     width = half_width(float(linear.std(ddof=1)), n, ratio)
     return AboveLine(value, value - width, value + width, n)
-
-
-def _gaps_and_accuracies(swept: Sequence[Counts], metric: str) -> list[tuple[Optional[float], float]]:
-    """Return the gap and the accuracy at each of several thresholds in one test part."""
-    stack = Stack.of(swept)
-    if stack is None:
-        return [(gap(counts, metric).value, counts.accuracy) for counts in swept]
-    return list(zip(stack.gaps(metric).value.tolist(), stack.accuracy.tolist()))
 
 
 def _ones(records: Sequence[Record], rows: StoredRows) -> dict[int, float]:

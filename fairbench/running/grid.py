@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -93,7 +93,9 @@ def run_cells(
         PluginError: the executor yields something else than how items ended.
     """
     done = store.finished() if done is None else done
-    pending, begun = [], begun_cells(runner.partial)
+    pending: list[Cell] = []
+    waiting: list[Record] = []
+    begun = begun_cells(runner.partial)
     for cell in cells:
         label = str(cell.dataset)
         if cell.key in done:
@@ -115,10 +117,20 @@ def run_cells(
                     f"executor {executor.name} yielded {type(ended).__name__}; map must yield fairbench.api.Ended"
                 )
             cell, result = ended.item, _answer(ended)
-            record = _kept(store, result)
-            if record.status not in FAILURES:  # what failed is tried again, from its last finished step on
-                _discard(runner.checkpoint(cell))
-            yield record
+            waiting.append(_kept(store, result))
+            if not store.waits:
+                yield from _written(waiting, runner)
+        store.flush()
+        yield from _written(waiting, runner)
+
+
+def _written(records: list[Record], runner: CellRunner) -> Iterator[Record]:
+    """Yield the records, which are in the store for good, and empty the list."""
+    while records:
+        record = records.pop(0)
+        if record.status not in FAILURES:  # what failed is tried again, from its last finished step on
+            _discard(runner.checkpoint(record.cell))
+        yield record
 
 
 def _answer(ended: Ended[Cell, Measured]) -> Measured:

@@ -39,9 +39,9 @@ TABLES = {
 A cell is a row that says what happened (``digest`` is taken over it) and what was measured (``body`` is the digest of
 that part, and counts in the first). What cells have in common is kept once, in ``texts``, by its hash: ``frame`` is the
 cell but for its numbers; ``about`` are versions, parts, predictions that decide alike, remarks and supports; ``shape``
-are the places of the values. ``numbers`` are the values, 64-bit floats, with the reasons beside them. ``made`` lists the
-predictions with their digests, and how many rows of each group and label they select. ``total`` is the number of cells
-and the exclusive or of their digests, which shows if one is missing.
+are the places of the values. ``numbers`` are the values, 64-bit floats, with the reasons beside them. ``made`` lists
+the predictions with their digests, and how many rows of each group and label they select. ``total`` is the number of
+cells and the exclusive or of their digests, which shows if one is missing.
 """
 
 
@@ -53,7 +53,7 @@ def schema(names: Collection[str] = tuple(TABLES), kind: str = "") -> str:
         kind: ``TEMP`` for tables that only this connection sees.
     """
     made = "".join(f"CREATE {kind} TABLE {name} {TABLES[name]}; " for name in names)
-    return f"{made}INSERT INTO total VALUES (0, zeroblob({SIZE})); "
+    return f"{made}INSERT INTO total VALUES (0, zeroblob({SIZE})); "  # noqa: S608 - nothing from outside
 
 
 class CellRow(NamedTuple):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, Callable, NamedTuple
@@ -141,8 +141,8 @@ def rows(connection: sqlite3.Connection, form: int, damage: Damage) -> Iterator[
     made: dict[str, list[Made]] = {}
     if form == SECOND:
         query = "SELECT key, step, point, truth, digest FROM main.predictions ORDER BY key, step, point"
-        for owner, *listed in connection.execute(query):
-            made.setdefault(owner, []).append(Made(*listed, None))
+        for owner, step, point, truth, taken in connection.execute(query):
+            made.setdefault(owner, []).append(Made(step, point, truth, taken, None))
     for row in cells:
         with _of_cell(row, damage):
             own = values.pop(row.key, [])
@@ -166,12 +166,10 @@ def _of_cell(row: OldRow, damage: Damage) -> Iterator[None]:
         raise
     except Exception as error:
         name = f"key {row.key!a}"
-        try:  # the name itself may be what is damaged
+        with suppress(Exception):  # the name itself may be what is damaged
             cell = Cell.from_json(row.cell)
             if cell.key == row.key:
                 name = f"dataset {cell.dataset}, method {cell.method}, repeat {cell.repeat}"
-        except Exception:
-            pass
         raise damage(name, str(error)) from error
 
 

@@ -113,7 +113,7 @@ class PackedValues(Sequence[Value]):
         if not self._reasons:
             return ""
         if isinstance(self._reasons, str):
-            self._reasons = {number: text for number, text in json.loads(self._reasons)}
+            self._reasons = dict(json.loads(self._reasons))
         return self._reasons.get(place, "")
 
     def __len__(self) -> int:

@@ -119,7 +119,9 @@ def record_rows(record: Record, made: Iterable[Made]) -> tuple[CellRow, Body, di
     row = CellRow(
         cell.key,
         frame,
-        *map(_whole, (cell.repeat, cell.tuning, cell.fit)),
+        _whole(cell.repeat),
+        _whole(cell.tuning),
+        _whole(cell.fit),
         _name(record.status, "status"),
         _text(record.reason),
         _name(record.chosen, "point"),

@@ -11,35 +11,32 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
-from fairbench.cells import Cell
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError, Unstorable
-from fairbench.records import DONE, Record
+from fairbench.records import DONE, SKIPPED, Record
 from fairbench.running import oldstore
 from fairbench.running.layout import (
     SIZE,
     TABLES,
-    About,
     Body,
     CellRow,
     Made,
     PredictionRow,
-    TruthRow,
     intact,
     schema,
-    text_id,
 )
-from fairbench.running.packed import PackedValues, Shape, shape_of
+from fairbench.running.packed import PackedValues
 from fairbench.running.packing import Measured, Rows, rows_of
-from fairbench.running.storefile import SOUND, connected, explained, readable, reader
+from fairbench.running.shared import Shared
+from fairbench.running.storefile import SOUND, connected, explained, readable, reader, recognised
 from fairbench.running.truth import Truth
 
 __all__ = ["FILE_NAME", "FORMAT", "Measured", "Outline", "Store", "Truth", "Unstorable", "run_folder"]
@@ -64,17 +61,6 @@ def run_folder(path: Path) -> Path:
     return path.parent if path.name == FILE_NAME and not path.is_dir() else path
 
 
-def _tables(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
-    return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
-
-
-def _tables_of(statements: str) -> set[tuple[str, ...]]:
-    """Return what ``_tables`` says of a sound store."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(statements)
-        return _tables(connection)
-
-
 class Store:
     """The results of one run; one writer, any number of readers."""
 
@@ -88,10 +74,6 @@ class Store:
         self._waiting: list[Rows] = []
         self._known: set[Union[str, bytes]] = set()  # texts and test parts that are written, or wait
         self._written = -WAIT  # when something was written last
-        self._truth = lru_cache(maxsize=64)(self._read_truth)  # of the repeats: all methods share them
-        self._frame = lru_cache(maxsize=4096)(self._read_frame)
-        self._about = lru_cache(maxsize=4096)(self._read_about)
-        self._shape = lru_cache(maxsize=4096)(self._read_shape)
         if not create and not path.is_file():
             raise StoreError(f"{path} does not exist; 'fairbench run' makes run directories, each with a {FILE_NAME}")
         with ExitStack() as cleaning:
@@ -101,6 +83,7 @@ class Store:
                 with readable(path):
                     self._connection = reader(path, cleaning)
                     self._read_old(self._recognised())
+            self._shared = Shared(self._connection)
             self._cleaning = cleaning.pop_all()
 
     def _writer(self, cleaning: ExitStack) -> sqlite3.Connection:
@@ -159,20 +142,7 @@ class Store:
     def _recognised(self) -> int:
         """Return the store's format; refuse another format, and a format with other tables."""
         with self._snapshot():
-            seen = self._number("PRAGMA user_version")
-            tables = _tables(self._connection)
-            if seen == 0 and not tables:
-                raise StoreError(f"{self.path} holds nothing yet; its run has only just begun")
-            if seen > FORMAT:
-                raise StoreError(
-                    f"{self.path} has format {seen}, this fairbench reads format {FORMAT} and older; run it again"
-                )
-            statements = {FORMAT: schema(), **oldstore.SCHEMAS}.get(seen)
-            if statements is None or not tables >= _tables_of(statements):
-                raise StoreError(
-                    f"{self.path} is not a fairbench store or is damaged: its tables are different; {SOUND}"
-                )
-            return seen
+            return recognised(self.path, self._connection, {**oldstore.SCHEMAS, FORMAT: schema()})
 
     def close(self) -> None:
         """Write what waits, and close the file.
@@ -196,9 +166,9 @@ class Store:
     def add(self, measured: Measured) -> None:
         """Write a cell with all that belongs to it; an earlier record of the cell is replaced.
 
-        A transaction costs more than a cell. Cells that took next to no time, and come in quick succession, are
-        therefore written together: such a cell waits for the next one, or for ``flush``. ``waits`` says whether any do.
-        If the process is killed, those are lost and have to run again; any other cell is safe when this returns.
+        A transaction costs more than a quick cell. Cells that took next to no time and come in quick succession are
+        therefore written together: such a cell waits for the next one, or for ``flush``; ``waits`` says whether any do.
+        Those are lost if the process is killed, and run again. A slow or failed cell is safe when this returns.
 
         Raises:
             Unstorable: something in this record cannot be stored; the store is as it was, and sound.
@@ -207,8 +177,9 @@ class Store:
         rows = rows_of(measured, self._known)
         self._waiting.append(rows)
         self._known |= {*rows.texts, *(row.key for row in rows.truths)}
-        alone = time.monotonic() - self._written >= WAIT
-        if alone or measured.record.seconds >= QUICK or len(self._waiting) >= MOST:
+        record, alone = measured.record, time.monotonic() - self._written >= WAIT
+        slow = record.seconds >= QUICK or record.status not in (DONE, SKIPPED)
+        if alone or slow or len(self._waiting) >= MOST:
             self.flush()
 
     @property
@@ -276,7 +247,7 @@ class Store:
             for row in self._cells():
                 with self._of_cell(row):
                     found[row.key] = Outline(
-                        row.status, self._frame(row.frame).metrics, self._about(row.about).versions
+                        row.status, self._shared.frame(row.frame).metrics, self._shared.about(row.about).versions
                     )
         return found
 
@@ -359,7 +330,7 @@ class Store:
     def _damage(self, row: CellRow, what: str) -> StoreError:
         name = f"key {row.key!a}"
         with suppress(Exception):  # the name itself may be what is damaged
-            cell = replace(self._frame(row.frame), repeat=row.repeat, tuning=row.tuning, fit=row.fit)
+            cell = replace(self._shared.frame(row.frame), repeat=row.repeat, tuning=row.tuning, fit=row.fit)
             if cell.key == row.key:
                 name = f"dataset {cell.dataset}, method {cell.method}, repeat {cell.repeat}"
         return self._old_damage(name, what)
@@ -400,12 +371,12 @@ class Store:
             with self._of_cell(row):
                 if points.get(row.key, 0) != body.points:
                     raise self._damage(row, "its predictions are not as they were written")
-                about = self._about(row.about)
+                about = self._shared.about(row.about)
                 found[row.key] = Record(
-                    self._frame(row.frame).placed(row.repeat, row.tuning, row.fit, row.key),
+                    self._shared.frame(row.frame).placed(row.repeat, row.tuning, row.fit, row.key),
                     row.status,
                     row.reason,
-                    PackedValues(self._shape(body.shape), body.numbers, body.reasons),
+                    PackedValues(self._shared.shape(body.shape), body.numbers, body.reasons),
                     row.chosen,
                     body.curves,
                     row.seconds,
@@ -429,33 +400,11 @@ class Store:
             if seen != listed or any(row.taken() != row.digest for row in rows):
                 raise self._damage(cell, "its predictions are not as they were written")
             for row in rows:
-                found[row.step, row.point] = self._truth(row.truth), row.predictions()
+                found[row.step, row.point] = self._shared.truth(row.truth), row.predictions()
         return found
-
-    def _read_truth(self, key: str) -> Truth:
-        columns = ", ".join(f'"{name}"' for name in TruthRow._fields)
-        found = self._connection.execute(f"SELECT {columns} FROM truths WHERE key = ?", (key,))  # noqa: S608
-        for row in map(TruthRow._make, found):
-            return row.truth()
-        raise ValueError("the labels and groups of its test part are missing")
-
-    def _read_text(self, key: bytes) -> str:
-        for (text,) in self._connection.execute("SELECT text FROM texts WHERE id = ?", (key,)):
-            if text_id(text) != key:
-                raise ValueError("a text that it shares with others is not as it was written")
-            return str(text)
-        raise ValueError("a text that it shares with others is missing")
-
-    def _read_frame(self, key: bytes) -> Cell:
-        return Cell.from_json(self._read_text(key))
-
-    def _read_about(self, key: bytes) -> About:
-        return About.read(self._read_text(key))
-
-    def _read_shape(self, key: bytes) -> Shape:
-        return shape_of(self._read_text(key))
 
 
 def _together(digests: Sequence[bytes]) -> bytes:
     """Return the exclusive or of digests, which does not depend on their order."""
-    return np.bitwise_xor.reduce(np.frombuffer(b"".join(digests), "u1").reshape(-1, SIZE), axis=0).tobytes()
+    every = np.frombuffer(b"".join(digests), "u1").reshape(-1, SIZE)
+    return bytes(np.bitwise_xor.reduce(every, axis=0).tobytes())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from fairbench.errors import StoreError
@@ -74,3 +75,32 @@ def reader(path: Path, cleaning: ExitStack) -> sqlite3.Connection:
         connection = connected(cleaning.enter_context(copied(path)), "rw", cleaning)
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     return connection
+
+
+def recognised(path: Path, connection: sqlite3.Connection, schemas: Mapping[int, str]) -> int:
+    """Return the format of a store; ``schemas`` are the statements that make the tables of each format.
+
+    Raises:
+        StoreError: the format is another one, or its tables are not there.
+    """
+    ((seen,),) = connection.execute("PRAGMA user_version")
+    tables, latest = _tables(connection), max(schemas)
+    if seen == 0 and not tables:
+        raise StoreError(f"{path} holds nothing yet; its run has only just begun")
+    if seen > latest:
+        raise StoreError(f"{path} has format {seen}, this fairbench reads format {latest} and older; run it again")
+    if seen not in schemas or not tables >= _tables_of(schemas[seen]):
+        raise StoreError(f"{path} is not a fairbench store or is damaged: its tables are different; {SOUND}")
+    return int(seen)
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
+
+
+@lru_cache(maxsize=8)
+def _tables_of(statements: str) -> frozenset[tuple[str, ...]]:
+    """Return what ``_tables`` says of a sound store."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(statements)
+        return frozenset(_tables(connection))
