@@ -1,8 +1,8 @@
 """Planning a suite, and taking up a run of it: ``python benchmarks/speed/planning.py [CELLS ...]``.
 
 The suite has five methods on two datasets, with all metrics; every cell of the run that is taken up is finished, so
-that nothing is left to run. Datasets are not loaded. ``plan`` is what a new run does before its first cell; ``take up`` is
-what a run does that continues: it plans, reads and compares what is there, twice (before and after it holds the
+that nothing is left to run. Datasets are not loaded. ``plan`` is what a new run does before its first cell. ``take up``
+is what a run does that continues: it plans, reads and compares what is there, twice (before and after it holds the
 directory), writes ``run.json``, finds that no cell is left, and writes ``run.json`` again.
 """
 
