@@ -26,6 +26,7 @@ NAMES = (
     "docs/verdicts.md",
     "docs/robustness.md",
     "docs/own-data.md",
+    "docs/store.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]
 README = DOCUMENTS[0].read_text(encoding="utf-8")
