@@ -134,7 +134,7 @@ def rows(connection: sqlite3.Connection, form: int, damage: Damage) -> Iterator[
             raise damage("", f"it holds {len(cells)} cells, but not those written")
     query = 'SELECT key, step, point, "group", metric, value, reason FROM main."values" '
     grouped = groupby(
-        connection.execute(f'{query} ORDER BY key, step, point, "group", metric'),
+        connection.execute(f'{query} ORDER BY key, step, point, "group", metric'),  # noqa: S608 - no outside text
         key=lambda value: value[0],
     )
     values = {owner: [value[1:] for value in several] for owner, several in grouped}
