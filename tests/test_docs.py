@@ -27,6 +27,7 @@ NAMES = (
     "docs/robustness.md",
     "docs/own-data.md",
     "docs/executors.md",
+    "docs/store.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]
 README = DOCUMENTS[0].read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
-"""Planning a suite, and taking up a run of it: ``python benchmarks/speed/planning.py [CELLS ...]``.
+"""Planning a suite, and resuming a run of it: ``python benchmarks/speed/planning.py [CELLS ...]``.
 
 The suite has five methods on two datasets, with all metrics; every cell of the run that is taken up is finished, so
-that nothing is left to run. Datasets are not loaded. ``plan`` is what a new run does before its first cell; ``take up`` is
-what a run does that continues: it plans, reads and compares what is there, twice (before and after it holds the
-directory), writes ``run.json``, finds that no cell is left, and writes ``run.json`` again.
+that nothing is left to run. Datasets are not loaded. ``plan`` is what a new run does before its first cell. ``resume``
+is what a run that continues does besides planning: it reads and compares what is there, before and after it holds the
+directory, writes ``run.json``, finds that no cell is left, and writes ``run.json`` again.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ def begin(registry: Registry, count: int, out: Path) -> None:
         pass
 
 
-def take_up(registry: Registry, count: int, out: Path) -> None:
-    """Do all that a run does that finds every cell finished."""
-    plan = planned(registry, count)
+def resume(registry: Registry, plan: Plan, out: Path) -> None:
+    """Do all that a planned run does that finds every cell finished."""
     path, runner = choose_directory(plan, out), CellRunner(DataSource(None, offline=True), partial=out / "partial")
     with writing(path, plan, AVAILABLE, registry, ["run"], "serial") as opened:
         serial, kept = registry.get("executors", "serial")(), opened.kept
@@ -79,15 +78,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:  # imports, and digests of code
         begin(registry, 10, Path(folder))
         fill(Path(folder), planned(registry, 10).cells, registry)
-        take_up(registry, 10, Path(folder))
-    print(f"{'cells':>8} {'plan s':>8} {'take up s':>10} {'run.json MiB':>13}")
+        resume(registry, planned(registry, 10), Path(folder))
+    print(f"{'cells':>8} {'plan s':>8} {'resume s':>10} {'run.json MiB':>13}")
     for count in parser.parse_args().cells:
         with tempfile.TemporaryDirectory() as folder:
             begun = seconds(begin, registry, count, Path(folder))
-            fill(Path(folder), planned(registry, count).cells, registry)
-            taken = seconds(take_up, registry, count, Path(folder))
+            plan = planned(registry, count)
+            fill(Path(folder), plan.cells, registry)
+            resumed = seconds(resume, registry, plan, Path(folder))
             size = (Path(folder) / "run.json").stat().st_size / 2**20
-        print(f"{count:8} {begun:8.2f} {taken:10.2f} {size:13.2f}")
+        print(f"{count:8} {begun:8.2f} {resumed:10.2f} {size:13.2f}")
 
 
 if __name__ == "__main__":

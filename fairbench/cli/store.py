@@ -101,7 +101,7 @@ def _counts(checked: Checked) -> str:
 @click.command(
     epilog=examples(
         "fairbench merge runs/machine1 runs/machine2 --out runs/all",
-        "fairbench report runs/all",
+        "fairbench merge runs/monday runs/tuesday runs/wednesday --out runs/all",
     )
 )
 @click.argument("runs", metavar="RUN RUN...", nargs=-1, required=True, type=GivenPath(path_type=Path))

@@ -83,8 +83,8 @@ def _unequal_predictions(one: Measured, two: Measured) -> Iterator[Unequal]:
 def _unequal_rows(one: Predictions, two: Predictions, where: str) -> Iterator[Unequal]:
     rows = int((one.y_pred != two.y_pred).sum())
     if rows:
-        selected = [f"{int(made.y_pred.sum())} of {len(made.y_pred)} rows selected" for made in (one, two)]
-        yield Unequal(f"the decisions{where} about {rows} of the rows", selected[0], selected[1], None)
+        what = f"the number of selected rows{where} (decisions differ in {rows} of {len(one.y_pred)})"
+        yield Unequal(what, str(int(one.y_pred.sum())), str(int(two.y_pred.sum())), None)
     for what, first, second in (("score", one.y_score, two.y_score), ("decision", one.decision, two.decision)):
         if first is None or second is None:
             if first is not second:

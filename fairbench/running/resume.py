@@ -212,9 +212,10 @@ def compare(
     again: dict[str, int] = {}  # why -> number of cells
     stay: dict[tuple[str, str], int] = {}  # source and version that was accepted -> number of cells
     for cell in plan.cells:
-        if cell.key in done:
-            measured = _measured(cell, done[cell.key].metrics)
-            differing = comparison.others(measured, done[cell.key].versions)
+        outline = done.get(cell.key)
+        if outline is not None:
+            measured = _measured(cell, outline.metrics)
+            differing = comparison.others(measured, outline.versions)
             if not differing or (plan.accept and all(_is_local(plan, other) for other in differing)):
                 kept[cell.key] = measured
                 for what in {(other.source, other.before or "") for other in differing}:

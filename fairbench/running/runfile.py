@@ -104,6 +104,8 @@ def _misfit(value: Any, shape: Any, where: str) -> str:
         fits = isinstance(value, type(shape))
     if not fits:
         return f"{where or 'the whole'} is missing or of another form (seen {_short(value)})"
+    if shape == [str] and all(type(member) is str for member in value):
+        return ""  # there are many keys of cells
     if isinstance(shape, list):
         members = [(f"{where}[{number}]", member, shape[0]) for number, member in enumerate(value)]
     elif not isinstance(shape, dict):

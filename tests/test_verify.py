@@ -1,0 +1,144 @@
+"""``fairbench verify``: stored cells are executed again; what differs is said, and the run is only read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fairbench.running.packing import Measured
+from fairbench.running.store import FILE_NAME, Store
+
+RUN = ["run", "--methods", "coin,mlp[epochs=2]", "--datasets", "synthetic[rows=300]", "--repeats", "2"]
+RUN += ["--metrics", "accuracy,demographic_parity_difference", "--workers", "1", "--out", "r"]
+ONE = ["--workers", "1"]
+LOCAL = """
+from dataclasses import dataclass
+import numpy as np
+from fairbench.api import Predictions, hookimpl
+
+@dataclass(frozen=True)
+class Mine:
+    \"\"\"Select everybody, or nobody.\"\"\"
+    name = "mine"
+    def fit(self, train, validation, *, seed):
+        return lambda inputs: Predictions(np.full(len(inputs.X), 1))
+
+@hookimpl
+def fairbench_methods():
+    return [Mine]
+"""
+
+
+def changed(change):
+    """Replace what is stored of one cell of the method ``coin``."""
+    with Store(Path("r") / FILE_NAME, create=True) as store:
+        key = next(one.cell.key for one in store.records() if one.cell.method.name == "coin")
+        one = store.measured(key)
+        store.add(change(one))
+        return one
+
+
+def rows(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_all_cells_hold_and_the_run_is_only_read(fairbench):
+    assert fairbench(*RUN)[0] == 0
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("r").iterdir()}
+    Path("r").chmod(0o500)
+    try:
+        status, out, err = fairbench("verify", "r", "--all", *ONE)
+    finally:
+        Path("r").chmod(0o700)
+    assert status == 0, out
+    assert "all finished cells: 4 of 4 cells hold" in err
+    assert out.count(" yes ") == 4
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("r").iterdir()} == before
+
+
+def test_a_draw_can_be_repeated_with_its_seed(fairbench):
+    assert fairbench(*RUN)[0] == 0
+    _, first, err = fairbench("verify", "r", "--cells", "2", "--json", *ONE)
+    seed = err.partition("--seed ")[2].partition(":")[0]
+    _, second, _ = fairbench("verify", "r", "--cells", "2", "--seed", seed, "--json", *ONE)
+    assert rows(first) == rows(second)
+    assert len(rows(first)) == 2
+    draws = {fairbench("verify", "r", "--cells", "1", "--seed", seed, "--json", *ONE)[1] for seed in range(8)}
+    assert len(draws) > 1
+
+
+def test_a_value_that_does_not_come_out_again_is_shown_with_both_numbers(fairbench):
+    assert fairbench(*RUN)[0] == 0
+
+    def change(one):
+        values = [value._replace(value=value.value + 2**-40) if value.value else value for value in one.record.values]
+        return Measured(replace(one.record, values=tuple(values)), one.predictions)
+
+    stored = changed(change).record
+    status, out, err = fairbench("verify", "r", "--all", "--json", *ONE)
+    assert status == 1
+    assert "3 of 4 cells hold" in err
+    (row,) = [row for row in rows(out) if row["holds"] == "no"]
+    assert (row["method"], row["unequal"]) == ("coin", sum(bool(value.value) for value in stored.values))
+    assert row["largest difference"] == pytest.approx(2**-40, rel=1e-3)
+    first = next(value for value in stored.values if value.value)
+    assert f"is {first.value + 2**-40!r} in the run and {first.value!r} now" in row["differences"]
+    status, out, _ = fairbench("verify", "r", "--all", *ONE)
+    assert status == 1
+    assert "synthetic[rows=300] by group, coin" in out
+
+
+def test_a_prediction_that_does_not_come_out_again_is_shown(fairbench):
+    assert fairbench(*RUN)[0] == 0
+
+    def change(one):
+        ((place, (truth, made)),) = one.predictions.items()
+        y_pred = made.y_pred.copy()
+        y_pred[7] = 1 - y_pred[7]
+        return Measured(one.record, {place: (truth, type(made)(y_pred, made.y_score, made.decision))})
+
+    changed(change)
+    status, out, _ = fairbench("verify", "r", "--all", "--json", *ONE)
+    assert status == 1
+    (row,) = [row for row in rows(out) if row["holds"] == "no"]
+    assert row["differences"].startswith("the number of selected rows (decisions differ in 1 of 45) is ")
+
+
+def test_other_versions_and_code_and_data_are_told_apart(fairbench):
+    assert fairbench(*RUN)[0] == 0
+    changed(lambda one: Measured(replace(one.record, versions={"fairbench-harness": "0.0.1"}), one.predictions))
+    run = json.loads(Path("r/run.json").read_text())
+    run["sources"]["fairbench_metrics"]["sha256"] = "1" * 64
+    run["datasets"]["synthetic[rows=300]"] = "2" * 64
+    Path("r/run.json").write_text(json.dumps(run))
+    status, out, _ = fairbench("verify", "r", "--all", *ONE)
+    assert status == 0  # the values hold all the same
+    assert "changed since: fairbench-harness 0.0.1 -> " in out
+    assert "changed since: code of fairbench_metrics (sha256 111111111111… -> " in out
+    assert "changed since: data of synthetic[rows=300] (digest 222222222222… -> " in out
+
+
+def test_a_method_that_is_gone_or_fails_does_not_hold_and_says_why(fairbench):
+    Path("mine.py").write_text(LOCAL)
+    grid = ["--methods", "mine,coin", "--plugin", "mine.py", "--repeats", "1"]
+    assert fairbench(*RUN, *grid)[0] == 0
+    status, out, _ = fairbench("verify", "r", "--all", *ONE)
+    assert status == 1
+    assert "mine, repeat 0: no method is named 'mine'" in out
+    Path("mine.py").write_text(LOCAL.replace("return lambda", "raise ValueError('not today')\n        lambda"))
+    status, out, _ = fairbench("verify", "r", "--all", "--plugin", "mine.py", *ONE)
+    assert status == 1
+    assert "mine, repeat 0: failed: ValueError: not today" in out
+    assert "changed since: method mine " in out
+
+
+def test_a_run_without_finished_cells_is_refused(fairbench):
+    assert fairbench(*RUN)[0] == 0
+    Path("r/results.sqlite").unlink()
+    Store(Path("r/results.sqlite"), create=True).close()
+    status, _, err = fairbench("verify", "r", *ONE)
+    assert status == 2
+    assert "no cell of r is done, so there is nothing to verify" in err
