@@ -16,6 +16,8 @@ from fairbench.cli.signals import status_of
 from fairbench.data.own.declaration import OwnData
 from fairbench.data.own.prepared import Prepared
 from fairbench.notation import show_params
+from fairbench.plugins.components import Limits
+from fairbench.quantities import bytes_of, seconds_of
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
 
@@ -77,11 +79,18 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[O
 
     Raises:
         DataError: a table does not fit what is said of it.
-        SuiteError: ``--executor`` does not name exactly one executor.
+        SuiteError: ``--executor`` does not name exactly one executor, or a limit is no duration or size.
     """
     settings = Settings(
         workers=options["workers"],
         executor=chosen_executor(options["executor"]),
+        limits=Limits(
+            seconds_of("--timeout", options["timeout"]),
+            bytes_of("--memory-limit", options["memory_limit"]),
+            options["retries"],
+        ),
+        budget=seconds_of("--budget", options["budget"]),
+        fail_fast=options["fail_fast"],
         data_dir=options["data_dir"],
         offline=options["offline"],
         plugins=plugin,
@@ -92,12 +101,14 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[O
 
 
 def summary(ended: Finished) -> str:
-    """Return how many cells are done, where everything is, why cells failed, and how to continue an interrupted run."""
+    """Return how many cells are done, where everything is, why cells failed, and how to go on after an early end."""
     parts = ", ".join(f"{count} {status}" for status, count in ended.counts.items())
     reasons = f"; 'fairbench export {ended.path}' has every reason in full (column reason)" if ended.failures else ""
-    goes_on = f"; interrupted: to continue, give the same command with --out {ended.path}" if ended.interrupt else ""
+    early = "interrupted:" if ended.interrupt else f"{ended.stopped};" if ended.stopped else ""
+    goes_on = f"; {early} to continue, give the same command with --out {ended.path}" if early else ""
+    whole = f" ({ended.results.whole_repeats})" if ended.results.whole_repeats else ""
     planned = ended.results.planned
-    return f"{counted(planned, 'cell')}: {parts}; everything is in {ended.path}{reasons}{goes_on}"
+    return f"{counted(planned, 'cell')}: {parts}{whole}; everything is in {ended.path}{reasons}{goes_on}"
 
 
 def exit_status(ended: Finished) -> int:
