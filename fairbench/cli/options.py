@@ -117,6 +117,20 @@ data_dir_option = click.option(
     help="Folder to search first for raw data files.  [default: FAIRBENCH_DATA, then the user's cache]",
 )
 offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
+
+
+def _only_with_dry_run(context: click.Context, parameter: click.Parameter, probe: bool) -> bool:
+    if probe and not context.params.get("dry_run"):
+        raise click.BadParameter("it tries cells for the estimate of --dry-run; give both", context, parameter)
+    return probe
+
+
+probe_option = click.option(
+    "--probe",
+    is_flag=True,
+    callback=_only_with_dry_run,
+    help="With --dry-run, run a cell of each method and dataset that never ran here, for at most a minute each.",
+)
 accept_option = click.option(
     "--accept-changes",
     is_flag=True,

@@ -17,6 +17,7 @@ from fairbench.cli.options import (
     names_option,
     offline_option,
     plugin_option,
+    probe_option,
     say,
 )
 from fairbench.cli.own import confirm, declared_data, own_data_options
@@ -113,7 +114,10 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @executor_options
 @accept_option
-@click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
+@click.option(
+    "--dry-run", is_flag=True, is_eager=True, help="Print the cells and how long they will take, and run nothing."
+)
+@probe_option
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run, print the cells as JSON lines.")
 @data_dir_option
 @offline_option
@@ -123,7 +127,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
 
     The grid of methods, datasets and repeats comes from a SUITE file, from options, or from both.
     """
-    from fairbench.cli.running import exit_status, print_cells, session, summary
+    from fairbench.cli.running import dry_run, exit_status, session, summary
     from fairbench.cli.signals import sigterm_interrupts
     from fairbench.running.rundir import choose_directory
     from fairbench.running.session import chosen_suite
@@ -131,12 +135,12 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     chosen = chosen_suite(suite, _given(suite, options))
     opened = session(options, plugin, chosen.own())
     planned = opened.plan(chosen)
-    if options["dry_run"]:
-        opened.registry.build("executors", opened.executor(len(planned.cells)))  # refused now rather than later
-        print_cells(planned.cells, options["as_json"])
-        return 0
-    confirm(options["data"], options["yes"])
+    if not options["dry_run"]:
+        confirm(options["data"], options["yes"])
     path = choose_directory(planned, options["out"])
+    if options["dry_run"]:
+        dry_run(opened, planned, path, options)
+        return 0
     with sigterm_interrupts():
         ended = opened.run(planned, path, sys.argv[1:])
     write_reports(ended.results, opened.registry, path)

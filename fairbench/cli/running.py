@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from fairbench.data.own.prepared import Prepared
 from fairbench.notation import show_params
 from fairbench.plugins.components import Limits
 from fairbench.quantities import bytes_of, seconds_of
+from fairbench.running.resume import Plan
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
 
@@ -41,6 +43,30 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
             err=False,
         )
     click.echo(counted(len(cells), "cell"), err=True)
+
+
+def dry_run(session: Session, planned: Plan, path: Path, options: Mapping[str, Any]) -> None:
+    """Print a plan and how long it will take; with ``--probe``, try a cell of each kind that has never run here.
+
+    Args:
+        session: what would run it.
+        planned: the plan.
+        path: the run directory, which may hold some of it already.
+        options: of the command.
+
+    Raises:
+        SuiteError: the executor cannot enforce the limits; refused now rather than later.
+    """
+    from fairbench.running.estimate import estimate, finished, history, probe
+
+    executor, _ = session.built_executor(len(planned.cells))
+    print_cells(planned.cells, options["as_json"])
+    records = history(path, {str(cell.dataset) for cell in planned.cells})
+    if options["probe"]:
+        records += probe(session, planned, records)
+    done = finished(path)
+    left = [cell for cell in planned.cells if cell.key not in done]
+    say(estimate(left, records, getattr(executor, "workers", 1)))
 
 
 class Terminal(Observer):
