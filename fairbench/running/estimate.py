@@ -151,10 +151,11 @@ def finished(path: Path) -> set[str]:
 def probe(session: Session, planned: Plan, records: Iterable[Record]) -> list[Record]:
     """Run one cell of each scenario, method and dataset without history, and return what it gave; nothing is kept.
 
-    A cell is stopped at the session's own limit of time, or else after ``PROBE`` seconds.
+    A cell is stopped at the session's own limit of time, or else after ``PROBE`` seconds. It runs in a worker process
+    here, whatever executor the session has: not every one can stop a cell.
 
     Args:
-        session: whose data and executor are used.
+        session: whose settings are used.
         planned: the plan.
         records: of earlier cells.
     """
@@ -165,7 +166,7 @@ def probe(session: Session, planned: Plan, records: Iterable[Record]) -> list[Re
     limits = session.settings.limits
     limits = replace(limits, seconds=PROBE if limits.seconds is None else limits.seconds, retries=0)
     session.observer.say(f"trying {counted(len(first), 'cell')}, each for at most {duration(limits.seconds or PROBE)}")
-    trial = Session(replace(session.settings, limits=limits, budget=None, fail_fast=False))
+    trial = Session(replace(session.settings, executor=None, limits=limits, budget=None, fail_fast=False))
     with TemporaryDirectory(prefix="fairbench-probe-") as folder:
         ended = trial.run(replace(planned, cells=list(first.values())), Path(folder) / "probe")
     return list(ended.results.records)
