@@ -12,8 +12,9 @@ from fairbench.cells import Cell
 
 DONE, SKIPPED = "done", "skipped"
 FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED = "failed", "timed out", "out of memory", "crashed"
+"""A cell that raised, that exceeded a limit, or whose process ended without an answer; the last three: ``Ended.how``."""
 FAILURES = (FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED)
-"""How a cell can fail: it raised, it exceeded a limit, or its process ended without an answer."""
+"""All the ways in which a cell can fail."""
 POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
 OVERLAPS = (POOL, FRESH, UNKNOWN)
 
