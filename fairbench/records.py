@@ -12,7 +12,7 @@ from fairbench.cells import Cell
 
 DONE, SKIPPED = "done", "skipped"
 FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED = "failed", "timed out", "out of memory", "crashed"
-"""A cell raised, exceeded a limit, or its process ended without an answer; the last three are values of ``Ended.how``."""
+"""A cell raised, exceeded a limit, or its process ended without an answer; the last three are ``Ended.how`` as well."""
 FAILURES = (FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED)
 """All the ways in which a cell can fail."""
 POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
