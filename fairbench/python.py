@@ -20,8 +20,10 @@ import numpy as np
 from fairbench.choices import parse_choices
 from fairbench.data.own.declaration import own_data
 from fairbench.errors import SuiteError, UnknownName
+from fairbench.plugins.components import Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
+from fairbench.quantities import bytes_of, retries_of, seconds_of
 from fairbench.running.rundir import choose_directory, load_results
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor, chosen_suite
 from fairbench.texts import counted, last_line
@@ -63,8 +65,11 @@ class Run:
 
     @property
     def interrupted(self) -> bool:
-        """Return whether the run was stopped early; the same call with ``out=run.path`` continues it."""
-        return self._ended.interrupt is not None
+        """Return whether the run was stopped early; the same call with ``out=run.path`` continues it.
+
+        The user has stopped it, or its budget was used up, or a cell failed with ``fail_fast``.
+        """
+        return self._ended.interrupt is not None or bool(self._ended.stopped)
 
     @property
     def complete(self) -> bool:
@@ -75,7 +80,8 @@ class Run:
     def summary(self) -> str:
         """Return how many cells are done, how many were skipped or failed in which way, and where everything is."""
         counts = ", ".join(f"{count} {status}" for status, count in self._ended.counts.items())
-        return f"{counted(self.results.planned, 'cell')}: {counts}; everything is in {self.path}"
+        stopped = f"; {self._ended.stopped}" if self._ended.stopped else ""
+        return f"{counted(self.results.planned, 'cell')}: {counts}; everything is in {self.path}{stopped}"
 
     @property
     def values(self) -> pandas.DataFrame:
@@ -202,6 +208,11 @@ def run(
     out: Optional[PathText] = None,
     workers: Optional[int] = None,
     executor: Optional[str] = None,
+    timeout: Optional[Union[str, float]] = None,
+    memory_limit: Optional[Union[str, float]] = None,
+    retries: int = 1,
+    fail_fast: bool = False,
+    budget: Optional[Union[str, float]] = None,
     data_dir: Optional[PathText] = None,
     offline: bool = False,
     plugins: Union[PathText, Sequence[PathText]] = (),
@@ -241,6 +252,11 @@ def run(
         out: run directory; by default a dated one below ``runs``. A finished run is read, an unfinished one continued.
         workers: processes; by default one for each processor. With 1 everything runs in this process.
         executor: where cells run, e.g. ``"processes[workers=2]"``; overrides ``workers``.
+        timeout: seconds after which a cell is stopped, or a text such as ``"10m"``; by default never.
+        memory_limit: bytes that the process of a cell may hold, or a text such as ``"2G"``; by default any number.
+        retries: how often a cell is tried again whose process has died.
+        fail_fast: stop at the first cell that fails.
+        budget: seconds after which the run is stopped, or a text such as ``"2h"``; finished cells are kept.
         data_dir: folder to search first for raw data files.
         offline: download nothing.
         plugins: path of a local plugin file, or several.
@@ -289,6 +305,13 @@ def run(
     settings = Settings(
         workers=_plain(workers),
         executor=chosen_executor(executor),
+        limits=Limits(
+            seconds_of("timeout", _plain(timeout)),
+            bytes_of("memory_limit", _plain(memory_limit)),
+            retries_of(_plain(retries)),
+        ),
+        budget=seconds_of("budget", _plain(budget)),
+        fail_fast=bool(fail_fast),
         data_dir=_folder("data_dir", data_dir),
         offline=offline,
         plugins=_files(plugins),

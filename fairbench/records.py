@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,9 @@ from fairbench.cells import Cell
 
 DONE, SKIPPED = "done", "skipped"
 FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED = "failed", "timed out", "out of memory", "crashed"
+"""A cell raised, exceeded a limit, or its process ended without an answer; the last three are ``Ended.how`` as well."""
 FAILURES = (FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED)
-"""How a cell can fail: it raised, it exceeded a limit, or its process ended without an answer."""
+"""All the ways in which a cell can fail."""
 POOL, FRESH, UNKNOWN = "pool", "fresh", "unknown"
 OVERLAPS = (POOL, FRESH, UNKNOWN)
 
@@ -163,4 +165,14 @@ class Results:
     def unfinished(self) -> str:
         """Return how many cells have not been run yet, in words; empty if there are none."""
         left = self.planned - len(self.records)
-        return f"{left} of {self.planned} cell{'' if self.planned == 1 else 's'} not run yet" if left > 0 else ""
+        whole = f" ({self.whole_repeats})" if self.whole_repeats else ""
+        return f"{left} of {self.planned} cell{'' if self.planned == 1 else 's'} not run yet{whole}" if left > 0 else ""
+
+    @property
+    def whole_repeats(self) -> str:
+        """Return in words how many repeats are whole; empty if all are, or if repeats have several sizes."""
+        repeats = self.run.get("suite", {}).get("repeats", 0)
+        if len(self.records) >= self.planned or repeats < 2 or self.planned % repeats:
+            return ""
+        ran = Counter(record.cell.repeat for record in self.records)
+        return f"{sum(count == self.planned // repeats for count in ran.values())} of {repeats} repeats complete"

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 WINGS = [  # from the ground up; a module imports from its own wing and from those below
-    {"version", "errors", "seeding", "notation", "cells", "choices", "records", "texts"},
+    {"version", "errors", "seeding", "notation", "quantities", "cells", "choices", "records", "texts"},
     {"system"},
     {"data"},
     {"plugins"},

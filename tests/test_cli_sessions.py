@@ -76,7 +76,7 @@ def test_long_rows_of_an_unfinished_run_say_so_on_stderr(fairbench, tmp_path, co
     whole = (tmp_path / "r/results.sqlite").rename(tmp_path / "whole.sqlite")
     with Store(whole) as before, Store(tmp_path / "r/results.sqlite", create=True) as after:
         after.add(before.measured(min(before.finished())))
-    assert fairbench(command, "r")[2] == "2 of 3 cells not run yet\n"
+    assert fairbench(command, "r")[2] == "2 of 3 cells not run yet (1 of 3 repeats complete)\n"
 
 
 def test_plugins_and_run_json_say_whether_the_compiled_part_is_used(fairbench, tmp_path, monkeypatch):

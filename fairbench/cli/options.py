@@ -78,7 +78,7 @@ class GivenPath(click.Path):
 
 
 def executor_options(command: Command) -> Command:
-    """Add ``--workers`` and ``--executor``."""
+    """Add ``--workers``, ``--executor`` and what limits a cell or the whole run; ``run_settings`` reads them."""
     executor = names_option(
         "--executor", "executors", "How cells are run, e.g. 'processes[workers=2]'; overrides --workers."
     )
@@ -87,7 +87,28 @@ def executor_options(command: Command) -> Command:
         type=click.IntRange(min=1),
         help="Worker processes, one thread each.  [default: the machine's cores]",
     )
-    return workers(executor(command))
+    limits = (
+        workers,
+        click.option("--timeout", metavar="TIME", help="Stop a cell after this time: 90, 10m, 2h.  [default: never]"),
+        click.option(
+            "--memory-limit", metavar="SIZE", help="Stop a cell whose process holds more: 500M, 2G.  [default: never]"
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(min=0),
+            default=1,
+            show_default=True,
+            help="How often a cell is tried again whose process has died.",
+        ),
+        click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails."),
+        click.option(
+            "--budget", metavar="TIME", help="Stop the run after this time; repeats are run one after the other."
+        ),
+    )
+    command = executor(command)
+    for option in reversed(limits):
+        command = option(command)
+    return command
 
 
 data_dir_option = click.option(
@@ -96,6 +117,20 @@ data_dir_option = click.option(
     help="Folder to search first for raw data files.  [default: FAIRBENCH_DATA, then the user's cache]",
 )
 offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
+
+
+def _only_with_dry_run(context: click.Context, parameter: click.Parameter, probe: bool) -> bool:
+    if probe and not context.params.get("dry_run"):
+        raise click.BadParameter("it tries cells for the estimate of --dry-run; give both", context, parameter)
+    return probe
+
+
+probe_option = click.option(
+    "--probe",
+    is_flag=True,
+    callback=_only_with_dry_run,
+    help="With --dry-run, run a cell of each method and dataset that never ran here, for at most a minute each.",
+)
 accept_option = click.option(
     "--accept-changes",
     is_flag=True,

@@ -23,6 +23,7 @@ from fairbench.cli.options import (
     offline_option,
     plugin_option,
     print_rows,
+    probe_option,
     say,
     wait_option,
 )
@@ -69,7 +70,10 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 @executor_options
 @accept_option
 @wait_option
-@click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
+@click.option(
+    "--dry-run", is_flag=True, is_eager=True, help="Print the cells and how long they will take, and run nothing."
+)
+@probe_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the comparisons, or with --dry-run the cells.")
 @data_dir_option
 @offline_option
@@ -79,7 +83,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
 
     PAPER alone stands for all of them. Published and measured numbers are shown side by side.
     """
-    from fairbench.cli.running import exit_status, print_cells, session, summary
+    from fairbench.cli.running import dry_run, exit_status, session, summary
     from fairbench.cli.signals import interrupt_advises
     from fairbench.papers.grids import plan_reproduction
     from fairbench.papers.reproduced import Reproduced
@@ -92,14 +96,14 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     times = options["times"] or (1 if options["quick"] else None)
     reproduction = plan_reproduction(paper, registry, times=times, datasets=options["datasets"])
     cells = reproduction.cells
-    if options["dry_run"]:
-        print_cells(cells, options["as_json"])
-        return 0
     for sentence in reproduction.left_out:
         say(sentence)
     asked = {"name": f"reproduce {reproduction.paper.name}", "parts": paper, "repeats": reproduction.repeats}
     plan = Plan.of(asked, cells, registry, grows=True, accept=options["accept_changes"])
     path = choose_directory(plan, options["out"] or RUNS / f"reproduce-{reproduction.paper.name}")
+    if options["dry_run"]:
+        dry_run(opened, plan, path, options)
+        return 0
     with interrupt_advises(path):
         ended = opened.run(plan, path, sys.argv[1:])
         outcome = Reproduced.of(reproduction, ended.results)

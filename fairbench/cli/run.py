@@ -17,6 +17,7 @@ from fairbench.cli.options import (
     names_option,
     offline_option,
     plugin_option,
+    probe_option,
     say,
     wait_option,
 )
@@ -104,6 +105,8 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     + "\n\nTo continue an interrupted run, give the same command again. A directory can grow: the same --out with one "
     "more method, dataset, metric or repeat runs only what is new."
+    "\n\nExit status: 0 if every cell is done or was skipped; 1 if a cell failed, timed out, ran out of memory or "
+    "crashed, if cells are missing or if none is done; 2 for bad input; 130 after Ctrl-C, 143 after SIGTERM."
 )
 @click.argument("suite", required=False, type=GivenPath(path_type=Path))
 @_suite_options
@@ -115,7 +118,10 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @executor_options
 @accept_option
 @wait_option
-@click.option("--dry-run", is_flag=True, help="Print the cells and run nothing.")
+@click.option(
+    "--dry-run", is_flag=True, is_eager=True, help="Print the cells and how long they will take, and run nothing."
+)
+@probe_option
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run, print the cells as JSON lines.")
 @data_dir_option
 @offline_option
@@ -125,7 +131,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
 
     The grid of methods, datasets and repeats comes from a SUITE file, from options, or from both.
     """
-    from fairbench.cli.running import exit_status, print_cells, session, summary
+    from fairbench.cli.running import dry_run, exit_status, session, summary
     from fairbench.cli.signals import interrupt_advises
     from fairbench.running.rundir import choose_directory
     from fairbench.running.session import chosen_suite
@@ -133,12 +139,12 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     chosen = chosen_suite(suite, _given(suite, options))
     opened = session(options, plugin, chosen.own())
     planned = opened.plan(chosen)
-    if options["dry_run"]:
-        opened.registry.build("executors", opened.executor(len(planned.cells)))  # refused now rather than later
-        print_cells(planned.cells, options["as_json"])
-        return 0
-    confirm(options["data"], options["yes"])
+    if not options["dry_run"]:
+        confirm(options["data"], options["yes"])
     path = choose_directory(planned, options["out"])
+    if options["dry_run"]:
+        dry_run(opened, planned, path, options)
+        return 0
     with interrupt_advises(path):
         ended = opened.run(planned, path, sys.argv[1:])
         write_reports(ended.results, opened.registry, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,9 @@ from fairbench.cli.signals import status_of
 from fairbench.data.own.declaration import OwnData
 from fairbench.data.own.prepared import Prepared
 from fairbench.notation import show_params
+from fairbench.plugins.components import Limits
+from fairbench.quantities import bytes_of, seconds_of
+from fairbench.running.resume import Plan
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
 
@@ -39,6 +43,30 @@ def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
             err=False,
         )
     click.echo(counted(len(cells), "cell"), err=True)
+
+
+def dry_run(session: Session, planned: Plan, path: Path, options: Mapping[str, Any]) -> None:
+    """Print a plan and how long it will take; with ``--probe``, try a cell of each kind that has never run here.
+
+    Args:
+        session: what would run it.
+        planned: the plan.
+        path: the run directory, which may hold some of it already.
+        options: of the command.
+
+    Raises:
+        SuiteError: the executor cannot enforce the limits; refused now rather than later.
+    """
+    from fairbench.running.estimate import estimate, finished, history, probe
+
+    executor, _ = session.built_executor(len(planned.cells))
+    print_cells(planned.cells, options["as_json"])
+    records = history(path, {str(cell.dataset) for cell in planned.cells})
+    if options["probe"]:
+        records += probe(session, planned, records)
+    done = finished(path)
+    left = [cell for cell in planned.cells if cell.key not in done]
+    say(estimate(left, records, getattr(executor, "workers", 1)))
 
 
 class Terminal(Observer):
@@ -77,11 +105,18 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[O
 
     Raises:
         DataError: a table does not fit what is said of it.
-        SuiteError: ``--executor`` does not name exactly one executor.
+        SuiteError: ``--executor`` does not name exactly one executor, or a limit is no duration or size.
     """
     settings = Settings(
         workers=options["workers"],
         executor=chosen_executor(options["executor"]),
+        limits=Limits(
+            seconds_of("--timeout", options["timeout"]),
+            bytes_of("--memory-limit", options["memory_limit"]),
+            options["retries"],
+        ),
+        budget=seconds_of("--budget", options["budget"]),
+        fail_fast=options["fail_fast"],
         data_dir=options["data_dir"],
         offline=options["offline"],
         plugins=plugin,
@@ -93,12 +128,14 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[O
 
 
 def summary(ended: Finished) -> str:
-    """Return how many cells are done, where everything is, why cells failed, and how to continue an interrupted run."""
+    """Return how many cells are done, where everything is, why cells failed, and how to go on after an early end."""
     parts = ", ".join(f"{count} {status}" for status, count in ended.counts.items())
     reasons = f"; 'fairbench export {ended.path}' has every reason in full (column reason)" if ended.failures else ""
-    goes_on = f"; interrupted: to continue, give the same command with --out {ended.path}" if ended.interrupt else ""
+    early = "interrupted:" if ended.interrupt else f"{ended.stopped};" if ended.stopped else ""
+    goes_on = f"; {early} to continue, give the same command with --out {ended.path}" if early else ""
+    whole = f" ({ended.results.whole_repeats})" if ended.results.whole_repeats else ""
     planned = ended.results.planned
-    return f"{counted(planned, 'cell')}: {parts}; everything is in {ended.path}{reasons}{goes_on}"
+    return f"{counted(planned, 'cell')}: {parts}{whole}; everything is in {ended.path}{reasons}{goes_on}"
 
 
 def exit_status(ended: Finished) -> int:

@@ -86,7 +86,8 @@ def run_cells(
     """Run the cells except those that are ``done`` (by key; by default all that the store has); yield each record.
 
     A record is yielded after it has been written to the store. A cell whose process ended without a result has the
-    status and the reason with which it ended.
+    status and the reason with which it ended. Cells are handed out one repeat after the other; those that share a
+    split stay together.
 
     Raises:
         StoreError: a record cannot be written; what was written before stays.
@@ -107,6 +108,8 @@ def run_cells(
             yield _kept(store, unmeasured(cell, FAILED, available.failed[label]))
         else:
             pending.append(cell)
+    # One repeat after the other, whatever the plan's order: a run that ends early has whole repeats.
+    pending.sort(key=lambda cell: (cell.repeat, cell.tuning, cell.fit))
     mapped = executor.map(runner, pending, limits)
     if not isinstance(mapped, Generator):
         raise PluginError(f"executor {executor.name} returned {type(mapped).__name__}; map must be a generator")

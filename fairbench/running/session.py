@@ -19,21 +19,23 @@ from fairbench.choices import parse_choices
 from fairbench.data.files import DataSource
 from fairbench.data.own.declaration import OwnData
 from fairbench.data.own.prepared import Prepared, prepared
-from fairbench.errors import SuiteError
+from fairbench.errors import NotApplicable, SuiteError
 from fairbench.plugins.components import NO_LIMITS, Executor, Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
+from fairbench.quantities import duration
 from fairbench.records import DONE, FAILED, FAILURES, SKIPPED, Record, Results
 from fairbench.running import rundir
 from fairbench.running.attributes import check_group_names
+from fairbench.running.budget import Budget
 from fairbench.running.cell import CellRunner
 from fairbench.running.checkpoints import FOLDER
 from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
 from fairbench.running.hyperparameters import checked_parameters, default_parameters
 from fairbench.running.resume import Plan
-from fairbench.running.sharing import scratch, share_datasets
 from fairbench.running.runfile import RUN_FILE
+from fairbench.running.sharing import scratch, share_datasets
 from fairbench.running.suite import Suite, left_out, plan, read_suite
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
@@ -68,7 +70,9 @@ class Settings:
     Args:
         workers: processes of one thread each; by default as many as there are processors.
         executor: the executor by name, which overrides ``workers``.
-        limits: what a cell may use.
+        limits: what a cell may use, and how often it is tried again if its process dies.
+        budget: seconds of wall-clock time that the session may take, loading of data included; then it is stopped.
+        fail_fast: stop the session at the first cell that fails.
         data_dir: folder that is asked for raw data first.
         offline: download nothing.
         plugins: paths of local plugin files.
@@ -80,6 +84,8 @@ class Settings:
     workers: Optional[int] = None
     executor: Optional[Choice] = None
     limits: Limits = NO_LIMITS
+    budget: Optional[float] = None
+    fail_fast: bool = False
     data_dir: Optional[Path] = None
     offline: bool = False
     plugins: tuple[str, ...] = ()
@@ -101,11 +107,13 @@ class Finished:
         results: of the whole directory, earlier sessions included.
         path: the directory.
         interrupt: what stopped the session early, e.g. a ``KeyboardInterrupt``; None if nothing did.
+        stopped: in words, why the session stopped itself: its budget is used up, or a cell failed; else empty.
     """
 
     results: Results
     path: Path
     interrupt: Optional[BaseException] = None
+    stopped: str = ""
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -167,16 +175,36 @@ class Session:
         return Plan.of(suite.to_dict(), cells, self.registry, grows=False, accept=self.settings.accept_changes)
 
     def executor(self, cells: int) -> Choice:
-        """Return the executor that the settings name; a single worker runs in this process."""
+        """Return the executor that the settings name.
+
+        A single worker runs in this process, unless there are limits, which only another process can enforce.
+        """
         if self.settings.executor is not None:
             return self.settings.executor
-        workers = min(self.settings.workers or self.registry.get("executors", "processes")().workers, cells)
-        return Choice("processes", {"workers": workers}) if workers > 1 else Choice("serial")
+        workers = max(1, min(self.settings.workers or self.registry.get("executors", "processes")().workers, cells))
+        hard = bool(self.settings.limits) or self.settings.budget is not None
+        return Choice("processes", {"workers": workers}) if workers > 1 or hard else Choice("serial")
+
+    def built_executor(self, cells: int) -> tuple[Executor, Choice]:
+        """Return the executor for a number of cells, and the choice that names it.
+
+        Raises:
+            SuiteError: a parameter is wrong, or the executor cannot enforce the limits.
+        """
+        choice = self.executor(cells)
+        executor: Executor = self.registry.build("executors", choice)
+        if self.settings.limits:
+            try:
+                list(executor.map(self.runner, [], self.settings.limits))
+            except NotApplicable as error:
+                raise SuiteError(str(error)) from error
+        return executor, choice
 
     def run(self, planned: Plan, path: Path, command: Sequence[str] = ()) -> Finished:
         """Run what the directory does not hold yet, and return all that it holds then.
 
-        Ctrl-C while cells run ends the session early: what is finished is kept and returned.
+        Ctrl-C while cells run ends the session early, and so do a budget that is used up, and with ``fail_fast`` the
+        first failure: what is finished is kept and returned.
 
         Args:
             planned: what to run.
@@ -188,15 +216,16 @@ class Session:
             StoreError: the directory cannot be written, or another run holds it; what was written before stays.
             SuiteError: the directory holds other cells, or finished cells of other code.
         """
-        choice = self.executor(len(planned.cells))
-        executor: Executor = self.registry.build("executors", choice)
+        budget = Budget(self.settings.budget)
+        executor, choice = self.built_executor(len(planned.cells))
         with one_thread(), generators_kept():
-            interrupt = self._run(planned, path, executor, str(choice), command)
-        return Finished(rundir.load_results(path), path, interrupt)
+            interrupt, stopped = self._run(planned, path, executor, str(choice), command, budget)
+        return Finished(rundir.load_results(path), path, interrupt, stopped)
 
     def _run(
-        self, planned: Plan, path: Path, executor: Executor, shown: str, command: Sequence[str]
-    ) -> Optional[KeyboardInterrupt]:
+        self, planned: Plan, path: Path, executor: Executor, shown: str, command: Sequence[str], budget: Budget
+    ) -> tuple[Optional[KeyboardInterrupt], str]:
+        """Run the cells; return the interrupt that ended the session, and why it stopped itself, if it did."""
         say = self.observer.say
         for sentence in self.registry.import_warnings:
             say(f"warning: {sentence}")
@@ -211,10 +240,17 @@ class Session:
         with writing as opened, scratch(path) as folder:
             runner = replace(runner, scratch=folder)
             try:
-                self._run_cells(planned.cells, available, runner, executor, opened)
+                with budget.interrupts():
+                    stopped = self._run_cells(planned.cells, available, runner, executor, opened, budget)
             except KeyboardInterrupt as interrupt:
-                return interrupt
-        return None
+                if not budget.stopped:
+                    return interrupt, ""
+                stopped = self._used_up
+        return None, stopped
+
+    @property
+    def _used_up(self) -> str:
+        return f"stopped: the budget of {duration(self.settings.budget or 0)} is used up"
 
     def _run_cells(
         self,
@@ -223,7 +259,8 @@ class Session:
         runner: CellRunner,
         executor: Executor,
         opened: rundir.Opened,
-    ) -> None:
+        budget: Budget,
+    ) -> str:
         for sentence in opened.kept.said:
             self.observer.say(sentence)
         opened.done.update(self._kept(cells, opened, available.digests))
@@ -235,7 +272,7 @@ class Session:
                 self.observer.say(f"warning: {sentence}")
         new = run_cells(cells, available, runner, executor, opened.store, finished, self.settings.limits)
         with self.observer.cells(len(cells), len(finished)) as advance, closing(new) as records:
-            self._watch(records, advance, opened.done)
+            return self._watch(records, advance, budget, opened.done)
 
     def _kept(self, cells: Sequence[Cell], opened: rundir.Opened, digests: Collection[str]) -> set[str]:
         """Return the keys of finished cells that stay, measured by the metrics that they lacked."""
@@ -247,8 +284,11 @@ class Session:
             measured = measure_more(to_measure, opened.store, self.runner.workbench, digests)
             return {*(keys - lacking), *(cell.key for cell in measured)}
 
-    def _watch(self, records: Iterator[Record], advance: Any, done: set[str]) -> None:
-        """Show the records as they come, and add the keys of the cells that are done."""
+    def _watch(self, records: Iterator[Record], advance: Any, budget: Budget, done: set[str]) -> str:
+        """Follow the records, and add the keys of the cells that are done.
+
+        Return why no more are wanted, empty if there are no more.
+        """
         remarks: set[str] = set()
         for record in records:
             if record.status == DONE:
@@ -259,6 +299,13 @@ class Session:
                 if remark not in remarks:
                     self.observer.say(f"warning: {remark}")
                     remarks.add(remark)
+            if self.settings.fail_fast and record.status in FAILURES:
+                cell, why = record.cell, last_line(record.reason)
+                where = f"{cell.method} on {cell.place}, repeat {cell.repeat}"
+                return f"stopped at the first failure: {where}, {record.status}: {why}"
+            if budget.used_up and not budget.stopped:  # in a thread that cannot be interrupted
+                return self._used_up
+        return ""
 
 
 def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:

@@ -261,7 +261,7 @@ def test_a_run_without_records_or_values_is_reported(report: Report) -> None:
     if report.name != "csv":
         assert "there are no results" in empty
         assert "3 of 3 cells not run yet" in empty
-        assert "1 cell failed (broken on adult by sex): no traceback was kept" in failed
+        assert "1 cell failed (broken on adult by sex): no reason was kept" in failed
     else:
         assert empty == failed == ",".join(comma_separated.FIELDS) + "\n"
 
