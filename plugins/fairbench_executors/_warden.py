@@ -40,6 +40,9 @@ def watched(close: Callable[[], None]) -> None:
     worker = os.fork()
     if worker:
         close()
+        if not LINUX:
+            with suppress(OSError):  # the worker does the same; whoever comes first
+                os.setpgid(worker, worker)
         status = _end_of(worker, woken)
         _kill_all(worker)
         _end_like(status)

@@ -1,10 +1,10 @@
 """Cells in worker processes: a worker that dies costs only its cell, and Ctrl-C leaves no process behind.
 
-Two libraries were tried in place of ``_pool`` on the tests of this executor. Under pebble 5 workers live on when their
-parent is killed, and what they have started lives on in any case; a fork that an item made answers in its place; an
-exception that cannot be unpickled keeps its item from ever ending; memory is not limited; and the script that began the
-run is run again. Under loky 3 a worker that dies takes with it the items of all others and how it died, there are no
-limits, and an exception's traceback is lost; it fails those that pebble fails too.
+Neither pebble 5.2 nor loky 3.7 can stand in for ``_pool``: adapted to ``Processes.map``, they failed some of its tests.
+Both: workers, and what they have started, end when their parent is killed; what a worker has started ends with it; what
+cannot be pickled costs only its item; memory is limited. Pebble alone: a fork that comes back answers for nobody; the
+script that began the run is not run again. Loky alone: an item whose worker dies costs only itself, its death is named,
+and it is tried again; an exception brings its traceback; time is limited.
 """
 
 from __future__ import annotations

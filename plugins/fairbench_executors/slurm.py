@@ -11,6 +11,7 @@ import math
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -23,6 +24,8 @@ from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hoo
 from fairbench_executors._batches import Answers, Batch, Batches, OtherVersion, run_batch, stop_idle
 from fairbench_executors._pool import check_limits, interrupt_put_off
 
+if sys.version_info < (3, 10):
+    raise NotApplicable("submitit works on Python 3.10 and later only")
 needs("submitit")
 
 T = TypeVar("T")

@@ -191,13 +191,13 @@ def test_a_run_gives_the_same_values_under_every_executor(fairbench, monkeypatch
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
     parts = ("baselines", "datasets", "executors", "metrics", "reports", "scenarios")
     monkeypatch.setenv("FAIRBENCH_PLUGINS", ",".join(f"fairbench_{part}" for part in parts))
-    grid = ("--methods", "constant,logistic", "--datasets", "synthetic[rows=400],colored_digits", "--repeats", "2")
+    grid = ("--methods", "constant,logistic", "--datasets", "synthetic[rows=400]", "--repeats", "2")
     tables = {}
-    for executor in ("serial", "processes[workers=2]", "dask[workers=2]", "slurm[cluster=local,jobs=2]"):
+    for executor in ("serial", "processes[workers=2]", "dask[workers=2]", "slurm[cluster=local,jobs=1]"):
         status, _, err = fairbench("run", *grid, "--executor", executor, "--out", executor[:4])
         assert status == 0, err
         tables[executor] = rows(fairbench("export", executor[:4]))
         assert os.listdir(executor[:4]) == os.listdir("seri")
-    assert len(tables["serial"]) > 100
+    assert len(tables["serial"]) > 50
     for executor, table in tables.items():
         assert table == tables["serial"], executor
