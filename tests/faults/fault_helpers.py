@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -23,7 +22,9 @@ from fairbench.running.store import FILE_NAME, Store
 HERE = Path(__file__).parent
 PATIENCE = 60.0  # seconds for what takes far less than one unless the machine is overloaded
 ROUNDS = range(20)
-WORKER_ROUNDS = range(20 if "FAIRBENCH_LONG" in os.environ else 6)  # where each round starts workers, which takes seconds
+WORKER_ROUNDS = range(
+    20 if "FAIRBENCH_LONG" in os.environ else 6
+)  # where each round starts workers, which takes seconds
 GRID = [
     *("run", "--plugin", str(HERE / "grid_plugin.py"), "--datasets", "tiny"),
     *("--methods", "draws[shift=0.0|0.1]", "--repeats", "100"),

@@ -20,8 +20,6 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
-from fairbench.cli import running
-from fairbench.plugins.components import Limits
 from fairbench.__main__ import main
 from fairbench.cli import main as command_line
 from fairbench.cli import running

@@ -24,8 +24,13 @@ pytestmark = [
 @contextmanager
 def started(folder, *arguments, **variables):
     """Start a program in a session of its own, of which nothing is left at the end."""
-    command, quiet = [sys.executable, "-m", *map(str, arguments)], {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=folder, env={**os.environ, **variables}, start_new_session=True, **quiet) as process:
+    command, quiet = (
+        [sys.executable, "-m", *map(str, arguments)],
+        {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL},
+    )
+    with subprocess.Popen(
+        command, cwd=folder, env={**os.environ, **variables}, start_new_session=True, **quiet
+    ) as process:
         try:
             yield process
         finally:

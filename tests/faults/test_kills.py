@@ -9,7 +9,19 @@ import time
 from random import Random
 
 import pytest
-from fault_helpers import CELLS, GRID, PROCESSES, ROUNDS, SERIAL, WORKER_ROUNDS, exported, reported, running, wait_until, workers
+from fault_helpers import (
+    CELLS,
+    GRID,
+    PROCESSES,
+    ROUNDS,
+    SERIAL,
+    WORKER_ROUNDS,
+    exported,
+    reported,
+    running,
+    wait_until,
+    workers,
+)
 
 from fairbench.running.store import FILE_NAME
 
@@ -58,7 +70,11 @@ def test_no_child_of_a_killed_coordinator_lives_on(nursery, undisturbed, tally, 
     count, kept, seen = tally("kill -9 of a coordinator with workers"), {}, 0
     for number in WORKER_ROUNDS:
         chance, before = Random(number), len(reported(tmp_path))
-        run, cells, pause = nursery.start([*GRID, *PROCESSES], tmp_path), chance.choice([0, 0, 1]), chance.uniform(0, 0.2)
+        run, cells, pause = (
+            nursery.start([*GRID, *PROCESSES], tmp_path),
+            chance.choice([0, 0, 1]),
+            chance.uniform(0, 0.2),
+        )
         wait_until(lambda: run.ended or workers(run.pid))
         wait_until(lambda: run.ended or len(reported(tmp_path)) >= before + cells)
         time.sleep(pause)
