@@ -134,6 +134,16 @@ class Run:
     def ended(self) -> bool:
         return status_of(self.pid).state == "Z"
 
+    def wait_for_cells(self, count: int) -> None:
+        """Wait until runs in the folder have reported so many cells, or all, or this one has ended."""
+        wait_until(lambda: self.ended or len(reported(self.folder)) >= min(count, CELLS))
+
+    def wait_for_a_worker(self) -> None:
+        wait_until(lambda: self.ended or workers(self.pid))
+
+    def wait_until_nothing_is_left(self) -> None:
+        wait_until(lambda: not running(self.pid))
+
     def wait(self) -> int:
         wait_until(lambda: self.ended)
         self.status = self.nursery.ask("wait", self.pid)

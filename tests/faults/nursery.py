@@ -1,7 +1,7 @@
 """Starts ``fairbench`` in a moment: imports everything once, and forks for each command.
 
 Reads requests as JSON lines from stdin and answers each with one line: ``{"start": {...}}`` with the process id,
-``{"wait": pid}`` with the exit status (negative: ended by that signal), ``{"call": [...]}`` with the status of a command.
+``{"wait": pid}`` with the exit status (negative: ended by that signal), ``{"call": [...]}`` with a program's status.
 """
 
 import datetime

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from random import Random
 
 import pytest
-from fault_helpers import CELLS, GRID, PATIENCE, SERIAL, WORKER_ROUNDS, reported, running, wait_until, workers
+from fault_helpers import GRID, PATIENCE, SERIAL, WORKER_ROUNDS, reported, wait_until, workers
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 pytestmark = [
@@ -54,10 +54,6 @@ def cluster(folder):
             yield f"dask[scheduler={address},batch=4]", scheduler, worker
 
 
-def wait_for_cells(run, folder, count):
-    wait_until(lambda: run.ended or len(reported(folder)) >= min(count, CELLS))
-
-
 def ends_well(nursery, count, folder, kept):
     assert nursery.run([*GRID, *SERIAL], folder).status == 0
     assert count.look(folder, kept).keys() == count.truth.keys()
@@ -70,14 +66,14 @@ def test_workers_of_dask_that_are_killed_cost_no_finished_cell(nursery, tally, t
         run = nursery.start([*GRID, "--executor", executor], tmp_path)
         for number in WORKER_ROUNDS:
             chance = Random(number)
-            wait_for_cells(run, tmp_path, len(reported(tmp_path)) + chance.randint(1, 4))
+            run.wait_for_cells(len(reported(tmp_path)) + chance.randint(1, 4))
             time.sleep(chance.uniform(0, 0.1))
             with suppress(ProcessLookupError):
                 os.kill(chance.choice(workers(worker.pid)), signal.SIGKILL)
             kept = count.round(tmp_path, kept)
         run.signal(signal.SIGINT)  # the rest can be quicker
         run.wait()
-        wait_until(lambda: not running(run.pid))
+        run.wait_until_nothing_is_left()
     assert "Traceback" not in run.err
     ends_well(nursery, count, tmp_path, kept)
 
@@ -88,7 +84,7 @@ def test_a_scheduler_of_dask_that_is_killed_is_named_and_costs_no_finished_cell(
         chance = Random(number)
         with cluster(tmp_path) as (executor, scheduler, _):
             run = nursery.start([*GRID, "--executor", executor], tmp_path)
-            wait_for_cells(run, tmp_path, len(reported(tmp_path)) + chance.randint(0, 6))
+            run.wait_for_cells(len(reported(tmp_path)) + chance.randint(0, 6))
             time.sleep(chance.uniform(0, 0.2))
             scheduler.kill()
             assert run.wait() == 2, run.err

@@ -8,7 +8,7 @@ import signal
 import sys
 
 import pytest
-from fault_helpers import GRID, HERE, PROCESSES, SERIAL, running, wait_until
+from fault_helpers import GRID, HERE, PROCESSES, SERIAL
 
 pytestmark = [
     pytest.mark.faults,
@@ -69,7 +69,7 @@ def test_what_a_plugin_changes_prints_or_returns_harms_no_neighbour(nursery, tal
         assert words in ended[kind][1], ended[kind]
     assert "rubbish" not in run.out
     neighbours_are_well(count, tmp_path, 2)
-    wait_until(lambda: not running(run.pid))
+    run.wait_until_nothing_is_left()
 
 
 def test_a_plugin_that_ends_its_process_costs_only_its_cell(nursery, tally, tmp_path):
@@ -80,7 +80,7 @@ def test_a_plugin_that_ends_its_process_costs_only_its_cell(nursery, tally, tmp_
         assert status != "done"
         assert DIES[kind] in reason
     neighbours_are_well(count, tmp_path, 1)
-    wait_until(lambda: not running(run.pid))
+    run.wait_until_nothing_is_left()
 
 
 @pytest.mark.parametrize(("kind", "status"), [("os_exit", 3), ("segfault", -signal.SIGSEGV)])
@@ -100,4 +100,4 @@ def test_a_plugin_that_exceeds_a_limit_costs_only_its_cell(nursery, tally, tmp_p
         assert status != "done"
         assert EXCEEDS[kind] in reason
     neighbours_are_well(count, tmp_path, 1)
-    wait_until(lambda: not running(run.pid))
+    run.wait_until_nothing_is_left()
