@@ -186,7 +186,7 @@ def test_a_checkpoint_keeps_all_that_the_record_will_need(bench):
 def test_a_checkpoint_is_what_was_saved_or_as_good_as_none(bench):
     checkpoint, versions = saved(bench)
     sound, whole = checkpoint.path.read_bytes(), held(checkpoint.load(versions))
-    generator = random.Random(0)  # noqa: S311 - any places will do
+    generator = random.Random(0)
     for trial in range(1000):
         content = bytearray(sound)
         content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)

@@ -301,7 +301,7 @@ class Global(Plain):
     """Draws from the global generators, as old code does."""
 
     def fit(self, X, y):
-        self.drawn = np.random.random(), random.random()  # noqa: S311
+        self.drawn = np.random.random(), random.random()
         np.random.seed(0)
 
     def predict(self, X):
@@ -311,13 +311,13 @@ class Global(Plain):
 def test_global_generators_are_seeded_for_the_estimator_and_then_as_before():
     np.random.seed(1)
     random.seed(1)
-    expected = np.random.RandomState(1).random_sample(), random.Random(1).random()  # noqa: S311
+    expected = np.random.RandomState(1).random_sample(), random.Random(1).random()
     first, second, other = Global(), Global(), Global()
     predict = fit_estimator(first, TRAIN, seed=5)
     made = predict(TEST).y_pred
     fit_estimator(second, TRAIN, seed=5)
     fit_estimator(other, TRAIN, seed=6)
-    assert (np.random.random(), random.random()) == expected  # noqa: S311
+    assert (np.random.random(), random.random()) == expected
     assert first.drawn == second.drawn != other.drawn
     np.testing.assert_array_equal(predict(TEST).y_pred, made)
 

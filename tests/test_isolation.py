@@ -279,11 +279,14 @@ def test_an_alarm_that_nothing_handles_raises_in_the_block(timer):
 
 
 def test_an_interrupt_that_a_library_has_turned_into_its_own_error_is_one_again():
-    with pytest.raises(KeyboardInterrupt, match="from the user"), process_state_kept():
+    def turn_into_an_error():
         try:
             raise KeyboardInterrupt("from the user")
         except KeyboardInterrupt as interrupt:
             raise ValueError("a library's own") from interrupt
+
+    with pytest.raises(KeyboardInterrupt, match="from the user"), process_state_kept():
+        turn_into_an_error()
 
 
 def test_an_alarm_that_is_left_behind_never_goes_off():

@@ -169,7 +169,7 @@ def test_numbers_may_be_numpys(folder):
 
 def test_the_callers_random_numbers_go_on_as_if_nothing_had_run(folder):
     def draws():
-        return random.random(), np.random.random(), torch.rand(()).item()  # noqa: S311 - no secrets
+        return random.random(), np.random.random(), torch.rand(()).item()
 
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     wanted = draws()

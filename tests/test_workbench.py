@@ -84,7 +84,7 @@ def test_what_a_loader_returns_is_a_dataset(registry):
 
 def test_global_generators_are_seeded_by_the_cell(registry):
     seed_generators(5)
-    assert random.random() == random.Random(5).random()  # noqa: S311 - what a method may use
+    assert random.random() == random.Random(5).random()
     assert np.random.random() == np.random.RandomState(5).random_sample()
     assert torch.rand(1) == torch.rand(1, generator=torch.Generator().manual_seed(5))
     (cell,) = cells_of(registry, "global_random")

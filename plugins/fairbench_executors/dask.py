@@ -199,12 +199,17 @@ def _run_here(batch: Batch) -> Answers:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Let dask print no log: what matters is said in one line."""
-    logger = logging.getLogger("distributed")
-    handlers, logger.handlers = logger.handlers, [logging.NullHandler()]
+    loggers = [
+        logging.getLogger(name) for name in ("distributed", "distributed.client")
+    ]  # each with handlers of its own
+    before = [logger.handlers for logger in loggers]
+    for logger in loggers:
+        logger.handlers = [logging.NullHandler()]
     try:
         yield
     finally:
-        logger.handlers = handlers
+        for logger, handlers in zip(loggers, before):
+            logger.handlers = handlers
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""Real runs that are killed, starved and misled, and a table of what it cost them at the end of ``pytest tests/faults``."""
+"""Real runs that are killed, starved and misled; ``pytest tests/faults`` ends with a table of what it cost."""
 
 from __future__ import annotations
 

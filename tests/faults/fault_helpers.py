@@ -22,7 +22,9 @@ from fairbench.running.store import FILE_NAME, Store
 HERE = Path(__file__).parent
 PATIENCE = 60.0  # seconds for what takes far less than one unless the machine is overloaded
 ROUNDS = range(20)
-WORKER_ROUNDS = range(20 if "FAIRBENCH_LONG" in os.environ else 6)  # where each round starts workers, which takes seconds
+WORKER_ROUNDS = range(
+    20 if "FAIRBENCH_LONG" in os.environ else 6
+)  # where each round starts workers, which takes seconds
 GRID = [
     *("run", "--plugin", str(HERE / "grid_plugin.py"), "--datasets", "tiny"),
     *("--methods", "draws[shift=0.0|0.1]", "--repeats", "100"),
@@ -110,12 +112,14 @@ class Nursery:
 
 @dataclass
 class Run:
-    """A command that a nursery has started in a session of its own, and later its exit status."""
+    """A command that a nursery has started in a session of its own; later its exit status and what it said."""
 
     nursery: Nursery
     pid: int
     folder: Path
     status: int | None = None
+    out: str = ""
+    err: str = ""  # in one line
 
     def signal(self, number: int) -> None:
         with suppress(ProcessLookupError):  # it has come to its end
@@ -130,19 +134,22 @@ class Run:
     def ended(self) -> bool:
         return status_of(self.pid).state == "Z"
 
+    def wait_for_cells(self, count: int) -> None:
+        """Wait until runs in the folder have reported so many cells, or all, or this one has ended."""
+        wait_until(lambda: self.ended or len(reported(self.folder)) >= min(count, CELLS))
+
+    def wait_for_a_worker(self) -> None:
+        wait_until(lambda: self.ended or workers(self.pid))
+
+    def wait_until_nothing_is_left(self) -> None:
+        wait_until(lambda: not running(self.pid))
+
     def wait(self) -> int:
         wait_until(lambda: self.ended)
         self.status = self.nursery.ask("wait", self.pid)
+        self.out = (self.folder / "log.out").read_text()
+        self.err = " ".join((self.folder / "log.err").read_text().split())
         return self.status
-
-    @property
-    def out(self) -> str:
-        return (self.folder / "log.out").read_text()
-
-    @property
-    def err(self) -> str:
-        """Return what the command said, in one line."""
-        return " ".join((self.folder / "log.err").read_text().split())
 
 
 # -------------------------------------------------------------------- what they leave
@@ -155,10 +162,11 @@ def reported(folder: Path) -> dict[str, str]:
 
 
 def stored(folder: Path) -> dict[str, tuple]:
-    """Return what the store of the run ``r`` says of every finished cell, by key: its values, and its time."""
+    """Return what the store of the run ``r`` says of every finished cell of ``draws``, by key: its values and time."""
     try:
         with Store(folder / "r" / FILE_NAME) as store:
-            return {r.cell.key: (r.values, r.seconds) for r in store.records() if r.status == DONE}
+            done = [r for r in store.records() if r.status == DONE and r.cell.method.name == "draws"]
+            return {r.cell.key: (r.values, r.seconds) for r in done}
     except StoreError as error:
         if re.search("does not exist|holds nothing yet", str(error)):
             return {}
@@ -190,7 +198,7 @@ class Tally:
     def look(self, folder: Path, before: dict[str, tuple]) -> dict[str, tuple]:
         """Count which cells that were finished are gone or other than they were; return what is stored."""
         now = stored(folder)
-        told = {key for key, status in reported(folder).items() if status == DONE}
+        told = {key for key, status in reported(folder).items() if status == DONE and key in self.truth}
         self.cells += len(now)
         self.lost += sorted((told | before.keys()) - now.keys())
         self.wrong += [key for key, (values, _) in now.items() if values != self.truth.get(key)]

@@ -1,7 +1,10 @@
 """A small dataset and a method whose cells take a few milliseconds, so that a run of many cells soon ends."""
 
+import locale
 import os
+import random
 import time
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,17 +33,36 @@ class Tiny:
         )
 
 
+def as_it_was() -> bool:
+    """Return whether the process is as a run starts it, as far as plugins are known to change it."""
+    return (
+        os.path.exists("begun")  # in the folder of the run
+        and np.geterr()["divide"] == "warn"
+        and locale.setlocale(locale.LC_NUMERIC) == "C"
+        and not any(entry[0] == "ignore" and entry[2] is Warning for entry in warnings.filters)
+    )
+
+
 @dataclass(frozen=True)
 class Draws:
-    """Draw scores from the seed, in five milliseconds or $DRAWS_SECONDS."""
+    """Draw scores from the seed and the global generators, in five milliseconds or $DRAWS_SECONDS.
+
+    Where the process is not as it was, they are turned around.
+    """
 
     name = "draws"
     shift: float = 0.0
 
     def fit(self, train, validation, *, seed):
         time.sleep(float(os.environ.get("DRAWS_SECONDS", "0.005")))
-        scale = 1 - self.shift
-        return lambda inputs: Predictions.from_score(np.random.default_rng(seed).random(len(inputs)) * scale)
+        share = (1 - self.shift) * (0.9 + 0.05 * np.random.random() + 0.05 * random.random())
+        sound = as_it_was()
+
+        def predict(inputs):
+            scores = np.random.default_rng(seed).random(len(inputs)) * share
+            return Predictions.from_score(scores if sound else 1 - scores)
+
+        return predict
 
 
 @hookimpl

@@ -1,24 +1,29 @@
 """Starts ``fairbench`` in a moment: imports everything once, and forks for each command.
 
 Reads requests as JSON lines from stdin and answers each with one line: ``{"start": {...}}`` with the process id,
-``{"wait": pid}`` with the exit status (negative: ended by that signal), ``{"call": [...]}`` with the status of a command.
+``{"wait": pid}`` with the exit status (negative: ended by that signal), ``{"call": [...]}`` with a program's status.
 """
 
+import datetime
 import io
 import json
 import os
 import resource
+import runpy
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 from fairbench.__main__ import main
 from fairbench.cli import main as command_line
 from fairbench.cli import running
+from fairbench.plugins.components import Limits
 
 
 class Reporting(running.Terminal):
@@ -55,6 +60,30 @@ def die_at_size(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+def limits(values):
+    """Let cells take so many seconds and bytes of memory."""
+    session = running.Session
+    running.Session = lambda settings, observer: session(replace(settings, limits=Limits(*values)), observer)
+
+
+class Jumping(datetime.datetime):
+    """The time of a clock that jumps."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+
+
+def jumping_clock(seed):
+    """Let the clock jump at every look by up to a year, here and in workers."""
+    os.environ.update(CLOCK_SEED=str(seed), PYTHONPATH=str(Path(__file__).parent / "clock"))
+    runpy.run_path(str(Path(__file__).parent / "clock" / "sitecustomize.py"))
+    datetime.datetime = Jumping  # only here: compiled libraries that are imported later would not take it
+
+
+SETTINGS = {function.__name__: function for function in (die_at_statement, die_at_size, limits, jumping_clock)}
+
+
 def say_that_it_has_begun():
     """Leave a file when the command line has taken over, in place of a look for modules in the current folder."""
     os.close(os.open("begun", os.O_CREAT))
@@ -70,8 +99,8 @@ def become(command, folder, settings):
         os.close(file)
     running.Terminal, command_line.namesake_warning = Reporting, say_that_it_has_begun
     for name, value in settings.items():
-        if name in (die_at_statement.__name__, die_at_size.__name__):
-            globals()[name](value)
+        if name in SETTINGS:
+            SETTINGS[name](value)
         else:
             os.environ[name] = value
     sys.argv = ["fairbench", *command]

@@ -20,7 +20,10 @@ def may_mount() -> bool:
     """Return whether this user may have file systems of its own."""
     if sys.platform != "linux" or not shutil.which("unshare"):
         return False
-    return subprocess.run([*PREFIX, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([*PREFIX, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 pytestmark = [

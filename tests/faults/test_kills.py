@@ -18,8 +18,6 @@ from fault_helpers import (
     WORKER_ROUNDS,
     exported,
     reported,
-    running,
-    wait_until,
     workers,
 )
 
@@ -32,7 +30,7 @@ pytestmark = [
 
 
 def kill_at_some_moment(nursery, folder, chance):
-    """Start a run and kill it: soon after it has reported some cell, at a statement of SQL, or in the middle of a write."""
+    """Start a run and kill it: after it has reported some cell, at a statement of SQL, or within a write."""
     command, store = [*GRID, *SERIAL], folder / "r" / FILE_NAME
     how = chance.choice(["after a cell", "at a statement", "in a write"])
     if how == "at a statement":
@@ -41,7 +39,7 @@ def kill_at_some_moment(nursery, folder, chance):
         return nursery.run(command, folder, die_at_size=store.stat().st_size + chance.randint(0, 20_000)).status
     run, before = nursery.start(command, folder), len(reported(folder))
     cells, pause = chance.randint(0, 8), chance.uniform(0, 0.01)
-    wait_until(lambda: run.ended or len(reported(folder)) >= min(before + cells, CELLS))
+    run.wait_for_cells(before + cells)
     time.sleep(pause)
     run.signal(signal.SIGKILL)
     return run.wait()
@@ -70,14 +68,18 @@ def test_no_child_of_a_killed_coordinator_lives_on(nursery, undisturbed, tally, 
     count, kept, seen = tally("kill -9 of a coordinator with workers"), {}, 0
     for number in WORKER_ROUNDS:
         chance, before = Random(number), len(reported(tmp_path))
-        run, cells, pause = nursery.start([*GRID, *PROCESSES], tmp_path), chance.choice([0, 0, 1]), chance.uniform(0, 0.2)
-        wait_until(lambda: run.ended or workers(run.pid))
-        wait_until(lambda: run.ended or len(reported(tmp_path)) >= before + cells)
+        run, cells, pause = (
+            nursery.start([*GRID, *PROCESSES], tmp_path),
+            chance.choice([0, 0, 1]),
+            chance.uniform(0, 0.2),
+        )
+        run.wait_for_a_worker()
+        run.wait_for_cells(before + cells)
         time.sleep(pause)
         seen += len(workers(run.pid))
         run.signal(signal.SIGKILL)
         assert run.wait() == -signal.SIGKILL
-        wait_until(lambda: not running(run.pid))
+        run.wait_until_nothing_is_left()
         kept = count.round(tmp_path, kept)
     assert seen >= len(WORKER_ROUNDS)
     goes_on_to_its_end(nursery, count, tmp_path, kept, undisturbed)
@@ -89,7 +91,8 @@ def test_workers_that_are_killed_cost_no_finished_cell(nursery, undisturbed, tal
     for number in WORKER_ROUNDS:
         chance, before = Random(number), len(reported(tmp_path))
         cells, pause = chance.randint(1, 2), chance.uniform(0, 0.1)
-        wait_until(lambda: len(reported(tmp_path)) >= before + cells and workers(run.pid))
+        run.wait_for_cells(before + cells)
+        run.wait_for_a_worker()
         time.sleep(pause)
         os.kill(chance.choice(workers(run.pid)), signal.SIGKILL)
         kept = count.round(tmp_path, kept)

@@ -9,7 +9,7 @@ import time
 from random import Random
 
 import pytest
-from fault_helpers import CELLS, GRID, PROCESSES, ROUNDS, SERIAL, reported, running, stored, wait_until
+from fault_helpers import CELLS, GRID, PROCESSES, ROUNDS, SERIAL, reported, stored, wait_until
 
 pytestmark = [
     pytest.mark.faults,
@@ -26,7 +26,7 @@ def wait_for_some_moment(run, folder, number):
         pause = chance.uniform(0, 0.5)
     else:
         cells = chance.choice([0, 1, 3, 8, 15]) if number < 15 else CELLS
-        wait_until(lambda: run.ended or len(reported(folder)) >= min(before + cells, CELLS))
+        run.wait_for_cells(before + cells)
     time.sleep(pause)
 
 
@@ -47,7 +47,7 @@ def says_how_it_ended(run, status, earlier):
         assert int(summed_up[1]) == done
     assert summed_up or "interrupted" in run.err, run.err
     assert summed_up or done == earlier or "to continue, give the same command with --out r" in run.err, run.err
-    wait_until(lambda: not running(run.pid))
+    run.wait_until_nothing_is_left()
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import zipfile
 from pathlib import Path
 
@@ -41,6 +42,18 @@ def test_a_member_comes_out_of_an_archive_that_holds_an_evil_one(server, places)
 def test_a_member_with_an_evil_name_is_written_to_the_files_own_path(server):
     path = DataSource().fetch(in_archive(server, zipped({"../../evil": GOOD}), "../../evil"))
     assert path == cache_dir() / "adult/adult.data"
+
+
+def test_a_member_that_is_a_link_is_taken_for_a_file_of_other_content(server, places):
+    (places / "secret").write_bytes(GOOD)
+    link = zipfile.ZipInfo("adult.data")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(link, str(places / "secret"))
+    with pytest.raises(NotApplicable, match=r"adult\.data: sha256 is"):
+        DataSource().fetch(in_archive(server, content.getvalue()))
+    assert not any(path.is_symlink() for path in cache_dir().rglob("*"))
 
 
 def test_a_member_that_unpacks_to_too_much_is_given_up(server, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from random import Random
 
 import pytest
 from file_helpers import BAD, GOOD, adult, digest, left_in_cache, put, refusing_port
@@ -80,6 +81,34 @@ def test_a_dropped_connection_is_tried_again(server):
     assert DataSource().fetch(adult(server.url("/adult.data"))).read_bytes() == GOOD
     assert len(server.asked) == 3
     assert left_in_cache() == {"adult.data"}
+
+
+def test_a_download_that_is_cut_anywhere_is_never_taken(server):
+    for seed in range(20):
+        chance = Random(seed)
+        cut, announced = chance.randrange(len(GOOD)), chance.choice(["all", "what is sent", "nothing"])
+
+        def cut_off(handler, number, cut=cut, announced=announced):
+            handler.send_response(200)
+            if announced != "nothing":
+                handler.send_header("Content-Length", str(len(GOOD) if announced == "all" else cut))
+            handler.end_headers()
+            handler.wfile.write(GOOD[:cut])
+
+        server.answers["/adult.data"] = cut_off
+        with pytest.raises(NotApplicable, match=r"/adult\.data: "):
+            DataSource().fetch(adult(server.url("/adult.data")))
+        assert "adult.data" not in left_in_cache()
+    server.answers["/adult.data"] = GOOD
+    assert DataSource().fetch(adult(server.url("/adult.data"))).read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("status", [500, 502])
+def test_a_server_that_fails_is_a_reason(server, status):
+    server.answers["/adult.data"] = status
+    with pytest.raises(NotApplicable, match=rf"/adult\.data: HTTP {status} "):
+        DataSource().fetch(adult(server.url("/adult.data")))
+    assert left_in_cache() == set()
 
 
 def test_attempts_are_bounded(server):

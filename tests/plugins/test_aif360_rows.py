@@ -130,7 +130,7 @@ def test_the_library_leaves_no_trace(capfd):
     drawn = []
     for _ in range(2):
         with at_work(5):
-            drawn.append((random.random(), np.random.random()))  # noqa: S311 - what a library may use
+            drawn.append((random.random(), np.random.random()))
             print("progress")
             warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
             logging.warning("not installed")
