@@ -31,6 +31,15 @@ def test_a_number_in_run_json_that_is_read_as_infinite_is_refused(number, tmp_pa
         read_run(tmp_path)
 
 
+@pytest.mark.parametrize(("key", "value"), [("metrics", 5), ("methods", [5]), ("datasets", None), ("baseline", 5)])
+def test_what_reports_read_of_a_suite_in_run_json_must_have_its_shape(key, value, tmp_path):
+    run = json.loads(OLD.read_text(encoding="utf-8"))
+    run["suite"][key] = value
+    (tmp_path / RUN_FILE).write_text(json.dumps(run))
+    with pytest.raises(StoreError, match=rf"suite\.{key} is "):
+        read_run(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
