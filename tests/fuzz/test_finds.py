@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fairbench_datasets import celeba
 
 from fairbench.choices import parse_choices
-from fairbench.errors import PaperError, StoreError, SuiteError
+from fairbench.errors import DataError, PaperError, StoreError, SuiteError
 from fairbench.papers.checked import read_toml
 from fairbench.papers.published import read_published
 from fairbench.plugins.components import Paper
@@ -71,6 +72,12 @@ def test_a_papers_file_with_what_nothing_can_have_is_refused(text, told, tmp_pat
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(PaperError, match=told):
         read_toml(tmp_path / "x.toml", "paper x, x.toml")
+
+
+def test_an_attribute_of_celeba_that_is_named_twice_is_refused(tmp_path):
+    (tmp_path / celeba.ATTRIBUTES).write_text("1\nAttractive Male Male\n000000.jpg 1 1 -1\n")
+    with pytest.raises(DataError, match="line 2: two columns are named 'Male'; damaged"):
+        celeba._attributes(tmp_path / celeba.ATTRIBUTES)
 
 
 def test_a_name_of_several_lines_makes_no_message_of_several_lines(tmp_path):
