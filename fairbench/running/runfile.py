@@ -35,7 +35,7 @@ _ACCEPTED = {"when": str, "source": str, "files": str, "before": str, "after": s
 _RUN = {
     "format?": int,
     "fairbench?": str,
-    "suite": {"name": str, "repeats?": int, "tunings?": int, "fits?": int},
+    "suite": {"name": str, "repeats?": int, "tunings?": int, "fits?": int, "baseline?": str},
     "plan": str,
     "planned": int,
     "datasets?": {...: str},
@@ -130,6 +130,10 @@ def _contradiction(run: Mapping[str, Any]) -> str:
     for what in ("repeats", "tunings", "fits"):
         if not 0 <= run["suite"].get(what, 0) <= 10**9:
             return f"suite.{what} is {_short(run['suite'][what])}"
+    for what in ("datasets", "methods", "metrics"):
+        names = run["suite"].get(what, ())
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+            return f"suite.{what} is {_short(names)}; it must be a list of names"
     if not run["sessions"]:
         return "sessions is empty"
     for name, share in run.get("base_rates", {}).items():

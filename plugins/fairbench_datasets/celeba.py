@@ -85,6 +85,9 @@ def _attributes(path: Path) -> tuple[list[str], pd.DataFrame]:
     header = lines[1].split() if len(lines) > 1 else []
     if not {"Attractive", "Male"} <= set(header):
         raise DataError(f"{path}, line 2: no columns Attractive and Male; not the published table")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}, line 2: two columns are named {twice[0]!r}; damaged")
     rows = []
     for number, line in enumerate(lines[2:], start=3):
         fields = line.split()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -61,11 +62,12 @@ def _change_member(value: Any, random: Random, others: Sequence[Any]) -> None:
     elif how == 1 and isinstance(inner, dict):
         inner[str(random.choice((STRANGE_JSON[0], f"{key}_", f"\x1b{key}", "")))] = inner.pop(key)
     elif how == 2 and others:
-        inner[key] = random.choice(others)
+        inner[key] = deepcopy(random.choice(others))
     elif how == 3:
-        inner[key] = random.choice(([member], {"a": member}, [member] * 50, str(member)))
+        several = [deepcopy(member) for _ in range(50)]
+        inner[key] = random.choice(([member], {"a": member}, several, str(member)))
     else:
-        inner[key] = random.choice(STRANGE_JSON)
+        inner[key] = deepcopy(random.choice(STRANGE_JSON))
 
 
 def _members(value: Any) -> Iterator[tuple[Any, Any, Any]]:

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fairbench_datasets import celeba
 
 from fairbench.choices import parse_choices
-from fairbench.errors import PaperError, StoreError, SuiteError
+from fairbench.errors import DataError, PaperError, StoreError, SuiteError
 from fairbench.papers.checked import read_toml
 from fairbench.papers.published import read_published
 from fairbench.plugins.components import Paper
@@ -28,6 +29,15 @@ def test_a_number_in_run_json_that_is_read_as_infinite_is_refused(number, tmp_pa
     run["suite"]["anything"] = 12345.5
     (tmp_path / RUN_FILE).write_text(json.dumps(run).replace("12345.5", number))
     with pytest.raises(StoreError, match="cannot be read: Out of range float values"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("metrics", 5), ("methods", [5]), ("datasets", None), ("baseline", 5)])
+def test_what_reports_read_of_a_suite_in_run_json_must_have_its_shape(key, value, tmp_path):
+    run = json.loads(OLD.read_text(encoding="utf-8"))
+    run["suite"][key] = value
+    (tmp_path / RUN_FILE).write_text(json.dumps(run))
+    with pytest.raises(StoreError, match=rf"suite\.{key} is "):
         read_run(tmp_path)
 
 
@@ -62,6 +72,12 @@ def test_a_papers_file_with_what_nothing_can_have_is_refused(text, told, tmp_pat
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(PaperError, match=told):
         read_toml(tmp_path / "x.toml", "paper x, x.toml")
+
+
+def test_an_attribute_of_celeba_that_is_named_twice_is_refused(tmp_path):
+    (tmp_path / celeba.ATTRIBUTES).write_text("1\nAttractive Male Male\n000000.jpg 1 1 -1\n")
+    with pytest.raises(DataError, match="line 2: two columns are named 'Male'; damaged"):
+        celeba._attributes(tmp_path / celeba.ATTRIBUTES)
 
 
 def test_a_name_of_several_lines_makes_no_message_of_several_lines(tmp_path):

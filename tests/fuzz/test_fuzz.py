@@ -16,7 +16,7 @@ from targets import TARGETS
 from fairbench.errors import DataError
 
 FUZZ = Path(__file__).with_name("fuzz.py")
-INPUTS = {"published": 60, "store": 80, "audit": 60, "own-data": 60}  # of the others 120, or 25 for a dataset
+INPUTS = {"published": 40, "store": 50, "audit": 30, "own-data": 30}  # of the others 80, or 12 for a dataset
 
 
 @pytest.mark.long
@@ -26,7 +26,7 @@ def test_every_input_is_read_or_refused_in_one_line(name, tmp_path):
     if target.lacks():
         pytest.skip(target.lacks())
     reader = target.make(tmp_path)
-    inputs = INPUTS.get(name, 25 if name.startswith("dataset-") else 120)
+    inputs = INPUTS.get(name, 12 if name.startswith("dataset-") else 80)
     finds = [find for find in found(target, reader, 0, range(inputs)) if find is not None]
     assert not finds, "\n".join(f"{find.number} {find.name}: {find.what}" for find in finds)
 
