@@ -14,6 +14,7 @@ from fairbench.analysis.counts import count, stored_rows
 from fairbench.cells import Cell, Choice, Preparation
 from fairbench.data.rows import Predictions
 from fairbench.records import DONE, FAILED, SKIPPED, Record, Results, Value
+from fairbench.running.layout import Body, CellRow
 from fairbench.running.packed import PackedValues
 from fairbench.running.store import FILE_NAME, MOST, QUICK, Measured, Store, Truth
 
@@ -151,3 +152,24 @@ def test_stored_counts_are_those_of_the_predictions(tmp_path, monkeypatch):
         assert rows.counts(record).selected.tolist() == count(truth, made["plain"]).selected.tolist()
         assert rows.counts(record, "another") is None
     assert len(read) == 1  # for the rows of the test part, and for chances; the others come from the list
+
+
+@pytest.mark.parametrize("place", range(12))
+def test_the_digest_of_a_cell_is_taken_over_every_column(place):
+    row = CellRow("k", b"f", 1, 2, 3, "done", "r", "p", 0.5, 0.25, b"a", b"b", b"")
+    other = {str: "kx", bytes: b"fx", int: 7, float: 7.0}[type(row[place])]
+    assert row._replace(**{CellRow._fields[place]: other}).taken() != row.taken()
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_the_digest_of_what_was_measured_is_taken_over_every_column(place):
+    body = Body(b"s", b"n", "r", "{}", "[]", 1)
+    other = {str: "x", bytes: b"x", int: 7}[type(body[place])]
+    assert body._replace(**{Body._fields[place]: other}).taken() != body.taken()
+
+
+def test_what_moves_from_one_column_to_the_next_changes_the_digest():
+    row = CellRow("k", b"f", 1, 2, 3, "done", "ab", "c", 0.5, 0.25, b"a", b"b", b"")
+    assert row._replace(reason="a", chosen="bc").taken() != row.taken()
+    body = Body(b"s", b"n", "ab", "c", "", 1)
+    assert body._replace(reasons="a", diagnostics="bc").taken() != body.taken()

@@ -226,27 +226,6 @@ def test_digests_are_those_of_stores_that_were_written_before():
     assert text_id("é").hex() == "d4b1b0202b21bb84e60a3d272ecab0db"
 
 
-@pytest.mark.parametrize("place", range(12))
-def test_the_digest_of_a_cell_is_taken_over_every_column(place):
-    row = CellRow("k", b"f", 1, 2, 3, "done", "r", "p", 0.5, 0.25, b"a", b"b", b"")
-    other = {str: "kx", bytes: b"fx", int: 7, float: 7.0}[type(row[place])]
-    assert row._replace(**{CellRow._fields[place]: other}).taken() != row.taken()
-
-
-@pytest.mark.parametrize("place", range(6))
-def test_the_digest_of_what_was_measured_is_taken_over_every_column(place):
-    body = Body(b"s", b"n", "r", "{}", "[]", 1)
-    other = {str: "x", bytes: b"x", int: 7}[type(body[place])]
-    assert body._replace(**{Body._fields[place]: other}).taken() != body.taken()
-
-
-def test_what_moves_from_one_column_to_the_next_changes_the_digest():
-    row = CellRow("k", b"f", 1, 2, 3, "done", "ab", "c", 0.5, 0.25, b"a", b"b", b"")
-    assert row._replace(reason="a", chosen="bc").taken() != row.taken()
-    body = Body(b"s", b"n", "ab", "c", "", 1)
-    assert body._replace(reasons="a", diagnostics="bc").taken() != body.taken()
-
-
 def test_test_parts_that_the_store_has_are_not_packed_again():
     (truth, _) = measured().predictions[0, ""]
     assert [row.key for row in rows_of(measured()).truths] == [truth.key]

@@ -225,6 +225,12 @@ def intact(part: Any, digest: bytes) -> bool:
         return False
 
 
+def together(digests: Sequence[bytes]) -> bytes:
+    """Return the exclusive or of digests, which does not depend on their order."""
+    every = np.frombuffer(b"".join(digests), "u1").reshape(-1, SIZE)
+    return bytes(np.bitwise_xor.reduce(every, axis=0).tobytes())
+
+
 def text_id(text: str) -> bytes:
     """Return the hash that a text is kept under."""
     return hashlib.blake2b(text.encode(), digest_size=SIZE).digest()

@@ -17,22 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
-import numpy as np
-
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError, Unstorable
 from fairbench.records import DONE, SKIPPED, Record
 from fairbench.running import oldstore
-from fairbench.running.layout import (
-    SIZE,
-    TABLES,
-    Body,
-    CellRow,
-    Made,
-    PredictionRow,
-    intact,
-    schema,
-)
+from fairbench.running.layout import TABLES, Body, CellRow, Made, PredictionRow, intact, schema, together
 from fairbench.running.packed import PackedValues
 from fairbench.running.packing import Measured, Rows, rows_of
 from fairbench.running.shared import Shared
@@ -220,7 +209,7 @@ class Store:
         self._insert(f"INTO cells ({_HEAD}, {_BODY})", [(*rows.cell, *rows.body)])
         self._insert("INTO predictions", rows.predictions)
         digests = [total, rows.cell.digest, *(digest for (digest,) in before)]
-        execute("UPDATE total SET cells = ?, digest = ?", (count + 1 - len(before), _together(digests)))
+        execute("UPDATE total SET cells = ?, digest = ?", (count + 1 - len(before), together(digests)))
 
     def _insert(self, target: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
@@ -347,7 +336,7 @@ class Store:
         for row in rows:
             if not intact(row, row.digest):
                 raise self._damage(row, "its record is not as it was written")
-        if key is None and self._total() != (len(rows), _together([row.digest for row in rows])):
+        if key is None and self._total() != (len(rows), together([row.digest for row in rows])):
             raise StoreError(f"{self.path} is damaged: it holds {len(rows)} cells, but not those written; {SOUND}")
         return rows
 
@@ -402,9 +391,3 @@ class Store:
             for row in rows:
                 found[row.step, row.point] = self._shared.truth(row.truth), row.predictions()
         return found
-
-
-def _together(digests: Sequence[bytes]) -> bytes:
-    """Return the exclusive or of digests, which does not depend on their order."""
-    every = np.frombuffer(b"".join(digests), "u1").reshape(-1, SIZE)
-    return bytes(np.bitwise_xor.reduce(every, axis=0).tobytes())
