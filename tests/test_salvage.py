@@ -241,7 +241,7 @@ def test_a_lost_head_costs_nothing(fairbench, run, sound, damage):
 
 
 def test_whatever_bytes_change_what_is_saved_is_as_it_was_written(run, sound, registry):
-    whole, draw = (run / FILE_NAME).read_bytes(), random.Random(3)  # noqa: S311 - any places will do
+    whole, draw = (run / FILE_NAME).read_bytes(), random.Random(3)
     for trial in range(25):
         content = bytearray(whole)
         for _ in range(1 + trial):
@@ -296,7 +296,7 @@ def test_what_is_no_run_is_refused(fairbench, command):
 
 def test_a_file_that_is_no_store_at_all_leaves_nothing_behind(fairbench, tmp_path):
     (tmp_path / "r").mkdir()
-    (tmp_path / "r" / FILE_NAME).write_bytes(random.Random(0).randbytes(50_000))  # noqa: S311
+    (tmp_path / "r" / FILE_NAME).write_bytes(random.Random(0).randbytes(50_000))
     status, _, err = fairbench("store", "salvage", "r", "--out", "n")
     assert status == 2
     assert "nothing can be salvaged: " in err

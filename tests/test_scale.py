@@ -48,7 +48,7 @@ def test_a_coordinator_that_costs_nothing_holds_nobody_up(scale):
 def test_many_workers_wait_as_long_as_in_an_m_d_1_queue(scale):
     service, workers, waits = 0.6, 500, {}
     for batches in (10_000, 160_000):  # the difference is without the rush at the beginning
-        draw = Random(1)  # noqa: S311 - a simulation
+        draw = Random(1)
         run = scale.simulate(batches, workers, lambda draw=draw: draw.expovariate(1 / workers), service)
         waits[batches] = run.waited * batches
     waited = (waits[160_000] - waits[10_000]) / 150_000
@@ -58,7 +58,7 @@ def test_many_workers_wait_as_long_as_in_an_m_d_1_queue(scale):
 
 def test_a_run_that_is_simulated_in_part_takes_as_long_as_the_whole(scale):
     for service in (0.001, 0.05):  # 40 workers are all busy, or wait
-        computing = scale.varied(1.0, 1, Random(2))  # noqa: S311 - a simulation
+        computing = scale.varied(1.0, 1, Random(2))
         whole, part = (scale.simulate(50_000, 40, computing, service, most) for most in (None, 4_000))
         assert part.seconds == pytest.approx(whole.seconds, rel=0.01)
         assert part.useful == pytest.approx(whole.useful, rel=0.01)
@@ -66,7 +66,7 @@ def test_a_run_that_is_simulated_in_part_takes_as_long_as_the_whole(scale):
 
 def test_batches_take_as_long_as_their_cells(scale):
     for batch in (1, 9):
-        computing = scale.varied(2.0, batch, Random(3))  # noqa: S311 - a simulation
+        computing = scale.varied(2.0, batch, Random(3))
         drawn = [computing() for _ in range(4_000)]
         mean = sum(drawn) / len(drawn)
         spread = (sum((seconds - mean) ** 2 for seconds in drawn) / len(drawn)) ** 0.5

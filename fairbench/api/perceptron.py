@@ -76,7 +76,15 @@ class Perceptron(nn.Sequential):
 
     @torch.no_grad()
     def set_gradients(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Set ``.grad`` as ``backpropagate`` does, without torch's graph, and return the logits (n, 1)."""
+        """Set ``.grad`` as ``backpropagate`` does, without torch's graph.
+
+        Args:
+            features: (n, d).
+            labels: (n, 1).
+
+        Returns:
+            The logits (n, 1).
+        """
         kept = trace(self, features)
         slope = (kept[-1].sigmoid() - labels).div_(len(labels))  # of the mean, by the logits
         gradients, _ = backward(self, kept, slope, inputs=False)

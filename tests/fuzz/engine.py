@@ -71,7 +71,7 @@ class Find(NamedTuple):
 
 def made(reader: Reader, target: str, seed: int, number: int) -> tuple[str, bytes]:
     """Return the input of a number: the name of the file that it stands for, and its content."""
-    random = Random(f"{target} {seed} {number}")  # noqa: S311 - any places will do
+    random = Random(f"{target} {seed} {number}")
     name = random.choice(sorted(reader.seeds))
     return name, reader.change(reader.seeds[name], random, list(reader.seeds.values()))
 
