@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 
 import pytest
+
+from fairbench.running.store import Store
 
 METRICS = ["--metrics", "accuracy"]
 FEW = ["--methods", "constant,coin", "--datasets", "synthetic[rows=300]", "--repeats", "2", "--workers", "1"]
@@ -23,11 +24,10 @@ def command(**changes):
 
 def stored(folder):
     """Return the values by cell, metric and group, and when nothing ran again the seconds that each cell took."""
-    with sqlite3.connect(folder / "r/results.sqlite") as store:
-        values = store.execute('SELECT key, metric, "group", value FROM "values"').fetchall()
-        seconds = dict(store.execute("SELECT key, seconds FROM cells").fetchall())
-    store.close()
-    return {(key, metric, group): value for key, metric, group, value in values}, seconds
+    with Store(folder / "r/results.sqlite") as store:
+        records = {record.cell.key: record for record in store.records()}
+    values = {(key, it.metric, it.group): it.value for key, record in records.items() for it in record.values}
+    return values, {key: record.seconds for key, record in records.items()}
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,8 @@ class Keeper:
 
 
 class NoCheckpoints:
+    partial = None
+
     def checkpoint(self, cell):
         return None
 

@@ -114,7 +114,7 @@ def test_other_values_of_one_cell_are_refused_and_both_are_named(fairbench, mach
     status, _, err = fairbench("merge", "a", "b", "--out", "c")
     assert status == 2
     assert "a and b cannot be merged: the cell of dataset synthetic[rows=300] by group, method constant" in err
-    assert f"repeat 0 differs: accuracy is {accuracy!r} in a and 0.125 in b; 'fairbench verify'" in err
+    assert f"repeat 0 differs: accuracy is {accuracy!r} in a and 0.125 in b; 'fairbench verify RUN'" in err
     assert not Path("c").exists()
 
 

@@ -222,7 +222,7 @@ def test_two_runs_at_once_on_one_directory(folder):
 
 
 def test_an_interrupted_run_keeps_what_is_finished_and_returns_it(folder, monkeypatch):
-    def watch(self, records, advance, budget):
+    def watch(self, records, advance, budget, done):
         next(iter(records))
         raise KeyboardInterrupt
 

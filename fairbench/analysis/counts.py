@@ -147,7 +147,7 @@ class StoredRows:
         Raises:
             StoreError: the store is damaged; the message names the cell.
         """
-        if self._read is None or not record.values:
+        if not record.values:
             return None
         step, name = Measured(record).last_step, record.chosen if point is None else point
         for made in Made.listed(self._listings.get(record.cell.key, "[]")):

@@ -159,7 +159,7 @@ def estimate(values: Sequence[Optional[Value]]) -> Estimate:
 
 
 def estimate_over(repeats: Sequence[Measured], metric: str, group: str = "") -> Estimate:
-    """Return the ``estimate`` of what ``Measured.value`` finds of a ``metric`` in each of the ``repeats``, in a ``group``."""
+    """Return the ``estimate`` of a ``metric`` in a ``group`` over ``repeats``, as ``Measured.value`` finds it."""
     numbers = [measured.whole(metric, group) for measured in repeats]
     known = [number for number in numbers if number is not None]
     if len(known) == len(numbers):

@@ -72,7 +72,7 @@ def salvage(run_directory: Path, out: Path, plugin: tuple[str, ...]) -> int:
     if checked.planned is None:
         say(
             f"without a sound run.json {out} lacks the suite, the digests of code and data, the notes on datasets and "
-            "the sessions: 'fairbench report' and 'fairbench export' read it, but it cannot be continued",
+            "the sessions: 'fairbench report RUN' and 'fairbench export RUN' read it, but it cannot be continued",
             err=False,
         )
     elif checked.sound < checked.planned:

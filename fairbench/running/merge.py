@@ -124,7 +124,7 @@ def _chosen(key: str, parts: Sequence[_Part], comparison: Comparison) -> _Part:
         for what, ours, theirs, _ in unequal(one, two):
             raise SuiteError(
                 f"{first.path} and {part.path} cannot be merged: the cell of {named(one.record.cell)} differs: {what} "
-                f"is {ours} in {first.path} and {theirs} in {part.path}; 'fairbench verify' says which can be repeated"
+                f"is {ours} in {first.path} and {theirs} in {part.path}; 'fairbench verify RUN' says which it repeats"
             )
     return max([(first, one), *others], key=lambda found: len(found[1].record.values))[0]
 

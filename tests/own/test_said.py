@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,9 +142,12 @@ def test_numbers_that_are_not_read_are_named_as_such(rows, number):
 def test_suites_of_one_name_that_begin_in_one_second_have_directories_of_their_own(
     fairbench, rows, tmp_path, monkeypatch
 ):
-    import datetime
+    class Stopped(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 2)
 
-    monkeypatch.setattr("fairbench.running.rundir._now", lambda: datetime.datetime(2026, 1, 2))
+    monkeypatch.setattr("fairbench.running.rundir.datetime.datetime", Stopped)
     monkeypatch.setenv("FAIRBENCH_PLUGINS", ",".join(f"fairbench_{kind}" for kind in LEAN))
     for number, folder in enumerate(("one", "two")):
         (tmp_path / folder).mkdir()

@@ -50,7 +50,8 @@ def main() -> None:
             watch.roots += roots
         plugins = (settings["data"], *settings["plugins"])
         session = Session(Settings(executor=Choice("serial"), offline=True, plugins=plugins))
-        suite = chosen_suite(None, settings["suite"])
+        listed = {name: tuple(value) if isinstance(value, list) else value for name, value in settings["suite"].items()}
+        suite = chosen_suite(None, listed)
         ended = session.run(session.plan(suite), Path(settings["out"]))
         sys.exit(0 if ended.complete else 1)
     except FairbenchError as error:
