@@ -240,6 +240,22 @@ def test_a_lost_head_costs_nothing(fairbench, run, sound, damage):
     assert saved_is_sound(sound, Path("n")) == CELLS
 
 
+@pytest.mark.parametrize("table", ["texts", "spare"])
+def test_what_cells_share_is_there_twice(fairbench, run, sound, table):
+    with closing(sqlite3.connect(run / FILE_NAME)) as store:
+        found = store.execute(f"SELECT text FROM {table}").fetchall()  # noqa: S608 - a name of ours, twice
+        store.execute(f"UPDATE {table} SET text = text || ' '")  # noqa: S608
+        store.commit()
+    assert len(found) > 2
+    status, out, _ = fairbench("store", "check", "r")
+    assert status == 1
+    assert ("a text that it shares with others" in out) == (table == "texts")
+    assert ("the second copy of the texts" in out) == (table == "spare")
+    fairbench("store", "salvage", "r", "--out", "n")
+    assert saved_is_sound(sound, Path("n")) == CELLS
+    assert fairbench("store", "check", "n")[0] == 0
+
+
 def test_whatever_bytes_change_what_is_saved_is_as_it_was_written(run, sound, registry):
     whole, draw = (run / FILE_NAME).read_bytes(), random.Random(3)
     for trial in range(25):

@@ -20,6 +20,7 @@ from fairbench.running.truth import Truth
 SIZE = 16  # bytes of a hash
 TABLES = {
     "texts": "(id BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
+    "spare": "(id BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
     "cells": """(
     number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, frame BLOB NOT NULL, repeat INTEGER NOT NULL,
     tuning INTEGER NOT NULL, fit INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, chosen TEXT NOT NULL,
@@ -39,9 +40,10 @@ TABLES = {
 A cell is a row that says what happened (``digest`` is taken over it) and what was measured (``body`` is the digest of
 that part, and counts in the first). What cells have in common is kept once, in ``texts``, by its hash: ``frame`` is the
 cell but for its numbers; ``about`` are versions, parts, predictions that decide alike, remarks and supports; ``shape``
-are the places of the values. ``numbers`` are the values, 64-bit floats, with the reasons beside them. ``made`` lists
-the predictions with their digests, and how many rows of each group and label they select. ``total`` is the number of
-cells and the exclusive or of their digests, which shows if one is missing.
+are the places of the values. ``spare`` has all these texts again, because a run is lost without them. ``numbers`` are
+the values, 64-bit floats, with the reasons beside them. ``made`` lists the predictions with their digests, and how many
+rows of each group and label they select. ``total`` is the number of cells and the exclusive or of their digests, which
+shows if one is missing.
 """
 
 

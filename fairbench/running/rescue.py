@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Optional
 
 from fairbench.running.hotcopy import copied
-from fairbench.running.layout import schema
+from fairbench.running.layout import schema, text_id
 from fairbench.running.store import FILE_NAME, FORMAT, PAGE
 from fairbench.running.storefile import connected, readable
 
@@ -100,7 +100,13 @@ def _copy_tables(damaged: sqlite3.Connection, target: sqlite3.Connection, keys: 
     _copy(damaged, target, "cells", "key", keys)
     found = target.execute("SELECT key, frame, about, shape FROM cells").fetchall()
     _copy(damaged, target, "predictions", "key", [key for key, *_ in found])
-    _copy(damaged, target, "texts", "id", {text for _, *texts in found for text in texts}, by_number=False)
+    shared = {text for _, *texts in found for text in texts}
+    for table in ("texts", "spare"):
+        _copy(damaged, target, table, "id", shared, by_number=False)
+    for key, text in target.execute("SELECT id, text FROM texts").fetchall():
+        if text_id(text) != key:
+            target.execute("DELETE FROM texts WHERE id = ?", (key,))
+    target.execute("INSERT OR IGNORE INTO texts SELECT * FROM spare")
     truths = [key for (key,) in target.execute("SELECT DISTINCT truth FROM predictions")]
     _copy(damaged, target, "truths", "key", truths, by_number=False)
 

@@ -19,6 +19,7 @@ from fairbench.running.holding import new_store
 from fairbench.running.rescue import rescued
 from fairbench.running.runfile import FORMAT, read_run, write_run
 from fairbench.running.store import FILE_NAME, Measured, Store, run_folder
+from fairbench.running.store import FORMAT as STORE_FORMAT
 from fairbench.running.storefile import readable, reader
 
 Advance = Callable[[int, int], None]  # is told how many cells have been looked at, and how many there are
@@ -178,9 +179,22 @@ def _read_all(
                 advance(number, len(keys))
         if not checked.lost:
             store.outline()  # whether cells are missing
+            _check_spare(checked, opened)
     except StoreError as error:
         checked.trouble.append(_short(error))
     return keys
+
+
+def _check_spare(checked: Checked, opened: ExitStack) -> None:
+    """Note if the second copy of what cells share is not what the first one is."""
+    with readable(checked.path):
+        query = "SELECT id, text FROM {} ORDER BY id"
+        connection = reader(checked.path, opened)
+        if connection.execute("PRAGMA user_version").fetchone() != (STORE_FORMAT,):
+            return  # an older store has none
+        first, second = (connection.execute(query.format(table)).fetchall() for table in ("texts", "spare"))
+    if first != second:
+        checked.trouble.append(f"{checked.path}: the second copy of the texts that cells share is damaged")
 
 
 def _keys(path: Path, opened: ExitStack) -> list[str]:

@@ -204,7 +204,8 @@ class Store:
         count, total = self._total()
         for table in ("cells", "predictions") if before else ():
             execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608 - the names stand one line above
-        self._insert("OR IGNORE INTO texts", list(rows.texts.items()))
+        for table in ("texts", "spare"):
+            self._insert(f"OR IGNORE INTO {table}", list(rows.texts.items()))
         self._insert("OR IGNORE INTO truths", rows.truths)
         self._insert(f"INTO cells ({_HEAD}, {_BODY})", [(*rows.cell, *rows.body)])
         self._insert("INTO predictions", rows.predictions)
