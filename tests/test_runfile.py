@@ -164,15 +164,20 @@ def test_no_link_is_followed_when_it_is_written(run, tmp_path):
     assert read_run(tmp_path / "r") == run
 
 
-def test_a_linked_lock_is_refused(fairbench, tmp_path):
-    (tmp_path / "r").mkdir()
-    mine = tmp_path / "mine.txt"
-    mine.write_text("keep me")
-    (tmp_path / "r" / ".lock").symlink_to(mine)
+@pytest.mark.parametrize("name", [".lock", "results.sqlite"])
+def test_a_link_that_would_be_written_through_is_refused(fairbench, tmp_path, name):
+    assert fairbench("run", *ONE, "--out", "r")[0] == 0
+    mine = tmp_path / "mine.sqlite"
+    (tmp_path / "r" / "results.sqlite").rename(mine)
+    kept = mine.read_bytes()
+    (tmp_path / "r" / "results.sqlite").symlink_to(mine)
+    (tmp_path / "r" / ".lock").unlink(missing_ok=True)
+    if name == ".lock":
+        (tmp_path / "r" / name).symlink_to(mine)
     status, _, err = fairbench("run", *ONE, "--out", "r")
     assert status == 2
-    assert "r/.lock is a link, which fairbench never makes; remove it" in err
-    assert mine.read_text() == "keep me"
+    assert f"r/{name} is a link, which fairbench never makes; remove it" in err
+    assert mine.read_bytes() == kept
 
 
 def test_what_could_not_be_read_again_is_not_written(run, tmp_path):

@@ -20,6 +20,7 @@ from fairbench.errors import StoreError
 from fairbench.running import hotcopy
 from fairbench.running.layout import Body, CellRow, PredictionRow, text_id, unpack
 from fairbench.running.store import FILE_NAME, Store
+from fairbench.running.storefile import explained, readable
 
 sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from stored_cells import everything, filled
@@ -387,3 +388,10 @@ def test_a_store_that_nobody_may_read_is_explained(path, monkeypatch):
     )
     with pytest.raises(StoreError, match=r"cannot be read: .*Permission denied"):
         Store(path)
+
+
+@pytest.mark.parametrize("way", [explained, readable])
+def test_what_sqlite_says_in_several_lines_is_one(way):
+    with pytest.raises(StoreError, match=r"damaged: malformed \(near \\n: x\)") as caught, way(Path("r")):
+        raise sqlite3.DatabaseError("malformed (near \n: x)")
+    assert len(str(caught.value).splitlines()) == 1

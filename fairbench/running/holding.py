@@ -40,10 +40,9 @@ def held(path: Path, waiting: Optional[Callable[[str], None]] = None) -> Iterato
 
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if (path / LOCK).is_symlink():
-            raise StoreError(
-                f"{path / LOCK} is a link, which fairbench never makes; remove it, or choose another --out"
-            )
+        for file in (path / LOCK, path / FILE_NAME):
+            if file.is_symlink():
+                raise StoreError(f"{file} is a link, which fairbench never makes; remove it, or choose another --out")
         lock = FileLock(str(path / LOCK))
         try:
             lock.acquire(timeout=0)

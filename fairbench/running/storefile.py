@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from fairbench.data.checksums import one_line
 from fairbench.errors import StoreError
 from fairbench.running.hotcopy import copied
 
@@ -35,7 +36,7 @@ def explained(path: Path) -> Iterator[None]:
             f"{path} cannot be written: {error}; finished cells are kept; free some space or choose another --out"
         ) from error
     except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-        raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {SOUND}") from error
+        raise StoreError(f"{path} is not a fairbench store or is damaged: {one_line(str(error))}; {SOUND}") from error
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def readable(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             raise StoreError(f"{path} cannot be read: another run is writing to it; try again") from error
-        raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {SOUND}") from error
+        raise StoreError(f"{path} is not a fairbench store or is damaged: {one_line(str(error))}; {SOUND}") from error
 
 
 def connected(path: Path, mode: str, cleaning: ExitStack) -> sqlite3.Connection:
