@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from fairbench.data.checksums import one_line
 from fairbench.errors import StoreError
 from fairbench.running.hotcopy import copied
 
@@ -29,13 +30,15 @@ def explained(path: Path) -> Iterator[None]:
         words = next(
             (text for sign, text in advice.items() if sign in str(error)), "free some space or choose another --out"
         )
-        raise StoreError(f"{path} cannot be written: {error}; finished cells are kept; {words}") from error
+        raise StoreError(
+            f"{path} cannot be written: {one_line(str(error))}; finished cells are kept; {words}"
+        ) from error
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error}; finished cells are kept; free some space or choose another --out"
         ) from error
     except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-        raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {SOUND}") from error
+        raise StoreError(f"{path} is not a fairbench store or is damaged: {one_line(str(error))}; {SOUND}") from error
 
 
 @contextmanager
@@ -50,7 +53,7 @@ def readable(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             raise StoreError(f"{path} cannot be read: another run is writing to it; try again") from error
-        raise StoreError(f"{path} is not a fairbench store or is damaged: {error}; {SOUND}") from error
+        raise StoreError(f"{path} is not a fairbench store or is damaged: {one_line(str(error))}; {SOUND}") from error
 
 
 def connected(path: Path, mode: str, cleaning: ExitStack) -> sqlite3.Connection:
