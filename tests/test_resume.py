@@ -41,7 +41,7 @@ VERSIONS = {
     "acme": {BUILT_IN: __version__, "acme-fair": "1.0"},
     "mine": {BUILT_IN: __version__, "method mine": "m1" * 6},
 }
-FINISHED = {cell.key: Outline(DONE, ("accuracy",), VERSIONS[cell.method.name]) for cell in CELLS}
+FINISHED = {cell.key: Outline(DONE, ("accuracy",), VERSIONS[cell.method.name], cell, 0.1, None) for cell in CELLS}
 RUN = {
     "suite": {"name": "acme,mine"},
     "components": COMPONENTS,
@@ -89,7 +89,10 @@ def test_cells_of_another_version_are_run_again_and_it_is_said_by_name():
     found = kept(now(acme={**ACME, "version": "2.0", "sha256": "a2"}))
     assert found.keys == keys("mine")
     assert found.said == ("acme-fair 1.0 -> 2.0: 2 finished cells are run again",)
-    half = {**FINISHED, CELLS[0].key: Outline(DONE, ("accuracy",), {BUILT_IN: __version__, "acme-fair": "2.0"})}
+    half = {
+        **FINISHED,
+        CELLS[0].key: Outline(DONE, ("accuracy",), {BUILT_IN: __version__, "acme-fair": "2.0"}, CELLS[0], 0.1, None),
+    }
     found = kept(now(acme={**ACME, "version": "2.0", "sha256": "a2"}), outlines=half)
     assert found.keys == keys("mine") | {CELLS[0].key}
     assert found.said == ("acme-fair 1.0 -> 2.0: 1 finished cell is run again",)

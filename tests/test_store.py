@@ -18,7 +18,7 @@ from fairbench.records import DONE, FAILED, SKIPPED, UNKNOWN, Parts, Record, Val
 from fairbench.running.layout import Body, CellRow, PredictionRow, digest, text_id
 from fairbench.running.oldstore import prediction_digest, value_digest
 from fairbench.running.packing import rows_of
-from fairbench.running.store import FILE_NAME, FORMAT, Measured, Outline, Store, Truth, Unstorable, run_folder
+from fairbench.running.store import FILE_NAME, FORMAT, Measured, Store, Truth, Unstorable, run_folder
 from fairbench.running.storefile import readable
 
 TRUTH = Truth(np.array([0, 1, 1]), np.array([0, 0, 1]), ("female", "male"))
@@ -86,10 +86,15 @@ def test_an_outline_has_metrics_and_versions_without_the_values(store):
     store.add(measured())
     store.add(measured(1, FAILED))
     versions = {"fairbench-harness": "0.1.0"}
-    assert store.outline() == {
-        cell(0).key: Outline(DONE, ("accuracy",), versions),
-        cell(1).key: Outline(FAILED, ("accuracy",), versions),
+    found = store.outline()
+    assert {key: one[:3] for key, one in found.items()} == {
+        cell(0).key: (DONE, ("accuracy",), versions),
+        cell(1).key: (FAILED, ("accuracy",), versions),
     }
+    for number, status in ((0, DONE), (1, FAILED)):
+        record, one = measured(number, status).record, found[cell(number).key]
+        assert (one.seconds, one.parts) == (record.seconds, record.parts)
+        assert one.cell.frame == cell(number).frame
 
 
 def test_what_was_measured_comes_back_to_be_stored_with_more(store):

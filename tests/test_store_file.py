@@ -14,6 +14,7 @@ from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError, Unstorable
 from fairbench.records import DONE, Record, Value
 from fairbench.running.store import FILE_NAME, FORMAT, Measured, Store, Truth
+from fairbench.running.storefile import explained, readable
 
 TRUTH = Truth(np.array([0, 1]), np.array([0, 1]), ("f", "m"))
 
@@ -147,3 +148,22 @@ def test_a_number_that_is_none_is_told_whole(path):
     with Store(path, create=True) as store, pytest.raises(Unstorable) as raised:
         store.add(Measured(bad, {}))
     assert str(raised.value) == "n is -inf; a value that is not finite must be null, with a reason"
+
+
+def test_a_store_that_is_a_link_is_read_but_never_written(path, tmp_path):
+    link = tmp_path / "other" / FILE_NAME
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with pytest.raises(StoreError, match="is a link, which fairbench never makes"):
+        Store(link, create=True)
+    with Store(link) as store:
+        assert len(store.records()) == 1
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError, sqlite3.DatabaseError])
+@pytest.mark.parametrize("guard", [explained, readable])
+def test_an_error_of_several_lines_becomes_one(path, guard, error):
+    with pytest.raises(StoreError) as seen, guard(path):
+        raise error("malformed schema: CREATE\nTABLE \x1b[31m")
+    assert str(seen.value).isprintable()
+    assert "CREATE\\nTABLE" in str(seen.value)

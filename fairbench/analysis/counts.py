@@ -122,7 +122,15 @@ class StoredRows:
         """Take the open store."""
         self._store = store
         self._read = None if store is None else lru_cache(maxsize=CELLS_KEPT)(store.predictions)
+        self._listed: dict[str, dict[tuple[int, str], Made]] = {}  # by key of a cell
         self._parts: dict[str, tuple[tuple[str, ...], Floats]] = {}  # by key of a test part: group names, and the rows
+
+    def _made(self, key: str) -> dict[tuple[int, str], Made]:
+        """Return what is listed of the predictions of a cell, by step and point; it is read once."""
+        if key not in self._listed:
+            listed = Made.listed(self._listings.get(key, "[]"))
+            self._listed[key] = {(made.step, made.point): made for made in listed}
+        return self._listed[key]
 
     @cached_property
     def _listings(self) -> Mapping[str, str]:
@@ -150,10 +158,10 @@ class StoredRows:
         if not record.values:
             return None
         step, name = Measured(record).last_step, record.chosen if point is None else point
-        for made in Made.listed(self._listings.get(record.cell.key, "[]")):
-            if (made.step, made.point) == (step, name) and made.selected is not None:
-                groups, rows = self._part(record, made)
-                return Counts(groups, rows, np.array(made.selected, dtype=np.float64).reshape(rows.shape))
+        made = self._made(record.cell.key).get((step, name))
+        if made is not None and made.selected is not None:
+            groups, rows = self._part(record, made)
+            return Counts(groups, rows, np.array(made.selected, dtype=np.float64).reshape(rows.shape))
         found = self.predictions(record, point)
         return None if found is None else count(*found)
 

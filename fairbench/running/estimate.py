@@ -8,23 +8,35 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from fairbench.cells import Cell
 from fairbench.errors import StoreError
 from fairbench.quantities import duration
-from fairbench.records import DONE, Record
+from fairbench.records import DONE, Parts
 from fairbench.running.resume import Plan
 from fairbench.running.rundir import RUNS
 from fairbench.running.runfile import read_run
 from fairbench.running.session import Session
-from fairbench.running.store import FILE_NAME, Store
+from fairbench.running.store import FILE_NAME, Outline, Store
 from fairbench.texts import counted
 
 PROBE = 60.0  # seconds that a cell may take that is only tried
 STORES = 10  # of other runs that are read, the newest first
 EXTRAPOLATED = (0.5, 2.0)  # how far a time may be off that was taken from other rows
 UNKNOWN = (0.1, 10.0)  # and one that was taken from other methods
+
+
+class Earlier(NamedTuple):
+    """How long a cell took that has run; the numbers of the ``cell`` (repeat, tuning, fit) do not count.
+
+    ``parts`` are the sizes of its parts, None if they are not known.
+    """
+
+    cell: Cell
+    status: str
+    seconds: float
+    parts: Optional[Parts]
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,7 @@ class Estimate:
         return f"{where}: about {duration(self.middle)} ({span}), {'; '.join(rests)}"
 
 
-def estimate(cells: Sequence[Cell], records: Iterable[Record], workers: int) -> Estimate:
+def estimate(cells: Sequence[Cell], records: Iterable[Earlier], workers: int) -> Estimate:
     """Return how long cells take, going by the records of earlier ones.
 
     A cell takes as long as the median of the earlier cells with its scenario, method, parameters and dataset, and the
@@ -129,7 +141,7 @@ def _shared(times: Sequence[float], workers: int) -> float:
     return max(sum(times) / workers, max(times))
 
 
-def history(path: Path, datasets: Collection[str]) -> list[Record]:
+def history(path: Path, datasets: Collection[str]) -> list[Earlier]:
     """Return earlier cells: of a run directory, and of the newest other runs below ``runs`` on some of the datasets.
 
     What cannot be read is passed over: a prediction must not fail on another run's damage.
@@ -140,15 +152,18 @@ def history(path: Path, datasets: Collection[str]) -> list[Record]:
     """
     others = sorted((other for other in RUNS.glob("*") if other != path), key=lambda other: other.name, reverse=True)
     near = (other for other in others if _ran_on(other, datasets))
-    return [record for place in (path, *islice(near, STORES)) for record in _records(place)]
+    places = (path, *islice(near, STORES))
+    return [
+        Earlier(one.cell, one.status, one.seconds, one.parts) for place in places for one in _outline(place).values()
+    ]
 
 
 def finished(path: Path) -> set[str]:
     """Return the keys of the cells that are done in a run directory, which need not exist."""
-    return {record.cell.key for record in _records(path) if record.status == DONE}
+    return {key for key, outline in _outline(path).items() if outline.status == DONE}
 
 
-def probe(session: Session, planned: Plan, records: Iterable[Record]) -> list[Record]:
+def probe(session: Session, planned: Plan, records: Iterable[Earlier]) -> list[Earlier]:
     """Run one cell of each scenario, method and dataset without history, and return what it gave; nothing is kept.
 
     A cell is stopped at the session's own limit of time, or else after ``PROBE`` seconds. It runs in a worker process
@@ -169,15 +184,15 @@ def probe(session: Session, planned: Plan, records: Iterable[Record]) -> list[Re
     trial = Session(replace(session.settings, executor=None, limits=limits, budget=None, fail_fast=False))
     with TemporaryDirectory(prefix="fairbench-probe-") as folder:
         ended = trial.run(replace(planned, cells=list(first.values())), Path(folder) / "probe")
-    return list(ended.results.records)
+    return [Earlier(one.cell, one.status, one.seconds, one.parts) for one in ended.results.records]
 
 
-def _records(path: Path) -> list[Record]:
+def _outline(path: Path) -> dict[str, Outline]:
     try:
         with Store(path / FILE_NAME) as store:
-            return store.records()
+            return store.outline()
     except StoreError:
-        return []
+        return {}
 
 
 def _ran_on(path: Path, datasets: Collection[str]) -> bool:

@@ -6,13 +6,13 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.cells import canonical
+from fairbench.cells import Cell, canonical
 from fairbench.data.rows import Predictions
 from fairbench.records import Parts
 from fairbench.running.truth import Truth
@@ -125,6 +125,17 @@ class About(NamedTuple):
             tuple(remarks),
             tuple((group, rows) for group, rows in supports),
         )
+
+
+class Outline(NamedTuple):
+    """What is known about a cell without its values; ``cell`` has 0 for each of its numbers, see ``Cell.frame``."""
+
+    status: str
+    metrics: tuple[str, ...]
+    versions: Mapping[str, str]
+    cell: Cell
+    seconds: float
+    parts: Optional[Parts]
 
 
 class Made(NamedTuple):

@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Optional, Union
 
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError, Unstorable
 from fairbench.records import DONE, SKIPPED, Record
 from fairbench.running import oldstore
-from fairbench.running.layout import TABLES, Body, CellRow, Made, PredictionRow, intact, schema, together
+from fairbench.running.layout import TABLES, Body, CellRow, Made, Outline, PredictionRow, intact, schema, together
 from fairbench.running.packed import PackedValues
 from fairbench.running.packing import Measured, Rows, rows_of
 from fairbench.running.shared import Shared
@@ -35,14 +35,6 @@ FORMAT = 3
 PAGE = 8192  # bytes; three cells' predictions of 300 rows
 QUICK, WAIT, MOST = 0.05, 0.1, 64  # s that a quick cell takes at most, s and number of cells that wait to be written
 _HEAD, _BODY = ", ".join(CellRow._fields), ", ".join(Body._fields)
-
-
-class Outline(NamedTuple):
-    """What is known about a cell without its values: its status, the requested metrics, and its plugins' versions."""
-
-    status: str
-    metrics: tuple[str, ...]
-    versions: Mapping[str, str]
 
 
 def run_folder(path: Path) -> Path:
@@ -77,6 +69,8 @@ class Store:
 
     def _writer(self, cleaning: ExitStack) -> sqlite3.Connection:
         """Return a connection that writes; make the tables of a new store, or turn an old one into one of today."""
+        if self.path.is_symlink():
+            raise StoreError(f"{self.path} is a link, which fairbench never makes; remove it, or choose another --out")
         with explained(self.path), ExitStack() as opening:
             self._connection = connection = connected(self.path, "rwc", opening)
             if not self._number("PRAGMA user_version") and not self._number("SELECT count(*) FROM sqlite_master"):
@@ -232,13 +226,15 @@ class Store:
         Raises:
             StoreError: the store is damaged.
         """
-        found = {}
+        found, known = {}, {}
         with self._reading():
             for row in self._cells():
-                with self._of_cell(row):
-                    found[row.key] = Outline(
-                        row.status, self._shared.frame(row.frame).metrics, self._shared.about(row.about).versions
-                    )
+                shared = row.frame, row.about
+                if shared not in known:
+                    with self._of_cell(row):
+                        known[shared] = self._shared.frame(row.frame), self._shared.about(row.about)
+                cell, about = known[shared]
+                found[row.key] = Outline(row.status, cell.metrics, about.versions, cell, row.seconds, about.parts)
         return found
 
     def records(self, order: Sequence[str] = ()) -> list[Record]:

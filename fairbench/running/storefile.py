@@ -30,7 +30,9 @@ def explained(path: Path) -> Iterator[None]:
         words = next(
             (text for sign, text in advice.items() if sign in str(error)), "free some space or choose another --out"
         )
-        raise StoreError(f"{path} cannot be written: {error}; finished cells are kept; {words}") from error
+        raise StoreError(
+            f"{path} cannot be written: {one_line(str(error))}; finished cells are kept; {words}"
+        ) from error
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error}; finished cells are kept; free some space or choose another --out"
