@@ -40,9 +40,10 @@ def held(path: Path, waiting: Optional[Callable[[str], None]] = None) -> Iterato
 
     try:
         path.mkdir(parents=True, exist_ok=True)
-        for file in (path / LOCK, path / FILE_NAME):
-            if file.is_symlink():
-                raise StoreError(f"{file} is a link, which fairbench never makes; remove it, or choose another --out")
+        if (path / LOCK).is_symlink():
+            raise StoreError(
+                f"{path / LOCK} is a link, which fairbench never makes; remove it, or choose another --out"
+            )
         lock = FileLock(str(path / LOCK))
         try:
             lock.acquire(timeout=0)
