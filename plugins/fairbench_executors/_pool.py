@@ -6,6 +6,7 @@ for the lost result. Here the parent knows which item a dead worker held.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import pickle
@@ -23,11 +24,14 @@ from typing import Any, NamedTuple, Optional
 
 from fairbench.api import CRASHED, OUT_OF_MEMORY, RAISED, RETURNED, TIMED_OUT, Ended, Limits, NotApplicable
 from fairbench_executors._warden import children
-from fairbench_executors._worker import pickled_error, work
+from fairbench_executors._worker import READY, pickled_error, work
 
 GRACE = 5.0  # seconds a worker has to end before it is killed
+START = 300.0  # seconds that a worker may take to start, where time is limited
+STARTS = 3  # workers that die in a row while they start, after which no other is started
 PAUSE = 1.0  # seconds between two looks at whether a worker is still there, should its children hold its pipe open
 GLANCE = 0.1  # seconds between two looks at the memory of workers, where that is limited
+AGAIN = "what has finished is kept; give the same command again to go on"
 PUT_OFF: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 ENVIRONMENT["PYTHONSAFEPATH"] = "1"  # python -c would take a random.py of the current folder for Python's own
@@ -36,6 +40,10 @@ STARTING = threading.Lock()  # what a new process must not inherit is hidden for
 
 class WorkerDied(RuntimeError):
     """The process that ran an item ended without an answer, on the last try as well."""
+
+
+class NoWorker(NotApplicable):
+    """Workers end while they start: no item is to blame, and none can be run here."""
 
 
 class WorkerRaised(RuntimeError):
@@ -103,7 +111,8 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, function), daemon=True)
         self.task: Optional[Task] = None
-        self.since = 0.0  # when it was handed its task
+        self.ready = False  # whether it has started: its libraries are loaded
+        self.since = 0.0  # when it began its task, or, as long as it is not ready, was started
         with theirs, STARTING, _environment_of_a_worker(), script_hidden(), _daemons_may_have_children():
             self.process.start()
 
@@ -128,9 +137,15 @@ class Pool:
         self.waiting: deque[Task] = deque()
         self.workers: list[_Worker] = []  # the one that has been busy longest comes first
         self.finished: deque[tuple[Task, Outcome]] = deque()
+        self.stillborn = 0  # workers that have died in a row while they started
+        self.last_death = ""
 
     def advance(self) -> bool:
-        """Hand out what is possible and collect one answer; return False when everything has been yielded."""
+        """Hand out what is possible and collect one answer; return False when everything has been yielded.
+
+        Raises:
+            NoWorker: one worker after the other has ended while it started, and no other is left.
+        """
         self._hand_out()
         busy = [worker for worker in self.workers if worker.task]
         if busy and not self.finished:
@@ -149,7 +164,7 @@ class Pool:
         """Collect the answers that are already in the pipes; wait for none."""
         self.waiting.clear()
         for worker in list(self.workers):
-            if worker.task and worker.pipe.poll():
+            while worker.task and worker.pipe.poll():
                 self._collect(worker)
 
     def stop(self) -> None:
@@ -166,7 +181,11 @@ class Pool:
     def _hand_out(self) -> None:
         while self.waiting:
             idle = next((worker for worker in self.workers if worker.task is None), None)
-            if idle is None and len(self.workers) >= self.size:
+            if idle is None and self.stillborn >= STARTS and not (self.workers or self.finished):
+                raise NoWorker(
+                    f"{self.stillborn} worker processes in a row ended while they started ({self.last_death})"
+                )
+            if idle is None and (len(self.workers) >= self.size or self.stillborn >= STARTS):
                 return
             task = self.waiting.popleft()
             try:
@@ -187,12 +206,16 @@ class Pool:
                 self._bury(idle)
 
     def _collect(self, worker: _Worker) -> None:
-        """Take a worker's answer, or clean up after the worker if it ended without one."""
+        """Take a worker's answer or its word that it is ready; clean up after it if it ended without."""
         with interrupt_put_off():  # so that an answer taken from the pipe is among the finished ones
             try:
                 if not worker.pipe.poll():
                     raise EOFError
-                number, *outcome = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301 - from our own worker
+                message = worker.pipe.recv_bytes()
+                if message == READY:
+                    worker.ready, worker.since, self.stillborn = True, time.monotonic(), 0
+                    return
+                number, *outcome = pickle.loads(message)  # noqa: S301 - from our own worker
                 answer = Outcome(*outcome)
             except Exception:  # it has ended, or what it sent cannot be read
                 self._bury(worker)
@@ -208,6 +231,10 @@ class Pool:
         task, worker.task = worker.task, None
         if task is None:
             return
+        if not worker.ready:  # through no fault of the task
+            self.stillborn, self.last_death = self.stillborn + 1, _cause_of_death(code)
+            self.waiting.appendleft(task)
+            return
         task.deaths += 1
         if task.deaths <= self.limits.retries:
             self.waiting.append(task)  # behind the others: more memory may be free then
@@ -220,8 +247,13 @@ class Pool:
         seconds = PAUSE if self.limits.memory is None else GLANCE
         if self.limits.seconds is None:
             return seconds
-        first = min(worker.since for worker in busy) + self.limits.seconds
+        first = min(map(self._deadline, busy))
         return max(0.0, min(seconds, first - time.monotonic()))
+
+    def _deadline(self, worker: _Worker) -> float:
+        """Return until when a worker may be busy; its start has a limit of its own."""
+        seconds = self.limits.seconds or math.inf
+        return worker.since + (seconds if worker.ready else max(seconds, START))
 
     def _keep_limits(self) -> None:
         """End the workers that use more than they may; their items are not tried again.
@@ -242,9 +274,11 @@ class Pool:
 
     def _exceeded(self, worker: _Worker) -> Optional[Outcome]:
         """Return which limit a worker has exceeded, if any."""
-        seconds, memory = self.limits.seconds, self.limits.memory
-        if seconds is not None and time.monotonic() - worker.since >= seconds:
-            return Outcome(TIMED_OUT, b"", f"stopped after {seconds:g} s, which is the limit")
+        memory = self.limits.memory
+        if time.monotonic() >= self._deadline(worker):
+            if not worker.ready:
+                return Outcome(TIMED_OUT, b"", f"its worker had not started after {START:g} s")
+            return Outcome(TIMED_OUT, b"", f"stopped after {self.limits.seconds:g} s, which is the limit")
         held = 0 if memory is None else _memory_of(worker.process.pid, memory)
         if memory is not None and held > memory:
             words = f"stopped when it held {held / 2**20:,.0f} MiB; the limit is {memory / 2**20:,.0f} MiB"

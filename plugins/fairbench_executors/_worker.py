@@ -6,21 +6,26 @@ import os
 import pickle
 import signal
 import traceback
+from contextlib import suppress
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any, Callable
 
 from fairbench_executors._warden import watched
 
+READY = b""  # a worker's word that it has loaded what the function needs
 RETURNED, RAISED = "returned", "raised"  # as in fairbench.api, which a warden need not import
 
 
 def work(pipe: Connection, function: bytes) -> None:
-    """Answer items until the pipe is closed; this is what a worker runs."""
+    """Say when all is loaded, then answer items until the pipe is closed; this is what a worker runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watched(pipe.close)
     process = os.getpid()
+    with suppress(BaseException):  # then each item says why
+        _function(function)
     try:
+        pipe.send_bytes(READY)
         while True:
             number, item = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our own parent
             outcome = _answer(function, item)

@@ -23,7 +23,7 @@ from fairbench_executors._batches import (
     run_batch,
     stop_idle,
 )
-from fairbench_executors._pool import check_limits, cpus, interrupt_put_off
+from fairbench_executors._pool import AGAIN, NoWorker, check_limits, cpus, interrupt_put_off
 
 needs("distributed")
 
@@ -33,7 +33,6 @@ R = TypeVar("R")
 PATIENCE = 30  # seconds for a scheduler to answer, and for its first worker to be there
 SLICE = 5.0  # seconds after which a batch brings what has ended, so that little is lost with a worker
 PAUSE = 1.0  # seconds between two looks at whether the scheduler is still there
-AGAIN = "what has finished is kept; give the same command again to go on"
 
 
 @dataclass(frozen=True)
@@ -176,6 +175,8 @@ def _take(future: Any, batch: Batch, batches: Batches) -> None:
         batches.lost(batch, f"dask gave it up: {last_line(str(error))}", retries=0)
     elif isinstance(error, OtherVersion):
         raise NotApplicable(f"on a dask worker {error}; install one version everywhere; {AGAIN}")
+    elif isinstance(error, NoWorker):
+        raise NotApplicable(f"on a host of dask {error}; {AGAIN}")
     elif error is None:
         raise NotApplicable(f"the dask scheduler went away; {AGAIN}")
     else:

@@ -14,8 +14,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Callable, ClassVar, TypeVar
 
-from fairbench.api import NO_LIMITS, Ended, Executor, Limits, hookimpl, parameter
-from fairbench_executors._pool import Pool, Task, check_limits, cpus, ended
+from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hookimpl, parameter
+from fairbench_executors._pool import AGAIN, NoWorker, Pool, Task, check_limits, cpus, ended
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,12 +38,13 @@ class Processes:
                 started the run is not imported again.
             items: handed out one by one.
             limits: a worker that exceeds one is killed, whatever it is doing, with all processes that it has started.
-                Seconds count from when the item is handed out, the start of a new worker included; memory is what the
-                worker and those processes hold together. An item whose worker died is tried again ``limits.retries``
-                times.
+                Seconds count from when the worker begins the item; the start of a worker does not count. Memory is what
+                the worker and those processes hold together. An item whose worker died is tried again
+                ``limits.retries`` times.
 
         Raises:
-            NotApplicable: memory is limited where the system does not tell how much a process holds.
+            NotApplicable: memory is limited where the system does not tell how much a process holds; or one worker
+                after the other ended while it started, so that no item can be run.
             KeyboardInterrupt: the user has stopped the run; results that had arrived are yielded first.
         """
         check_limits(limits, self.name)
@@ -54,6 +55,8 @@ class Processes:
                 while pool.finished:
                     task, outcome = pool.finished.popleft()
                     yield ended(task.item, outcome)
+        except NoWorker as error:
+            raise NotApplicable(f"{error}; {AGAIN}") from error
         except KeyboardInterrupt:
             pool.collect_arrived()
             pool.stop()

@@ -22,7 +22,7 @@ from typing import Any, Callable, ClassVar, TypeVar
 
 from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hookimpl, last_line, needs, parameter
 from fairbench_executors._batches import Answers, Batch, Batches, OtherVersion, run_batch, stop_idle
-from fairbench_executors._pool import check_limits, interrupt_put_off
+from fairbench_executors._pool import AGAIN, NoWorker, check_limits, interrupt_put_off
 
 if sys.version_info < (3, 10):
     raise NotApplicable("submitit works on Python 3.10 and later only")
@@ -35,7 +35,6 @@ PAUSE = 0.5  # seconds between two looks at the jobs
 ASKED = 30.0  # seconds between two questions to Slurm about jobs that have left no result
 BEAT = 15.0  # seconds between two signs of life of the run
 SILENCE = 300.0  # seconds without a sign of life after which a job stops: nobody would collect what it brings
-AGAIN = "what has finished is kept; give the same command again to go on"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ class Slurm:
         check_limits(limits, self.name)
         if limits.seconds is not None and limits.seconds > 30 * self.minutes:
             raise NotApplicable(
-                f"a limit of {limits.seconds:g} s needs jobs of {limits.seconds / 30:.0f} minutes or more"
+                f"a limit of {limits.seconds:g} s needs jobs of {math.ceil(limits.seconds / 30)} minutes or more: "
+                f"slurm[minutes={math.ceil(limits.seconds / 30)}]"
             )
         if not items:
             return
@@ -178,6 +178,9 @@ class _Jobs:
             if OtherVersion.__name__ in str(error):
                 said = last_line(str(error)).rpartition(f"{OtherVersion.__name__}: ")[2]
                 raise NotApplicable(f"in job {job.job_id} {said}; install one version everywhere; {AGAIN}") from error
+            if NoWorker.__name__ in str(error):
+                said = last_line(str(error)).rpartition(f"{NoWorker.__name__}: ")[2]
+                raise NotApplicable(f"in job {job.job_id} {said}; {AGAIN}") from error
             said = f"job {job.job_id} ended without a result ({job.state}): {last_line(str(error))}"
             self.batches.lost(batch, said, self.batches.limits.retries)
         else:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Callable
 
 
 class TwoPartError(Exception):
@@ -170,3 +171,25 @@ def anything(item: str) -> str:
     if item in ("value", "two", "exit", "unpicklable"):
         return fail(item)
     return item
+
+
+def load(what: str) -> Callable[[int], int]:
+    """Return ``square`` after so many seconds; exit on "exit", or if the file exists or cannot be made first."""
+    if what == "exit":
+        os._exit(9)
+    if not what.isdigit():
+        with Path(what).with_name("starts").open("a") as file:
+            file.write("x")
+        try:
+            os.close(os.open(what, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            os._exit(9)
+        return slow_square
+    time.sleep(int(what))
+    return square
+
+
+def slow_square(item: int) -> int:
+    """Return the square after a moment."""
+    time.sleep(0.05)
+    return item * item

@@ -329,24 +329,20 @@ def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, 
 
 
 def test_results_that_arrived_before_an_interrupt_are_yielded(tasks, monkeypatch):
-    calls = []
+    seen = []
 
     def interrupted_wait(ends, timeout):
-        ready = processes_wait(ends, timeout)
-        calls.extend(ready[:1])
-        if ready and len(calls) == 2:
+        if seen:
             wait_until(lambda: all(end.poll() for end in ends if not isinstance(end, int)))
-            raise KeyboardInterrupt  # as if the user pressed Ctrl-C when every worker had just answered
-        return ready
+            raise KeyboardInterrupt  # as if the user pressed Ctrl-C when the worker had just answered
+        return processes_wait(ends, timeout)
 
     processes_wait = _pool.wait
     monkeypatch.setattr(_pool, "wait", interrupted_wait)
-    results = pairs(Processes(workers=2).map(tasks.square, range(10)))
-    seen = []
+    results = pairs(Processes(workers=1).map(tasks.square, range(10)))
     with pytest.raises(KeyboardInterrupt):
         seen.extend(results)  # a list keeps what it got before an error
-    assert len(seen) == 3  # one before the interrupt, and both answers that lay in the pipes
-    assert all(result == item**2 for item, result in seen)
+    assert seen == [(0, 0), (1, 1)]  # one before the interrupt, and the answer that lay in the pipe
     assert multiprocessing.active_children() == []
 
 
@@ -421,3 +417,40 @@ def test_a_worker_does_not_run_the_script_that_began_the_run(tmp_path):
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("begun\n[2.0]\n", "")
+
+
+class Burdensome:
+    """A function whose loading does something in the worker: it exits, or takes a while."""
+
+    def __init__(self, tasks, what):
+        self.call = (tasks.load, (what,))
+
+    def __reduce__(self):
+        return self.call
+
+
+def test_workers_that_die_while_they_start_end_the_run_and_blame_no_item(tasks):
+    results = Processes(workers=2).map(Burdensome(tasks, "exit"), range(10_000))
+    with pytest.raises(NotApplicable, match=r"[34] worker processes in a row .*exited with status 9"):
+        next(results)
+    assert multiprocessing.active_children() == []
+
+
+def test_no_worker_is_started_while_others_work_if_starts_fail(tasks, tmp_path):
+    mark = tmp_path / "first"  # only the worker that makes it starts
+    ends = list(Processes(workers=2).map(Burdensome(tasks, str(mark)), range(40)))
+    assert [end.how for end in ends] == [RETURNED] * 40
+    assert len((tmp_path / "starts").read_text()) <= 1 + 3
+
+
+@pytest.mark.long
+def test_the_start_of_a_worker_does_not_count_towards_the_limit_of_an_item(tasks):
+    (end,) = Processes(workers=1).map(Burdensome(tasks, "3"), [5], Limits(seconds=2))
+    assert (end.how, end.result) == (RETURNED, 25)
+
+
+@pytest.mark.long
+def test_a_worker_that_never_starts_is_stopped_where_time_is_limited(tasks, monkeypatch):
+    monkeypatch.setattr(_pool, "START", 1.5)
+    (end,) = Processes(workers=1).map(Burdensome(tasks, "60"), [5], Limits(seconds=1))
+    assert (end.how, str(end.error)) == (TIMED_OUT, "its worker had not started after 1.5 s")
