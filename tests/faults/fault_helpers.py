@@ -59,6 +59,21 @@ def running(session: int) -> list[int]:
     return [each.pid for each in found if each and each.session == session and each.state not in "ZX"]
 
 
+def is_running(pid: int) -> bool:
+    """Return whether a process is there and has not ended."""
+    found = status_of(pid)
+    return found is not None and found.state not in "ZX"
+
+
+def descendants(coordinator: int) -> list[int]:
+    """Return the children of a process and theirs, whatever session they are in."""
+    found = [status_of(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    family = [coordinator]
+    for parent in family:
+        family += [each.pid for each in found if each and each.parent == parent]
+    return family[1:]
+
+
 def workers(coordinator: int) -> list[int]:
     """Return the worker processes of a run."""
     found = []

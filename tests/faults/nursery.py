@@ -17,13 +17,11 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 
 from fairbench.__main__ import main
 from fairbench.cli import main as command_line
 from fairbench.cli import running
-from fairbench.plugins.components import Limits
 
 
 class Reporting(running.Terminal):
@@ -60,12 +58,6 @@ def die_at_size(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def limits(values):
-    """Let cells take so many seconds and bytes of memory."""
-    session = running.Session
-    running.Session = lambda settings, observer: session(replace(settings, limits=Limits(*values)), observer)
-
-
 class Jumping(datetime.datetime):
     """The time of a clock that jumps."""
 
@@ -81,7 +73,7 @@ def jumping_clock(seed):
     datetime.datetime = Jumping  # only here: compiled libraries that are imported later would not take it
 
 
-SETTINGS = {function.__name__: function for function in (die_at_statement, die_at_size, limits, jumping_clock)}
+SETTINGS = {function.__name__: function for function in (die_at_statement, die_at_size, jumping_clock)}
 
 
 def say_that_it_has_begun():

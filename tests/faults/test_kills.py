@@ -16,8 +16,11 @@ from fault_helpers import (
     ROUNDS,
     SERIAL,
     WORKER_ROUNDS,
+    descendants,
     exported,
+    is_running,
     reported,
+    wait_until,
     workers,
 )
 
@@ -82,6 +85,28 @@ def test_no_child_of_a_killed_coordinator_lives_on(nursery, undisturbed, tally, 
         run.wait_until_nothing_is_left()
         kept = count.round(tmp_path, kept)
     assert seen >= len(WORKER_ROUNDS)
+    goes_on_to_its_end(nursery, count, tmp_path, kept, undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("executor", "needed"), [("dask[workers=2,batch=4]", "distributed"), ("slurm[cluster=local,batch=4]", "submitit")]
+)
+def test_no_child_of_a_killed_coordinator_lives_on_under_other_executors(
+    nursery, undisturbed, tally, tmp_path, executor, needed
+):
+    pytest.importorskip(needed, reason=f"{needed} is not installed")
+    count, kept = tally(f"kill -9 of a coordinator with {executor.partition('[')[0]} on its own machine"), {}
+    for number in WORKER_ROUNDS[::3]:
+        chance, before = Random(number), len(reported(tmp_path))
+        run = nursery.start([*GRID, "--executor", executor], tmp_path, DRAWS_SECONDS="0.05")
+        run.wait_for_cells(before + chance.randint(1, 4))
+        time.sleep(chance.uniform(0, 0.2))
+        children = descendants(run.pid)
+        assert children
+        run.signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+        wait_until(lambda left=children: not any(is_running(pid) for pid in left))
+        kept = count.round(tmp_path, kept)
     goes_on_to_its_end(nursery, count, tmp_path, kept, undisturbed)
 
 

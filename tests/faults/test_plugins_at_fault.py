@@ -10,6 +10,8 @@ import sys
 import pytest
 from fault_helpers import GRID, HERE, PROCESSES, SERIAL
 
+from fairbench.records import CRASHED, DONE, FAILED, OUT_OF_MEMORY, TIMED_OUT
+
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(sys.platform != "linux", reason="the tests read /proc"),
@@ -32,8 +34,12 @@ FAILS = {  # the reason
     "label": "7",
     "write": "method trouble wrote to its inputs: X of the training part changed",
 }
-DIES = {"os_exit": "exited with status 3", "segfault": "was killed by SIGSEGV"}
-EXCEEDS = {"memory": "the limit is 600 MiB", "hang": "stopped after 15 s", "hang_native": "stopped after 15 s"}
+DIES = {"os_exit": (CRASHED, "exited with status 3"), "segfault": (CRASHED, "was killed by SIGSEGV")}
+EXCEEDS = {  # the status and the reason
+    "memory": (OUT_OF_MEMORY, "the limit is 600 MiB"),
+    "hang": (TIMED_OUT, "stopped after 15 s"),
+    "hang_native": (TIMED_OUT, "stopped after 15 s"),
+}
 
 
 def grid(kinds, repeats):
@@ -49,6 +55,14 @@ def told(nursery, folder):
     return {r["parameters"].partition("=")[2]: (r["status"], r["reason"]) for r in rows if r["method"] == "trouble"}
 
 
+def ended_as(expected, ended):
+    """Check that every kind of trouble ended with its status, for its reason."""
+    assert ended.keys() == expected.keys()
+    for kind, (status, words) in expected.items():
+        assert ended[kind][0] == status, ended
+        assert words in ended[kind][1], ended
+
+
 def neighbours_are_well(count, folder, repeats):
     """Count a round, and check that every neighbour was run."""
     assert len(count.round(folder, {})) == 2 * repeats
@@ -62,10 +76,10 @@ def test_what_a_plugin_changes_prints_or_returns_harms_no_neighbour(nursery, tal
     assert run.status == 1, run.err
     ended = told(nursery, tmp_path)
     for kind, words in CHANGES.items():
-        assert ended[kind] == ("done", "")
+        assert ended[kind] == (DONE, "")
         assert f"while method trouble ran, {words}" in run.err or not words, (kind, run.err)
     for kind, words in FAILS.items():
-        assert ended[kind][0] == "failed"
+        assert ended[kind][0] == FAILED
         assert words in ended[kind][1], ended[kind]
     assert "rubbish" not in run.out
     neighbours_are_well(count, tmp_path, 2)
@@ -76,9 +90,7 @@ def test_a_plugin_that_ends_its_process_costs_only_its_cell(nursery, tally, tmp_
     count = tally("plugins that end their process (processes)")
     run = nursery.run([*grid(DIES, 1), *PROCESSES], tmp_path)
     assert run.status == 1, run.err
-    for kind, (status, reason) in told(nursery, tmp_path).items():
-        assert status != "done"
-        assert DIES[kind] in reason
+    ended_as(DIES, told(nursery, tmp_path))
     neighbours_are_well(count, tmp_path, 1)
     run.wait_until_nothing_is_left()
 
@@ -94,10 +106,8 @@ def test_a_plugin_that_ends_the_only_process_loses_nothing_that_was_finished(nur
 
 def test_a_plugin_that_exceeds_a_limit_costs_only_its_cell(nursery, tally, tmp_path):
     count = tally("plugins that hang or eat memory (processes)")
-    run = nursery.run([*grid(EXCEEDS, 1), *PROCESSES], tmp_path, limits=[15, 600 * 2**20])
+    run = nursery.run([*grid(EXCEEDS, 1), *PROCESSES, "--timeout", "15s", "--memory-limit", "600M"], tmp_path)
     assert run.status == 1, run.err
-    for kind, (status, reason) in told(nursery, tmp_path).items():
-        assert status != "done"
-        assert EXCEEDS[kind] in reason
+    ended_as(EXCEEDS, told(nursery, tmp_path))
     neighbours_are_well(count, tmp_path, 1)
     run.wait_until_nothing_is_left()
