@@ -20,7 +20,7 @@ from fairbench.records import DONE
 from fairbench.running.store import FILE_NAME, Store
 
 HERE = Path(__file__).parent
-PATIENCE = 60.0  # seconds for what takes far less than one unless the machine is overloaded
+PATIENCE = 300.0  # seconds for what takes far less unless the machine is overloaded
 ROUNDS = range(20)
 WORKER_ROUNDS = range(
     20 if "FAIRBENCH_LONG" in os.environ else 6

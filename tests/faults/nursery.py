@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 from fairbench.__main__ import main
@@ -111,19 +111,25 @@ def warm_up():
 
 
 def serve():
-    """Answer requests until there are no more."""
+    """Answer requests until there are no more; end what nobody has waited for, as when the tests are interrupted."""
     warm_up()
+    started = set()
     for line in sys.stdin:
         ((kind, asked),) = json.loads(line).items()
         if kind == "start":
             answer = os.fork()
             if not answer:
                 become(**asked)
+            started.add(answer)
         elif kind == "wait":
+            started.remove(asked)
             answer = os.waitstatus_to_exitcode(os.waitpid(asked, 0)[1])
         else:
             answer = subprocess.run(asked, check=False).returncode
         print(answer, flush=True)
+    for pid in started:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def test_workers_of_dask_that_are_killed_cost_no_finished_cell(nursery, tally, t
 
 def test_a_scheduler_of_dask_that_is_killed_is_named_and_costs_no_finished_cell(nursery, tally, tmp_path):
     count, kept = tally("kill -9 of the scheduler of dask"), {}
-    for number in WORKER_ROUNDS[::2]:
+    for number in WORKER_ROUNDS[::3]:
         chance = Random(number)
         with cluster(tmp_path) as (executor, scheduler, _):
             run = nursery.start([*GRID, "--executor", executor], tmp_path)

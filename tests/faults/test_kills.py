@@ -89,7 +89,8 @@ def test_no_child_of_a_killed_coordinator_lives_on(nursery, undisturbed, tally, 
 
 
 @pytest.mark.parametrize(
-    ("executor", "needed"), [("dask[workers=2,batch=4]", "distributed"), ("slurm[cluster=local,batch=4]", "submitit")]
+    ("executor", "needed"),
+    [("dask[workers=2,batch=4]", "distributed"), ("slurm[cluster=local,jobs=2,batch=4]", "submitit")],
 )
 def test_no_child_of_a_killed_coordinator_lives_on_under_other_executors(
     nursery, undisturbed, tally, tmp_path, executor, needed

@@ -37,8 +37,8 @@ FAILS = {  # the reason
 DIES = {"os_exit": (CRASHED, "exited with status 3"), "segfault": (CRASHED, "was killed by SIGSEGV")}
 EXCEEDS = {  # the status and the reason
     "memory": (OUT_OF_MEMORY, "the limit is 600 MiB"),
-    "hang": (TIMED_OUT, "stopped after 15 s"),
-    "hang_native": (TIMED_OUT, "stopped after 15 s"),
+    "hang": (TIMED_OUT, "stopped after 30 s"),
+    "hang_native": (TIMED_OUT, "stopped after 30 s"),
 }
 
 
@@ -106,7 +106,7 @@ def test_a_plugin_that_ends_the_only_process_loses_nothing_that_was_finished(nur
 
 def test_a_plugin_that_exceeds_a_limit_costs_only_its_cell(nursery, tally, tmp_path):
     count = tally("plugins that hang or eat memory (processes)")
-    run = nursery.run([*grid(EXCEEDS, 1), *PROCESSES, "--timeout", "15s", "--memory-limit", "600M"], tmp_path)
+    run = nursery.run([*grid(EXCEEDS, 1), *PROCESSES, "--timeout", "30s", "--memory-limit", "600M"], tmp_path)
     assert run.status == 1, run.err
     ended_as(EXCEEDS, told(nursery, tmp_path))
     neighbours_are_well(count, tmp_path, 1)
