@@ -142,3 +142,25 @@ def test_a_run_without_finished_cells_is_refused(fairbench):
     status, _, err = fairbench("verify", "r", *ONE)
     assert status == 2
     assert "no cell of r is done, so there is nothing to verify" in err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words", "sound"),
+    [
+        ("--timeout", "soon", "--timeout is 'soon'; it must be a number of seconds", "1s"),
+        ("--memory-limit", "much", "--memory-limit is 'much'; it must be an amount of memory", "1G"),
+    ],
+)
+def test_a_limit_that_cannot_be_kept_is_refused_kindly(fairbench, option, value, words, sound):
+    assert fairbench(*RUN)[0] == 0
+    status, _, err = fairbench("verify", "r", option, value, *ONE)
+    assert (status, words in err) == (2, True), err
+    status, _, err = fairbench("verify", "r", option, sound, "--executor", "serial")
+    assert (status, "cannot" in err) == (2, True), err
+
+
+@pytest.mark.long
+def test_a_cell_that_exceeds_a_limit_does_not_hold(fairbench):
+    assert fairbench(*RUN)[0] == 0
+    status, out, _ = fairbench("verify", "r", "--cells", "1", "--timeout", "0.001", *ONE)
+    assert (status, "timed out: " in out) == (1, True), out

@@ -77,8 +77,8 @@ class GivenPath(click.Path):
         return super().convert(value, parameter, context)
 
 
-def executor_options(command: Command) -> Command:
-    """Add ``--workers``, ``--executor`` and what limits a cell or the whole run; ``run_settings`` reads them."""
+def cell_options(command: Command) -> Command:
+    """Add ``--workers``, ``--executor`` and what limits a cell; ``cell_settings`` reads them."""
     executor = names_option(
         "--executor", "executors", "How cells are run, e.g. 'processes[workers=2]'; overrides --workers."
     )
@@ -100,15 +100,20 @@ def executor_options(command: Command) -> Command:
             show_default=True,
             help="How often a cell is tried again whose process has died.",
         ),
-        click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails."),
-        click.option(
-            "--budget", metavar="TIME", help="Stop the run after this time; repeats are run one after the other."
-        ),
     )
     command = executor(command)
     for option in reversed(limits):
         command = option(command)
     return command
+
+
+def executor_options(command: Command) -> Command:
+    """Add ``cell_options`` and what limits the whole run; ``session`` reads them."""
+    command = click.option(
+        "--budget", metavar="TIME", help="Stop the run after this time; repeats are run one after the other."
+    )(command)
+    command = click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")(command)
+    return cell_options(command)
 
 
 data_dir_option = click.option(

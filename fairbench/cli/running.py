@@ -95,6 +95,23 @@ class Terminal(Observer):
             yield advance
 
 
+def cell_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of ``Settings`` that ``cell_options`` add.
+
+    Args:
+        options: of the command.
+
+    Raises:
+        SuiteError: ``--executor`` does not name exactly one executor, or a limit is no duration or size.
+    """
+    limits = Limits(
+        seconds_of("--timeout", options["timeout"]),
+        bytes_of("--memory-limit", options["memory_limit"]),
+        options["retries"],
+    )
+    return {"workers": options["workers"], "executor": chosen_executor(options["executor"]), "limits": limits}
+
+
 def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[OwnData] = ()) -> Session:
     """Return a session with a command's options, and say which plugins cannot be used.
 
@@ -108,13 +125,7 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[O
         SuiteError: ``--executor`` does not name exactly one executor, or a limit is no duration or size.
     """
     settings = Settings(
-        workers=options["workers"],
-        executor=chosen_executor(options["executor"]),
-        limits=Limits(
-            seconds_of("--timeout", options["timeout"]),
-            bytes_of("--memory-limit", options["memory_limit"]),
-            options["retries"],
-        ),
+        **cell_settings(options),
         budget=seconds_of("--budget", options["budget"]),
         fail_fast=options["fail_fast"],
         data_dir=options["data_dir"],

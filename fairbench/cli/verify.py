@@ -9,9 +9,9 @@ import click
 
 from fairbench.cli.options import (
     GivenPath,
+    cell_options,
     data_dir_option,
     examples,
-    executor_options,
     json_option,
     offline_option,
     plugin_option,
@@ -35,7 +35,7 @@ TOLD = 3  # differences of a cell
 @click.option("--cells", type=click.IntRange(min=1), default=5, show_default=True, help="Number of cells to draw.")
 @click.option("--all", "every", is_flag=True, help="Execute all finished cells.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the draw, to draw the same cells again.  [default: any]")
-@executor_options
+@cell_options
 @data_dir_option
 @offline_option
 @json_option
@@ -57,18 +57,17 @@ def verify(
     import random
 
     from fairbench.cli.progress import reading_progress
-    from fairbench.cli.running import Terminal
+    from fairbench.cli.running import Terminal, cell_settings
     from fairbench.data.own.declaration import declared
     from fairbench.running.runfile import read_run
-    from fairbench.running.session import Session, Settings, chosen_executor
+    from fairbench.running.session import Session, Settings
     from fairbench.running.store import run_folder
     from fairbench.running.verify import verify
     from fairbench.texts import counted
 
     own = read_run(run_folder(run_directory))["suite"].get("data", {})
     settings = Settings(
-        workers=options["workers"],
-        executor=chosen_executor(options["executor"]),
+        **cell_settings(options),
         data_dir=options["data_dir"],
         offline=options["offline"],
         plugins=plugin,

@@ -63,7 +63,7 @@ def verify(
         advance: is told how far this is.
 
     Raises:
-        SuiteError: no cell is done.
+        SuiteError: no cell is done, or the executor cannot enforce the limits.
         StoreError: the run cannot be read, or a cell that was drawn is damaged.
     """
     path = run_folder(path)
@@ -109,7 +109,7 @@ def _unknown(session: Session, cell: Cell) -> str:
 def _execute(
     cells: Sequence[Cell], available: Availability, session: Session, store: Store, advance: Optional[Advance]
 ) -> None:
-    executor = session.registry.build("executors", session.executor(len(cells)))
+    executor, _ = session.built_executor(len(cells))
     with one_thread(), generators_kept():
         records = run_cells(cells, available, session.runner, executor, store, frozenset(), session.settings.limits)
         with closing(records):
