@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import subprocess
@@ -95,6 +96,21 @@ def test_an_unknown_script_is_refused_with_those_there_are(bench, tmp_path):
     assert done.returncode == 2
     assert "there is no script mad_up; there are made_up" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_every_script_has_the_form_and_leaves_the_clock_to_the_timer():
+    for path in sorted(SPEED.glob("[!_]*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+        assert "measure" in functions, f"{path.name} has no measure(quick)"
+        measure = functions["measure"]
+        signature = [ast.unparse(measure.args), measure.returns and ast.unparse(measure.returns)]
+        assert signature == ["quick: bool", "Iterator[Row]"], path.name
+        assert ast.get_docstring(module), path.name
+        assert "main" not in functions, f"{path.name} prints rows of its own"
+        called = {ast.unparse(node.func) for node in ast.walk(module) if isinstance(node, ast.Call)}
+        clocks = {f"time.{name}" for name in ("perf_counter", "process_time", "time", "monotonic")}
+        assert not called & clocks, f"{path.name} has a timer of its own"
 
 
 def test_works_take_turns_and_the_fastest_and_median_round_count(timing):

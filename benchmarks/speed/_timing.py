@@ -93,8 +93,8 @@ def alternately(
         clock: CPU time of this process, which other processes disturb least; ``time.perf_counter`` where the work
             waits for others.
     """
-    first = {name: _seconds(work, 1, clock) for name, work in works.items()}
-    warm = {name: _seconds(works[name], 1, clock) if seconds < burst else seconds for name, seconds in first.items()}
+    first = {name: spent(work, clock=clock) for name, work in works.items()}
+    warm = {name: spent(works[name], clock=clock) if seconds < burst else seconds for name, seconds in first.items()}
     calls = {name: max(1, int(burst / max(seconds, 1e-9))) for name, seconds in warm.items()}
     taken = {name: [seconds] if seconds > budget else [] for name, seconds in first.items()}
     again, began = [name for name, found in taken.items() if not found], time.perf_counter()
@@ -103,11 +103,12 @@ def alternately(
             break
         gc.collect()
         for name in again:
-            taken[name].append(_seconds(works[name], calls[name], clock))
+            taken[name].append(spent(works[name], calls[name], clock))
     return {name: Times(min(found), median(found)) for name, found in taken.items()}
 
 
-def _seconds(work: Work, calls: int, clock: Callable[[], float]) -> float:
+def spent(work: Work, calls: int = 1, clock: Callable[[], float] = time.process_time) -> float:
+    """Return the seconds of a call, without any to warm up; by itself for work that cannot be done twice."""
     started = clock()
     for _ in range(calls):
         work()

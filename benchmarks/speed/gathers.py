@@ -1,39 +1,32 @@
 """One-hot columns as a dense product, and as rows gathered from the weights: the first layer at Adult's size.
 
-    python benchmarks/speed/gathers.py [--rounds 5]
-
 The columns are 6 numbers and 8 categories with 94 values, about as in Adult. A step is the first layer's forward pass
 and its weights' gradient, the only two products that the columns take part in; the rest of an epoch is the same for
-both. CPU milliseconds for all 31,655 rows, in mini-batches of 256 or at once, on one thread.
+both. All 31,655 rows are passed once, in mini-batches of 256 or at once.
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from methods import smallest
+from _timing import Row, alternately
 
 from fairbench.api.perceptron import FEW_UNITS, MANY_ROWS
 
 ROWS, NUMBERS, CATEGORIES = 31655, 6, (8, 16, 7, 14, 6, 5, 2, 36)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="how often each time is taken (default: 5)")
-    rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)
+def measure(quick: bool) -> Iterator[Row]:
+    """Time both ways for few and many units, in small and large batches."""
     random = np.random.default_rng(0)
     starts = np.concatenate([[0], np.cumsum(CATEGORIES)[:-1]])
     codes = torch.from_numpy(np.stack([random.integers(0, n, ROWS) for n in CATEGORIES], axis=1) + starts)
     numbers = torch.from_numpy(random.normal(size=(ROWS, NUMBERS)).astype(np.float32))
     hot = torch.zeros(ROWS, sum(CATEGORIES)).scatter_(1, codes, 1.0)
     dense = torch.cat([numbers, hot], dim=1)
-    print(f"{'width':>5} {'rows a step':>11} {'dense ms':>9} {'gathered':>9} {'ratio':>6}")
-    for width in (8, 128):
+    for width in (8,) if quick else (8, 128):
         weight, table = torch.rand(width, dense.shape[1]), torch.rand(hot.shape[1], width)
         few = torch.rand(width, NUMBERS)
         slope = torch.rand(ROWS, width)
@@ -55,10 +48,6 @@ def main() -> None:
                     spread = slope[rows].unsqueeze(1).expand(-1, len(CATEGORIES), -1).reshape(-1, width)
                     torch.zeros_like(table).index_add_(0, codes[rows].reshape(-1), spread)
 
-            dense_ms, gathered_ms = (1000 * smallest(run, rounds) for run in (multiply, gather))
-            ratio = dense_ms / gathered_ms
-            print(f"{width:5} {size:11,} {dense_ms:9.2f} {gathered_ms:9.2f} {ratio:6.2f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            found = alternately({"dense": multiply, "gathered": gather}, rounds=2 if quick else 5)
+            name = f"{width} units, {size:,} rows a step"
+            yield found["dense"].row(name, other=found["gathered"], against="rows gathered from the weights")

@@ -1,26 +1,24 @@
 """What an epoch of each trained method costs, beside one of the plain network and beside its matrix products alone.
 
-    python benchmarks/speed/methods.py [--shapes compas,adult] [--rounds 3]
-
 ``plain`` is the ratio to an epoch of the plain network with the same layers on the same rows, mini-batches of 256 for
 methods that take them, all rows at once for FaAlGrad. ``minimum`` is the ratio to the time of the matrix products that
 the algorithm cannot do without, run by themselves on the same machine: those of each forward and backward pass, of the
 derivative through each inner step, of the validation loss, and for FaAlGrad of the query gradient in its cosine. It
 leaves out everything else: gathering rows, activations, losses, the optimiser. A row ``higher`` has the inner loop
-through the library of that name. CPU seconds on one thread, the smallest of some rounds.
+through the library of that name.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple, Optional
 from unittest import mock
 
 import fairbench_meta.faalgrad
 import numpy as np
 import torch
+from _timing import Row, Times, Work, alternately
 from fairbench_baselines.mba_dp import BalancedGroups, balance_sides
 from fairbench_baselines.mlp import MLP
 from fairbench_baselines.mlp_regularised import RegularisedMLP
@@ -38,6 +36,7 @@ from fairbench.api.torch import unroll
 
 SHAPES = {"compas": (4320, 926, 7, (8,)), "adult": (31655, 6783, 100, (8, 8))}
 BATCH, TASKS = 256, 8
+AIMED = ("faalgrad[inner_steps=1]", "faalgrad[inner_steps=10]")
 Widths = Sequence[int]
 
 
@@ -93,15 +92,9 @@ class Products:
         return total
 
 
-def smallest(run, rounds: int) -> float:
-    """Return the smallest CPU time of a call, after one that is not timed."""
-    run()
-    times = []
-    for _ in range(rounds):
-        started = time.process_time()
-        run()
-        times.append(time.process_time() - started)
-    return min(times)
+def smallest(run: Work, rounds: int) -> float:
+    """Return the CPU time of a call in the fastest of some rounds."""
+    return alternately({"": run}, rounds, burst=0)[""].best
 
 
 def epoch(method, train: Samples, validation: Samples, rounds: int) -> float:
@@ -127,8 +120,17 @@ def outer_step(method, train: Samples, rounds: int) -> tuple[float, Products]:
     return smallest(lambda: [course.learn(range(TASKS), step) for _ in range(10)], rounds) / 10, products
 
 
-def rows_of(shape: str, rounds: int):
-    """Yield name, seconds, seconds of the plain network and of the products alone for each method."""
+class Cost(NamedTuple):
+    """Seconds of an epoch of a method, or of an outer step; of the plain network's; and the products by themselves."""
+
+    name: str
+    seconds: float
+    plain: Optional[float]
+    products: Optional[Products]
+
+
+def costs(shape: str, rounds: int) -> Iterator[Cost]:
+    """Yield the cost of each method."""
     n, n_validation, d, hidden = SHAPES[shape]
     train, validation = samples(n, d, 0), samples(n_validation, d, 1)
     widths, n_support = (d, *hidden, 1), int(train.protected.sum())
@@ -139,41 +141,36 @@ def rows_of(shape: str, rounds: int):
 
     everything = Products(widths).gradient(n).forward(n_validation)
     plain = {size: epoch(MLP(batch_size=size, **full), train, validation, rounds) for size in (BATCH, 0)}
-    yield "mlp", plain[BATCH], plain[BATCH], batches(n)
-    yield "mlp[batch_size=0]", plain[0], plain[0], everything
+    yield Cost("mlp", plain[BATCH], plain[BATCH], batches(n))
+    yield Cost("mlp[batch_size=0]", plain[0], plain[0], everything)
     for name, cls in (("mlp_regularised", RegularisedMLP), ("mba_dp", BalancedGroups)):
         rows = len(balance_sides(train, seed=0)) if cls is BalancedGroups else n
-        yield name, epoch(cls(**full), train, validation, rounds), plain[BATCH], batches(rows)
+        yield Cost(name, epoch(cls(**full), train, validation, rounds), plain[BATCH], batches(rows))
     for name, cls in (("fairbinn", FairBiNN), ("lagrangian_dp", LagrangianDP)):
         method = cls(hidden=hidden, fair_layers=(hidden[-1], hidden[-1]), batch_size=BATCH)
-        yield name, epoch(method, train, validation, rounds), plain[BATCH], None
+        yield Cost(name, epoch(method, train, validation, rounds), plain[BATCH], None)
     for steps in (1, 10):
         method = FaAlGrad(inner_steps=steps, inner_lr=1e-3, outer_lr=1e-3, **full)
         products = Products(widths).inner_steps(n_support, steps).gradient(n - n_support, 2).forward(n_validation)
         name = f"faalgrad[inner_steps={steps}]"
-        yield name, epoch(method, train, validation, rounds), plain[0], products
+        yield Cost(name, epoch(method, train, validation, rounds), plain[0], products)
         with mock.patch.object(fairbench_meta.faalgrad, "unroll", lambda *a, **k: unroll(*a, **k, inner_loop="higher")):
-            yield f"{name}, higher", epoch(method, train, validation, rounds), plain[0], products
+            yield Cost(f"{name}, higher", epoch(method, train, validation, rounds), plain[0], products)
     for cls in (FairMAML, MaskedFTML, FFML, PrimalDualFairMeta):
         seconds, products = outer_step(cls(hidden=hidden, task_count=TASKS), train, rounds)
-        yield f"{cls.name}, an outer step", seconds, None, products
+        yield Cost(f"{cls.name}, an outer step", seconds, None, products)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--shapes", default=",".join(SHAPES), help=f"some of {', '.join(SHAPES)}")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each time is taken (default: 3)")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    for shape in args.shapes.split(","):
-        n, _, d, hidden = SHAPES[shape]
-        print(f"{f'{shape}: {n:,} rows, {d} features, hidden {hidden}':44} {'ms':>8} {'plain':>7} {'minimum':>8}")
-        for name, seconds, plain, products in rows_of(shape, args.rounds):
-            by_plain = "" if plain is None else f"{seconds / plain:.2f}"
-            by_minimum = "" if products is None else f"{seconds / products.seconds(args.rounds):.2f}"
-            print(f"{name:44} {1000 * seconds:8.2f} {by_plain:>7} {by_minimum:>8}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def measure(quick: bool) -> Iterator[Row]:
+    """Time an epoch of each method on each shape."""
+    rounds = 1 if quick else 2
+    for shape in ("compas",) if quick else SHAPES:
+        for name, seconds, plain, products in costs(shape, rounds):
+            least = None if products is None else products.seconds(rounds)
+            times = None if plain is None else f"plain {seconds / plain:.2f}"
+            note = ", ".join(filter(None, [times, None if least is None else f"minimum {seconds / least:.1f}"]))
+            other = None if plain is None else Times(plain, plain)
+            against = "" if plain is None else "the plain network"
+            yield Times(seconds, seconds).row(f"{name}, as {shape}", other=other, against=against, note=note)
+            if shape == "adult" and name in AIMED and least is not None:
+                yield Row(f"{name}, as {shape}, over its products", seconds / least, "x", aim=1.5)

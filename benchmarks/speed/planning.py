@@ -1,4 +1,4 @@
-"""Planning a suite, and resuming a run of it: ``python benchmarks/speed/planning.py [CELLS ...]``.
+"""Planning a suite, and resuming a run of it.
 
 The suite has five methods on two datasets, with all metrics; every cell of the run that is taken up is finished, so
 that nothing is left to run. Datasets are not loaded. ``plan`` is what a new run does before its first cell. ``resume``
@@ -8,11 +8,12 @@ directory, writes ``run.json``, finds that no cell is left, and writes ``run.jso
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+
+from _timing import Row, Times, spent
 
 from fairbench.cells import Cell
 from fairbench.data.files import DataSource
@@ -63,32 +64,20 @@ def resume(registry: Registry, plan: Plan, out: Path) -> None:
     assert (len(kept.keys), len(kept.lacking), left) == (len(plan.cells), 0, [])
 
 
-def seconds(work, *arguments) -> float:
-    """Return the CPU seconds of a call."""
-    started = time.process_time()
-    work(*arguments)
-    return time.process_time() - started
-
-
-def main() -> None:
-    """Print a line for each size."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cells", nargs="*", type=int, default=[1_000, 10_000, 100_000])
+def measure(quick: bool) -> Iterator[Row]:
+    """Time both for each size, once, after a small run that imports and digests what all need."""
     registry, _ = load_plugins()
-    with tempfile.TemporaryDirectory() as folder:  # imports, and digests of code
-        begin(registry, 10, Path(folder))
-        fill(Path(folder), planned(registry, 10).cells, registry)
-        resume(registry, planned(registry, 10), Path(folder))
-    print(f"{'cells':>8} {'plan s':>8} {'resume s':>10} {'run.json MiB':>13}")
-    for count in parser.parse_args().cells:
+    for count in (10, 100, 1_000) if quick else (10, 1_000, 10_000, 100_000):
         with tempfile.TemporaryDirectory() as folder:
-            begun = seconds(begin, registry, count, Path(folder))
+            out = Path(folder)
+            begun = spent(partial(begin, registry, count, out))
             plan = planned(registry, count)
-            fill(Path(folder), plan.cells, registry)
-            resumed = seconds(resume, registry, plan, Path(folder))
-            size = (Path(folder) / "run.json").stat().st_size / 2**20
-        print(f"{count:8} {begun:8.2f} {resumed:10.2f} {size:13.2f}")
-
-
-if __name__ == "__main__":
-    main()
+            fill(out, plan.cells, registry)
+            resumed = spent(partial(resume, registry, plan, out))
+            size = (out / "run.json").stat().st_size / 2**20
+        if count == 10:
+            continue
+        aim = 2.0 if count == 100_000 else None
+        for name, seconds in (("plan", begun), ("resume a finished run", resumed)):
+            yield Times(seconds, seconds).row(name, "CPU s", size=count, of="cells", aim=aim)
+        yield Row("run.json", size, "MiB", size=count, of="cells")

@@ -1,4 +1,4 @@
-"""What a worker saves that maps a dataset instead of loading it: ``python benchmarks/speed/shared_data.py [NAME ...]``.
+"""What a worker saves that maps a dataset instead of loading it.
 
 Each measurement is a process of its own. CPU is what it takes to have the dataset, its digest compared; memory is what
 the process holds for itself after that, without pages that it shares with other workers (Linux only).
@@ -10,16 +10,20 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+from _timing import Row, Times, spent
 
 from fairbench.cells import Cell, Choice
 from fairbench.data.files import DataSource
+from fairbench.errors import NotApplicable
 from fairbench.running.cell import CellRunner, Workbench
 from fairbench.running.sharing import share_datasets
 
 NAMES = ("adult", "diabetes")
-HOW = ("loaded", "mapped")
+TAKE = "import sys, shared_data; shared_data.take(*sys.argv[1:])"
 
 
 def held() -> float:
@@ -34,40 +38,37 @@ def workbench() -> Workbench:
     return CellRunner(DataSource(offline=True)).workbench
 
 
-def measure(name: str, scratch: str, digest: str) -> None:
+def take(name: str, scratch: str, digest: str) -> None:
     """Print the CPU seconds and the MiB that a dataset takes in this process; mapped if scratch is not empty."""
     import pandas  # noqa: F401 - a worker has imported both before it has a dataset
     import sklearn.model_selection  # noqa: F401
 
     bench = workbench()
     bench.data, bench.scratch = {name: digest}, Path(scratch) if scratch else None
-    before, began = held(), time.process_time()
-    bench.dataset(Choice(name))
-    print(json.dumps([time.process_time() - began, held() - before]))
+    before = held()
+    seconds = spent(partial(bench.dataset, Choice(name)))
+    print(json.dumps([seconds, held() - before]))
 
 
-def main(names: tuple[str, ...]) -> None:
-    """Print a table."""
-    print(f"{'dataset':12} {'':8} {'CPU s':>7} {'MiB':>7}")
-    for name in names:
+def measure(quick: bool) -> Iterator[Row]:
+    """Have each dataset written, loaded and mapped."""
+    for name in NAMES[: 1 if quick else None]:
         bench = workbench()
-        bench.dataset(Choice(name))
-        digest = bench.digest(Choice(name))
+        try:
+            bench.dataset(Choice(name))
+        except NotApplicable:
+            yield Row(f"{name}, mapped", None, "CPU s", note="its raw data are not here; see fairbench show dataset")
+            continue
+        digest, cell = bench.digest(Choice(name)), Cell(Choice(name), Choice("constant"), "", 0)
         with tempfile.TemporaryDirectory() as folder:
-            cell = Cell(Choice(name), Choice("constant"), "", 0)
-            began = time.process_time()
-            share_datasets([cell], bench, {name}, Path(folder))
-            print(f"{name:12} {'written':8} {time.process_time() - began:7.2f}")
-            for how in HOW:
-                scratch = folder if how == "mapped" else ""
-                command = [sys.executable, __file__, "--measure", name, scratch, digest]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                seconds, mebibytes = json.loads(done.stdout)
-                print(f"{name:12} {how:8} {seconds:7.2f} {mebibytes:7.1f}")
-
-
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["--measure"]:
-        measure(*sys.argv[2:])
-    else:
-        main(tuple(sys.argv[1:]) or NAMES)
+            written = spent(partial(share_datasets, [cell], bench, {name}, Path(folder)))
+            found = []
+            for scratch in ("", folder):
+                command = [sys.executable, "-c", TAKE, name, scratch, digest]
+                done = subprocess.run(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True, check=True)
+                found.append(json.loads(done.stdout.splitlines()[-1]))
+        (loading, heap), (mapping, private) = found
+        yield Times(written, written).row(f"{name}, written once", "CPU s")
+        beside = {"other": Times(loading, loading), "against": "loaded from raw data"}
+        yield Times(mapping, mapping).row(f"{name}, mapped", "CPU s", **beside)
+        yield Row(f"{name}, memory of the process", private, "MiB", other=heap, against="loaded from raw data")

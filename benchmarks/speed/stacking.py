@@ -1,21 +1,17 @@
 """Settings of FaAlGrad trained together, as one computation, against one after another.
 
-    python benchmarks/speed/stacking.py [--members 5,20] [--epochs 20]
-
-The settings differ in their learning rates; all run the same number of epochs, so that both ways do the same work. CPU
-milliseconds for a setting's epoch on one thread, without what a fit costs before its first epoch. ``apart`` is the
-largest difference between the two ways in any score of the validation part at the end.
+The settings differ in their learning rates; all run the same number of epochs, so that both ways do the same work. A
+time is that of a setting's epoch, without what a fit costs before its first epoch. Scores of the two ways are compared
+on the validation part, at the end.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
+from _timing import Row, Times, spent
 from fairbench_meta.faalgrad import FaAlGrad
 from methods import samples
 
@@ -29,18 +25,18 @@ SHAPES = {
 }
 
 
-def seconds(fit: Callable[[int], Sequence], epochs: int) -> tuple[float, Sequence]:
+def seconds(fit: Callable[[int], Sequence[Fitted]], epochs: int) -> tuple[float, Sequence[Fitted]]:
     """Return the CPU time of an epoch, by the difference between a short and a long fit, and the long one's results."""
-    spent = []
-    for count in (2, 2, 2 + epochs):  # the first one is not counted
-        started = time.process_time()
-        fits = fit(count)
-        spent.append(time.process_time() - started)
-    return (spent[2] - spent[1]) / epochs, fits
+    ends: list[Sequence[Fitted]] = []
+    fit(2)  # to warm up
+    short, long = (spent(lambda count=count: ends.append(fit(count))) for count in (2, 2 + epochs))
+    return (long - short) / epochs, ends[-1]
 
 
-def compare(train: Samples, validation: Samples, base: FaAlGrad, members: int, epochs: int) -> tuple[float, ...]:
-    """Return milliseconds for a setting's epoch, single and together, and how far apart the scores are at the end."""
+def compare(
+    train: Samples, validation: Samples, base: FaAlGrad, members: int, epochs: int
+) -> tuple[float, float, float]:
+    """Return seconds of a setting's epoch, single and together, and how far apart the scores are at the end."""
     rates = np.geomspace(1e-4, 1e-2, members).tolist()
 
     def settings(count: int) -> list[FaAlGrad]:
@@ -54,30 +50,20 @@ def compare(train: Samples, validation: Samples, base: FaAlGrad, members: int, e
 
     (slow, alone), (fast, stacked) = seconds(single, epochs), seconds(together, epochs)
     scores = [[fit.points[""](validation.inputs).y_score for fit in fits] for fits in (alone, stacked)]
-    return 1000 * slow / members, 1000 * fast / members, float(np.abs(np.subtract(*scores)).max())
+    return slow / members, fast / members, float(np.abs(np.subtract(*scores)).max())
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--members", default="5,20", help="numbers of settings (default: 5,20)")
-    parser.add_argument("--epochs", type=int, default=20, help="epochs that are timed (default: 20)")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    print(
-        f"{'shape':12} {'inner steps':>11} {'settings':>8} {'single ms':>10} {'together':>9} {'ratio':>6} {'apart':>8}"
-    )
-    for shape, (n, n_validation, d, hidden, activation) in SHAPES.items():
+def measure(quick: bool) -> Iterator[Row]:
+    """Time an epoch of settings of each shape, with one inner step and with ten."""
+    epochs = 2 if quick else 6
+    for shape in ("compas",) if quick else SHAPES:
+        n, n_validation, d, hidden, activation = SHAPES[shape]
         train, validation = samples(n, d, 0), samples(n_validation, d, 1)
         for steps in (1, 10):
             base = FaAlGrad(inner_steps=steps, hidden=hidden, activation=activation, patience=10**6)
-            for members in map(int, args.members.split(",")):
-                slow, fast, far = compare(train, validation, base, members, args.epochs)
-                print(
-                    f"{shape:12} {steps:11} {members:8} {slow:10.2f} {fast:9.2f} {slow / fast:6.1f} {far:8.0e}",
-                    flush=True,
-                )
-
-
-if __name__ == "__main__":
-    main()
+            for members in (5,) if quick else (5, 20):
+                single, together, far = compare(train, validation, base, members, epochs)
+                name = f"{members} settings as {shape}, {steps} inner step{'s' if steps > 1 else ''}"
+                beside = Times(single, single)
+                note = f"scores are {far:.0e} apart"
+                yield Times(together, together).row(name, other=beside, against="one after another", note=note)

@@ -1,24 +1,22 @@
-"""The store and the tables of large runs: ``python benchmarks/speed/store.py [CELLS ...]``.
+"""The store and the tables of large runs.
 
 A run of 100,000 cells has 50 methods, 20 datasets and 100 repeats. A cell has 15 metrics over all rows and in two
-groups, and predictions of 300 rows with a score. With ``--points 5`` each cell has five operating points, else only
-those of the method ``attainable``. Cells take no time, as they would in a run that is limited by the store; each cell
-that takes 50 ms or more is written in a transaction of its own, see ``Store.add``.
+groups, and predictions of 300 rows with a score; the method ``attainable`` has five operating points. Cells take no
+time, as they would in a run that is limited by the store; each cell that takes 50 ms or more is written in a
+transaction of its own, see ``Store.add``.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from _timing import Row, Times, children_seconds, spent
 
 from fairbench.api import Predictions, Samples, Schema
 from fairbench.cells import Cell, Choice
@@ -47,6 +45,17 @@ METRICS = {
     "worst_group_accuracy": "higher",
 }
 POINTS = ("unconstrained", "dp<=0", "dp<=0.05", "eo<=0", "eo<=0.05")
+
+MAXRSS = 2**10 if sys.platform == "linux" else 1  # its unit, in bytes
+REPORT = """
+import resource, sys
+from pathlib import Path
+from fairbench.plugins.loading import load_plugins
+from fairbench.running.rundir import load_results
+text = load_plugins()[0].report("terminal").render(load_results(Path(sys.argv[1])))
+assert "above the coin" in text
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
 
 
 def test_part(draw: np.random.Generator) -> Samples:
@@ -90,7 +99,7 @@ def cells_of(count: int) -> tuple[int, int]:
     return datasets, count // METHODS // datasets
 
 
-def measured(count: int, several: bool) -> Iterator[Measured]:
+def measured(count: int) -> Iterator[Measured]:
     """Yield what the cells of a run return."""
     draw = np.random.default_rng(0)
     datasets, repeats = cells_of(count)
@@ -99,7 +108,7 @@ def measured(count: int, several: bool) -> Iterator[Measured]:
             samples = test_part(draw)
             truth, held = Truth.of(samples), supports(samples.group, samples.group_names)
             for method in ("mlp", "attainable", *(f"m{place}" for place in range(METHODS - 2))):
-                points = POINTS if several or method == "attainable" else ("",)
+                points = POINTS if method == "attainable" else ("",)
                 choice = Choice(method, {"epochs": 30, "hidden": [32, 32], "lr": 0.05})
                 cell = Cell(Choice(f"d{dataset}"), choice, "sex", repeat, metrics=tuple(METRICS))
                 made = {point: predicted(samples, draw) for point in points}
@@ -118,17 +127,14 @@ def measured(count: int, several: bool) -> Iterator[Measured]:
                 yield Measured(record, {(0, point): (truth, here) for point, here in made.items()})
 
 
-def written(folder: Path, count: int, several: bool) -> float:
+def written(folder: Path, count: int) -> float:
     """Write a run; return the CPU seconds that the store took."""
-    spent, keys = 0.0, []
-    with Store(folder / FILE_NAME, create=True) as store:
-        for one in measured(count, several):
-            keys.append(one.record.cell.key)
-            started = time.process_time()
-            store.add(one)
-            spent += time.process_time() - started
-        started = time.process_time()
-    spent += time.process_time() - started
+    seconds, keys = 0.0, []
+    store = Store(folder / FILE_NAME, create=True)
+    for one in measured(count):
+        keys.append(one.record.cell.key)
+        seconds += spent(partial(store.add, one))
+    seconds += spent(store.close)
     datasets, repeats = cells_of(count)
     run = {
         "format": FORMAT,
@@ -142,14 +148,7 @@ def written(folder: Path, count: int, several: bool) -> float:
         "cells": keys,
     }
     write_run(folder, run)
-    return spent
-
-
-def spent_on(work) -> float:
-    """Return the CPU seconds of a call."""
-    started = time.process_time()
-    work()
-    return time.process_time() - started
+    return seconds
 
 
 def outlined(folder: Path) -> None:
@@ -166,37 +165,29 @@ def loaded(folder: Path) -> None:
 
 def reported(folder: Path) -> tuple[float, float]:
     """Return the CPU seconds of a process that makes the terminal's tables, and its peak memory in MiB."""
-    script = (
-        "from pathlib import Path; import sys\n"
-        "from fairbench.plugins.loading import load_plugins\n"
-        "from fairbench.running.rundir import load_results\n"
-        "text = load_plugins()[0].report('terminal').render(load_results(Path(sys.argv[1])))\n"
-        "assert 'above the coin' in text\n"
-    )
-    before = os.times()
-    subprocess.run([sys.executable, "-c", script, str(folder)], check=True)
-    after = os.times()
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    peak = []
+
+    def report() -> None:
+        command = [sys.executable, "-c", REPORT, str(folder)]
+        peak.append(int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+
+    seconds = spent(report, clock=children_seconds)
+    return seconds, peak[0] * MAXRSS / 2**20
 
 
-def main() -> None:
-    """Print a table with a line for each size."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cells", nargs="*", type=int, default=[1_000, 10_000, 100_000])
-    parser.add_argument("--points", type=int, choices=(1, len(POINTS)), default=1)
-    asked = parser.parse_args()
-    print("CPU time; add: one cell, amortised; finished: as a run that continues; table: fairbench report, terminal")
-    print(f"{'cells':>8} {'add ms':>7} {'finished s':>11} {'records s':>10} {'table s':>8} {'MiB':>6} {'peak MiB':>9}")
-    for count in asked.cells:
+def measure(quick: bool) -> Iterator[Row]:
+    """Write runs, each once, and read them in all ways."""
+    for count in (500, 1_000, 2_000) if quick else (1_000, 10_000, 100_000):
+        large = count == 100_000
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder)
-            adding = 1000 * written(path, count, asked.points > 1) / count
-            finished, records = spent_on(lambda path=path: outlined(path)), spent_on(lambda path=path: loaded(path))
+            added = written(path, count) / count
+            finished, records = spent(partial(outlined, path)), spent(partial(loaded, path))
             table, memory = reported(path)
-            size = (path / FILE_NAME).stat().st_size / 2**20
-        print(f"{count:8} {adding:7.3f} {finished:11.2f} {records:10.2f} {table:8.1f} {size:6.0f} {memory:9.0f}")
-
-
-if __name__ == "__main__":
-    main()
+            size = (path / FILE_NAME).stat().st_size / 2**10 / count
+        yield Times(added, added).row("add a cell, amortised", size=count, of="cells", aim=0.2 if large else None)
+        yield Times(finished, finished).row("read which cells are finished", "CPU s", size=count, of="cells")
+        yield Times(records, records).row("read all records", "CPU s", size=count, of="cells")
+        yield Times(table, table).row("tables", "CPU s", size=count, of="cells", aim=10.0 if large else None)
+        yield Row("peak memory of a process that makes the tables", memory, "MiB", size=count, of="cells")
+        yield Row("size of a cell in the store", size, "KiB", size=count, of="cells")
