@@ -173,7 +173,7 @@ class Run:
 def reported(folder: Path) -> dict[str, str]:
     """Return the status that runs in a folder have reported last, by the key of the cell."""
     path = folder / "reported"
-    return dict(line.split() for line in path.read_text().splitlines()) if path.exists() else {}
+    return dict(line.split(maxsplit=1) for line in path.read_text().splitlines()) if path.exists() else {}
 
 
 def stored(folder: Path) -> dict[str, tuple]:
