@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the scripts that were named, or all; return 1 if one of them failed."""
     parser = argparse.ArgumentParser(prog="tox -e bench --", description="Time fairbench and its parts side by side.")
     parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help=f"any of {', '.join(script_names())}; default all")
-    parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: under a minute in all")
+    parser.add_argument("--quick", action="store_true", help="small sizes and few rounds")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of bench.json and bench.png")
     parser.add_argument("--rows", action="store_true", help=argparse.SUPPRESS)  # what run_script asks for
     given = parser.parse_args(arguments)
