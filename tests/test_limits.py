@@ -290,6 +290,7 @@ def test_a_dry_run_says_what_its_estimate_rests_on(run, tmp_path):
     run(*grid, "--repeats", "2")
     assert run(*grid, "--repeats", "2", "--dry-run")[2].endswith("nothing is left to run\n")
     assert "3 cells to run with 1 worker: about " in run(*grid, "--repeats", "5", "--dry-run")[2]
-    status, _, err = run(*grid, "--probe")
-    assert status == 2
-    assert "it tries cells for the estimate of --dry-run; give both" in err
+    for alone in ("--probe", "--json"):
+        status, _, err = run(*grid, alone)
+        assert status == 2
+        assert f"'{alone}': it belongs to --dry-run; give both" in err

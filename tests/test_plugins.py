@@ -26,7 +26,7 @@ def test_built_ins_come_through_entry_points_and_none_is_broken():
     registry, problems = load_plugins()
     own = [problem for problem in problems if problem.distribution == BUILT_IN]
     assert [str(problem) for problem in own if not problem.unavailable] == []
-    assert {problem.name.split(".")[0] for problem in own} <= {"fairbench_aif360"}  # adapters of libraries
+    assert {problem.name.split(".")[0] for problem in own} <= {"fairbench_aif360", "fairbench_executors"}
     assert {point.name for point in entry_points() if point.distribution == BUILT_IN} >= {
         "fairbench_baselines",
         "fairbench_meta",

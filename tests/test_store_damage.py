@@ -115,7 +115,10 @@ def test_the_digest_of_predictions_is_taken_over_every_column(change):
     assert row._replace(**change).taken() != row.taken()
 
 
-SOUND = "put back a sound copy of the file, or run again with a new --out"
+SOUND = (
+    "put back a sound copy of the file, or run again with a new --out; 'fairbench store salvage RUN --out NEW' saves "
+    "what is sound"
+)
 
 
 @pytest.mark.parametrize(

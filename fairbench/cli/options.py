@@ -124,16 +124,17 @@ data_dir_option = click.option(
 offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
 
 
-def _only_with_dry_run(context: click.Context, parameter: click.Parameter, probe: bool) -> bool:
-    if probe and not context.params.get("dry_run"):
-        raise click.BadParameter("it tries cells for the estimate of --dry-run; give both", context, parameter)
-    return probe
+def only_with_dry_run(context: click.Context, parameter: click.Parameter, given: bool) -> bool:
+    """Refuse a flag that means nothing without ``--dry-run``."""
+    if given and not context.params.get("dry_run"):
+        raise click.BadParameter("it belongs to --dry-run; give both", context, parameter)
+    return given
 
 
 probe_option = click.option(
     "--probe",
     is_flag=True,
-    callback=_only_with_dry_run,
+    callback=only_with_dry_run,
     help="With --dry-run, run a cell of each method and dataset that never ran here, for at most a minute each.",
 )
 accept_option = click.option(

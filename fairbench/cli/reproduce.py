@@ -107,7 +107,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     with interrupt_advises(path):
         ended = opened.run(plan, path, sys.argv[1:])
         outcome = Reproduced.of(reproduction, ended.results)
-        if not ended.interrupt:
+        if not (ended.interrupt or ended.stopped):
             _write(outcome, opened.runner, path, _command(paper, plugin, options), options["document"])
             _show(outcome, options["as_json"])
         ended = replace(ended, results=outcome.results)

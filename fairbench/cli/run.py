@@ -16,6 +16,7 @@ from fairbench.cli.options import (
     executor_options,
     names_option,
     offline_option,
+    only_with_dry_run,
     plugin_option,
     probe_option,
     say,
@@ -122,7 +123,13 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--dry-run", is_flag=True, is_eager=True, help="Print the cells and how long they will take, and run nothing."
 )
 @probe_option
-@click.option("--json", "as_json", is_flag=True, help="With --dry-run, print the cells as JSON lines.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=only_with_dry_run,
+    help="With --dry-run, print the cells as JSON lines.",
+)
 @data_dir_option
 @offline_option
 @plugin_option

@@ -12,7 +12,10 @@ from fairbench.data.checksums import one_line
 from fairbench.errors import StoreError
 from fairbench.running.hotcopy import copied
 
-SOUND = "put back a sound copy of the file, or run again with a new --out"
+SOUND = (
+    "put back a sound copy of the file, or run again with a new --out; 'fairbench store salvage RUN --out NEW' saves "
+    "what is sound"
+)
 
 
 @contextmanager

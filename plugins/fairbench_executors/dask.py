@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import re
+import tempfile
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -72,6 +73,7 @@ class Dask:
     @contextmanager
     def _client(self) -> Iterator[Any]:
         """Connect to the scheduler, or to one of this process, and close what was opened here."""
+        from dask import config
         from distributed import Client, LocalCluster
 
         if self.scheduler:
@@ -87,19 +89,24 @@ class Dask:
                 yield client
             return
         # Its worker is a thread of this process for each process that runs items: dask needs none of its own.
-        cluster = LocalCluster(
-            n_workers=1,
-            threads_per_worker=self.workers,
-            processes=False,
-            dashboard_address="127.0.0.1:0",  # whichever port is free
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        )
-        try:
-            with cluster, Client(cluster, set_as_default=False) as client:
-                yield client
-        finally:
-            stop_idle()
+        with tempfile.TemporaryDirectory(prefix="fairbench-dask-") as folder:
+            try:
+                with (
+                    config.set({"temporary-directory": folder}),
+                    LocalCluster(
+                        n_workers=1,
+                        threads_per_worker=self.workers,
+                        processes=False,
+                        dashboard_address="127.0.0.1:0",  # whichever port is free
+                        memory_limit=0,
+                        silence_logs=logging.CRITICAL,
+                        local_directory=folder,
+                    ) as cluster,
+                    Client(cluster, set_as_default=False) as client,
+                ):
+                    yield client
+            finally:
+                stop_idle()
 
 
 def _check_workers(client: Any, scheduler: str) -> None:

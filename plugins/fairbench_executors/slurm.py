@@ -22,7 +22,7 @@ from typing import Any, Callable, ClassVar, TypeVar
 
 from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hookimpl, last_line, needs, parameter
 from fairbench_executors._batches import Answers, Batch, Batches, OtherVersion, run_batch, stop_idle
-from fairbench_executors._pool import AGAIN, NoWorker, check_limits, interrupt_put_off
+from fairbench_executors._pool import AGAIN, NoWorker, check_limits, cpus, interrupt_put_off
 
 if sys.version_info < (3, 10):
     raise NotApplicable("submitit works on Python 3.10 and later only")
@@ -47,7 +47,7 @@ class Slurm:
     minutes: int = parameter(60, "what a job may take; no item is begun in its second half", minimum=1)
     memory: int = parameter(8, "GiB of memory for a job", minimum=1)
     batch: int = parameter(20, "items in one job, at most", minimum=1)
-    jobs: int = parameter(32, "jobs at a time, at most", minimum=1)
+    jobs: int = parameter(32, "jobs at a time, at most; on this machine no more than it has CPUs", minimum=1)
     folder: str = parameter("", "folder for the jobs' files, which all nodes see; by default in the run directory")
 
     def map(
@@ -74,10 +74,11 @@ class Slurm:
             )
         if not items:
             return
-        size = min(self.batch, math.ceil(len(items) / self.jobs))
+        at_once = self.jobs if self.cluster == "slurm" else min(self.jobs, cpus())
+        size = min(self.batch, math.ceil(len(items) / at_once))
         batches = Batches(function, items, limits, size, 30 * self.minutes)
         with _quiet(), self._private(function) as folder:
-            jobs = _Jobs(self._submitter(folder), folder / "alive", batches, self.jobs, asks=self.cluster == "slurm")
+            jobs = _Jobs(self._submitter(folder), folder / "alive", batches, at_once, asks=self.cluster == "slurm")
             yield from jobs.ended()
 
     @contextmanager

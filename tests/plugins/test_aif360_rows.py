@@ -38,7 +38,7 @@ def fit(name, split, **parameters):
 
 def test_all_that_can_run_here_are_found():
     unavailable = {
-        problem.name.split(".")[1]: problem for problem in REGISTRY.problems if problem.distribution == BUILT_IN
+        problem.name.split(".")[1]: problem for problem in REGISTRY.problems if "fairbench_aif360" in problem.name
     }
     assert set(unavailable) <= {"disparate_impact_remover", "lfr"}
     assert all(problem.unavailable for problem in unavailable.values())

@@ -57,6 +57,12 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def test_a_cluster_of_this_machine_leaves_no_file(tasks, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert [ended.result for ended in dask(workers=1).map(tasks.square, [3])] == [9]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("executor", [dask, slurm])
 def test_every_item_ends_as_it_would_under_processes(tasks, executor):
     options = {"workers": 1} if executor is dask else {"jobs": 1}
