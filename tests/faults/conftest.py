@@ -11,23 +11,30 @@ sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, w
 HEADINGS = ("fault", "rounds", "finished cells looked at", "cells lost", "wrong values")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _few_plugins():
-    """Let processes load what the runs need, which is half of the time that they take to start."""
-    with pytest.MonkeyPatch.context() as patch:
-        parts = ("executors", "metrics", "reports", "scenarios")
-        patch.setenv("FAIRBENCH_PLUGINS", ",".join(f"fairbench_{part}" for part in parts))
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("OPENBLAS_NUM_THREADS", "1")
-        yield
+PARTS = ("executors", "metrics", "reports", "scenarios")
+FEW_PLUGINS = {  # what the runs need, which is half of the time that they take to start
+    "FAIRBENCH_PLUGINS": ",".join(f"fairbench_{part}" for part in PARTS),
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _few_plugins(monkeypatch):
+    """Let processes that a test starts load little; other tests run in this process too, so it ends with the test."""
+    for name, value in FEW_PLUGINS.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
-def nursery(_few_plugins):
+def nursery():
     """Give what starts ``fairbench`` quickly."""
     from fault_helpers import Nursery
 
-    nursery = Nursery()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in FEW_PLUGINS.items():
+            patch.setenv(name, value)
+        nursery = Nursery()
     yield nursery
     nursery.close()
 
