@@ -13,12 +13,18 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_|\[\]~#$])", r"\\\1", html.escape(flat, quote=False))
 
 
+def without_nul(cell: Any) -> Any:
+    """Return a cell of a CSV file without NUL characters, which many programs cannot read, nor older Pythons write."""
+    return cell.replace("\0", "\ufffd") if isinstance(cell, str) and "\0" in cell else cell
+
+
 def without_formula(cell: Any) -> Any:
     """Return a cell of a CSV file that a spreadsheet runs no formula from: an apostrophe stands before such a text.
 
     Numbers, of whatever sign, and all other values are unchanged.
     """
     runs = ("=", "+", "-", "@", "\t", "\r", "\n")
+    cell = without_nul(cell)
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(runs) else cell
 
 

@@ -137,8 +137,7 @@ def is_number(cell: str) -> bool:
 
 def check_csv(text: str) -> None:
     """Check that each line has as many fields, and that no text in it is a formula."""
-    readable = text.replace("\0", "\ufffd")  # Python 3.10 and earlier read no NUL
-    lines = list(csv.reader(io.StringIO(readable, newline=""), strict=True))
+    lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert len({len(line) for line in lines}) == 1
     assert not [cell for line in lines for cell in line if cell.startswith(FORMULA) and not is_number(cell)]
 

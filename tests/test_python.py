@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -271,7 +272,8 @@ def test_ctrl_c_in_a_script_returns_the_run(folder):
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert out == "True 5 cells: 0 done, 0 skipped, 0 failed, 5 not run; everything is in r\n"
+    # A slow machine may have finished a cell by then.
+    assert re.fullmatch(r"True 5 cells: \d done, 0 skipped, 0 failed, [1-5] not run.*; everything is in r\n", out), out
 
 
 def test_a_read_only_place_is_refused(folder):

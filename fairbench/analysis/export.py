@@ -20,7 +20,7 @@ from fairbench.records import DONE, Partial, Results
 from fairbench.running.cell import measure
 from fairbench.running.store import FILE_NAME, Store, run_folder
 from fairbench.running.suite import metric_names
-from fairbench.texts import without_formula
+from fairbench.texts import without_formula, without_nul
 
 
 class Writable(Protocol):
@@ -47,7 +47,8 @@ def write(rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool 
         for row in rows:
             file.write(json.dumps(row, allow_nan=False) + "\n")
         return
-    rows = ({name: without_formula(cell) for name, cell in row.items()} if spreadsheet else row for row in rows)
+    safe = without_formula if spreadsheet else without_nul
+    rows = ({name: safe(cell) for name, cell in row.items()} for row in rows)
     first = next(rows, None)
     if first is None:
         return
