@@ -56,7 +56,7 @@ def measure(quick: bool) -> Iterator[Row]:
     def exchange(batch: int) -> None:
         ours.send_bytes(pickle.dumps([pickle.dumps(cell)] * batch))
         for payload in pickle.loads(ours.recv_bytes()):  # noqa: S301 - from our own process
-            pickle.loads(payload)  # noqa: S301
+            pickle.loads(payload)  # noqa: S301 - as above
 
     works = {batch: (lambda batch=batch: exchange(batch)) for batch in (BATCHES[:2] if quick else BATCHES)}
     note = f"{len(pickle.dumps(cell)):,} bytes out, {len(result):,} back"

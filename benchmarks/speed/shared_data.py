@@ -41,7 +41,7 @@ def workbench() -> Workbench:
 def take(name: str, scratch: str, digest: str) -> None:
     """Print the CPU seconds and the MiB that a dataset takes in this process; mapped if scratch is not empty."""
     import pandas  # noqa: F401 - a worker has imported both before it has a dataset
-    import sklearn.model_selection  # noqa: F401
+    import sklearn.model_selection  # noqa: F401 - as above
 
     bench = workbench()
     bench.data, bench.scratch = {name: digest}, Path(scratch) if scratch else None
