@@ -93,7 +93,7 @@ def test_somebody_elses_database_is_refused_and_left_as_it_is(tmp_path, change):
             Store(path, create=create)
         assert str(raised.value) == (
             f"{path} is not a fairbench store or is damaged: its tables are different; put back a sound copy of the "
-            "file, or run again with a new --out"
+            "file, or run again with a new --out; 'fairbench store salvage RUN --out NEW' saves what is sound"
         )
     assert path.read_bytes() == before
 
@@ -131,7 +131,7 @@ def test_a_cell_that_is_not_there_is_told_whole(path):
                 read("nobody")
             assert str(raised.value) == (
                 f"{path} holds no cell of key nobody; it may be damaged; put back a sound copy of the file, or run "
-                "again with a new --out"
+                "again with a new --out; 'fairbench store salvage RUN --out NEW' saves what is sound"
             )
 
 
