@@ -81,16 +81,18 @@ def statuses(fairbench, path):
 @pytest.mark.long
 def test_cells_that_exceed_a_limit_are_stopped_and_told_apart(run, fairbench):
     status, out, err = run("--methods", "stuck", "--repeats", "1", "--timeout", "4", "--out", "t")
-    assert status == 1
+    assert status == 3
     assert "1 cell: 0 done, 0 skipped, 0 failed, 1 timed out; everything is in t; " in err
     assert "1 cell timed out (stuck on synthetic[rows=300] by group): stopped after 4 s, which is the limit" in out
     status, out, err = run("--methods", "eater,hungry", "--repeats", "1", "--memory-limit", "900M", "--out", "m")
-    assert status == 1
+    assert status == 4
     assert "2 cells: 0 done, 0 skipped, 0 failed, 2 out of memory; everything is in m; " in err
     assert "1 cell ran out of memory (hungry on synthetic[rows=300] by group): MemoryError: Unable to" in out
     found = statuses(fairbench, "m")
     assert found["eater", 0][0] == found["hungry", 0][0] == "out of memory"
     assert "the limit is 900 MiB" in found["eater", 0][1]
+    both = run("--methods", "stuck,hungry", "--repeats", "1", "--timeout", "4", "--memory-limit", "900M", "--out", "b")
+    assert both[0] == 1
 
 
 @pytest.mark.long
@@ -115,6 +117,7 @@ def test_a_budget_stops_cells_that_never_return_and_the_same_command_continues(r
     assert err.endswith("stopped: the budget of 8 s is used up; to continue, give the same command with --out r\n")
     assert "2 of 4 cells not run yet (0 of 2 repeats complete)" in out
     status, _, err = run(*grid, "--timeout", "2")
+    assert status == 3
     assert "2 of 4 cells were finished before\n" in err
     assert "4 cells: 2 done, 0 skipped, 0 failed, 2 timed out; everything is in r; " in err
 
@@ -123,7 +126,7 @@ def test_a_budget_stops_cells_that_never_return_and_the_same_command_continues(r
 def test_the_first_failure_ends_a_run_that_fails_fast(run, fairbench, executor):
     grid = ("--methods", "constant,hungry,coin", "--repeats", "2", "--executor", executor, "--out", "r")
     status, _, err = run(*grid, "--fail-fast")
-    assert status == 1
+    assert status == 4
     assert "; stopped at the first failure: hungry on synthetic[rows=300] by group, repeat 0, out of memory: " in err
     assert "6 cells: 1 done, 0 skipped, 0 failed, 1 out of memory, 4 not run (0 of 2 repeats complete)" in err
     status, _, err = run(*grid)

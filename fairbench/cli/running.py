@@ -19,9 +19,12 @@ from fairbench.data.own.prepared import Prepared
 from fairbench.notation import show_params
 from fairbench.plugins.components import Limits
 from fairbench.quantities import bytes_of, seconds_of
+from fairbench.records import CRASHED, FAILED, FAILURES, OUT_OF_MEMORY, TIMED_OUT
 from fairbench.running.resume import Plan
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
+
+FAILURE_STATUS = {FAILED: 1, TIMED_OUT: 3, OUT_OF_MEMORY: 4, CRASHED: 5}  # exit status if cells failed in one way only
 
 
 def print_cells(cells: Sequence[Cell], as_json: bool) -> None:
@@ -150,7 +153,10 @@ def summary(ended: Finished) -> str:
 
 
 def exit_status(ended: Finished) -> int:
-    """Return an interrupted run's status, 1 if a cell failed, is missing or none is done, else 0."""
+    """Return an interrupted run's status, that of failures of one kind only, 1 if anything else is amiss, or 0."""
     if ended.interrupt:
         return status_of(ended.interrupt)
+    kinds = [FAILURE_STATUS[kind] for kind in FAILURES if ended.counts.get(kind)]
+    if len(kinds) == 1:
+        return kinds[0]
     return 0 if ended.complete else 1

@@ -45,7 +45,15 @@ Answers = Sequence[tuple[int, Outcome]]
 class Batches:
     """The sender's side: which items wait, and how the others ended."""
 
-    def __init__(self, function: Any, items: Sequence[Any], limits: Limits, size: int, seconds: float) -> None:
+    def __init__(
+        self,
+        function: Any,
+        items: Sequence[Any],
+        limits: Limits,
+        size: int,
+        seconds: float,
+        shared: bool = False,
+    ) -> None:
         """Begin with all items waiting.
 
         Args:
@@ -54,7 +62,9 @@ class Batches:
             limits: what each item can use.
             size: items in a batch, at most.
             seconds: no item of a batch is begun later than this; those that were not begun are sent again.
+            shared: whether several batches are lost together, so that a suspect must be sent when no other is away.
         """
+        self.shared, self.alone = shared, -1
         self.function, self.items, self.limits = pickle.dumps(function), items, limits
         self.size, self.seconds = size, seconds
         self.waiting = deque(range(len(items)))
@@ -62,12 +72,20 @@ class Batches:
         self.losses: Counter[int] = Counter()
         self._finished: deque[Ended[Any, Any]] = deque()
 
-    def take(self, receivers: int = 0) -> Optional[Batch]:
-        """Return the next batch, None if none waits; small enough that none of so many receivers is idle at the end."""
+    def take(self, receivers: int = 0, away: int = 0) -> Optional[Batch]:
+        """Return the next batch, None if none can be sent now.
+
+        Args:
+            receivers: the batch is small enough that none of so many is idle at the end; 0 for batches of full size.
+            away: batches that are on their way.
+        """
         while self.waiting or self.suspects:
             share = len(self.waiting) // (2 * receivers) if receivers else self.size
-            size = 1 if self.suspects else max(1, min(self.size, share))
-            queue = self.suspects or self.waiting
+            queue = self.waiting if self.waiting and (self.shared or not self.suspects) else self.suspects
+            if queue is self.suspects and self.shared and away:
+                return None
+            size = 1 if queue is self.suspects else max(1, min(self.size, share))
+            self.alone = queue[0] if queue is self.suspects else -1
             items: list[tuple[int, bytes]] = []
             while queue and len(items) < size:
                 number = queue.popleft()
@@ -88,7 +106,10 @@ class Batches:
         self.waiting.extendleft(number for number, _ in reversed(batch.items) if number not in outcomes)
 
     def lost(self, batch: Batch, why: str, retries: int) -> None:
-        """Note that a batch was lost: a single item is the culprit, and ends if it has been tried often enough.
+        """Note that a batch was lost.
+
+        A single item is the culprit, or, where batches are ``shared``, one that was sent alone; it ends if it has been
+        tried often enough.
 
         Args:
             batch: the batch.
@@ -96,7 +117,7 @@ class Batches:
             retries: how often a single item is sent again.
         """
         numbers = [number for number, _ in batch.items]
-        if len(numbers) > 1:
+        if len(numbers) > 1 or (self.shared and numbers != [self.alone]):
             self.suspects.extend(numbers)
             return
         (number,) = numbers

@@ -281,7 +281,8 @@ class Pool:
             return Outcome(TIMED_OUT, b"", f"stopped after {self.limits.seconds:g} s, which is the limit")
         held = 0 if memory is None else _memory_of(worker.process.pid, memory)
         if memory is not None and held > memory:
-            words = f"stopped when it held {held / 2**20:,.0f} MiB; the limit is {memory / 2**20:,.0f} MiB"
+            who = "it" if worker.ready else "its worker, which had not begun it,"
+            words = f"stopped when {who} held {held / 2**20:,.0f} MiB; the limit is {memory / 2**20:,.0f} MiB"
             return Outcome(OUT_OF_MEMORY, b"", words)
         return None
 

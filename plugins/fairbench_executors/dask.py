@@ -53,7 +53,8 @@ class Dask:
         Args:
             function: importable by name on every worker of dask; so must its argument and result be.
             items: sent in batches. When dask gives up on a batch, because one worker after the other went away with
-                it, its items are sent one by one; the one with which workers still go away has crashed.
+                it, its items are sent again, after the others and each alone, since its neighbours in a worker are
+                lost with it; the one with which workers still go away has crashed.
             limits: kept as ``processes`` keeps them, on the host of each worker.
 
         Raises:
@@ -66,7 +67,7 @@ class Dask:
             return
         import distributed  # noqa: F401 - sets up the logging that is silenced below
 
-        batches = Batches(function, items, limits, self.batch, SLICE)
+        batches = Batches(function, items, limits, self.batch, SLICE, shared=True)
         with _quiet(), self._client() as client:
             yield from _run(client, batches)
 
@@ -129,7 +130,7 @@ def _run(client: Any, batches: Batches) -> Generator[Ended[Any, Any], None, None
     try:
         threads = _threads(client)
         while True:
-            while len(sent) < 2 * threads and (batch := batches.take(threads)) is not None:
+            while len(sent) < 2 * threads and (batch := batches.take(threads, len(sent))) is not None:
                 future = client.submit(_run_here, batch, key=f"fairbench-{uuid.uuid4().hex}", pure=False)
                 sent[future] = batch
                 future.add_done_callback(done.put)

@@ -96,24 +96,24 @@ def started(*arguments, **environment):
 
 
 @contextmanager
-def cluster(folder: Path, workers: int):
-    """Start a scheduler that gives up an item with its first worker, and workers that are not started again."""
+def cluster(folder: Path, threads: int = 1):
+    """Start a scheduler that gives up an item with its first worker, and a worker of so many threads."""
     address = folder / "scheduler.json"
     setting = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     common = ["--scheduler-file", str(address), "--no-dashboard"]
     with started("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *common, **setting) as process:
         wait_until(lambda: address.exists() and "address" in address.read_text())
         (url,) = re.findall(r'"address": "(tcp:[^"]*)"', address.read_text())
-        with started("distributed.cli.dask_worker", *common, "--nworkers", str(workers), "--nthreads", "1"):
+        with started("distributed.cli.dask_worker", *common, "--nthreads", str(threads)):
             yield url, process
 
 
 def test_an_item_with_which_workers_go_away_has_crashed_and_a_scheduler_that_goes_away_is_named(tasks, tmp_path):
     pytest.importorskip("distributed", reason="the extra dask is not installed")
-    with cluster(tmp_path, workers=1) as (url, scheduler):
-        executor = dask(scheduler=url, batch=4)
-        items = ["a", "b", "kill", "c"]  # several retries: a neighbour may be in the killed worker more than once
-        ended = {end.item: end for end in executor.map(tasks.kill_the_dask_worker, items, Limits(retries=4))}
+    with cluster(tmp_path, threads=2) as (url, scheduler):
+        executor = dask(scheduler=url, batch=1)  # so that a neighbour is always in the worker that is killed
+        items = ["a", "b", "kill", "c"]
+        ended = {end.item: end for end in executor.map(tasks.kill_the_dask_worker, items)}
         assert {item: end.how for item, end in ended.items()} == {
             **dict.fromkeys("abc", RETURNED),
             "kill": CRASHED,
@@ -139,7 +139,7 @@ def test_a_scheduler_that_cannot_be_reached_and_a_worker_of_another_version_are_
         list(dask(scheduler="tcp://127.0.0.1:9").map(tasks.square, [1]))
     monkeypatch.setattr(module, "PATIENCE", 30)
     monkeypatch.setattr(module, "installed", lambda: "9.9")
-    with cluster(tmp_path, workers=1) as (url, _), pytest.raises(NotApplicable, match=r"and this is 9\.9; install one"):
+    with cluster(tmp_path) as (url, _), pytest.raises(NotApplicable, match=r"and this is 9\.9; install one"):
         list(dask(scheduler=url).map(tasks.square, [1]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import pickle
@@ -20,16 +19,9 @@ from fairbench_executors._pool import Pool, Task, WorkerDied, WorkerRaised
 from fairbench_executors.processes import Processes
 from fairbench_executors.serial import Serial
 
-from fairbench.api import CRASHED, NO_LIMITS, OUT_OF_MEMORY, RETURNED, TIMED_OUT, Limits, NotApplicable
+from fairbench.api import CRASHED, NO_LIMITS, RETURNED, TIMED_OUT, Limits
 
 PATIENCE = 30.0  # seconds for what takes far less than one unless the machine is overloaded
-
-
-@pytest.fixture
-def tasks(monkeypatch):
-    """Return the tasks as a module that workers can import too: multiprocessing hands them this process's sys.path."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    return importlib.import_module("executor_tasks")
 
 
 def wait_until(condition):
@@ -346,67 +338,6 @@ def test_results_that_arrived_before_an_interrupt_are_yielded(tasks, monkeypatch
     assert multiprocessing.active_children() == []
 
 
-@pytest.mark.long
-def test_an_item_that_takes_too_long_is_stopped_and_costs_only_itself(tasks, tmp_path):
-    started = time.monotonic()
-    ended = {
-        end.item: end for end in Processes(workers=1).map(tasks.quick_or_long, [str(tmp_path), "quick"], Limits(4))
-    }
-    assert ended["quick"].how == RETURNED
-    long = ended[str(tmp_path)]
-    assert (long.how, str(long.error)) == (TIMED_OUT, "stopped after 4 s, which is the limit")
-    assert time.monotonic() - started < PATIENCE  # the item would have taken sixty
-    assert multiprocessing.active_children() == []
-
-
-@pytest.mark.long
-def test_an_item_that_lets_no_thread_run_is_stopped_too(tasks, tmp_path):
-    ((end),) = Processes(workers=1).map(tasks.hold_the_interpreter, [str(tmp_path)], Limits(seconds=3))
-    assert end.how == TIMED_OUT
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process holds")
-def test_an_item_that_takes_too_much_memory_is_stopped(tasks):
-    ended = {end.item: end for end in Processes(workers=1).map(tasks.fill, [600, 1], Limits(memory=400 * 2**20))}
-    assert (ended[1].how, ended[1].result) == (RETURNED, 1)
-    assert ended[600].how == OUT_OF_MEMORY
-    assert str(ended[600].error).endswith("MiB; the limit is 400 MiB")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process holds")
-def test_the_memory_of_what_a_worker_has_started_counts_and_shared_memory_counts_once(tasks):
-    limits = Limits(memory=400 * 2**20)
-    (end,) = Processes(workers=1).map(tasks.fill_with_a_child, [300], limits)  # 300 MiB each
-    assert end.how == OUT_OF_MEMORY
-    (end,) = Processes(workers=1).map(tasks.share_with_a_fork, [300], limits)  # 300 MiB together
-    assert (end.how, end.result) == (RETURNED, 300)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process holds")
-def test_memory_is_watched_while_another_worker_answers_all_the_time(tasks):
-    quick = [1] * 1000
-    results = Processes(workers=2).map(tasks.fill, [600, *quick], Limits(memory=400 * 2**20))
-    before = 0
-    for end in results:
-        if end.item == 600:
-            break
-        before += 1
-    results.close()
-    assert end.how == OUT_OF_MEMORY
-    assert before < len(quick)
-
-
-def test_this_process_keeps_no_limits_and_says_so(tasks):
-    with pytest.raises(NotApplicable, match="use processes for limits"):
-        next(Serial().map(tasks.square, [1], Limits(seconds=1)))
-
-
-@pytest.mark.parametrize("limits", [{"seconds": 0}, {"memory": -1}, {"seconds": float("nan")}])
-def test_limits_that_make_no_sense_are_refused(limits):
-    with pytest.raises(ValueError, match="it must be above 0"):
-        Limits(**limits)
-
-
 def test_a_worker_does_not_run_the_script_that_began_the_run(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
@@ -417,40 +348,3 @@ def test_a_worker_does_not_run_the_script_that_began_the_run(tmp_path):
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("begun\n[2.0]\n", "")
-
-
-class Burdensome:
-    """A function whose loading does something in the worker: it exits, or takes a while."""
-
-    def __init__(self, tasks, what):
-        self.call = (tasks.load, (what,))
-
-    def __reduce__(self):
-        return self.call
-
-
-def test_workers_that_die_while_they_start_end_the_run_and_blame_no_item(tasks):
-    results = Processes(workers=2).map(Burdensome(tasks, "exit"), range(10_000))
-    with pytest.raises(NotApplicable, match=r"[34] worker processes in a row .*exited with status 9"):
-        next(results)
-    assert multiprocessing.active_children() == []
-
-
-def test_no_worker_is_started_while_others_work_if_starts_fail(tasks, tmp_path):
-    mark = tmp_path / "first"  # only the worker that makes it starts
-    ends = list(Processes(workers=2).map(Burdensome(tasks, str(mark)), range(40)))
-    assert [end.how for end in ends] == [RETURNED] * 40
-    assert len((tmp_path / "starts").read_text()) <= 1 + 3
-
-
-@pytest.mark.long
-def test_the_start_of_a_worker_does_not_count_towards_the_limit_of_an_item(tasks):
-    (end,) = Processes(workers=1).map(Burdensome(tasks, "3"), [5], Limits(seconds=2))
-    assert (end.how, end.result) == (RETURNED, 25)
-
-
-@pytest.mark.long
-def test_a_worker_that_never_starts_is_stopped_where_time_is_limited(tasks, monkeypatch):
-    monkeypatch.setattr(_pool, "START", 1.5)
-    (end,) = Processes(workers=1).map(Burdensome(tasks, "60"), [5], Limits(seconds=1))
-    assert (end.how, str(end.error)) == (TIMED_OUT, "its worker had not started after 1.5 s")
