@@ -96,6 +96,13 @@ def test_cells_that_exceed_a_limit_are_stopped_and_told_apart(run, fairbench):
 
 
 @pytest.mark.long
+def test_what_a_worker_takes_to_load_plugins_is_not_the_time_of_a_cell(run, tmp_path):
+    (tmp_path / "bad.py").write_text("import time\n\ntime.sleep(4)\n" + PLUGIN)
+    status, _, err = run("--methods", "constant", "--repeats", "1", "--no-reference", "--timeout", "3")
+    assert (status, "1 cell: 1 done" in err) == (0, True), err
+
+
+@pytest.mark.long
 def test_a_probe_runs_one_cell_of_each_kind_and_keeps_nothing(run, tmp_path):
     grid = ("--methods", "constant,hungry", "--repeats", "9", "--timeout", "9m", "--executor", "serial")
     assert run(*grid, "--dry-run", "--probe")[0] == 2  # serial cannot keep that limit

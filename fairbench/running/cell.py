@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from fairbench import seeding
 from fairbench.cells import Cell, Choice
@@ -284,6 +284,11 @@ class CellRunner:
     data: Mapping[str, str] = field(default_factory=dict, compare=False)  # digests of its datasets
     own: tuple[OwnData, ...] = ()  # tables of the user's own
     scratch: Optional[Path] = field(default=None, compare=False)  # private folder of this run, also for executors
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in another process: load the plugins now, before the time of any cell counts."""
+        vars(self).update(state)
+        _ = self.workbench
 
     def __call__(self, cell: Cell) -> Measured:
         """Run the cell on this process's workbench, in one thread; refuse it if code or data have changed."""
