@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fairbench.cli.audit import audit
+from fairbench.cli.compare import compare
 from fairbench.cli.data import data
 from fairbench.cli.lines import lines
 from fairbench.cli.new import new
@@ -83,6 +84,7 @@ for _command in (
     run,
     power,
     report,
+    compare,
     export,
     rescore,
     store,
