@@ -216,6 +216,7 @@ def test_one_repeat_of_a_metric_of_scores_has_no_interval(runs):
     assert (change.side, change.adjusted, change.reading) == (None, None, "no valid interval")
     assert "for this metric" in change.reason
     assert [c.metric for c in gate(compared, {}).unchecked] == ["roc_auc"]
+    assert "roc_auc" not in {c.metric for c in gate(compared, {}).checked}
 
 
 def test_a_single_repeat_of_other_rows_is_not_compared_with_several(runs):
@@ -314,6 +315,7 @@ def test_a_large_change_within_its_interval_passes(runs):
     compared = compare_runs(one, other, Wanted.of("", "", "accuracy"))
     assert found(compared).difference.value < -0.05
     assert gate(compared, {}).passed
+    assert found(compare_runs(other, one, Wanted.of("", "", "accuracy"))).reading == "not told apart"
 
 
 def test_a_gate_that_can_check_nothing_fails(runs):
