@@ -142,24 +142,40 @@ def unpaired_rows(
         Zou and Donner (2008), Construction of confidence limits about effect measures, Statistics in Medicine 27.
     """
     one, other = counts
-    if one is None or other is None:
-        return Difference(value, why=NO_PREDICTIONS)
-    if metric != "accuracy" and metric not in GAPS:
-        return Difference(value, why=NO_ROWS)
-
-    def reach(own: Counts, wanted: float) -> Optional[tuple[float, float]]:
-        found = accuracy_interval(own, wanted) if metric == "accuracy" else gap_interval(own, metric, wanted)
-        if found.value is None or found.low is None or found.high is None:
-            return None
-        return found.value - found.low, found.high - found.value
+    ends = [None if own is None else _in_part(own, metric, level) for own in counts]
+    if one is None or other is None or None in ends:
+        return Difference(value, why=NO_PREDICTIONS if None in counts else NO_ROWS)
 
     def limits(wanted: float) -> tuple[float, float]:
-        (down, up), (other_down, other_up) = reach(one, wanted) or (1.0, 1.0), reach(other, wanted) or (1.0, 1.0)
+        (down, up), (other_down, other_up) = (_in_part(own, metric, wanted) or (1.0, 1.0) for own in (one, other))
         return value - math.hypot(other_down, up), value + math.hypot(other_up, down)
 
-    if reach(one, level) is None or reach(other, level) is None:
-        return Difference(value, why=NO_ROWS)
     return _tested(value, limits, level)
+
+
+def one_test_part(counts: Optional[Counts], metric: str, value: float, level: float = LEVEL) -> Difference:
+    """Return a value of one test part with the interval that its rows leave; it has no p.
+
+    Args:
+        counts: of the test part; None if no predictions are stored.
+        metric: one with an interval over rows (accuracy and the gaps); others have none.
+        value: the metric's.
+        level: confidence level.
+    """
+    reach = None if counts is None else _in_part(counts, metric, level)
+    if reach is None:
+        return Difference(value, why=NO_PREDICTIONS if counts is None else NO_ROWS)
+    return Difference(value, value - reach[0], value + reach[1])
+
+
+def _in_part(counts: Counts, metric: str, level: float) -> Optional[tuple[float, float]]:
+    """Return how far the interval of a metric within one test part reaches below and above its value."""
+    if metric != "accuracy" and metric not in GAPS:
+        return None
+    found = accuracy_interval(counts, level) if metric == "accuracy" else gap_interval(counts, metric, level)
+    if found.value is None or found.low is None or found.high is None:
+        return None
+    return found.value - found.low, found.high - found.value
 
 
 def _tested(value: float, limits: Limits, level: float) -> Difference:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Callable, Optional, Union
 
-from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, CorrectedT, Correction, corrected_t
+from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, CorrectedT, corrected_t
 from fairbench.analysis.ranks import holm
 from fairbench.analysis.values import finished
 from fairbench.cells import Choice
@@ -240,7 +240,7 @@ def _contrast(claim: Claim, rows: Rows, place: Place, pair: Pair, column: Column
         return _between(rows, place, labels, column, claim.expected)
     if isinstance(claim.expected, Range):
         return _in_range(rows, place, (first, claim.expected.text), column, claim.expected)
-    return _against_coin(rows, place, (first, "the coin"), column)
+    return _against_coin(rows, place, first, column)
 
 
 def _loss(loss: Loss, rows: Rows, place: Place, pair: Pair) -> Contrast:
@@ -258,45 +258,46 @@ def _between(
         return Contrast(place.dataset, labels, column, None, None, MISSING, (0, 0), reason=place.reason)
     first, second = (rows.series(key, column) for key in place.keys)
     differences = [first[repeat] - second[repeat] for repeat in sorted(first.keys() & second.keys())]
-    correction = rows.correction(place)
-    measured = corrected_t(differences, correction.ratio) if differences else None
+    measured, reason = _measured(rows, place, column, differences)
     published, alike = rows.published(place, column), (rows.alike(place.keys[0]), len(first))
-    found = Contrast(place.dataset, labels, column, published, measured, judge(measured, expected), alike)
-    return replace(found, reason=_reason(found, rows, place, column, correction))
+    outcome = judge(measured, expected)
+    return Contrast(place.dataset, labels, column, published, measured, outcome, alike, reason=reason)
 
 
 def _in_range(rows: Rows, place: Place, labels: tuple[str, str], column: Column, expected: Range) -> Contrast:
     if place.keys is None:
         return Contrast(place.dataset, labels, column, None, None, MISSING, (0, 0), reason=place.reason, paired=False)
-    values, correction = rows.series(place.keys[0], column), rows.correction(place)
-    measured = corrected_t(list(values.values()), correction.ratio) if values else None
-    alike = (rows.alike(place.keys[0]), len(values))
-    found = Contrast(place.dataset, labels, column, None, measured, judge(measured, expected), alike, paired=False)
-    return replace(found, reason=_reason(found, rows, place, column, correction))
+    values = list(rows.series(place.keys[0], column).values())
+    measured, reason = _measured(rows, place, column, values)
+    alike, outcome = (rows.alike(place.keys[0]), len(values)), judge(measured, expected)
+    return Contrast(place.dataset, labels, column, None, measured, outcome, alike, reason=reason, paired=False)
 
 
-def _against_coin(rows: Rows, place: Place, labels: tuple[str, str], column: Column) -> Contrast:
+def _measured(rows: Rows, place: Place, column: Column, values: Sequence[float]) -> tuple[Optional[CorrectedT], str]:
+    """Return mean and interval of values by repeat, and why there is none; of one repeat over the rows."""
+    if not values:
+        return None, rows.no_value(place, column)
+    if len(values) == 1:
+        alone = rows.within(place, column, values[0])
+        return CorrectedT(alone.value, 0.0, 1, alone.low, alone.high, None, alone.p), alone.why
+    correction = rows.correction(place)
+    return corrected_t(values, correction.ratio), "" if correction.ratio is not None else correction.reason
+
+
+def _against_coin(rows: Rows, place: Place, label: str, column: Column) -> Contrast:
+    labels = label, "the coin"
     if place.keys is None:
         return Contrast(place.dataset, labels, column, None, None, MISSING, (0, 0), reason=place.reason, paired=False)
+    baseline = rows.baseline(place.keys[0])
+    labels = label, f"the coin of {baseline}" if baseline else "the coin"
     above, reason = rows.above_coin(place.keys[0], column)
     alike = (rows.alike(place.keys[0]), len(rows.series(place.keys[0], column)))
     if above is None:
         return Contrast(place.dataset, labels, column, None, None, MISSING, alike, reason=reason, paired=False)
     measured = CorrectedT(above.value, 0.0, above.n, above.low, above.high, None, None)
     outcome = NO_INTERVAL if above.side is None else (OPEN, HELD, CONTRARY)[above.side]
-    reason = _no_interval(above.n, reason) if above.side is None else ""
+    reason = reason if above.side is None else ""
     return Contrast(place.dataset, labels, column, None, measured, outcome, alike, reason=reason, paired=False)
-
-
-def _reason(contrast: Contrast, rows: Rows, place: Place, column: Column, correction: Correction) -> str:
-    """Return why a comparison has no outcome; empty if it has one."""
-    if contrast.outcome == NO_INTERVAL and contrast.measured is not None:
-        return _no_interval(contrast.measured.n, correction.reason)
-    return rows.no_value(place, column) if contrast.outcome == MISSING else ""
-
-
-def _no_interval(repeats: int, reason: str) -> str:
-    return "a single repeat has no interval; run at least 2" if repeats == 1 else reason
 
 
 def _label(method: Choice, scenario: Optional[Choice]) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Optional, Protocol
 
 from fairbench.analysis.counts import StoredRows
+from fairbench.analysis.differences import Difference, one_test_part, paired_rows
 from fairbench.analysis.intervals import Correction, overlap_correction
 from fairbench.analysis.lines import AboveLine
 from fairbench.analysis.values import alike_count, by_method, finished, identity, sections
@@ -20,6 +21,8 @@ from fairbench.papers.grids import Grid, Key
 from fairbench.papers.measured import Measurements, brief, row_above_coin
 from fairbench.plugins.registry import Registry
 from fairbench.records import DONE, Record, Results
+
+ONE_REPEAT = "a single repeat has no interval; run at least 2"
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,14 @@ class Rows(Protocol):
     def published(self, place: Place, column: Column) -> Optional[float]:
         """Return the published difference between the rows, if both are published."""
 
+    def baseline(self, key: Any) -> str:
+        """Return the label of the method that the coin of a row mixes with a constant; empty if there is none."""
+
     def above_coin(self, key: Any, column: Column) -> tuple[Optional[AboveLine], str]:
         """Return how far a row lies above the coin at a gap, and why there is no such number or no interval."""
+
+    def within(self, place: Place, column: Column, value: float) -> Difference:
+        """Return a value of a single repeat, of one row or of the first minus the second, with the rows' interval."""
 
     def no_value(self, place: Place, column: Column) -> str:
         """Return why the rows have no value in common."""
@@ -108,11 +117,19 @@ class GridRows:
             return None
         return means[0] - means[1]
 
+    def baseline(self, key: Key) -> str:
+        """Return the paper's baseline."""
+        return str(self.grid.baseline or "")
+
     def above_coin(self, key: Key, column: Column) -> tuple[Optional[AboveLine], str]:
         """Return how far a row lies above the coin of the paper's baseline."""
         if self.grid.baseline is None:
             return None, "rerun.toml says that rows are not compared with a coin"
         return row_above_coin(self.measurements, self.grid, key, column), self.correction(Place(key[0], None)).reason
+
+    def within(self, place: Place, column: Column, value: float) -> Difference:
+        """Return the value without an interval: the predictions are not at hand."""
+        return Difference(value, why=ONE_REPEAT)
 
     def no_value(self, place: Place, column: Column) -> str:
         """Return why the rows have no value in common."""
@@ -228,11 +245,34 @@ class RunRows:
     def published(self, place: Place, column: Column) -> None:
         """Return None: a claim file has no published numbers."""
 
+    def _lines(self, key: int) -> SectionLines:
+        return SectionLines.of(self._sections[key], self.results, self.stored)
+
+    def baseline(self, key: int) -> str:
+        """Return the baseline of the row's section."""
+        return self._lines(key).baseline.label
+
     def above_coin(self, key: int, column: Column) -> tuple[Optional[AboveLine], str]:
         """Return the verdict on a row at a gap, and why there is none."""
-        lines = SectionLines.of(self._sections[key], self.results, self.stored)
+        lines = self._lines(key)
         verdict = lines.verdict(finished(self.rows[key]), column.metric)
         return verdict.above, verdict.reason or lines.correction.reason
+
+    def within(self, place: Place, column: Column, value: float) -> Difference:
+        """Return a value of a single repeat with the interval that the rows of its test part leave, if one is known."""
+        runs = [finished(self.rows[key]) for key in place.keys or ()]
+        at = set.intersection(*({record.cell.repeat for record in records} for records in runs))
+        alone = [[record for record in records if record.cell.repeat in at] for records in runs]
+        if any(len(records) != 1 for records in alone) or column.group or column.step is not None:
+            return Difference(value, why=ONE_REPEAT)
+        first = alone[0][0]
+        if len(alone) == 1:
+            return one_test_part(self.stored.counts(first), column.metric, value)
+        second = alone[1][0]
+        if self.stored.test_part(first) != self.stored.test_part(second):
+            return Difference(value, why=ONE_REPEAT)
+        predicted = self.stored.predictions(second), self.stored.predictions(first)
+        return paired_rows(predicted, column.metric, value)
 
     def no_value(self, place: Place, column: Column) -> str:
         """Return why the rows have no value in common: a cell that is not done, or a value that is not there."""
