@@ -220,7 +220,8 @@ def gate_lines(gate: Gate, least: Mapping[str, float]) -> Iterator[str]:
     yield f"  checked {counted(len(gate.checked), 'value')}; worse counts beyond its interval and beyond {effect}"
     for change in gate.worse:
         where = f"{change.place}: {change.method}: {change.metric}"
-        yield f"  worse: {where} {number(change.before)} -> {number(change.after)} {_interval(change)}"
+        moved = f"{number(change.before)} -> {number(change.after)}, by {number(change.difference.value, True)}"
+        yield f"  worse: {where} {moved} {_interval(change)}"
     if gate.small:
         yield f"  {counted(len(gate.small), 'change')} for the worse beyond the interval, not beyond the least effect"
     for lost in gate.lost:
