@@ -9,6 +9,7 @@ from fairbench.analysis.changes import Change, Compared, Lost
 from fairbench.analysis.intervals import LEVEL
 from fairbench.errors import UnknownName
 
+DIRECTIONS = ("higher", "lower")
 ANY = ""  # the key of the least effect of all metrics that have none of their own
 
 
@@ -54,18 +55,15 @@ def gate(compared: Compared, least: Mapping[str, float], allow_missing: bool = F
         least: by metric the least effect, in the metric's unit: smaller changes pass; the key ``""`` is of all others.
         allow_missing: whether cells and values that the second run lacks may pass.
     """
-    directed = [change for change in compared.changes if change.better in ("higher", "lower")]
+    directed = [change for change in compared.changes if change.better in DIRECTIONS]
     checked = [change for change in directed if change.side is not None]
-    beyond = [change for change in checked if change.worse]
-    large = [
-        change for change in beyond if abs(change.difference.value) > least.get(change.metric, least.get(ANY, 0.0))
-    ]
+    beyond = [(change, least.get(change.metric, least.get(ANY, 0.0))) for change in checked if change.worse]
     return Gate(
         tuple(checked),
-        tuple(large),
-        tuple(change for change in beyond if change not in large),
+        tuple(change for change, most in beyond if abs(change.difference.value) > most),
+        tuple(change for change, most in beyond if abs(change.difference.value) <= most),
         tuple(change for change in directed if change.side is None),
-        tuple(dict.fromkeys(change.metric for change in compared.changes if change not in directed)),
+        tuple(dict.fromkeys(change.metric for change in compared.changes if change.better not in DIRECTIONS)),
         compared.lost,
         allow_missing,
     )
