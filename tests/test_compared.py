@@ -73,6 +73,8 @@ def test_a_run_compared_with_itself_has_not_changed(runs):
     assert {change.how for change in compared.changes} == {IDENTICAL}
     assert compared.same
     assert (compared.told, compared.lost, compared.gained, compared.tested) == ((), (), (), 0)
+    assert [(lost.method, lost.reason) for lost in compared.unfinished] == [("broken", "failed: ValueError: it broke")]
+    assert "not checked: d by sex: broken: no cell done in either run" in as_text(compared, gate(compared, {}))
     assert "nothing changed" in as_text(compared)
     assert gate(compared, {}).passed
 
@@ -336,7 +338,11 @@ def test_hostile_names_are_shown_as_text(runs):
     assert HOSTILE not in shown
     assert "&lt;script" in shown
     (header, *rows) = [line for line in shown.splitlines() if line.startswith("|")]
+    assert len(rows) == 1 + len(ALL)
     assert {line.replace(r"\|", "").count("|") for line in rows} == {header.count("|")}
+    same = as_markdown(compare_runs(*[runs({name: deciding(0.1, 0)})] * 2))
+    assert "Identical:" in same
+    assert HOSTILE not in same
 
 
 def test_text_is_at_most_80_columns_wide_and_no_cell_is_empty_of_sense(runs):
@@ -353,6 +359,7 @@ def test_json_has_every_change_and_the_gate(runs):
     read = json.loads(json.dumps(as_plain(compared, gate(compared, {"": 0.01}), {"": 0.01}), allow_nan=False))
     assert len(read["changes"]) == len(ALL)
     assert read["gate"]["passed"] is False
+    assert read["unfinished"] == []
     assert list(Shown(compared).frame["metric"]) == list(ALL)
     assert str(Shown(compared)) == as_text(compared)
 

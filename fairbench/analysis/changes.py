@@ -116,6 +116,7 @@ class Compared:
         unshared: cells that only one has.
         lost: what the first has and the second lacks.
         gained: likewise the other way round.
+        unfinished: methods of both runs of which neither has a finished cell, with the reasons.
         changes: of every value that both have.
         headings: short headings of the metrics by name.
     """
@@ -127,6 +128,7 @@ class Compared:
     unshared: tuple[Unshared, ...]
     lost: tuple[Lost, ...]
     gained: tuple[Lost, ...]
+    unfinished: tuple[Lost, ...]
     changes: tuple[Change, ...]
     headings: Mapping[str, str]
 

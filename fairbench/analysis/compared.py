@@ -132,12 +132,15 @@ class _Comparing:
     def compared(self, whole: tuple[Results, Results]) -> Compared:
         """Return the comparison; ``whole`` are the two runs with all of their cells."""
         labels = {**self.second.labels, **self.first.labels}
-        changes, lost, gained = [], [], []
+        changes, lost, gained, unfinished = [], [], [], []
         for line in self.every:
             lost += _lost(line, self.names[1])
             gained += _lost(replace(line, records=line.records[::-1]), self.names[0])
         for line in self.lines:
             one, other = finished(line.records[0]), finished(line.records[1])
+            if not one and not other:
+                both = [record for records in line.records for record in records]
+                unfinished.append(Lost(line.place, line.method, "no cell done in either run", _reasons(both)))
             if not one or not other:
                 continue
             measured = [measured_metrics(records, within=False) for records in (one, other)]
@@ -159,6 +162,7 @@ class _Comparing:
             tuple(filter(None, map(_unshared, self.every))),
             tuple(lost),
             tuple(gained),
+            tuple(unfinished),
             _adjusted(changes),
             {name: heading for name, (heading, _) in labels.items()},
         )
@@ -277,10 +281,15 @@ def _lost(line: _Line, other: str) -> list[Lost]:
     if not gone:
         return []
     ended = [theirs[at] for at in gone if at in theirs]
-    reasons = dict.fromkeys(f"{r.status}: {last_line(r.reason) or 'no reason was kept'}" for r in ended)
-    absent = [f"not in {other}"] if len(ended) < len(gone) else []
-    what = f"{len(gone)} of {counted(len(done), 'cell')}"
-    return [Lost(line.place, line.method, what, "; ".join([*absent, *list(reasons)[:2]]))]
+    told = [f"not in {other}"] if len(ended) < len(gone) else []
+    told += [_reasons(ended)] if ended else []
+    return [Lost(line.place, line.method, f"{len(gone)} of {counted(len(done), 'cell')}", "; ".join(told))]
+
+
+def _reasons(records: Sequence[Record]) -> str:
+    """Return the first two reasons why cells are not done."""
+    found = dict.fromkeys(f"{r.status}: {last_line(r.reason) or 'no reason was kept'}" for r in records)
+    return "; ".join(list(found)[:2])
 
 
 def _no_value(measured: Iterable[str], metric: str) -> str:

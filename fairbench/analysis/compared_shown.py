@@ -191,6 +191,7 @@ def _differences(compared: Compared) -> Iterator[tuple[str, list[str]]]:
         ("Cells that ran in one of them only", unshared),
         ("In A, not in B", list(map(_lost, compared.lost))),
         ("In B, not in A", list(map(_lost, compared.gained))),
+        ("In neither", list(map(_lost, compared.unfinished))),
     ):
         if lines:
             yield title, lines
@@ -226,6 +227,8 @@ def gate_lines(gate: Gate, least: Mapping[str, float]) -> Iterator[str]:
         yield f"  {counted(len(gate.small), 'change')} for the worse beyond the interval, not beyond the least effect"
     for lost in gate.lost:
         yield f"  missing{' (allowed)' if gate.allow_missing else ''}: {_lost(lost)}"
+    for unfinished in gate.unfinished:
+        yield f"  not checked: {_lost(unfinished)}"
     unchecked: dict[tuple[str, str, str], list[str]] = {}
     for change in gate.unchecked:
         unchecked.setdefault((change.place, change.method, change.reason), []).append(change.metric)
@@ -250,11 +253,16 @@ def as_markdown(compared: Compared, gate: Optional[Gate] = None, least: Mapping[
     lines += ["", "## Values", "", READING.format(tested=counted(compared.tested, "change")).replace("*", r"\*"), ""]
     lines += ["| where | method | metric | A | B | change | 95% interval | Holm p | reading | compared |"]
     lines += ["| --- | --- | --- | ---: | ---: | ---: | --- | ---: | --- | --- |"]
-    for change in compared.changes:
-        numbers = (number(change.before), number(change.after), number(change.difference.value, True))
-        names = (change.place, change.method, change.metric)
-        texts = (*names, *numbers, _interval(change), number(change.adjusted), _reading(change), _basis(change))
-        lines.append("| " + " | ".join(map(escape, texts)) + " |")
+    same = []
+    for place, method, changes in _grouped(compared.changes):
+        equal = [change.metric for change in changes if change.how == IDENTICAL]
+        same += [f"- {escape(place)}: {escape(method)}: {escape(', '.join(equal))}"] if equal else []
+        for change in changes:
+            if change.how != IDENTICAL:
+                numbers = (number(change.before), number(change.after), number(change.difference.value, True))
+                judged = (_interval(change), number(change.adjusted), _reading(change), _basis(change))
+                lines.append(f"| {' | '.join(map(escape, (place, method, change.metric, *numbers, *judged)))} |")
+    lines += ["", "Identical:", "", *same] if same else []
     lines += ["", escape(summary(compared))]
     if gate is not None:
         lines += ["", "## Gate", "", *(f"- {escape(line)}" for line in gate_lines(gate, least))]
@@ -272,6 +280,7 @@ def as_plain(compared: Compared, gate: Optional[Gate] = None, least: Mapping[str
         "unshared_cells": [asdict(cells) for cells in compared.unshared],
         "lost": [asdict(lost) for lost in compared.lost],
         "gained": [asdict(lost) for lost in compared.gained],
+        "unfinished": [asdict(lost) for lost in compared.unfinished],
         "changes": list(rows(compared)),
         "tested": compared.tested,
         "summary": summary(compared),
@@ -285,6 +294,7 @@ def as_plain(compared: Compared, gate: Optional[Gate] = None, least: Mapping[str
             "below_least": [_named(change) for change in gate.small],
             "unchecked": [{**_named(change), "reason": change.reason} for change in gate.unchecked],
             "undirected": list(gate.undirected),
+            "unfinished": [asdict(lost) for lost in gate.unfinished],
             "missing": [asdict(lost) for lost in gate.lost],
             "allow_missing": gate.allow_missing,
         }

@@ -23,6 +23,7 @@ class Gate:
         small: those that moved for the worse beyond their interval, but not beyond the least effect.
         unchecked: changes that have a direction and no interval.
         undirected: metrics for which neither direction is the better.
+        unfinished: methods of which neither run has a finished cell.
         lost: what the first run has and the second lacks.
         allow_missing: whether ``lost`` may pass.
     """
@@ -32,6 +33,7 @@ class Gate:
     small: tuple[Change, ...]
     unchecked: tuple[Change, ...]
     undirected: tuple[str, ...]
+    unfinished: tuple[Lost, ...]
     lost: tuple[Lost, ...]
     allow_missing: bool
 
@@ -64,6 +66,7 @@ def gate(compared: Compared, least: Mapping[str, float], allow_missing: bool = F
         tuple(change for change, most in beyond if abs(change.difference.value) <= most),
         tuple(change for change in directed if change.side is None),
         tuple(dict.fromkeys(change.metric for change in compared.changes if change.better not in DIRECTIONS)),
+        compared.unfinished,
         compared.lost,
         allow_missing,
     )
