@@ -31,6 +31,7 @@ from fairbench.texts import counted, last_line
 if TYPE_CHECKING:
     import pandas
 
+    from fairbench.analysis.compared_shown import Shown
     from fairbench.cells import Choice
     from fairbench.records import Results
 
@@ -127,6 +128,22 @@ class Run:
         rows = [name for name in ROW if name in ("dataset", "method") or found[name].nunique() > 1]
         table = found.pivot_table("shown", rows, "metric", aggfunc="first", sort=False)
         return table.reindex(columns=wanted)
+
+    def compare(self, other: Run, **wanted: Names) -> Shown:
+        """Return what changed from this run to another one, as ``fairbench compare`` prints it.
+
+        Args:
+            other: the later run, or the one with the other code.
+            wanted: ``methods``, ``datasets`` and ``metrics`` to compare, as on the command line; by default all.
+
+        Raises:
+            UnknownName: neither run has something of that name.
+            SuiteError: the runs have no method in common on the same data.
+        """
+        from fairbench.analysis.compared_shown import compare_shown
+
+        given = {name: ",".join(_listed(name, names) or ()) for name, names in wanted.items()}
+        return compare_shown(self.results, other.results, **given)
 
     def __str__(self) -> str:
         """Return the tables as the command line prints them."""

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ NAMES = (
     "docs/own-data.md",
     "docs/executors.md",
     "docs/store.md",
+    "docs/compare.md",
+    "docs/claims.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]
 README = DOCUMENTS[0].read_text(encoding="utf-8")
@@ -196,6 +199,28 @@ def test_the_example_of_an_audit_shows_what_the_document_shows(fairbench, tmp_pa
     documented = [line for block in blocks(text, "text") for line in block.splitlines()]
     assert len(documented) > 30
     assert [line for line in documented if line not in lines and "[" not in line] == []  # [ends of drawn intervals]
+
+
+@pytest.mark.parametrize(("name", "statuses"), [("compare", [0, 0, 0, 1]), ("claims", [1, 1])])
+def test_comparisons_and_claims_show_what_their_documents_show(folder, fairbench, monkeypatch, name, statuses):
+    text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(folder)
+    shown, ended = "", []
+    for command in [line for block in blocks(text, "sh") for line in block.splitlines()]:
+        status, out, err = fairbench(*shlex.split(command)[1:], *(["--workers", "1"] if " run " in command else []))
+        assert status in (0, 1), err
+        ended.append(status)
+        shown += out
+    assert ended == statuses
+    rounded = partial(re.sub, r"(\d\.\d\d)\d+", r"\1")  # the last digits depend on the libraries' versions
+    lines = rounded(shown).splitlines()
+    documented = rounded("\n".join(blocks(text, "text"))).splitlines()
+    assert len(documented) >= 7
+    assert [line for line in documented if line not in lines] == []
+    for block in blocks(text, "toml"):
+        assert block in (ROOT / "benchmarks" / "claims" / "claims.toml").read_text(encoding="utf-8")
+    for block in blocks(text, "python"):
+        exec(block, {})  # noqa: S102 - our own document
 
 
 def test_the_example_of_a_multiverse_is_part_of_a_suite():

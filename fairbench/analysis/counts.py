@@ -175,6 +175,13 @@ class StoredRows:
             self._parts[made.truth] = counts.groups, counts.rows
         return self._parts[made.truth]
 
+    def test_part(self, record: Record) -> Optional[str]:
+        """Return a hash of the rows that the ``predictions`` of a ``record`` are for: the same for the same rows."""
+        if not record.values:
+            return None
+        made = self._made(record.cell.key).get((Measured(record).last_step, record.chosen))
+        return None if made is None else made.truth
+
     def joint(self, first: Record, second: Record) -> Optional[Floats]:
         """Return ``count_jointly`` of the chosen points of ``first`` and ``second``, None if their rows differ."""
         one, other = self.predictions(first), self.predictions(second)

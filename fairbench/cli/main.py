@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from fairbench.cli.audit import audit
+from fairbench.cli.claims import claims
+from fairbench.cli.compare import compare
 from fairbench.cli.data import data
 from fairbench.cli.lines import lines
 from fairbench.cli.new import new
@@ -83,6 +85,7 @@ for _command in (
     run,
     power,
     report,
+    compare,
     export,
     rescore,
     store,
@@ -90,6 +93,7 @@ for _command in (
     verify,
     lines,
     reproduce,
+    claims,
     data,
     list_components,
     show,

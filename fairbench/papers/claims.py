@@ -1,4 +1,7 @@
-"""Whether a paper's claims about its tables hold: paired differences between two rows, or the paper's own tests.
+"""Whether claims hold of rows: those of a reproduction's tables, or of a finished run.
+
+A claim compares two rows by their paired differences, one row with the coin or with a range; or it is the paper's own
+test. What is claimed holds if the whole interval lies where it is claimed to lie.
 
 A claim of many comparisons is read twice: each comparison by itself, and with Holm's correction over all comparisons of
 the claim, since of many comparisons some are "held" by chance.
@@ -8,22 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, CorrectedT, corrected_t
 from fairbench.analysis.ranks import holm
 from fairbench.analysis.values import finished
 from fairbench.cells import Choice
 from fairbench.errors import Undefined
+from fairbench.papers.claim_form import SIDES, Claim, Loss, Pair, Range
 from fairbench.papers.columns import Column
-from fairbench.papers.grids import Grid, Key
+from fairbench.papers.grids import Grid
 from fairbench.papers.measured import Measurements
-from fairbench.papers.published import LOWER, Claim, Pair
+from fairbench.papers.rows import GridRows, Place, Rows
 from fairbench.plugins.components import Evidence
 from fairbench.records import Record
 
 HELD, CONTRARY, OPEN, MISSING = "held", "did not hold", "not told apart", "not run"
 PARTLY, MIXED = "held in part", "mixed"
+HOLDS, DOES_NOT_HOLD, UNJUDGED = "holds", "does not hold", "cannot be judged"
 Test = Callable[[Sequence[Record]], Evidence]
 
 
@@ -38,8 +43,10 @@ class Contrast:
         published: published difference between the means, or None.
         measured: the paired differences, method minus other; None where there are none.
         outcome: ``held``, ``did not hold``, ``not told apart``, ``no valid interval`` or ``not run``, by itself.
-        adjusted: p after Holm's correction over the claim's comparisons; None if there is no valid interval.
         alike: in how many repeats the first row makes the same decision for everybody, and how many there are.
+        adjusted: p after Holm's correction over the claim's comparisons; None if there is no valid interval.
+        reason: why there is no outcome, if there is none.
+        paired: whether it is a difference that should be on one side of 0, which p and the correction are of.
     """
 
     dataset: str
@@ -50,6 +57,8 @@ class Contrast:
     outcome: str
     alike: tuple[int, int]
     adjusted: Optional[float] = None
+    reason: str = ""
+    paired: bool = True
 
     @property
     def corrected(self) -> str:
@@ -108,9 +117,23 @@ class Judgement:
 
     @property
     def chance(self) -> Chance:
-        """Return how many comparisons would have held by chance."""
-        tested = len(self.outcomes) - self.outcomes.count(NO_INTERVAL)
-        return Chance(tested, self.outcomes.count(HELD))
+        """Return how many paired comparisons would have held by chance."""
+        paired = [contrast.outcome for contrast in self.contrasts if contrast.paired]
+        tested = [outcome for outcome in paired if outcome not in (MISSING, NO_INTERVAL)]
+        return Chance(len(tested), tested.count(HELD))
+
+    @property
+    def standing(self) -> str:
+        """Return whether the claim holds as a whole: ``holds`` only if every comparison was run and held.
+
+        It ``does not hold`` if one lies on the other side. As all must hold, none needs a correction for their number.
+        """
+        outcomes = [contrast.outcome for contrast in self.contrasts]
+        if CONTRARY in outcomes:
+            return DOES_NOT_HOLD
+        if not outcomes or {MISSING, NO_INTERVAL} & set(outcomes):
+            return UNJUDGED
+        return HOLDS if set(outcomes) == {HELD} else OPEN
 
 
 @dataclass(frozen=True)
@@ -152,15 +175,24 @@ def verdict(outcomes: Sequence[str]) -> str:
     return CONTRARY if CONTRARY in outcomes else OPEN
 
 
-def judge(difference: Optional[CorrectedT], expected: str) -> str:
-    """Return the outcome of one comparison: on which side of 0 the interval of the difference lies."""
+def judge(difference: Optional[CorrectedT], expected: Union[str, Range]) -> str:
+    """Return the outcome of one comparison: whether the interval lies where it is claimed to lie.
+
+    Args:
+        difference: of two rows, or of one row its mean; None if it was not run.
+        expected: ``lower`` or ``higher`` than 0, or a range.
+    """
     if difference is None:
         return MISSING
-    if difference.low is None or difference.high is None:
+    low, high = difference.low, difference.high
+    if low is None or high is None:
         return NO_INTERVAL
-    if difference.low <= 0 <= difference.high:
-        return OPEN
-    return HELD if (difference.high < 0) == (expected == LOWER) else CONTRARY
+    claimed = expected if isinstance(expected, Range) else SIDES[expected]
+    if high < claimed.low or low > claimed.high:
+        return CONTRARY
+    if claimed.closed:
+        return HELD if claimed.low <= low and high <= claimed.high else OPEN
+    return HELD if claimed.low < low and high < claimed.high else OPEN
 
 
 def judge_claim(claim: Claim, grid: Grid, measurements: Measurements, tests: Mapping[str, Test]) -> Judgement:
@@ -168,28 +200,24 @@ def judge_claim(claim: Claim, grid: Grid, measurements: Measurements, tests: Map
     if claim.test:
         trials = tuple(_try(tests[claim.test], grid, dataset, measurements) for dataset in grid.datasets)
         return Judgement(claim, grid.protocol.name, (), trials)
-    contrasts = []
-    for dataset in grid.datasets:
-        for pair in claim.pairs:
-            if pair.datasets and dataset not in pair.datasets:
-                continue
-            keys = (
-                grid.find(dataset, pair.method, pair.scenario),
-                grid.find(dataset, pair.against, pair.against_scenario),
-            )
-            if keys[0] is None or keys[1] is None:
-                continue
-            for column in claim.columns:
-                contrasts.append(_contrast(claim, grid, dataset, pair, (keys[0], keys[1]), column, measurements))
-    return Judgement(claim, grid.protocol.name, adjust(contrasts))
+    return judge_rows(claim, GridRows(grid, measurements))
+
+
+def judge_rows(claim: Claim, rows: Rows) -> Judgement:
+    """Return the claim with its comparisons of these rows."""
+    contrasts: list[Contrast] = []
+    for pair, place in rows.places(claim.pairs):
+        contrasts += [_contrast(claim, rows, place, pair, column) for column in claim.columns]
+        contrasts += [_loss(loss, rows, place, pair) for loss in claim.losses]
+    return Judgement(claim, rows.name, adjust(contrasts))
 
 
 def adjust(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    """Return the contrasts with p after Holm's correction over those that have a valid interval."""
+    """Return the contrasts with p after Holm's correction over those that are paired and have a valid interval."""
     p = {
         place: 1.0 if contrast.measured.p is None else contrast.measured.p  # all differences are 0
         for place, contrast in enumerate(contrasts)
-        if contrast.measured is not None and contrast.measured.low is not None
+        if contrast.paired and contrast.measured is not None and contrast.measured.low is not None
     }
     adjusted = dict(zip(p, holm(list(p.values()))))
     return tuple(replace(contrast, adjusted=adjusted.get(place)) for place, contrast in enumerate(contrasts))
@@ -204,42 +232,73 @@ def _try(test: Test, grid: Grid, dataset: str, measurements: Measurements) -> Tr
         return Trial(dataset, None, str(reason))
 
 
-def _contrast(
-    claim: Claim,
-    grid: Grid,
-    dataset: str,
-    pair: Pair,
-    keys: tuple[Key, Key],
-    column: Column,
-    measurements: Measurements,
+def _contrast(claim: Claim, rows: Rows, place: Place, pair: Pair, column: Column) -> Contrast:
+    """Return a comparison of a claim: of two rows, of a row with the coin, or of a row with a range."""
+    first = _label(pair.method, pair.scenario)
+    if pair.against is not None:
+        labels = (first, _label(pair.against, pair.against_scenario))
+        return _between(rows, place, labels, column, claim.expected)
+    if isinstance(claim.expected, Range):
+        return _in_range(rows, place, (first, claim.expected.text), column, claim.expected)
+    return _against_coin(rows, place, first, column)
+
+
+def _loss(loss: Loss, rows: Rows, place: Place, pair: Pair) -> Contrast:
+    """Return whether a method is at most so much worse than another."""
+    assert pair.against is not None  # noqa: S101 - refused where the file is read
+    other = f"{_label(pair.against, pair.against_scenario)}, {loss.range.text}"
+    found = _between(rows, place, (_label(pair.method, pair.scenario), other), loss.column, loss.range)
+    return replace(found, paired=False)
+
+
+def _between(
+    rows: Rows, place: Place, labels: tuple[str, str], column: Column, expected: Union[str, Range]
 ) -> Contrast:
-    first, second = (measurements.series(grid, key, column) for key in keys)
+    if place.keys is None:
+        return Contrast(place.dataset, labels, column, None, None, MISSING, (0, 0), reason=place.reason)
+    first, second = (rows.series(key, column) for key in place.keys)
     differences = [first[repeat] - second[repeat] for repeat in sorted(first.keys() & second.keys())]
-    ratio = measurements.correction(grid, dataset).ratio
-    measured = corrected_t(differences, ratio) if differences else None
-    return Contrast(
-        dataset,
-        (_label(pair.method, pair.scenario), _label(pair.against, pair.against_scenario)),
-        column,
-        _published_difference(grid, keys, column),
-        measured,
-        judge(measured, claim.expected),
-        (measurements.alike(grid, keys[0]), len(first)),
-    )
+    measured, reason = _measured(rows, place, column, differences)
+    published, alike = rows.published(place, column), (rows.alike(place.keys[0]), len(first))
+    outcome = judge(measured, expected)
+    return Contrast(place.dataset, labels, column, published, measured, outcome, alike, reason=reason)
+
+
+def _in_range(rows: Rows, place: Place, labels: tuple[str, str], column: Column, expected: Range) -> Contrast:
+    if place.keys is None:
+        return Contrast(place.dataset, labels, column, None, None, MISSING, (0, 0), reason=place.reason, paired=False)
+    values = list(rows.series(place.keys[0], column).values())
+    measured, reason = _measured(rows, place, column, values)
+    alike, outcome = (rows.alike(place.keys[0]), len(values)), judge(measured, expected)
+    return Contrast(place.dataset, labels, column, None, measured, outcome, alike, reason=reason, paired=False)
+
+
+def _measured(rows: Rows, place: Place, column: Column, values: Sequence[float]) -> tuple[Optional[CorrectedT], str]:
+    """Return mean and interval of values by repeat, and why there is none; of one repeat over the rows."""
+    if not values:
+        return None, rows.no_value(place, column)
+    if len(values) == 1:
+        alone = rows.within(place, column, values[0])
+        return CorrectedT(alone.value, 0.0, 1, alone.low, alone.high, None, alone.p), alone.why
+    correction = rows.correction(place)
+    return corrected_t(values, correction.ratio), "" if correction.ratio is not None else correction.reason
+
+
+def _against_coin(rows: Rows, place: Place, label: str, column: Column) -> Contrast:
+    labels = label, "the coin"
+    if place.keys is None:
+        return Contrast(place.dataset, labels, column, None, None, MISSING, (0, 0), reason=place.reason, paired=False)
+    baseline = rows.baseline(place.keys[0])
+    labels = label, f"the coin of {baseline}" if baseline else "the coin"
+    above, reason = rows.above_coin(place.keys[0], column)
+    alike = (rows.alike(place.keys[0]), len(rows.series(place.keys[0], column)))
+    if above is None:
+        return Contrast(place.dataset, labels, column, None, None, MISSING, alike, reason=reason, paired=False)
+    measured = CorrectedT(above.value, 0.0, above.n, above.low, above.high, None, None)
+    outcome = NO_INTERVAL if above.side is None else (OPEN, HELD, CONTRARY)[above.side]
+    reason = reason if above.side is None else ""
+    return Contrast(place.dataset, labels, column, None, measured, outcome, alike, reason=reason, paired=False)
 
 
 def _label(method: Choice, scenario: Optional[Choice]) -> str:
     return f"{method}, {scenario}" if scenario else str(method)
-
-
-def _published_difference(grid: Grid, keys: Sequence[Key], column: Column) -> Optional[float]:
-    """Return the difference between the published means of two rows, if both are published."""
-    places = [place for place, known in enumerate(grid.table.columns) if known == column]
-    means = []
-    for key in keys:
-        for line in grid.table.rows:
-            if places and grid.find(str(line.dataset), line.method, line.scenario) == key:
-                means.append(line.numbers[places[0]].mean)
-    if len(means) != 2 or means[0] is None or means[1] is None:
-        return None
-    return means[0] - means[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -55,6 +56,11 @@ class Column:
 
 
 ACCURACY = Column("accuracy")
+
+
+def at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
+    """Return the ``column`` at each of the ``steps``, or at the last one if none is named."""
+    return [replace(column, step=step, heading=f"{column.heading}, step {step}") for step in steps] or [column]
 
 
 @dataclass(frozen=True)

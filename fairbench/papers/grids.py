@@ -265,7 +265,8 @@ class _Planner:
             mine = [grid for grid in grids if grid.table.name == claim.table]
             for pair in claim.pairs:
                 self._check_row(mine, pair.method, claim.where, pair.scenario)
-                self._check_row(mine, pair.against, claim.where, pair.against_scenario)
+                if pair.against is not None:
+                    self._check_row(mine, pair.against, claim.where, pair.against_scenario)
         for figure in figures:
             mine = [grid for grid in grids if grid.table.name in figure.tables]
             curve = [figure.curve] if figure.curve else []

@@ -37,9 +37,9 @@
     uncertain = true                        # all numbers of it
     rows = [["their best", 0.84, 0.02]]
 
-    [claims.fairer]
-    text = "FaAlGrad lowers the difference."
+    [claims.fairer]                         # as in claim files, see ``claim_form``, but of a table
     table = "table1"
+    text = "FaAlGrad lowers the difference."
     metrics = ["demographic_parity_difference"]
     expected = "lower"
     compare = [{ method = "faalgrad[inner_steps=1|10]", against = "mlp" }]   # scenario, against_scenario: as in rows
@@ -56,19 +56,18 @@ A number is a mean, or [mean, spread]; a text says why there is none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from fairbench.cells import Choice
 from fairbench.errors import PaperError, did_you_mean
 from fairbench.papers.checked import Node, read_toml
-from fairbench.papers.columns import METRIC, VALUE, Column, Names, read_columns
+from fairbench.papers.claim_form import Claim, read_claims
+from fairbench.papers.columns import METRIC, VALUE, Column, Names, at_steps, read_columns
 from fairbench.plugins.components import Paper
 from fairbench.plugins.registry import Registry
 
 FILE = "published.toml"
-LOWER, HIGHER = "lower", "higher"
 
 
 @dataclass(frozen=True)
@@ -133,35 +132,6 @@ class Quoted:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two rows to be compared; on all of the table's datasets, or on those named."""
-
-    method: Choice
-    against: Choice
-    datasets: tuple[str, ...] = ()
-    scenario: Optional[Choice] = None
-    against_scenario: Optional[Choice] = None
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a paper says about its table: ``method`` has lower (or higher) values than ``against`` in every pair.
-
-    Or whatever the paper's own ``test`` of that name judges; then there are no columns and no pairs.
-    """
-
-    name: str
-    text: str
-    source: str
-    table: str
-    columns: tuple[Column, ...]
-    expected: str
-    pairs: tuple[Pair, ...]
-    where: str
-    test: str = ""
-
-
-@dataclass(frozen=True)
 class Published:
     """All that a paper reports; ``recomputed`` says where numbers come from that the paper itself does not print."""
 
@@ -194,8 +164,7 @@ def read_published(paper: Paper, registry: Optional[Registry] = None) -> Publish
     tables = {name: _table(name, node, columns, names, runs) for name, node in top.children("tables").items()}
     if not tables:
         raise PaperError(f"{top.where} has no tables; add [tables.table1] with title, columns and rows")
-    read_claim = partial(_claim, tables=tables, columns=columns, names=names, tests=list(paper.tests))
-    claims = tuple(read_claim(name, node) for name, node in top.children("claims").items())
+    claims = read_claims(top, columns, names, tables, list(paper.tests))
     quoted = {name: _quoted(node, columns, names) for name, node in top.children("quoted").items()}
     return Published(runs, tables, claims, top.texts("notes", []), optional, top.get("recomputed", str, ""), quoted)
 
@@ -227,14 +196,9 @@ def _table(name: str, node: Node, columns: Mapping[str, Column], names: Names, r
     if not rows:
         raise PaperError(f"{node.where} has no rows; add e.g. {{dataset = 'adult', method = 'mlp', ...}}")
     title, notes = node.get("title", str), node.texts("notes", [])
-    measured = tuple(at for column in chosen for at in _at_steps(columns[column], steps))
+    measured = tuple(at for column in chosen for at in at_steps(columns[column], steps))
     shown = tuple(columns[column] for column in beside)
     return Table(name, title, measured, rows, notes, _runs(node, runs), shown)
-
-
-def _at_steps(column: Column, steps: Sequence[int]) -> list[Column]:
-    """Return the column at each of the steps, or at the last one if none is named."""
-    return [replace(column, step=step, heading=f"{column.heading}, step {step}") for step in steps] or [column]
 
 
 def _row(node: Node, columns: Mapping[str, Column], steps: Sequence[int], otherwise: str, names: Names) -> PublishedRow:
@@ -305,55 +269,3 @@ def _quoted(node: Node, columns: Mapping[str, Column], names: Names) -> Quoted:
             )
         )
     return Quoted(node.get("title", str), dataset, tuple(given.values()), tuple(rows), node.texts("notes", []))
-
-
-def _claim(
-    name: str,
-    node: Node,
-    tables: Mapping[str, Table],
-    columns: Mapping[str, Column],
-    names: Names,
-    tests: Sequence[str],
-) -> Claim:
-    table, text, source = node.get("table", str), node.get("text", str), node.get("source", str, "")
-    if table not in tables:
-        raise PaperError(f"{node.where}: table is {table!r}; it must be one of {', '.join(tables)}")
-    if "test" in node.table:
-        node.only(["text", "source", "table", "test"])
-        test = node.get("test", str)
-        if test not in tests:
-            known = ", ".join(tests) or "none"
-            raise PaperError(
-                f"{node.where}: no test is named {test!r}{did_you_mean(test, tests)} (Paper.tests: {known})"
-            )
-        return Claim(name, text, source, table, (), "", (), node.where, test)
-    node.only(["text", "source", "table", "metrics", "step", "expected", "compare"])
-    expected = node.get("expected", str)
-    if expected not in (LOWER, HIGHER):
-        raise PaperError(f"{node.where}: expected is {expected!r}; it must be {LOWER!r} or {HIGHER!r}")
-    equal = {column: column for column in columns.values()}  # equal ones have the paper's heading
-    steps = [node.get("step", int)] if "step" in node.table else []
-    asked = [(short, Column(short)) for short in node.texts("metrics")]
-    meant = [columns.get(short) or equal.get(column) or names.column(node, column) for short, column in asked]
-    compared = tuple(at for column in meant for at in _at_steps(column, steps))
-    pairs = tuple(pair for row in node.rows("compare") for pair in _pairs(row, names))
-    return Claim(name, text, source, table, compared, expected, pairs, node.where)
-
-
-def _pairs(node: Node, names: Names) -> list[Pair]:
-    """Return every method with its counterpart: one for all, or as many in the same order."""
-    node.only(["method", "against", "datasets", "scenario", "against_scenario"])
-    methods = [names.method(node, choice) for choice in node.choices("method")]
-    against = [names.method(node, choice) for choice in node.choices("against")]
-    if len(against) == 1:
-        against = against * len(methods)
-    if len(against) != len(methods):
-        raise PaperError(
-            f"{node.where}: method stands for {len(methods)} rows and against for {len(against)}; "
-            "give one, or as many in the same order"
-        )
-    datasets = tuple(
-        str(names.dataset(node, choice)) for choice in (node.choices("datasets") if "datasets" in node.table else ())
-    )
-    scenarios = names.scenario(node), names.scenario(node, "against_scenario")
-    return [Pair(method, other, datasets, *scenarios) for method, other in zip(methods, against)]

@@ -32,6 +32,8 @@ from fairbench.data.own.declaration import declared
 from fairbench.data.own.prepared import prepared
 from fairbench.errors import SuiteError
 from fairbench.notation import plain
+from fairbench.papers.claim_files import read_claim_file, suite_path
+from fairbench.papers.claim_form import Range
 from fairbench.papers.published import read_published
 from fairbench.papers.rerun import read_rerun
 from fairbench.plugins.components import Paper
@@ -209,6 +211,21 @@ def _published(folder: Path) -> Reader:
     return Reader(seeds, read)
 
 
+def _claims(folder: Path) -> Reader:
+    file = folder / "claims.toml"
+
+    def read(name: str, content: bytes) -> None:
+        file.write_bytes(content)
+        suite_path(file)
+        for claim in read_claim_file(file, registry()):
+            ranges = [claim.expected] if isinstance(claim.expected, Range) else []
+            ranges += [loss.range for loss in claim.losses]
+            if any(math.isnan(end) for one in ranges for end in (one.low, one.high)):
+                raise Wrong(f"{claim.name} claims what is no number")
+
+    return Reader({"claims.toml": (ROOT / "benchmarks/claims/claims.toml").read_bytes()}, read)
+
+
 def _measured(repeat: int, cells: Sequence[str] = ("a", "b")) -> Measured:
     """Return a cell with two operating points, a test part with task keys, a hole among the values, and diagnostics."""
     random = np.random.default_rng(repeat)
@@ -371,6 +388,7 @@ TARGETS = {
         Target("own-data", _own),
         Target("audit", _audit),
         Target("published", _published),
+        Target("claims", _claims),
         Target("store", _store),
         Target("checkpoint", _checkpoint),
         Target("run-json", _run_json),

@@ -10,9 +10,23 @@ import pytest
 from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT, corrected_t
 from fairbench.analysis.lines import BELOW, OPEN
 from fairbench.papers import summaries, words
-from fairbench.papers.claims import CONTRARY, HELD, MISSING, MIXED, PARTLY, Chance, Contrast, Judgement, adjust, judge
+from fairbench.papers.checked import Node
+from fairbench.papers.claim_form import Claim, read_claims
+from fairbench.papers.claims import (
+    CONTRARY,
+    HELD,
+    MISSING,
+    MIXED,
+    PARTLY,
+    Chance,
+    Contrast,
+    Judgement,
+    adjust,
+    judge,
+    judge_claim,
+)
 from fairbench.papers.claims import OPEN as UNDECIDED
-from fairbench.papers.columns import CPU_SECONDS_PER, DIAGNOSTIC, MEAN_OF, NUMBER_OF, Column
+from fairbench.papers.columns import CPU_SECONDS_PER, DIAGNOSTIC, MEAN_OF, NUMBER_OF, Column, Names
 from fairbench.papers.document import render
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.grids import CONSTANT, plan_reproduction
@@ -26,7 +40,7 @@ from fairbench.papers.measured import (
     verdict,
     whole_constant,
 )
-from fairbench.papers.published import Claim, Number
+from fairbench.papers.published import Number
 from fairbench.papers.reproduced import Reproduced
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, SKIPPED, UNKNOWN, Parts, Record, Results, Value
@@ -283,6 +297,31 @@ def test_a_claim_is_the_paired_difference(outcome):
     assert found.published == pytest.approx(0.01 - 0.6)
     assert measured["german"].outcome == MISSING
     assert judgement.outcome == CONTRARY
+
+
+@pytest.mark.parametrize(
+    ("more", "outcomes"),
+    [
+        ({"expected": [0.63, 0.1]}, [HELD]),  # [0.559, 0.701]
+        ({"expected": [0.8, 0.05]}, [CONTRARY]),
+        ({"expected": "above the coin", "metrics": ["demographic_parity_difference"]}, [UNDECIDED]),
+        (
+            {"expected": "lower", "loss": {"accuracy": 0.2}, "against": "mlp[epochs=3]"},
+            [HELD, HELD],
+        ),  # [-0.121, -0.049]
+        ({"expected": "lower", "loss": {"accuracy": 0.01}, "against": "mlp[epochs=3]"}, [HELD, CONTRARY]),
+    ],
+)
+def test_a_papers_claims_have_the_form_of_claim_files(outcome, more, outcomes):
+    compare = {"method": "mlp[epochs=4]", "datasets": DATASET}
+    compare.update({key: value for key, value in more.items() if key == "against"})
+    table = {"text": "x", "table": "one", "metrics": ["accuracy"], "compare": [compare], **more}
+    table.pop("against", None)
+    grid = outcome.reproduction.grids[0]
+    (claim,) = read_claims(Node({"claims": {"one": table}}, "here"), {}, Names(grid.registry, ()), {"one": None})
+    found = judge_claim(claim, grid, outcome.measurements, {})
+    assert [contrast.outcome for contrast in found.contrasts] == outcomes
+    assert not any(contrast.reason for contrast in found.contrasts)
 
 
 def test_a_claim_with_a_test_gets_the_finished_records_of_its_table(outcome):

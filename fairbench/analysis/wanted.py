@@ -1,0 +1,64 @@
+"""Which methods, datasets and metrics of two runs are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from fairbench.analysis.values import measured_metrics
+from fairbench.cells import Cell, Choice
+from fairbench.choices import parse_choices
+from fairbench.errors import UnknownName
+from fairbench.notation import plain
+from fairbench.records import Results
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is compared: methods (with the parameters that are given), datasets and metrics; None for all."""
+
+    methods: Optional[Sequence[Choice]] = None
+    datasets: Optional[Sequence[Choice]] = None
+    metrics: Optional[Sequence[str]] = None
+
+    @classmethod
+    def of(cls, methods: str = "", datasets: str = "", metrics: str = "") -> Wanted:
+        """Read three lists as users type them; an empty text stands for all.
+
+        Raises:
+            SuiteError: a list is malformed.
+        """
+        names = tuple(choice.name for choice in parse_choices(metrics)) if metrics else None
+        return cls(parse_choices(methods) if methods else None, parse_choices(datasets) if datasets else None, names)
+
+    def keeps(self, cell: Cell) -> bool:
+        """Return whether a cell is compared."""
+        asked = ((self.methods, cell.method), (self.datasets, cell.dataset))
+        return all(wanted is None or any(fits(one, here) for one in wanted) for wanted, here in asked)
+
+    def check(self, runs: Sequence[Results]) -> None:
+        """Refuse a name that neither run has."""
+        cells = [record.cell for results in runs for record in results.records]
+        metrics = {metric for results in runs for metric in measured_metrics(results.records, within=False)}
+        for kind, wanted, known in (
+            ("method", self.methods, {cell.method.name for cell in cells}),
+            ("dataset", self.datasets, {cell.dataset.name for cell in cells}),
+        ):
+            for choice in wanted or ():
+                if choice.name not in known:
+                    raise UnknownName(f"{kind} of these runs", choice.name, known, _among(known))
+        for metric in self.metrics or ():
+            if metric not in metrics:
+                raise UnknownName("metric of these runs", metric, metrics, _among(metrics))
+
+
+def fits(wanted: Choice, choice: Choice) -> bool:
+    """Return whether a ``choice`` has the name and those parameters that are ``wanted``."""
+    return wanted.name == choice.name and all(
+        name in choice.params and plain(choice.params[name]) == plain(value) for name, value in wanted.params.items()
+    )
+
+
+def _among(known: Iterable[str]) -> str:
+    return f" (they have {', '.join(sorted(known)) or 'none'})"
