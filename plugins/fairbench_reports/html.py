@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,18 @@ def _environment() -> tuple[Any, Any, Any]:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters["number"] = number
+    environment.filters.update(number=number, foldable=_foldable)
     environment.globals.update(ALIKE=ALIKE, FAINT=FAINT, VERDICT_HEADINGS=HEADINGS)
     # These two files are the project's own, in ASCII; everything else that enters the page is escaped.
     style, script = (Markup((TEMPLATES / name).read_text(encoding="ascii")) for name in ("page.css", "page.js"))  # noqa: S704
     return environment.get_template("page.html"), style, script
+
+
+def _foldable(label: str) -> Any:
+    """Return a label, escaped, that may be broken after what separates its parts; copied, it is the same text."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([\[,=_])", r"\1<wbr>", str(escape(label))))  # noqa: S704
 
 
 @hookimpl

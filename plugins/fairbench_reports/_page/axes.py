@@ -53,9 +53,9 @@ class Axis:
 
 
 def _step(width: float) -> float:
-    """Return the round number that is nearest above a width."""
+    """Return the round number that is nearest to a width, by their ratio."""
     power = 10.0 ** math.floor(math.log10(width))
-    return next(factor * power for factor in ROUND if factor * power >= width * 0.999)
+    return min((factor * power for factor in ROUND), key=lambda step: abs(math.log(step / width)))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from fairbench.api.analysis import FEW_ROWS, SectionLines, StoredRows, rule_of, 
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import SMALL, clean
 from fairbench_reports._foot import foot, one_line, spread
-from fairbench_reports._page.coverage import Coverage, coverage
+from fairbench_reports._page.coverage import coverage
 from fairbench_reports._page.curves import strips
 from fairbench_reports._page.harms import HEADINGS, HarmTable, harm_table
 from fairbench_reports._page.provenance import provenance
@@ -65,11 +65,11 @@ def contents(results: Results) -> dict[str, Any]:
     told = [each for part in parts for each in part.told.values()]
     rankings = ranked(results)
     every = [table for several in tables for table in several]
-    covered: Coverage = coverage(results, titles)
+    covered = coverage(results, titles)
     return {
         "name": one_line(str(results.run.get("suite", {}).get("name") or "") or (results.path.name if results.path else "run")),
         "spread": spread(planned_repeats(results)),
-        "cards": cards(results, shown, told, _over_datasets(rankings)),
+        "cards": cards(results, shown, covered, told, _over_datasets(rankings)),
         "overview": overview(told, titles),
         "parts": parts,
         "rules": list(dict.fromkeys(part.rule for part in parts)),
@@ -127,7 +127,8 @@ def _support(rows: Sequence[int]) -> str:
 
 
 def _over_datasets(rankings: Sequence[Ranked]) -> list[str]:
-    """Return what the tests over datasets can say, once."""
+    """Return in one sentence what the tests over datasets can say; the notes under Ranks say more."""
     if any(ranking.diagram for ranking in rankings):
         return ["Tests over datasets are under Ranks"]
-    return list(dict.fromkeys(note for ranking in rankings for note in ranking.notes if "cannot show" in note))[:1]
+    few = (note.partition(":")[0] for ranking in rankings for note in ranking.notes if "cannot show" in note)
+    return list(dict.fromkeys(few))[:1]

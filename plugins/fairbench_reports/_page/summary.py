@@ -6,22 +6,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fairbench.api import FAILURES, Results, counted
+from fairbench.api import Results, counted
 from fairbench.api.analysis import FAIR, Standing, planned_repeats
 from fairbench_reports._foot import ENDED, missing
-from fairbench_reports._page.coverage import DONE
+from fairbench_reports._page.coverage import DONE, Coverage
 from fairbench_reports._page.tradeoff import side_of
 from fairbench_reports._table import Section
 from fairbench_reports._verdicts import VerdictTable
 
 NAMES = 5
+LONGEST = 150  # letters of a reason on a card
 
 
 @dataclass(frozen=True)
 class Told:
     """A verdict: which method, at which heading of a gap, where, on which side of the coin, and its words.
 
-    ``weak`` says that the gap itself is not told apart from that of a fair method, or too small to be shown.
+    ``weak`` says that the gap itself is not told apart from that of a fair method, or too small to be shown;
+    ``collapsed`` that the method makes the same decision for everybody in more than half of its repeats.
     """
 
     method: str
@@ -30,18 +32,19 @@ class Told:
     side: str
     reading: str
     weak: bool
+    collapsed: bool
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Verdicts at a glance: columns are sections and gaps.
+    """Verdicts at a glance.
 
     Args:
-        columns: key and title of a section, and heading of a gap.
+        places: key and title of each section, and the headings of its gaps; each of these is a column.
         rows: label of a method, and a verdict for each column that has one.
     """
 
-    columns: tuple[tuple[str, str, str], ...]
+    places: tuple[tuple[str, str, tuple[str, ...]], ...]
     rows: tuple[tuple[str, tuple[Told | None, ...]], ...]
 
 
@@ -57,8 +60,9 @@ class Card:
 def told_in(section: Section, tables: Iterable[VerdictTable]) -> list[Told]:
     """Return the verdicts of a section."""
     headings = {column.metric: column.heading for column in section.columns}
+    alike = {row.label for row in section.rows if row.constant}
     return [
-        Told(row[0], headings[table.metric], section.key, side_of(standing), row[-1], weak(standing))
+        Told(row[0], headings[table.metric], section.key, side_of(standing), row[-1], weak(standing), row[0] in alike)
         for table in tables
         for row, standing in zip(table.rows, table.standings)
     ]
@@ -75,29 +79,33 @@ def overview(told: Sequence[Told], titles: dict[str, str]) -> Overview:
     by_place = {(each.method, each.key, each.heading): each for each in told}
     methods = dict.fromkeys(each.method for each in told)
     rows = [(name, tuple(by_place.get((name, *column)) for column in columns)) for name in methods]
-    return Overview(tuple((key, titles[key], heading) for key, heading in columns), tuple(rows))
+    places = [
+        (key, titles[key], tuple(heading for of, heading in columns if of == key))
+        for key in dict.fromkeys(key for key, _ in columns)
+    ]
+    return Overview(tuple(places), tuple(rows))
 
 
-def cards(results: Results, shown: Sequence[Section], told: Sequence[Told], ranks: Sequence[str]) -> list[Card]:
+def cards(
+    results: Results, shown: Sequence[Section], covered: Coverage, told: Sequence[Told], ranks: Sequence[str]
+) -> list[Card]:
     """Return the answers on the first screen.
 
     Args:
         results: of the run.
         shown: its sections.
+        covered: how its cells ended.
         told: all verdicts.
         ranks: what the tests over datasets say.
     """
-    return [_ran(results, shown), _beat(told), _significant(told, ranks), _could_not(results)]
+    return [_ran(results, shown, covered), _beat(told), _significant(told, ranks), _could_not(results)]
 
 
-def _ran(results: Results, shown: Sequence[Section]) -> Card:
+def _ran(results: Results, shown: Sequence[Section], covered: Coverage) -> Card:
     statuses = Counter(record.status for record in results.records)
-    methods = {str(record.cell.method) for record in results.records}
     datasets = {str(record.cell.dataset) for record in results.records}
     repeats = counted(planned_repeats(results), "repeat")
-    lines = [f"{counted(len(methods), 'method')} on {counted(len(datasets), 'dataset')}, {repeats} each."]
-    if results.unfinished:
-        lines.append(f"{results.unfinished}.")
+    lines = [f"{counted(len(covered.rows), 'method')} on {counted(len(datasets), 'dataset')}, {repeats} each."]
     alike = dict.fromkeys(row.label for section in shown for row in section.rows if row.constant)
     references = set(results.run.get("reference_methods", ()))
     named = [row.label for section in shown for row in section.rows if row.label in alike and row.method in references]
@@ -110,6 +118,9 @@ def _ran(results: Results, shown: Sequence[Section]) -> Card:
 def _beat(told: Sequence[Told]) -> Card:
     if not told:
         return Card("What beat the coin", "no verdict", ("No method is compared with a baseline; the notes say why.",))
+    if all(each.side == "none" for each in told):
+        reasons = ", ".join(dict.fromkeys(each.reading for each in told))
+        return Card("What beat the coin", "not known", (f"No verdict can be given: {_short(reasons)}.",))
     methods = dict.fromkeys(each.method for each in told)
     above = Counter(each.method for each in told if each.side == "above")
     compared = Counter(each.method for each in told)
@@ -123,10 +134,8 @@ def _significant(told: Sequence[Told], ranks: Sequence[str]) -> Card:
     beyond = sides["above"] + sides["below"]
     lines = []
     if told:
-        words = (("above", "above the coin"), ("below", "below it"), ("open", "not told apart from it"))
-        parts = [f"{sides[side]} {text}" for side, text in words] + (
-            [f"{sides['none']} without a valid interval"] if sides["none"] else []
-        )
+        words = {"above": "above the coin", "below": "below", "open": "not told apart", "none": "without an interval"}
+        parts = [f"{sides[side]} {text}" for side, text in words.items() if sides[side]]
         lines.append(f"{', '.join(parts)}; each interval is at 95% for itself.")
     small = sum(each.weak for each in told)
     if small:
@@ -137,19 +146,22 @@ def _significant(told: Sequence[Told], ranks: Sequence[str]) -> Card:
 
 def _could_not(results: Results) -> Card:
     statuses = Counter(record.status for record in results.records)
-    failed = sum(statuses[status] for status in FAILURES)
+    left = results.planned - len(results.records)
     parts = [f"{statuses[status]} {words}" for status, words in ENDED.items() if statuses[status]]
+    parts += [f"{left} not run yet"] if left > 0 else []
     lines = [f"{sentence}." for sentence in _first(missing(results), 2)] or ["Every planned cell has values."]
-    figure = ", ".join(parts) or ("nothing" if not results.unfinished and not failed else "not run yet")
-    return Card("What could not run", figure, tuple(lines))
+    return Card("What could not run", ", ".join(parts) or "nothing", tuple(lines))
 
 
 def _first(sentences: Sequence[str], count: int) -> Iterator[str]:
     """Yield the first sentences, cut to what fits on a card, and how many more there are."""
-    for sentence in sentences[:count]:
-        yield sentence if len(sentence) <= 150 else sentence[:150] + " …"
+    yield from map(_short, sentences[:count])
     if len(sentences) > count:
         yield f"{counted(len(sentences) - count, 'more reason')} under Coverage"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + " …"
 
 
 def few(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from fairbench.api.analysis import (
 from fairbench_reports._entries import clean
 from fairbench_reports._levels import ACCURACY, constant_level
 from fairbench_reports._page.axes import Axis, Frame, Place
-from fairbench_reports._page.labels import Named, placed
+from fairbench_reports._page.labels import NARROW, Named, placed
 from fairbench_reports._table import ALIKE, MethodRow, Section, number
 from fairbench_reports._verdicts import HEADINGS, POINTS, VerdictTable
 
@@ -47,6 +47,8 @@ class Mark:
         tip: what is said of it, by line; the first is its label.
         text: its label, where there is room beside the mark; else empty.
         right: whether the text is to the right of the mark.
+        down: how many pixels lower it is than the mark.
+        narrow: whether there is room for it on a phone too.
     """
 
     method: str
@@ -58,6 +60,8 @@ class Mark:
     tip: tuple[str, ...]
     text: str = ""
     right: bool = True
+    down: float = 0.0
+    narrow: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Plot:
     """A section at one kind of gap.
 
     Args:
-        key: unlike that of any other plot of the page.
+        metric: name of the gap.
         heading: of the gap, e.g. "DP diff.".
         frame: its axes.
         marks: the methods.
@@ -75,9 +79,10 @@ class Plot:
         attained: the rest of the attainable line.
         constant: where the better constant prediction is; None if the run does not tell.
         baseline: label of the baseline.
+        sentence: what the verdicts at this gap say, in one sentence; empty without any.
     """
 
-    key: str
+    metric: str
     heading: str
     frame: Frame
     marks: tuple[Mark, ...]
@@ -87,6 +92,7 @@ class Plot:
     attained: str
     constant: Place | None
     baseline: str
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def plot_of(
     edge = frame.x.high
     constant = None if level is None else frame.place(0.0, level)
     return Plot(
-        f"{section.key[:8]}-{metric}",
+        metric,
         heading,
         frame,
         tuple(_labelled(marks, constant)),
@@ -147,6 +153,7 @@ def plot_of(
         frame.line(_to_edge(reached, edge)[1:]),
         constant,
         clean(lines.baseline.label) if lines.baseline.records else "",
+        verdicts.notes[0] if verdicts is not None and verdicts.notes else "",
     )
 
 
@@ -264,5 +271,6 @@ def _labelled(marks: Sequence[Mark], constant: Place | None) -> Iterator[Mark]:
     """Yield the marks with a text beside those for which there is room; what is above the coin comes first."""
     order = ["above", BASELINE, "below", "none", "open"]
     named = [Named(mark.method, mark.place, order.index(mark.side)) for mark in marks]
-    for mark, text in zip(marks, placed(named, [constant] if constant else [])):
-        yield replace(mark, text=text.text, right=text.right) if text else mark
+    others = [constant] if constant else []
+    for mark, text, narrow in zip(marks, placed(named, others), placed(named, others, NARROW)):
+        yield replace(mark, **text._asdict(), narrow=text == narrow) if text else mark
