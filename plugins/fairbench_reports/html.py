@@ -68,7 +68,7 @@ def _foldable(label: str) -> Any:
     """Return a label, escaped, that may be broken after what separates its parts; copied, it is the same text."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"([\[,=_])", r"\1<wbr>", str(escape(label))))  # noqa: S704
+    return Markup(re.sub(r"([\[,_])", r"\1<wbr>", str(escape(label))))  # noqa: S704
 
 
 @hookimpl

@@ -12,15 +12,17 @@ NARROW = (280.0, 250.0)  # on a phone
 LETTER, HEIGHT = 6.7, 15.0  # pixels, of a text of 12 pixels
 MARK, GAP = 7.0, 9.0  # half a mark, and how far from its middle a text begins
 LONGEST = 40  # letters
+CROWD = 14  # marks, among which only the first names may stand a little higher or lower than their marks
 PLACES = ((True, 0.0), (False, 0.0), (True, -13.0), (True, 13.0), (False, -13.0), (False, 13.0))  # side, pixels down
 
 
 class Named(NamedTuple):
-    """A mark: its name, its place in per cent, and its order of precedence, 0 being the first."""
+    """A mark: its name, its place in per cent, its order of precedence (0 is first), and whether it is one of many."""
 
     name: str
     place: Place
     precedence: int
+    usual: bool = False
 
 
 class Text(NamedTuple):
@@ -47,7 +49,8 @@ def placed(
     for index in sorted(range(len(marks)), key=lambda index: (marks[index].precedence, index)):
         name, (x, y) = marks[index].name, spots[index]
         width = LETTER * len(name)
-        for right, down in PLACES if len(name) <= LONGEST else ():
+        places = PLACES[:2] if marks[index].usual and len(marks) > CROWD else PLACES
+        for right, down in places if len(name) <= LONGEST else ():
             left = x + GAP if right else x - GAP - width
             box = (left, y + down - HEIGHT / 2, left + width, y + down + HEIGHT / 2)
             inside = left >= 0 and left + width <= size[0] and box[1] >= 0 and box[3] <= size[1]

@@ -270,7 +270,7 @@ def _curve(records: Sequence[Record], metric: str, repeats: int) -> Iterator[Pla
 def _labelled(marks: Sequence[Mark], constant: Place | None) -> Iterator[Mark]:
     """Yield the marks with a text beside those for which there is room; what is above the coin comes first."""
     order = ["above", BASELINE, "below", "none", "open"]
-    named = [Named(mark.method, mark.place, order.index(mark.side)) for mark in marks]
+    named = [Named(mark.method, mark.place, order.index(mark.side), mark.side == "open") for mark in marks]
     others = [constant] if constant else []
     for mark, text, narrow in zip(marks, placed(named, others), placed(named, others, NARROW)):
         yield replace(mark, **text._asdict(), narrow=text == narrow) if text else mark
