@@ -86,6 +86,7 @@ def compared_rows(section: Section, baseline: Baseline, results: Results) -> Ite
 
 
 def baseline_label(section: Section, baseline: Baseline) -> str:
+    """Return the label of the baseline in the section's tables."""
     return next(row.label for row in section.rows if row.records == baseline.records)
 
 

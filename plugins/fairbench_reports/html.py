@@ -25,15 +25,14 @@ def render(results: Results) -> str:
     from fairbench_reports._page.contents import contents
 
     template, style, script = _environment()
-    made: str = template.render(
-        **contents(results), style=style, script=script, policy=policy(str(style), str(script))
-    )
+    made: str = template.render(**contents(results), style=style, script=script, policy=policy(str(style), str(script)))
     return made.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def policy(style: str, script: str) -> str:
     """Return the page's Content-Security-Policy: nothing is loaded, and no other style or script is used."""
-    return f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'; form-action 'none'"
+    allowed = f"style-src {_digest(style)}; script-src {_digest(script)}"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 
 def _digest(text: str) -> str:
@@ -46,6 +45,7 @@ def _environment() -> tuple[Any, Any, Any]:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
+    from fairbench_reports._entries import clean
     from fairbench_reports._table import ALIKE, number
     from fairbench_reports._verdicts import FAINT, HEADINGS
 
@@ -57,7 +57,7 @@ def _environment() -> tuple[Any, Any, Any]:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(number=number, foldable=_foldable)
+    environment.filters.update(clean=clean, number=number, foldable=_foldable)
     environment.globals.update(ALIKE=ALIKE, FAINT=FAINT, VERDICT_HEADINGS=HEADINGS)
     # These two files are the project's own, in ASCII; everything else that enters the page is escaped.
     style, script = (Markup((TEMPLATES / name).read_text(encoding="ascii")) for name in ("page.css", "page.js"))  # noqa: S704

@@ -91,6 +91,7 @@ def _pairs(across: AcrossDatasets) -> Table:
 
 
 def notes_on(ranking: Ranking) -> list[str]:
+    """Return what the tests of a ranking say, and who is not ranked and why."""
     across = ranking.across
     few = cannot_show(len(across.datasets), len(across.methods)) if ranking.datasets > 1 else ""
     return [

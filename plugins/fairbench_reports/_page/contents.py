@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairbench.api import Results
-from fairbench.api.analysis import FEW_ROWS, SectionLines, StoredRows, rule_of, stored_rows
+from fairbench.api.analysis import FEW_ROWS, SectionLines, StoredRows, planned_repeats, rule_of, stored_rows
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._entries import SMALL, clean
 from fairbench_reports._foot import foot, one_line, spread
@@ -18,7 +18,7 @@ from fairbench_reports._page.provenance import provenance
 from fairbench_reports._page.ranking import Ranked, ranked
 from fairbench_reports._page.summary import Told, cards, overview, told_in
 from fairbench_reports._page.tradeoff import Plot, plot_of
-from fairbench_reports._table import Section, planned_repeats, sections
+from fairbench_reports._table import Section, sections
 from fairbench_reports._verdicts import METRICS, VerdictTable, reading, verdict_tables
 from fairbench_reports.harm import FOOT
 from fairbench_reports.tradeoff import panel_titles
@@ -67,7 +67,9 @@ def contents(results: Results) -> dict[str, Any]:
     every = [table for several in tables for table in several]
     covered = coverage(results, titles)
     return {
-        "name": one_line(str(results.run.get("suite", {}).get("name") or "") or (results.path.name if results.path else "run")),
+        "name": one_line(
+            str(results.run.get("suite", {}).get("name") or "") or (results.path.name if results.path else "run")
+        ),
         "spread": spread(planned_repeats(results)),
         "cards": cards(results, shown, covered, told, _over_datasets(rankings)),
         "overview": overview(told, titles),
@@ -102,7 +104,9 @@ def _parts(
         by_metric = {table.metric: table for table in judged}
         have = {column.metric for column in section.columns}
         plots = [
-            plot_of(section, metric, lines, by_metric.get(metric), results, words) for metric in METRICS if metric in have
+            plot_of(section, metric, lines, by_metric.get(metric), results, words)
+            for metric in METRICS
+            if metric in have
         ]
         told = {(each.method, each.heading): each for each in told_in(section, judged)}
         parts.append(

@@ -65,7 +65,10 @@ def coverage(results: Results, titles: dict[str, str]) -> Coverage:
             method = done[0].cell.method
             row = found.setdefault(clean(only(method, telling[method.name])), {})
             row[column] = _square(done, repeats, numbers)
-    rows = [(label, tuple(row.get(column, Square("left", "")) for column in range(len(places)))) for label, row in found.items()]
+    rows = [
+        (label, tuple(row.get(column, Square("left", "")) for column in range(len(places))))
+        for label, row in found.items()
+    ]
     told = Counter(_ending(record) for record in results.records if record.status != DONE)
     reasons = [(status, counted(told[status, text], "cell"), text) for status, text in numbers]
     return Coverage(tuple(places), tuple(rows), tuple(reasons), tuple(_counts(results)))

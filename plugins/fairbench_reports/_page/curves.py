@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fairbench.api import Cell, Record, Results
@@ -86,7 +86,6 @@ class _Line:
     records: tuple[Record, ...]
 
 
-Values = Callable[[Record], "list[float | None]"]
 Series = list[tuple[float, Estimate, bool]]  # step, values over repeats, and whether one of them decides alike
 
 

@@ -80,9 +80,7 @@ def harm_table(section: Section, results: Results, stored: StoredRows) -> HarmTa
         words.append((row.label, sentence[:1].upper() + sentence[1:]))
         notes.append((row.label, tuple(notes_on(found))))
         told += intervals(found, baseline)
-    return HarmTable(
-        label, clean(baseline.why), tuple(rows), tuple(words), tuple(notes), tuple(dict.fromkeys(told))
-    )
+    return HarmTable(label, clean(baseline.why), tuple(rows), tuple(words), tuple(notes), tuple(dict.fromkeys(told)))
 
 
 def _moved(change: Change | None) -> Moved:

@@ -33,9 +33,7 @@ class Text(NamedTuple):
     down: float
 
 
-def placed(
-    marks: Sequence[Named], others: Sequence[Place], size: tuple[float, float] = SIZE
-) -> list[Text | None]:
+def placed(marks: Sequence[Named], others: Sequence[Place], size: tuple[float, float] = SIZE) -> list[Text | None]:
     """Return for each mark the text that has room beside it; None where there is none.
 
     Args:

@@ -89,7 +89,7 @@ def _ranked(ranking: Ranking) -> Ranked:
 
 
 def _diagram(across: AcrossDatasets) -> Diagram:
-    k, ranks = len(across.methods), across.mean_ranks
+    k, ranks = len(across.methods), across.mean_ranks.tolist()
     bar = critical_difference(len(across.datasets), k)
     runs, order = told_together(across), sorted(range(k), key=lambda method: ranks[method])
     half, top = -(-k // 2), HEAD + 14 * len(runs)

@@ -136,7 +136,8 @@ def _significant(told: Sequence[Told], ranks: Sequence[str]) -> Card:
     if told:
         words = {"above": "above the coin", "below": "below", "open": "not told apart", "none": "without an interval"}
         parts = [f"{sides[side]} {text}" for side, text in words.items() if sides[side]]
-        lines.append(f"{', '.join(parts)}; each interval is at 95% for itself.")
+        each = "; each interval is at 95% for itself" if len(told) > sides["none"] else ""
+        lines.append(f"{', '.join(parts)}{each}.")
     small = sum(each.weak for each in told)
     if small:
         lines.append(f"{counted(small, 'gap')} not told apart from noise (grey).")

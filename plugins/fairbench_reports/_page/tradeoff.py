@@ -189,7 +189,7 @@ def _to_edge(vertices: Sequence[Place], edge: float) -> list[Place]:
 
 
 def _frame(points: Sequence[_Point], level: float | None, lines: Sequence[Sequence[Place]]) -> Frame:
-    ends = [place for line in lines for place in line[:1] + line[-1:]] if any(lines) else []
+    ends = [place for line in lines for place in (*line[:1], *line[-1:])] if any(lines) else []
     means = [point.mean for point in points]
     gaps = [0.0, *(gap for gap, _ in [*means, *ends])]
     heights = [*(accuracy for _, accuracy in [*means, *ends]), *([] if level is None else [level])]
