@@ -74,6 +74,7 @@
       count.textContent = shown === total ? "" : shown + " of " + total + " points shown";
     };
     filters.addEventListener("input", apply);
+    filters.addEventListener("change", apply);
     filters.addEventListener("submit", (event) => event.preventDefault());
     filters.addEventListener("reset", () => setTimeout(apply, 0));
   }
