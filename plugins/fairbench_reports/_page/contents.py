@@ -15,7 +15,7 @@ from fairbench_reports._page.coverage import coverage
 from fairbench_reports._page.curves import strips
 from fairbench_reports._page.harms import HEADINGS, HarmTable, harm_table
 from fairbench_reports._page.provenance import provenance
-from fairbench_reports._page.ranking import Ranked, ranked
+from fairbench_reports._page.ranking import Ranked, ranked, too_many
 from fairbench_reports._page.summary import Told, cards, overview, told_in
 from fairbench_reports._page.tradeoff import Plot, plot_of
 from fairbench_reports._table import Section, sections
@@ -63,7 +63,7 @@ def contents(results: Results) -> dict[str, Any]:
     with stored_rows(results) as stored:
         parts = _parts(shown, titles, tables, results, stored)
     told = [each for part in parts for each in part.told.values()]
-    rankings = ranked(results)
+    rankings = ranked(results, shown)
     every = [table for several in tables for table in several]
     covered = coverage(results, titles)
     return {
@@ -77,6 +77,7 @@ def contents(results: Results) -> dict[str, Any]:
         "rules": list(dict.fromkeys(part.rule for part in parts)),
         "strips": strips(results),
         "rankings": rankings,
+        "unranked": too_many(shown),
         "coverage": covered,
         "harm_headings": HEADINGS,
         "harm_notes": FOOT,

@@ -10,15 +10,15 @@ from fairbench_reports._entries import clean
 from fairbench_reports._table import Section, number
 from fairbench_reports.harm import SHOWN, baseline_label, compared_rows, in_words, intervals, notes_on, shown_change
 
+BLANK = "\0"  # in a sentence, where the method's name belongs
 HEADINGS = tuple(SHOWN.values())
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A change in people per 100: its text with the interval, its number, and ``rose``, ``fell`` or ``open``."""
+    """A change in people per 100: its text with the interval, and ``rose``, ``fell`` or ``open``."""
 
     text: str
-    value: float | None
     look: str
 
 
@@ -40,7 +40,7 @@ class HarmTable:
         baseline: label of the method that they are compared with, and why it is that; empty if there is none.
         why: why that is the baseline, or why there is none.
         rows: of all methods.
-        words: by method the sentence that says it.
+        words: methods, and the sentence that says it of them.
         notes: by method what else must be known.
         told: what the intervals are, and which methods are not compared.
     """
@@ -64,7 +64,8 @@ def harm_table(section: Section, results: Results, stored: StoredRows) -> HarmTa
         return HarmTable("", clean(baseline.why))
     label = baseline_label(section, baseline)
     rows: list[HarmRow] = []
-    words, notes, told = [], [], []
+    words: dict[str, list[str]] = {}  # methods by the sentence that holds for them
+    notes, told = [], []
     for row in compared_rows(section, baseline, results):
         try:
             found = harm_between(stored, baseline.records, row.records)
@@ -76,16 +77,17 @@ def harm_table(section: Section, results: Results, stored: StoredRows) -> HarmTa
             people = sum(served[0].rows) / max(len(served[0].rows), 1)
             moved = tuple(_moved(each.change) for each in served)
             rows.append(HarmRow(row.label, clean(group), number(people, 0), moved))
-        sentence = in_words(row.label, label, found).partition(": ")[2]  # without "In words"
-        words.append((row.label, sentence[:1].upper() + sentence[1:]))
+        sentence = in_words(BLANK, label, found).partition(": ")[2]  # without "In words"
+        words.setdefault(sentence[:1].upper() + sentence[1:], []).append(row.label)
         notes.append((row.label, tuple(notes_on(found))))
         told += intervals(found, baseline)
-    return HarmTable(label, clean(baseline.why), tuple(rows), tuple(words), tuple(notes), tuple(dict.fromkeys(told)))
+    said = [(", ".join(methods), text.replace(BLANK, " or ".join(methods))) for text, methods in words.items()]
+    return HarmTable(label, clean(baseline.why), tuple(rows), tuple(said), tuple(notes), tuple(dict.fromkeys(told)))
 
 
 def _moved(change: Change | None) -> Moved:
     if change is None:
-        return Moved("-", None, "open")
+        return Moved("-", "open")
     value, interval = shown_change(change)
     text = value if interval == "-" else f"{value} ({interval})"
-    return Moved(text, change.value, "rose" if change.rose else "fell" if change.fell else "open")
+    return Moved(text, "rose" if change.rose else "fell" if change.fell else "open")

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from fairbench.api import Results
 from fairbench.api.analysis import AcrossDatasets, critical_difference
 from fairbench_reports._ranked import Ranking, rankings
-from fairbench_reports._table import number
+from fairbench_reports._table import Section, number
 from fairbench_reports.ranks import notes_on
 from fairbench_reports.ranks_diagram import told_together
 
 LEFT, RIGHT = 30.0, 70.0  # per cent of the width: where rank 1 and the last rank are
+MOST = 150  # methods in a section that are compared in pairs
 HEAD, LINE = 58.0, 22.0  # pixels above the names and of each of them
 
 
@@ -66,9 +67,22 @@ class Ranked:
     notes: tuple[str, ...]
 
 
-def ranked(results: Results) -> list[Ranked]:
-    """Return the rankings of a run, in the order of the report ``ranks``."""
-    return [_ranked(ranking) for ranking in rankings(results)]
+def ranked(results: Results, shown: Sequence[Section]) -> list[Ranked]:
+    """Return the rankings of a run, in the order of the report ``ranks``; none if they are ``too_many``.
+
+    Args:
+        results: of the run.
+        shown: its sections.
+    """
+    return [] if too_many(shown) else [_ranked(ranking) for ranking in rankings(results)]
+
+
+def too_many(shown: Sequence[Section]) -> str:
+    """Return why methods are not ranked on the page; empty if they are. Every pair of them would be tested."""
+    most = max((len(section.rows) for section in shown), default=0)
+    if most <= MOST:
+        return ""
+    return f"{most:,} methods are too many to be compared in pairs here; 'fairbench report RUN --format ranks' does it"
 
 
 def _ranked(ranking: Ranking) -> Ranked:

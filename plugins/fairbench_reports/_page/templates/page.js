@@ -21,14 +21,14 @@
   dark.addEventListener("change", named);
   named();
 
-  // Sorting: by number where a cell has one, else by text; what is missing comes last.
-  const keyOf = (row, column) => {
-    const cell = row.cells[column], sort = cell.dataset.sort, text = cell.textContent.trim();
-    if (sort !== undefined) return sort === "" ? null : (isNaN(sort) ? sort : Number(sort));
-    if (text === "" || text === "-") return null;
-    return isNaN(parseFloat(text)) || !/^[-+\d.]/.test(text) ? text.toLowerCase() : parseFloat(text);
+  // Sorting: columns of numbers by the number that a cell begins with, what has none last; others by text.
+  const keyOf = (row, column, number) => {
+    const text = row.cells[column].textContent.trim();
+    if (!number) return text.toLowerCase();
+    const found = /^[-+]?[\d.]/.test(text) ? parseFloat(text) : NaN;
+    return isNaN(found) ? null : found;
   };
-  const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+  const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b));
   all("table.sortable").forEach((table) => {
     all("thead th", table).forEach((head, column) => {
       const button = document.createElement("button");
@@ -43,7 +43,7 @@
         all("thead th", table).forEach((each) => each.setAttribute("aria-sort", "none"));
         head.setAttribute("aria-sort", way);
         const body = table.tBodies[0], sign = way === "ascending" ? 1 : -1;
-        const rows = all("tr", body).map((row) => [keyOf(row, column), row]);
+        const rows = all("tr", body).map((row) => [keyOf(row, column, head.classList.contains("num")), row]);
         rows.sort((a, b) => (a[0] === null ? (b[0] === null ? 0 : 1) : b[0] === null ? -1 : sign * compare(a[0], b[0])));
         body.append(...rows.map((pair) => pair[1]));
       });
@@ -87,6 +87,15 @@
     on = null;
     tip.hidden = true;
   };
+  const saidOf = (mark) => {
+    const title = mark.querySelector("title");  // which the browser would show beside the tip
+    if (title) {
+      mark.said = title.textContent;
+      mark.setAttribute("aria-label", mark.said.split("\n").join("; "));
+      title.remove();
+    }
+    return mark.said;
+  };
   const show = (mark) => {
     leave();
     const plot = mark.closest("svg.plot");
@@ -94,7 +103,7 @@
     on = { mark: mark, bars: bars };
     mark.classList.add("on");
     if (bars) bars.classList.add("on");
-    tip.replaceChildren(...mark.said.split("\n").map((line) => { const div = document.createElement("div"); div.textContent = line; return div; }));
+    tip.replaceChildren(...saidOf(mark).split("\n").map((line) => { const div = document.createElement("div"); div.textContent = line; return div; }));
     tip.hidden = false;
     const at = mark.querySelector(".reach").getBoundingClientRect(), wide = root.clientWidth;
     const right = at.right + 8, width = tip.offsetWidth;
@@ -104,29 +113,25 @@
     tip.style.left = left + window.scrollX + "px";
     tip.style.top = top + window.scrollY + "px";
   };
-  all(".mark").forEach((mark) => {
-    const title = mark.querySelector("title");
-    mark.said = title.textContent;
-    title.remove();
-    mark.addEventListener("pointerenter", () => show(mark));
-    mark.addEventListener("pointerleave", () => { if (document.activeElement !== mark) leave(); });
-    mark.addEventListener("focus", () => show(mark));
-    mark.addEventListener("blur", leave);
-    mark.addEventListener("click", () => mark.focus());
-    mark.addEventListener("keydown", (event) => {
-      const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
-      if (event.key === "Escape") { leave(); return; }
-      const marks = all(".mark:not(.away)", mark.closest("svg.plot"));
-      const place = marks.indexOf(mark);
-      let next = null;
-      if (event.key in steps) next = marks[(place + steps[event.key] + marks.length) % marks.length];
-      if (event.key === "Home") next = marks[0];
-      if (event.key === "End") next = marks[marks.length - 1];
-      if (!next) return;
-      event.preventDefault();
-      marks.forEach((each) => each.setAttribute("tabindex", each === next ? "0" : "-1"));
-      next.focus();
-    });
+  const markOf = (event) => (event.target instanceof Element ? event.target.closest(".mark") : null);
+  const move = (mark, key) => {
+    const marks = all(".mark:not(.away)", mark.closest("svg.plot")), place = marks.indexOf(mark), count = marks.length;
+    const places = { ArrowRight: place + 1, ArrowDown: place + 1, ArrowLeft: place - 1, ArrowUp: place - 1, Home: 0, End: count - 1 };
+    if (!(key in places)) return false;
+    const next = marks[(places[key] + count) % count];
+    marks.forEach((each) => each.setAttribute("tabindex", each === next ? "0" : "-1"));
+    next.focus();
+    return true;
+  };
+  document.addEventListener("pointerover", (event) => { const mark = markOf(event); if (mark) show(mark); });
+  document.addEventListener("pointerout", (event) => { const mark = markOf(event); if (mark && document.activeElement !== mark) leave(); });
+  document.addEventListener("focusin", (event) => { const mark = markOf(event); if (mark) show(mark); });
+  document.addEventListener("focusout", (event) => { if (markOf(event)) leave(); });
+  document.addEventListener("click", (event) => { const mark = markOf(event); if (mark) mark.focus(); });
+  document.addEventListener("keydown", (event) => {
+    const mark = markOf(event);
+    if (event.key === "Escape") leave();
+    else if (mark && move(mark, event.key)) event.preventDefault();
   });
 
   // Copying a command, also where the clipboard is out of reach.
