@@ -34,22 +34,22 @@ def missing(results: Results) -> list[str]:
     lines = []
     for status, words in ENDED.items():
         here = [record for record in results.records if record.status == status]
-        lines += _grouped(((_why(record), record.cell) for record in here), f" {words}")
+        lines += _grouped(((why(record), record.cell) for record in here), f" {words}")
     if results.unfinished:
         lines.append(results.unfinished)
     seen = {str(record.cell.dataset) for record in results.records}
     for dataset, reason in results.run.get("unavailable", {}).items():
         if dataset not in seen:
-            lines.append(_shown(f"no results on {dataset}: {reason}"))
+            lines.append(one_line(f"no results on {dataset}: {reason}"))
     return lines
 
 
-def _why(record: Record) -> str:
+def why(record: Record) -> str:
     """Return why a cell has no values: of a traceback, what was raised."""
     return (last_line(record.reason) or "no reason was kept") if record.status in FAILURES else record.reason
 
 
-def _shown(text: str) -> str:
+def one_line(text: str) -> str:
     """Return the text on one line, a very long one cut, without the user's home in front of paths."""
     home = os.path.expanduser("~")
     line = clean(text.replace(home + os.sep, "~" + os.sep) if len(home) > 1 else text)
@@ -104,7 +104,7 @@ def _grouped(told: Iterable[tuple[str, Cell]], what: str = "") -> list[str]:
     """Return a sentence for each text, with the number and the names of the cells that it is about."""
     cells: dict[str, list[Cell]] = {}
     for text, cell in told:
-        cells.setdefault(_shown(text), []).append(cell)
+        cells.setdefault(one_line(text), []).append(cell)
     return [
         clean(
             f"{_cells(len(here))}{what} ({_few(cell.method.name for cell in here)} "
@@ -133,7 +133,7 @@ def _few(names: Iterable[str]) -> str:
 
 def _notes(results: Results) -> list[str]:
     notes = results.run.get("notes", {})
-    return [_shown(f"{dataset}: {sentence}") for dataset, sentences in notes.items() for sentence in sentences]
+    return [one_line(f"{dataset}: {sentence}") for dataset, sentences in notes.items() for sentence in sentences]
 
 
 def _references(results: Results) -> list[str]:
@@ -148,7 +148,7 @@ def _references(results: Results) -> list[str]:
             ]
             note = f" ({point['note']})" if point["note"] else ""
             if values:
-                sentences.append(_shown(f"{dataset}: {point['name']} has {', '.join(values)}{note}"))
+                sentences.append(one_line(f"{dataset}: {point['name']} has {', '.join(values)}{note}"))
     return sentences
 
 
@@ -170,7 +170,7 @@ def _reference_cost(results: Results) -> list[str]:
 def _accepted(results: Results) -> list[str]:
     """Return which cells were made by code that has changed since, as the user has accepted."""
     return [
-        _shown(
+        one_line(
             f"{_cells(change['cells'])} made by different code from the rest: {change['files']} ({change['source']}); "
             f"accepted on {change['when'][:DAY]}"
         )
@@ -193,7 +193,7 @@ def _produced(results: Results) -> list[str]:
         dates.setdefault(tools, []).append(str(session.get("started", ""))[:DAY])
     if not sessions and results.run.get("fairbench"):
         dates[f"fairbench {results.run['fairbench']}"] = []
-    return [_shown(f"produced by {tools}{_on(days)}") for tools, days in dates.items() if tools]
+    return [one_line(f"produced by {tools}{_on(days)}") for tools, days in dates.items() if tools]
 
 
 def _on(days: Iterable[str]) -> str:

@@ -25,11 +25,15 @@ class VerdictTable:
         title: e.g. "DP diff.: points of accuracy above the coin".
         rows: a text for each of ``HEADINGS``.
         notes: the section in one sentence, and what must be known of single methods.
+        metric: name of the gap.
+        standings: what each of the rows shows.
     """
 
     title: str
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+    metric: str
+    standings: tuple[Standing, ...]
 
 
 def verdict_tables(results: Results, shown: Sequence[Section]) -> list[list[VerdictTable]]:
@@ -51,7 +55,8 @@ def _tables(section: Section, standings: Standings | None) -> list[VerdictTable]
         if told and metric in headings:
             rows = tuple((label, *_texts(standing)) for label, standing in told)
             title = f"{headings[metric]}: accuracy above the coin of {standings.lines.baseline.label} and a constant"
-            found.append(VerdictTable(clean(title), rows, tuple(_notes(standings, metric, told))))
+            every = tuple(standing for _, standing in told)
+            found.append(VerdictTable(clean(title), rows, tuple(_notes(standings, metric, told)), metric, every))
     return found
 
 

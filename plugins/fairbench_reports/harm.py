@@ -56,9 +56,9 @@ def render(results: Results) -> str:
             if not baseline.records:
                 print_lines(console, [f"nothing to compare with: {baseline.why}", ""])
                 continue
-            label = _label(section, baseline)
+            label = baseline_label(section, baseline)
             print_lines(console, [f"baseline: {label} ({baseline.why})", ""])
-            compared = list(_compared(section, baseline, results))
+            compared = list(compared_rows(section, baseline, results))
             if not compared:
                 print_lines(console, ["no other method but reference methods has a finished repeat", ""])
             for row in compared:
@@ -69,15 +69,15 @@ def render(results: Results) -> str:
                     continue
                 console.print(Text(f"{row.label} against {label}"))
                 print_table(console, _changes(found))
-                print_lines(console, ["", *_notes(found), f"{_sentence(row.label, label, found)}", ""])
-                told += _intervals(found, baseline)
+                print_lines(console, ["", *notes_on(found), f"{in_words(row.label, label, found)}", ""])
+                told += intervals(found, baseline)
     print_lines(console, [*(FOOT if told else ()), *dict.fromkeys(told), *missing(results)])
     if not shown:
         print_lines(console, ["there are no results yet"])
     return printed(console)
 
 
-def _compared(section: Section, baseline: Baseline, results: Results) -> Iterator[MethodRow]:
+def compared_rows(section: Section, baseline: Baseline, results: Results) -> Iterator[MethodRow]:
     """Yield the methods that are compared: all but the baseline, references and those without a finished repeat."""
     references = results.run.get("reference_methods", ())
     for row in section.rows:
@@ -85,7 +85,8 @@ def _compared(section: Section, baseline: Baseline, results: Results) -> Iterato
             yield row
 
 
-def _label(section: Section, baseline: Baseline) -> str:
+def baseline_label(section: Section, baseline: Baseline) -> str:
+    """Return the label of the baseline in the section's tables."""
     return next(row.label for row in section.rows if row.records == baseline.records)
 
 
@@ -106,10 +107,10 @@ def _changes(found: Harm) -> Table:
 
 def _numbers(served: Served, several: bool) -> list[str]:
     rows = [number(sum(served.rows) / len(served.rows), 0), *([str(min(served.rows))] if several else [])]
-    return [*rows, _hundredth(served.before), _hundredth(served.after), *_shown(served.change)]
+    return [*rows, _hundredth(served.before), _hundredth(served.after), *shown_change(served.change)]
 
 
-def _shown(change: Change | None) -> tuple[str, str]:
+def shown_change(change: Change | None) -> tuple[str, str]:
     """Return a change and its interval."""
     return ("-", "-") if change is None else (_signed(change.value), _interval(change))
 
@@ -130,7 +131,7 @@ def _signed(share: float) -> str:
 # -------------------------------------------------------------------- in words
 
 
-def _notes(found: Harm) -> list[str]:
+def notes_on(found: Harm) -> list[str]:
     """Return what becomes of each gap, the marks, and which groups are small or lack rows."""
     lines = [_levelled(criterion.replace("_", " "), level) for criterion, level in found.levelling.items()]
     lines += [f"{criterion.replace('_', ' ')}: not judged, {why}" for criterion, why in found.unjudged.items()]
@@ -153,7 +154,7 @@ def _levelled(criterion: str, level: Levelling) -> str:
     )
 
 
-def _sentence(method: str, baseline: str, found: Harm) -> str:
+def in_words(method: str, baseline: str, found: Harm) -> str:
     """Return who gains and who loses in people per 100, only what holds beyond its interval."""
     changes = {what: [served.change for served in found.served[what]] for what in (GIVEN, DESERVED)}
     known = [change for several in changes.values() for change in several if change is not None]
@@ -203,7 +204,7 @@ def _people(change: Change) -> str:
     return f"{many} ({low:.{decimals}f} to {high:.{decimals}f})"
 
 
-def _intervals(found: Harm, baseline: Baseline) -> Sequence[str]:
+def intervals(found: Harm, baseline: Baseline) -> Sequence[str]:
     """Return what the intervals of a table are."""
     if found.repeats == 1:
         return [ONE_REPEAT]

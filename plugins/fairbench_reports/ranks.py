@@ -40,7 +40,7 @@ def render(results: Results) -> str:
         for table in _tables(ranking):
             print_table(console, table)
             console.print()
-        print_lines(console, _notes(ranking))
+        print_lines(console, notes_on(ranking))
         console.print()
     what = READING if found else ("there are no two methods to compare yet",)
     print_lines(console, [*what, *missing(results)])
@@ -90,7 +90,8 @@ def _pairs(across: AcrossDatasets) -> Table:
     return table
 
 
-def _notes(ranking: Ranking) -> list[str]:
+def notes_on(ranking: Ranking) -> list[str]:
+    """Return what the tests of a ranking say, and who is not ranked and why."""
     across = ranking.across
     few = cannot_show(len(across.datasets), len(across.methods)) if ranking.datasets > 1 else ""
     return [

@@ -96,7 +96,7 @@ def panels(results: Results) -> list[Panel]:
         telling = {**telling, **{name: names | telling.get(name, set()) for name, names in here.items()}}
     found = []
     with stored_rows(results) as stored:
-        for section, title in zip(shown, _titles(shown)):
+        for section, title in zip(shown, panel_titles(shown)):
             rows = [row for row in section.rows if row.records]
             records = [record for row in rows for record in row.records]
             by_key = {
@@ -120,7 +120,7 @@ def _attained(lines: SectionLines) -> list[tuple[float, float]]:
     return [] if line is None else [vertex.mean for vertex in line.vertices]
 
 
-def _titles(shown: Sequence[Section]) -> list[str]:
+def panel_titles(shown: Sequence[Section]) -> list[str]:
     """Return for each section the dataset, the attribute, and what distinguishes its setting from the others'."""
     scenarios = [section.cell.scenario for section in shown]
     telling = telling_parameters(scenarios)

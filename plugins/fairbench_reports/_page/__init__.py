@@ -1,0 +1,1 @@
+"""What the page is made of: what it says, where its plots have their lines and marks, and its templates."""
