@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
-from fairbench.choices import parse_choices
+from fairbench.choices import metric_called, parse_choices
 from fairbench.data.own.declaration import own_data
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.components import Limits
@@ -118,10 +118,11 @@ class Run:
         """
         found = self.means
         known = list(dict.fromkeys(found["metric"]))
-        for name in metrics:
+        named = [metric_called(str(name), known) for name in metrics]
+        for name in named:
             if name not in known:
-                raise UnknownName("metric", str(name), known, f" in {self.path}")
-        wanted = list(metrics) or [name for name in SHOWN if name in known] or known
+                raise UnknownName("metric", name, known, f" in {self.path}")
+        wanted = named or [name for name in SHOWN if name in known] or known
         found["shown"] = [_shown(row) for row in found.to_dict("records")]
         found["method"] = _labels(found.to_dict("records"))
         rows = [name for name in ROW if name in ("dataset", "method") or found[name].nunique() > 1]
