@@ -86,7 +86,8 @@ def _compared(section: Section, baseline: Baseline, results: Results) -> Iterato
 
 
 def _label(section: Section, baseline: Baseline) -> str:
-    return next(row.label for row in section.rows if row.records == baseline.records)
+    own = (row.label for row in section.rows if row.records == baseline.records)
+    return next(own, baseline.label)  # which need not be among what is shown
 
 
 # -------------------------------------------------------------------- the table
