@@ -183,7 +183,8 @@ def test_the_first_table_of_verdicts_has_the_verdict_and_no_line_is_too_long(who
         assert ("points above" in first) == (columns >= 80)
     for line in summary(filtered(whole, datasets="adult", metrics="dp")).values():
         if line["verdict"]:
-            ends = [f"{100 * float(line[f'above_coin{end}']):+.1f}" for end in ("", "_low", "_high")]
+            points = [round(100 * float(line[f"above_coin{end}"]), 1) + 0.0 for end in ("", "_low", "_high")]
+            ends = [f"{point:+.1f}" for point in points]
             assert "{} [{}, {}]".format(*ends) in text  # on one line, whatever the width
 
 

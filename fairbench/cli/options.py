@@ -258,10 +258,9 @@ def _as_list(row: dict[str, str], width: int) -> str:
     lines = [row[first]]
     for name in others:
         if row[name]:
-            indented = {"initial_indent": "  ", "subsequent_indent": "    "}
-            lines += textwrap.wrap(
-                f"{name}: {row[name]}", width, break_long_words=False, break_on_hyphens=False, **indented
-            )
+            wrapper = textwrap.TextWrapper(width, initial_indent="  ", subsequent_indent="    ")
+            wrapper.break_long_words = wrapper.break_on_hyphens = False
+            lines += wrapper.wrap(f"{name}: {row[name]}")
     return "\n".join(lines)
 
 

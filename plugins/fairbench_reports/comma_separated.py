@@ -123,7 +123,7 @@ def judged(section: Section, compared: Compared) -> Iterator[tuple[MethodRow, Ma
 def what(column: MetricColumn, entry: Entry, standing: Standing | None, row: MethodRow) -> dict[str, object]:
     """Return what is known of a method at a metric."""
     estimate = entry.estimate
-    found = {
+    found: dict[str, object] = {
         "metric": column.metric,
         "mean": estimate.mean,
         "std": estimate.sd,
