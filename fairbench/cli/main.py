@@ -11,6 +11,7 @@ import click
 
 from fairbench.cli.audit import audit
 from fairbench.cli.data import data
+from fairbench.cli.export_model import export_model
 from fairbench.cli.lines import lines
 from fairbench.cli.new import new
 from fairbench.cli.options import examples, say
@@ -84,6 +85,7 @@ for _command in (
     power,
     report,
     export,
+    export_model,
     rescore,
     store,
     merge,
