@@ -148,7 +148,7 @@ def _compare(made: Predictions, expected: Predictions, who: str) -> None:
     unequal = max(int((one != other).sum()) if len(one) == len(other) else len(other) for one, other in pairs)
     if unequal:
         raise CannotExport(
-            f"{who} predicts {unequal} of {len(expected)} test rows otherwise than the run; 'fairbench verify' says "
+            f"{who} predicts {unequal} of {len(expected.y_pred)} test rows otherwise than the run; 'fairbench verify' says "
             "which versions, code or data have changed"
         )
 
