@@ -28,6 +28,7 @@ NAMES = (
     "docs/own-data.md",
     "docs/executors.md",
     "docs/store.md",
+    "docs/json.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]
 README = DOCUMENTS[0].read_text(encoding="utf-8")

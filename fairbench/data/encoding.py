@@ -100,7 +100,7 @@ class Encoding:
 
     def _numbers(self, table: pd.DataFrame) -> NDArray[np.float64]:
         try:
-            block = table[list(self.numbers)].to_numpy(dtype=np.float64)
+            block: NDArray[np.float64] = table[list(self.numbers)].to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(f"a column of numbers holds something else: {error}") from error
         if self.fill:
@@ -108,7 +108,9 @@ class Encoding:
         if not np.isfinite(block).all():
             column = self.numbers[int(np.flatnonzero(~np.isfinite(block).all(axis=0))[0])]
             raise DataError(f"column {column!r} holds a missing or infinite number")
-        return (block - np.array(self.mean)) / np.array(self.scale) if self.scale else block
+        if self.scale:
+            block = (block - np.array(self.mean)) / np.array(self.scale)
+        return block
 
     def plain(self) -> dict[str, Any]:
         """Return the fields as JSON knows them."""
@@ -122,15 +124,15 @@ class Encoding:
             ValueError: it is none.
         """
         numbers = tuple(map(_text, plain["numbers"]))
-        parts = [tuple(map(float, plain[name])) for name in ("fill", "mean", "scale")]
+        fill, mean, scale = parts = [tuple(map(float, plain[name])) for name in ("fill", "mean", "scale")]
         if any(part and (len(part) != len(numbers) or not np.isfinite(part).all()) for part in parts):
             raise ValueError("fill, mean and scale need one finite number for each numeric column")
-        if 0 in parts[2]:
-            raise ValueError("a scale is 0")
+        if len(mean) != len(scale) or 0 in scale:
+            raise ValueError("a scale is 0, or lacks its mean")
         categories = {_text(name): tuple(map(_text, known)) for name, known in plain["categories"].items()}
         if not all(categories.values()) or any(list(known) != sorted(set(known)) for known in categories.values()):
             raise ValueError("categories are missing or not sorted, or one occurs twice")
-        return cls(numbers, *parts, categories)
+        return cls(numbers, fill, mean, scale, categories)
 
 
 def _filled(block: NDArray[np.float64], fill: NDArray[np.float64]) -> NDArray[np.float64]:

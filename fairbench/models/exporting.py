@@ -148,8 +148,8 @@ def _compare(made: Predictions, expected: Predictions, who: str) -> None:
     unequal = max(int((one != other).sum()) if len(one) == len(other) else len(other) for one, other in pairs)
     if unequal:
         raise CannotExport(
-            f"{who} predicts {unequal} of {len(expected.y_pred)} test rows otherwise than the run; 'fairbench verify' says "
-            "which versions, code or data have changed"
+            f"{who} predicts {unequal} of {len(expected.y_pred)} test rows otherwise than the run; "
+            "'fairbench verify' says which versions, code or data have changed"
         )
 
 
@@ -157,7 +157,8 @@ def _about(session: Session, cell: Cell, dataset: Dataset, stored: Measured, run
     """Return all that JSON holds of a model beside what it learned."""
     attributes = cell.group.split(",")
     carried = {column for attribute in attributes for column in dataset.sensitive_columns.get(attribute, ())}
-    table = dataset.X.drop(columns=[column for column in dataset.X.columns if column in carried])
+    features: Any = dataset.X  # a table
+    table = features.drop(columns=[column for column in features.columns if column in carried])
     codes, names, protected = group_codes(dataset, attributes)
     learned, *_ = split_rows(
         dataset,
