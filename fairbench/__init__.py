@@ -13,6 +13,7 @@ those above it in this list:
 - ``api``: everything that a plugin may import
 - ``papers``: published tables and figures, rerun and compared with what is measured
 - ``testing``: the checks that every component passes, and the audit of methods
+- ``models``: fitted models written to files and read again
 - ``cli``: the command line
 - ``python``: ``fairbench.run`` and ``fairbench.load``
 """
@@ -24,13 +25,18 @@ from typing import TYPE_CHECKING, Any
 from fairbench.version import __version__
 
 if TYPE_CHECKING:
+    from fairbench.models.loaded import load_model
     from fairbench.python import Run, load, run
 
-__all__ = ["Run", "__version__", "load", "run"]
+__all__ = ["Run", "__version__", "load", "load_model", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of ``fairbench.python``, which is imported when it is first needed."""
+    """Return a public name, whose module is imported when it is first needed."""
+    if name == "load_model":
+        from fairbench.models.loaded import load_model
+
+        return load_model
     if name in __all__:
         from fairbench import python
 

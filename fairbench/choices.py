@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from fairbench.cells import Choice
 from fairbench.errors import SuiteError
-from fairbench.notation import parse_value, split_outside
+from fairbench.notation import parse_value, plain, split_outside
 
 MOST = 10_000  # choices that one text may stand for
+METRIC_ALIASES = {"dp": "demographic_parity_difference", "eo": "equalized_odds_difference"}
+"""What may be typed for a metric, in letters of either case, where no metric has that very name."""
+
+
+def metric_called(typed: str, known: Container[str]) -> str:
+    """Return the name of the metric that was typed: its own, or what ``dp`` and ``eo`` stand for.
+
+    Args:
+        typed: a name, which need not be known.
+        known: the names that metrics have here; they come first.
+    """
+    return typed if typed in known else METRIC_ALIASES.get(typed.lower(), typed)
 
 
 def parse_choices(text: str) -> list[Choice]:
@@ -56,3 +68,10 @@ def _alternative(value: str, item: str, piece: str) -> object:
     if not value:
         raise SuiteError(f'{piece!r}: {item!r} has an empty alternative; an empty text is written ""')
     return parse_value(value)
+
+
+def stands_for(named: Choice, method: Choice) -> bool:
+    """Return whether a choice as users write it (``named``), which leaves parameters out, stands for a ``method``."""
+    return named.name == method.name and all(
+        name in method.params and plain(method.params[name]) == plain(value) for name, value in named.params.items()
+    )

@@ -51,6 +51,10 @@ class NotApplicable(FairbenchError):
     """
 
 
+class CannotExport(FairbenchError):
+    """A fitted model cannot be written to files, or what is in the files is no such model."""
+
+
 class GroupWithheld(FairbenchError):
     """A method asked for the group of rows where it has not declared that it uses it; its cell fails."""
 

@@ -8,7 +8,6 @@ print(found.table("accuracy", "demographic_parity_difference"))
 
 from __future__ import annotations
 
-import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
-from fairbench.choices import parse_choices
+from fairbench.choices import metric_called
 from fairbench.data.own.declaration import own_data
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.plugins.components import Limits
@@ -26,20 +25,16 @@ from fairbench.plugins.registry import Registry
 from fairbench.quantities import bytes_of, retries_of, seconds_of
 from fairbench.running.rundir import choose_directory, load_results
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor, chosen_suite
-from fairbench.texts import counted, last_line
+from fairbench.texts import counted
 
 if TYPE_CHECKING:
     import pandas
 
     from fairbench.analysis.compared_shown import Shown
-    from fairbench.cells import Choice
     from fairbench.records import Results
 
 Names = Union[str, Sequence[str]]
 PathText = Union[str, "PathLike[str]"]
-SHOWN = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
-ROW = ["dataset", "sensitive", "scenario", "scale", "sensitive_as_feature", "stratify"]
-ROW += ["group_known", "group_at_prediction", "method"]
 
 
 class Run:
@@ -117,17 +112,43 @@ class Run:
         Raises:
             UnknownName: the run has no such metric.
         """
-        found = self.means
-        known = list(dict.fromkeys(found["metric"]))
-        for name in metrics:
-            if name not in known:
-                raise UnknownName("metric", str(name), known, f" in {self.path}")
-        wanted = list(metrics) or [name for name in SHOWN if name in known] or known
-        found["shown"] = [_shown(row) for row in found.to_dict("records")]
-        found["method"] = _labels(found.to_dict("records"))
-        rows = [name for name in ROW if name in ("dataset", "method") or found[name].nunique() > 1]
-        table = found.pivot_table("shown", rows, "metric", aggfunc="first", sort=False)
-        return table.reindex(columns=wanted)
+        from fairbench.analysis.framed import means_as_text
+
+        return means_as_text(self.means, metrics, f" in {self.path}")
+
+    def verdicts(self) -> pandas.DataFrame:
+        """Return the verdict on each method at each kind of gap, a row for each; see the tables of verdicts.
+
+        ``value`` is the mean gap, a fraction; ``points`` are accuracy above the coin in per cent of all rows, with the
+        ends of their 95% interval; ``reason`` says why there is no verdict, or what else must be known. There are no
+        rows if the run has no baseline to compare with.
+        """
+        from fairbench.analysis.framed import verdict_frame
+
+        return verdict_frame(self.results)
+
+    def plot(self, dataset: Optional[str] = None, metric: str = "demographic_parity_difference") -> Any:
+        """Return a figure of matplotlib: accuracy against the gap, with both reference lines, a panel for each dataset.
+
+        It is the picture of ``fairbench report RUN --format tradeoff``; nothing is shown or written.
+
+        Args:
+            dataset: the only one to draw, as on the command line; by default all.
+            metric: the gap, ``dp``, ``eo`` or a name.
+
+        Raises:
+            UnknownName: the run has no such dataset, or the gap has no lines.
+            NotApplicable: matplotlib, the extra ``plots``, is not installed, or there is nothing to draw.
+        """
+        from fairbench.analysis.filtered import filtered
+        from fairbench.analysis.standings import JUDGED
+
+        gap = metric_called(metric, JUDGED)
+        if gap not in JUDGED:
+            raise UnknownName("gap with reference lines", metric, JUDGED, f"; there are {', '.join(JUDGED)}")
+        draw = self._registry.report("tradeoff").figure
+        assert draw is not None  # noqa: S101 - it is a picture
+        return draw(filtered(self.results, datasets=dataset), gap)
 
     def compare(self, other: Run, **wanted: Names) -> Shown:
         """Return what changed from this run to another one, as ``fairbench compare`` prints it.
@@ -154,47 +175,10 @@ class Run:
         return f"Run({self.path}: {self.summary.partition(';')[0]})"
 
     def _repr_html_(self) -> str:
-        """Return the table and the notes on its data as HTML for a notebook; everything is escaped."""
-        notes = self.results.run.get("notes", {})
-        said = [f"{dataset}: {sentence}" for dataset, sentences in notes.items() for sentence in sentences]
-        skipped = dict.fromkeys(
-            f"{record.cell.dataset}, {record.cell.method}: {last_line(record.reason)}"
-            for record in self.results.records
-            if record.reason.strip()
-        )
-        marks = "† leaves repeats out; ‡ makes the same decision for everybody in more than half of its repeats"
-        lines = [self.summary, "mean ± standard deviation over repeats", marks, *said, *skipped]
-        listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-        table = self.table().to_html(na_rep="", escape=True) if len(self.means) else ""
-        return f"{table}<ul>{listed}</ul>"
+        """Return means, verdicts and the notes on the data as HTML for a notebook; everything is escaped."""
+        from fairbench.analysis.framed import as_html
 
-
-def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the label of each row: its method, with the parameters in which variants beside it differ."""
-    from fairbench.analysis.values import only, telling_parameters
-
-    choices = [
-        parse_choices(f"{row['method']}[{row['parameters']}]" if row["parameters"] else row["method"])[0]
-        for row in rows
-    ]
-    beside: dict[tuple[Any, ...], list[Choice]] = {}
-    places = [tuple(row[name] for name in ROW if name != "method") for row in rows]
-    for place, choice in zip(places, choices):
-        beside.setdefault(place, []).append(choice)
-    telling = {place: telling_parameters(here) for place, here in beside.items()}
-    return [
-        only(choice, telling[place][choice.name]) + (" ‡" if str(row["constant"]).lower() == "true" else "")
-        for place, choice, row in zip(places, choices, rows)
-    ]
-
-
-def _shown(row: Mapping[str, Any]) -> str:
-    unfinished = "/" in str(row["repeats"])
-    mark = "†" if row["undefined"] or row["partial"] or unfinished else ""
-    if row["mean"] != row["mean"]:
-        return f"-{mark}"
-    spread = "" if row["std"] != row["std"] else f" ±{row['std']:.3f}"
-    return f"{round(row['mean'], 3) + 0.0:.3f}{spread}{mark}"  # no -0.000
+        return as_html(self.results, self.means, self.summary)
 
 
 def run(
@@ -411,6 +395,7 @@ def _files(plugins: Union[PathText, Iterable[PathText]]) -> tuple[str, ...]:
 def _observer(quiet: bool) -> Observer:
     if quiet:
         return Observer()
+    from fairbench.cli.notebook import notebook
     from fairbench.cli.running import Terminal
 
-    return Terminal()
+    return notebook() or Terminal()

@@ -153,6 +153,8 @@ class Results:
         planned: number of cells of the suite.
         labels: metric name -> its heading and which direction is better: ``{"accuracy": ("acc.", "higher")}``.
         path: the run directory, whose store holds the predictions; None if there is none.
+        whole: the results before methods, datasets or metrics were left out; None if nothing was. Reference lines and
+            verdicts are made of these.
     """
 
     records: Sequence[Record]
@@ -160,10 +162,13 @@ class Results:
     planned: int
     labels: Mapping[str, tuple[str, str]]
     path: Optional[Path] = None
+    whole: Optional[Results] = None
 
     @property
     def unfinished(self) -> str:
-        """Return how many cells have not been run yet, in words; empty if there are none."""
+        """Return how many cells of the run have not been run yet, in words; empty if there are none."""
+        if self.whole is not None:
+            return self.whole.unfinished
         left = self.planned - len(self.records)
         whole = f" ({self.whole_repeats})" if self.whole_repeats else ""
         return f"{left} of {self.planned} cell{'' if self.planned == 1 else 's'} not run yet{whole}" if left > 0 else ""

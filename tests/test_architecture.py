@@ -24,6 +24,7 @@ WINGS = [  # from the ground up; a module imports from its own wing and from tho
     {"papers"},
     {"testing"},
     {"templates"},
+    {"models"},
     {"cli"},
     {"python"},
     {"__init__", "__main__"},

@@ -31,6 +31,7 @@ NAMES = (
     "docs/store.md",
     "docs/compare.md",
     "docs/claims.md",
+    "docs/json.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]
 README = DOCUMENTS[0].read_text(encoding="utf-8")
@@ -269,7 +270,11 @@ def test_every_suite_of_the_repository_plans_cells(path):
     assert plan(parse_suite(path.read_text(encoding="utf-8"), path.name, path.stem), load_plugins()[0])
 
 
-LINKED = [*DOCUMENTS, ROOT / "docs" / "writing-plugins.md", ROOT / "examples" / "README.md"]
+LINKED = [
+    *DOCUMENTS,
+    *(ROOT / "docs" / name for name in ("models.md", "writing-plugins.md")),
+    ROOT / "examples" / "README.md",
+]
 
 
 @pytest.mark.parametrize("document", LINKED, ids=lambda path: path.name)

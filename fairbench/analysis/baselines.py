@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fairbench.analysis.filtered import unfiltered
 from fairbench.analysis.values import by_method, finished, only, series, telling_parameters
 from fairbench.choices import parse_choices
 from fairbench.records import Record, Results
@@ -53,7 +54,7 @@ def baseline_of(records: Sequence[Record], results: Results) -> Baseline:
     Raises:
         SuiteError: the suite's ``baseline`` is not a choice such as ``mlp[epochs=5]``.
     """
-    ran = [done for done in map(finished, by_method(records)) if done]
+    ran = [done for done in map(finished, by_method(unfiltered(records, results))) if done]
     telling = telling_parameters([done[0].cell.method for done in ran])
 
     def chosen_as(done: Sequence[Record], why: str) -> Baseline:

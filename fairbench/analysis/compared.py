@@ -145,7 +145,7 @@ class _Comparing:
                 continue
             measured = [measured_metrics(records, within=False) for records in (one, other)]
             for metric in [name for name in labels if name in measured[0] | measured[1]]:
-                if self.wanted.metrics is not None and metric not in self.wanted.metrics:
+                if not self.wanted.measures(metric):
                     continue
                 values = series(one, metric), series(other, metric)
                 if values[0] and values[1]:

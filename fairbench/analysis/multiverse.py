@@ -14,6 +14,7 @@ from typing import Optional
 
 from fairbench.analysis.baselines import Baseline, baseline_of
 from fairbench.analysis.counts import StoredRows
+from fairbench.analysis.filtered import unfiltered
 from fairbench.analysis.intervals import corrected_t, overlap_correction
 from fairbench.analysis.lines import ROUNDING
 from fairbench.analysis.values import alike_count, by_method, finished, grouped, identity, sections, series
@@ -109,6 +110,7 @@ def _multiverse(records: Sequence[Record], results: Results, stored: StoredRows)
     cells = [universe[0].cell for universe in universes]
     baseline = baseline_of(records, results)
     lines = [SectionLines.of(universe, results, stored) for universe in universes]
+    whole = [finished(unfiltered(universe, results)) for universe in universes]
     references = results.run.get("reference_methods", ())
     compared: list[Compared] = []
     for several in by_method(records) if baseline.records else []:
@@ -116,8 +118,8 @@ def _multiverse(records: Sequence[Record], results: Results, stored: StoredRows)
         if identity(method) == identity(baseline.records[0].cell.method) or method.name in references:
             continue
         answers = [
-            _answers(_of(universe, method), _of(universe, baseline.records[0].cell.method), here)
-            for universe, here in zip(universes, lines)
+            _answers(_of(universe, method), _of(everything, baseline.records[0].cell.method), here)
+            for universe, everything, here in zip(universes, whole, lines)
         ]
         compared += [Compared(method, question, tuple(one[question] for one in answers)) for question in answers[0]]
     cell = cells[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Optional
@@ -186,6 +186,8 @@ def section_standings(results: Results) -> list[Standings]:
     """
     if results.path is None:
         return []
+    if results.whole is not None:
+        return _still_shown(results, section_standings(results.whole))
     if not any(known is results for known, _ in _LATEST):
         _LATEST[:] = [(results, _stand(results))]
     return _LATEST[0][1]
@@ -201,6 +203,25 @@ def _stand(results: Results) -> list[Standings]:
             for records in sections(results.records)
             if finished(records)
         ]
+
+
+def _still_shown(results: Results, standings: Iterable[Standings]) -> list[Standings]:
+    """Return of the ``standings`` of a whole run what a filter has left in its ``results``."""
+    by_section = {here.section: here for here in standings}
+    whole = () if results.whole is None else results.whole.records
+    first = {record.cell.key: records[0].cell.key for records in sections(whole) for record in records}
+    found = []
+    for records in sections(results.records):
+        keys = {record.cell.key for record in finished(records)}
+        if keys:
+            here = by_section[first[records[0].cell.key]]
+            methods = tuple(
+                (done, {metric: standing for metric, standing in told.items() if metric in results.labels})
+                for done, told in here.methods
+                if done[0].cell.key in keys
+            )
+            found.append(replace(here, section=records[0].cell.key, methods=methods))
+    return found
 
 
 def _standings(

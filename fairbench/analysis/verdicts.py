@@ -17,6 +17,7 @@ import numpy as np
 
 from fairbench.analysis.baselines import Baseline, baseline_of
 from fairbench.analysis.counts import Counts, StoredRows
+from fairbench.analysis.filtered import unfiltered
 from fairbench.analysis.gaps import GAPS, gap
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, half_width, overlap_correction
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN, ROUNDING, AboveLine, Line, Vertex, best_constant, coin
@@ -131,6 +132,7 @@ class SectionLines:
         are taken: a suite that tunes its methods has its reference methods in ``holdout``. Scenarios of other kinds
         have test parts of their own, and take nothing.
         """
+        records, results = unfiltered(records, results), results.whole or results
         first, own = records[0].cell, finished(records)
         shares = first.scenario.name in COMPARING
         same = _on_the_same_splits(results, _place(first)) if shares else []

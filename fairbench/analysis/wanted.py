@@ -8,9 +8,8 @@ from typing import Optional
 
 from fairbench.analysis.values import measured_metrics
 from fairbench.cells import Cell, Choice
-from fairbench.choices import parse_choices
+from fairbench.choices import metric_called, parse_choices, stands_for
 from fairbench.errors import UnknownName
-from fairbench.notation import plain
 from fairbench.records import Results
 
 
@@ -35,7 +34,7 @@ class Wanted:
     def keeps(self, cell: Cell) -> bool:
         """Return whether a cell is compared."""
         asked = ((self.methods, cell.method), (self.datasets, cell.dataset))
-        return all(wanted is None or any(fits(one, here) for one in wanted) for wanted, here in asked)
+        return all(wanted is None or any(stands_for(one, here) for one in wanted) for wanted, here in asked)
 
     def check(self, runs: Sequence[Results]) -> None:
         """Refuse a name that neither run has."""
@@ -49,15 +48,12 @@ class Wanted:
                 if choice.name not in known:
                     raise UnknownName(f"{kind} of these runs", choice.name, known, _among(known))
         for metric in self.metrics or ():
-            if metric not in metrics:
+            if metric_called(metric, metrics) not in metrics:
                 raise UnknownName("metric of these runs", metric, metrics, _among(metrics))
 
-
-def fits(wanted: Choice, choice: Choice) -> bool:
-    """Return whether a ``choice`` has the name and those parameters that are ``wanted``."""
-    return wanted.name == choice.name and all(
-        name in choice.params and plain(choice.params[name]) == plain(value) for name, value in wanted.params.items()
-    )
+    def measures(self, metric: str) -> bool:
+        """Return whether the values of a metric are compared."""
+        return self.metrics is None or metric in {metric_called(name, {metric}) for name in self.metrics}
 
 
 def _among(known: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ from fairbench.data.rows import (
 from fairbench.data.selection import Chosen, Judged, Rule
 from fairbench.data.sources import Archive, DataFile, Wheel
 from fairbench.data.withheld import known_rows
-from fairbench.errors import DataError, GroupWithheld, NotApplicable, SuiteError, Undefined
+from fairbench.errors import CannotExport, DataError, GroupWithheld, NotApplicable, SuiteError, Undefined
 from fairbench.plugins.components import (
     NO_LIMITS,
     RAISED,
@@ -51,6 +51,7 @@ from fairbench.plugins.components import (
     Tunable,
     parameter,
 )
+from fairbench.plugins.exported import ESTIMATOR, ExportablePredictor, Exported
 from fairbench.plugins.group_use import UsesGroup
 from fairbench.plugins.hooks import hookimpl
 from fairbench.plugins.parameters import build_choice
@@ -75,6 +76,7 @@ from fairbench.version import API_VERSION
 __all__ = [
     "API_VERSION",
     "CRASHED",
+    "ESTIMATOR",
     "FAILURES",
     "NEARLY",
     "NO_LIMITS",
@@ -85,6 +87,7 @@ __all__ = [
     "UNKNOWN_GROUP",
     "Archive",
     "Arrays",
+    "CannotExport",
     "Cell",
     "Choice",
     "Chosen",
@@ -96,6 +99,8 @@ __all__ = [
     "Episode",
     "Evidence",
     "Executor",
+    "ExportablePredictor",
+    "Exported",
     "Fitted",
     "GroupRates",
     "GroupWithheld",

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from fairbench.data.rows import FLOAT32_ROUNDING, Inputs, Predictions, Samples
 from fairbench.data.withheld import GrouplessSamples
-from fairbench.errors import DataError, NotApplicable, PluginError
+from fairbench.errors import CannotExport, DataError, NotApplicable, PluginError
 from fairbench.plugins.components import Method, Predictor, parameter
+from fairbench.plugins.exported import ESTIMATOR, ExportablePredictor, Exported
 from fairbench.plugins.group_use import USES
 from fairbench.plugins.ranges import Options, Range
 from fairbench.system.generators import generators_seeded
@@ -130,7 +131,7 @@ def fit_estimator(
     _set_seed(estimator, seed)
     fitted = _Fitted.of(estimator, train, seed, sensitive_features)
     fitted.call("fit", train, np.array(train.y))
-    return fitted.predict
+    return fitted.predictor
 
 
 def predictor_of(
@@ -144,7 +145,19 @@ def predictor_of(
         seed: of everything random in prediction.
         sensitive_features: ``("predict",)`` if it is given the group, ``()`` if not; None goes by its signatures.
     """
-    return _Fitted.of(estimator, train, seed, sensitive_features).predict
+    return _Fitted.of(estimator, train, seed, sensitive_features).predictor
+
+
+def estimator_of(exported: Exported) -> Predictor:
+    """Return what predicts with an exported estimator.
+
+    Raises:
+        CannotExport: it names no seed.
+    """
+    seed = exported.about.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise CannotExport("the model has no whole number 'seed'")
+    return _Fitted(exported.estimator, type(exported.estimator).__name__, None, seed, ()).predictor
 
 
 class _EstimatorMethod:
@@ -212,6 +225,20 @@ class _Fitted:
                 f"{self.who} uses the group to predict, and group {rows.group_names[new[0]]!r} has no row among those "
                 "that it was fitted to"
             )
+
+    @property
+    def predictor(self) -> ExportablePredictor:
+        """Return what predicts, and can be written if the estimator is scikit-learn's own."""
+        return ExportablePredictor(self.predict, self._export)
+
+    def _export(self) -> Exported:
+        kind = type(self.estimator)
+        if kind.__module__.partition(".")[0] != "sklearn" or self.groups is not None:
+            raise CannotExport(
+                f"it wraps {kind.__module__}.{kind.__qualname__}; only estimators of scikit-learn itself that are not "
+                "given the group can be written without pickle"
+            )
+        return Exported(ESTIMATOR, {"seed": self.seed}, estimator=self.estimator)
 
     def predict(self, inputs: Inputs) -> Predictions:
         """Return the decisions, and the scores if there are any."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from fairbench.api.exports import exported_network
 from fairbench.api.gaps import Gap, gap_by_label, group_means, parity_gap, squared_gap
 from fairbench.api.inner_loop import INNER_LOOPS, Adapted, unroll
 from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
@@ -27,7 +28,7 @@ from fairbench.api.projection import Contrasts, Infeasible, Projection, project,
 from fairbench.data.rows import Inputs, Predictions, Samples, unchecked
 from fairbench.data.withheld import GrouplessSamples
 from fairbench.errors import FairbenchError, GroupWithheld
-from fairbench.plugins.components import Predictor
+from fairbench.plugins.exported import ExportablePredictor
 
 __all__ = [
     "ACTIVATIONS",
@@ -277,11 +278,12 @@ def train_model(
     return curves
 
 
-def predictor(model: nn.Module | Adapted) -> Predictor:
+def predictor(model: nn.Module | Adapted) -> ExportablePredictor:
     """Return the predictor of a model in its current state: Inputs -> scores, the sigmoid of the logits, cut at 0.5.
 
     It owns a copy of the weights in eval mode, keeps no graph alive, and computes in float64 on one thread, so that a
-    row's decision does not depend on the other rows (in float32 the last bit does).
+    row's decision does not depend on the other rows (in float32 the last bit does). ``fairbench export-model``
+    can write it if the model is a ``Sequential`` of linear layers and of ``ACTIVATIONS``.
     """
     frozen = model.detached() if isinstance(model, Adapted) else copy.deepcopy(model)
     frozen.double().eval().requires_grad_(False)
@@ -292,4 +294,4 @@ def predictor(model: nn.Module | Adapted) -> Predictor:
             score = logit.sigmoid().reshape(-1)
         return Predictions.from_score(np.array(score.numpy()))
 
-    return predict
+    return ExportablePredictor(predict, lambda: exported_network(frozen))

@@ -13,6 +13,7 @@ from fairbench.cli.audit import audit
 from fairbench.cli.claims import claims
 from fairbench.cli.compare import compare
 from fairbench.cli.data import data
+from fairbench.cli.export_model import export_model
 from fairbench.cli.lines import lines
 from fairbench.cli.new import new
 from fairbench.cli.options import examples, say
@@ -87,6 +88,7 @@ for _command in (
     report,
     compare,
     export,
+    export_model,
     rescore,
     store,
     merge,

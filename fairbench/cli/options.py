@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any, Callable, Optional, TextIO
 
 import click
@@ -12,6 +14,7 @@ import click
 from fairbench.errors import LONGEST, did_you_mean, printable
 
 Command = Callable[..., Any]
+WIDTH, NARROWEST = 100, 40  # of tables: where there is no terminal, and at least
 
 
 def plugin_option(command: Command) -> Command:
@@ -196,29 +199,69 @@ class Shown:
         return self.file.write(printable(text) if self.careful else text)
 
 
+def terminal_width() -> int:
+    """Return how many letters fit on a line of the terminal, or of COLUMNS; 100 where there is neither."""
+    return max(get_terminal_size((WIDTH, 24)).columns, NARROWEST)
+
+
+def folded(text: str) -> str:
+    """Return a text with its paragraphs folded to the terminal; those that fit, or hold indented lines, stay."""
+    width = terminal_width()
+    paragraphs = []
+    for paragraph in text.split("\n\n"):
+        lines = paragraph.split("\n")
+        if max(map(len, lines)) > width and not any(line.startswith(" ") for line in lines):
+            lines = textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False)
+        paragraphs.append("\n".join(lines))
+    return "\n\n".join(paragraphs)
+
+
 def print_rows(rows: Sequence[dict[str, Any]], as_json: bool, err: bool = False) -> None:
-    """Print rows as JSON lines, or as a table as wide as the terminal (100 columns if there is none)."""
+    """Print rows as JSON lines, or as a table as wide as the terminal; where words would be cut, as a list."""
     if as_json:
         for row in rows:
             click.echo(json.dumps(row))
         return
-    from rich.console import Console
-    from rich.table import Table
-
     if not rows:
         click.echo("none", err=True)
         return
+    width = terminal_width()
+    texts = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    least = [_longest_word([name, *(row[name] for row in texts)]) for name in texts[0]]
+    first = next(iter(texts[0]))
+    least[0] = max(len(first), *(len(row[first]) for row in texts))  # it is never folded
+    if sum(least) + 2 * (len(least) - 1) > width:
+        for row in texts:
+            click.echo(_as_list(row, width), err=err)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(rows[0]):
         table.add_column(name, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 100
+    for row in texts:
+        table.add_row(*row.values())
+    console = Console(highlight=False, markup=False, width=width)
     with console.capture() as printed:  # rich would end the program once the reader has closed the pipe
         console.print(table)
     click.echo(printed.get(), nl=False, err=err)
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=0)
+
+
+def _as_list(row: dict[str, str], width: int) -> str:
+    """Return a row as its first value, with the others below it, each after its name."""
+    first, *others = row
+    lines = [row[first]]
+    for name in others:
+        if row[name]:
+            wrapper = textwrap.TextWrapper(width, initial_indent="  ", subsequent_indent="    ")
+            wrapper.break_long_words = wrapper.break_on_hyphens = False
+            lines += wrapper.wrap(f"{name}: {row[name]}")
+    return "\n".join(lines)
 
 
 def _cell(value: Any) -> str:

@@ -26,6 +26,7 @@ def say_unfinished(results: Results) -> None:
     epilog=examples(
         "fairbench report runs/table1",
         "fairbench report runs/table1 --format latex > table1.tex",
+        "fairbench report runs/table1 --metrics accuracy,dp --methods faalgrad,threshold",
         "fairbench report runs/table1 --definitions aif360 --format markdown",
     )
 )
@@ -45,13 +46,28 @@ def say_unfinished(results: Results) -> None:
     help="Show fairness measures as another library defines and names them: fairlearn, aif360, ffb, ffml, fair-maml "
     "or boundary-covariance.",
 )
+@names_option("--metrics", "metrics", "Show only these metrics; dp and eo stand for the two differences.")
+@names_option("--methods", "methods", "Show only these methods, e.g. 'faalgrad[split=config1],threshold'.")
+@names_option("--datasets", "datasets", "Show only these datasets.")
 @plugin_option
-def report(run_directory: Path, name: str, definitions: Optional[str], plugin: tuple[str, ...]) -> None:
+def report(
+    run_directory: Path,
+    name: str,
+    definitions: Optional[str],
+    metrics: Optional[str],
+    methods: Optional[str],
+    datasets: Optional[str],
+    plugin: tuple[str, ...],
+) -> None:
     """Print a run's tables.
 
-    The default format also writes every report that is a file into the run directory, unless --definitions is given.
+    Tables are as wide as the terminal, or COLUMNS; where a table of verdicts is too wide, its columns move to tables
+    below, the verdict last of all. Verdicts are those of the whole run, whatever is shown of it. The default format
+    also writes every report that is a file into the run directory, unless --definitions or a choice of methods,
+    datasets or metrics is given.
     """
     from fairbench.analysis.definitions import find_view, viewed
+    from fairbench.analysis.filtered import filtered
     from fairbench.plugins.loading import load_plugins
     from fairbench.running.rundir import load_results
     from fairbench.running.store import run_folder
@@ -65,6 +81,7 @@ def report(run_directory: Path, name: str, definitions: Optional[str], plugin: t
     results = load_results(run_directory)
     if definitions is not None:
         results = viewed(results, definitions)
+    results = filtered(results, methods=methods, datasets=datasets, metrics=metrics)
     with output_on_stderr():
         made = chosen.render(results)
     if isinstance(made, bytes) and sys.stdout.isatty():
@@ -75,7 +92,7 @@ def report(run_directory: Path, name: str, definitions: Optional[str], plugin: t
     if isinstance(made, str) and (name == "terminal" or sys.stdout.isatty()):
         made = printable(made)
     click.echo(made, nl=isinstance(made, str))
-    if name == "terminal" and definitions is None:
+    if name == "terminal" and definitions is None and results.whole is None:
         write_reports(results, registry, run_directory)
         say(f"written to {run_directory}: report.*")
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
+from fairbench.choices import METRIC_ALIASES
 from fairbench.cli.options import (
     NamedChoice,
     complete_name,
     data_dir_option,
     examples,
+    folded,
     json_option,
     plugin_option,
     print_rows,
@@ -117,6 +119,10 @@ def show(
     rows = describe_parameters(component)
     text = describe(component) if kind == "paper" else docstring(component)
     extra = {key: getattr(component, key) for key in _SHOWN.get(kind, ()) if hasattr(component, key)}
+    if kind == "metric":
+        name = component.name  # dp was typed, perhaps
+        aliases = [alias for alias, metric in METRIC_ALIASES.items() if metric == name]
+        extra = {**({"alias": ", ".join(aliases)} if aliases else {}), **extra}
     if kind == "method":
         extra = {"uses_group": shown_use(component), **extra}
     if "grid" in extra:
@@ -139,9 +145,9 @@ def show(
         }
         click.echo(json.dumps({**shown, "parts": parts} if parts else shown))
         return
-    say(f"{name} ({kind}, from {origin})\n\n{text}\n", err=False)
+    say(folded(f"{name} ({kind}, from {origin})\n\n{text}\n"), err=False)
     for key, value in extra.items():
-        say(f"{key}: {_LINES[key](value) if key in _LINES else value}", err=False)
+        say(folded(f"{key}: {_LINES[key](value) if key in _LINES else value}"), err=False)
     if dataset:
         print_dataset(typed, dataset)
     if rows or parts:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fairbench.cells import Cell, Preparation
 from fairbench.data.columns import shown
+from fairbench.data.encoding import Encoding
 from fairbench.data.rows import Dataset, Samples, Schema, Split
 from fairbench.errors import DataError, NotApplicable
 
@@ -53,14 +54,7 @@ def split_dataset(
     """
     attributes = group.split(",")
     codes, names, protected = group_codes(dataset, attributes)
-    if dataset.partition is not None and preparation.stratify:
-        raise NotApplicable(f"{dataset.name} has its own partition, which cannot be stratified; use stratify = false")
-    strata = codes * 2 + dataset.y if preparation.stratify else None
-    parts = part_rows(dataset, seed, strata)
-    if validation_seed is not None:
-        if dataset.partition is not None:
-            raise NotApplicable(f"{dataset.name} has its own partition, whose validation part stays; use tunings = 1")
-        parts = [*_divided(np.concatenate(parts[:2]), len(parts[1]), validation_seed, strata), parts[2]]
+    parts = split_rows(dataset, codes, seed=seed, preparation=preparation, validation_seed=validation_seed)
     learned = parts[0]
     for what, values in (("class", dataset.y), (f"group of {group!r}", codes)):
         if len(np.unique(values[learned])) < 2:
@@ -79,7 +73,7 @@ def split_dataset(
     table = dataset.X.drop(columns=[column for column in dataset.X.columns if column in carried])
     X, feature_names = encode(table, learned, preparation.scale)
     if preparation.sensitive_as_feature:
-        flags, flag_names = _group_features(codes, names, protected)
+        flags, flag_names = group_features(codes, names, protected)
         X, feature_names = np.hstack([X, flags]), feature_names + flag_names
     schema = Schema(feature_names, names, protected, dataset.favorable_label)
     if not feature_names:
@@ -91,6 +85,26 @@ def split_dataset(
     samples = Samples(X, codes, schema, dataset.y, dataset.key_arrays(without=carried))
     train, validation, test = (samples.select(rows) for rows in parts)
     return Split(train, validation, replace(test, rows=parts[2]))
+
+
+def split_rows(
+    dataset: Dataset, codes: NDArray[np.int64], *, seed: int, preparation: Preparation, validation_seed: Optional[int]
+) -> list[NDArray[np.intp]]:
+    """Return the positions of train, validation and test; ``codes`` are the rows' groups, see ``split_dataset``.
+
+    Raises:
+        NotApplicable: the dataset's own partition is to be stratified or divided anew.
+        DataError: the dataset's own partition is invalid.
+    """
+    if dataset.partition is not None and preparation.stratify:
+        raise NotApplicable(f"{dataset.name} has its own partition, which cannot be stratified; use stratify = false")
+    strata = codes * 2 + dataset.y if preparation.stratify else None
+    parts = part_rows(dataset, seed, strata)
+    if validation_seed is not None:
+        if dataset.partition is not None:
+            raise NotApplicable(f"{dataset.name} has its own partition, whose validation part stays; use tunings = 1")
+        parts = [*_divided(np.concatenate(parts[:2]), len(parts[1]), validation_seed, strata), parts[2]]
+    return parts
 
 
 def group_codes(dataset: Dataset, attributes: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...], int]:
@@ -219,31 +233,11 @@ def encode(table: pd.DataFrame, train: NDArray[np.intp], scale: str) -> tuple[ND
     Returns:
         X (n, d) and its feature names.
     """
-    from sklearn.impute import SimpleImputer
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    numeric = table.select_dtypes(include=["number", "bool"])
-    categorical = table.drop(columns=numeric.columns).astype(object)
-    blocks, names = [], []
-    if len(numeric.columns):
-        block = numeric.to_numpy(dtype=np.float64)
-        steps = [SimpleImputer(strategy="median", keep_empty_features=True)] if np.isnan(block).any() else []
-        steps += [StandardScaler()] if scale == "standard" else []
-        for step in steps:
-            block = step.fit(block[train]).transform(block)
-        blocks.append(block)
-        names += list(numeric.columns)
-    if len(categorical.columns):
-        cells = categorical.where(categorical.notna(), "missing").to_numpy().astype(str)
-        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32).fit(cells[train])
-        blocks.append(encoder.transform(cells))
-        names += list(encoder.get_feature_names_out(list(categorical.columns)))
-    if not blocks:
-        return np.zeros((len(table), 0), dtype=np.float32), ()
-    return np.hstack(blocks).astype(np.float32), tuple(map(str, names))
+    encoding = Encoding.learn(table, train, scale)
+    return encoding.apply(table), encoding.names
 
 
-def _group_features(
+def group_features(
     codes: NDArray[np.int64], names: tuple[str, ...], protected: int
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Return a flag of the protected group for two groups, else a column for each group."""

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Optional
 
 from fairbench.cells import Cell, Choice, canonical
-from fairbench.choices import parse_choices
+from fairbench.choices import parse_choices, stands_for
 from fairbench.errors import PaperError, UnknownName
 from fairbench.notation import plain
 from fairbench.papers.checked import named
@@ -62,7 +62,7 @@ class Grid:
         """
         for suite in self.suites:
             start = _key(self.registry, suite, dataset, method)
-            found = [key for key in self.cells if key[:2] == start and _fits(scenario, self.cells[key][0].scenario)]
+            found = [key for key in self.cells if key[:2] == start and (scenario is None or stands_for(scenario, self.cells[key][0].scenario))]
             if found:
                 return found
         return []
@@ -82,14 +82,6 @@ class Grid:
         """Return the method as its suite writes it, and the scenario if there are several."""
         alone = len({scenario for _, _, scenario in self.cells}) == 1
         return self.labels[key] if alone else f"{self.labels[key]}, {self.cells[key][0].scenario}"
-
-
-def _fits(wanted: Optional[Choice], scenario: Choice) -> bool:
-    """Return whether a scenario has the name and the parameters that are wanted."""
-    if wanted is None:
-        return True
-    given = wanted.params.items()
-    return wanted.name == scenario.name and all(plain(scenario.params[name]) == plain(value) for name, value in given)
 
 
 def _key(registry: Registry, suite: Suite, dataset: str, method: Choice) -> Optional[tuple[str, str]]:

@@ -13,8 +13,8 @@ from fairbench.analysis.intervals import Correction, overlap_correction
 from fairbench.analysis.lines import AboveLine
 from fairbench.analysis.values import alike_count, by_method, finished, identity, sections
 from fairbench.analysis.verdicts import SectionLines
-from fairbench.analysis.wanted import fits
 from fairbench.cells import Cell, Choice
+from fairbench.choices import stands_for
 from fairbench.papers.claim_form import Pair
 from fairbench.papers.columns import Column
 from fairbench.papers.grids import Grid, Key
@@ -204,7 +204,8 @@ class RunRows:
 
         def has(cell: Cell) -> bool:
             place = (not dataset or str(cell.dataset) == dataset) and (not group or cell.group == group)
-            return place and fits(method, cell.method) and (scenario is None or fits(scenario, cell.scenario))
+            known = scenario is None or stands_for(scenario, cell.scenario)
+            return place and known and stands_for(method, cell.method)
 
         found = [key for key, records in enumerate(self.rows) if has(records[0].cell)]
         if len({identity(self.rows[key][0].cell.method) for key in found}) > 1:

@@ -366,11 +366,13 @@ class Report:
         suffix: suffix of its file, e.g. ``.md`` for ``report.md``; empty for a report that is only printed.
         render: Results -> text, or the bytes of an image; empty if there is nothing to show. It can raise
             ``NotApplicable`` if a library that it needs is missing.
+        figure: of a picture, (Results, metric) -> a figure of matplotlib, which Python users get; else None.
     """
 
     name: str
     suffix: str
     render: Callable[[Results], Union[str, bytes]]
+    figure: Optional[Callable[[Results, str], Any]] = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from fairbench.cells import Cell, Choice, Preparation
+from fairbench.choices import metric_called
 from fairbench.data.sources import DataFile
 from fairbench.errors import DataError, FairbenchError, NotApplicable, PluginError, UnknownName
 from fairbench.plugins import parameters
@@ -190,13 +191,15 @@ class Registry:
         return sorted(self._components[kind])
 
     def get(self, kind: str, name: str) -> Any:
-        """Return a component (a class, or a Metric, Report or Paper).
+        """Return a component (a class, or a Metric, Report or Paper); ``dp`` and ``eo`` name metrics too.
 
         Raises:
             UnknownName: no component has the name; the message mentions plugins that could not be loaded.
             PluginError: the component was refused.
         """
         members = self._components[kind]
+        if kind == "metrics":
+            name = metric_called(name, {*members, *(refused for where, refused in self._refused if where == kind)})
         if (kind, name) in self._refused:
             refused = self._refused[kind, name]
             raise PluginError(f"plugin {refused} is broken: {refused.problem}")
@@ -212,8 +215,7 @@ class Registry:
 
     def origin(self, kind: str, name: str) -> Plugin:
         """Return the plugin that supplies a component."""
-        self.get(kind, name)
-        return self._origins[kind, name]
+        return self._origins[kind, self.get(kind, name).name]
 
     def versions(self, cell: Cell) -> dict[str, str]:
         """Return the version of each distribution, and of each local file's component, that affects the numbers."""

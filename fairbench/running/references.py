@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 from fairbench.cells import Choice
-from fairbench.choices import parse_choices
+from fairbench.choices import parse_choices, stands_for
 from fairbench.errors import DataError, SuiteError
 from fairbench.plugins.components import DatasetSpec, Reference, Referenced
 from fairbench.plugins.registry import Registry
@@ -43,14 +43,6 @@ def added_methods(baseline: str, methods: Sequence[Choice], registry: Registry) 
     if ATTAINABLE in registry.names("methods") and ATTAINABLE not in names:
         added.append(Choice(ATTAINABLE))
     return added
-
-
-def stands_for(named: Choice, method: Choice) -> bool:
-    """Return whether a choice as users write it (``named``), which leaves parameters out, stands for a ``method``."""
-    absent = object()
-    return named.name == method.name and all(
-        method.params.get(name, absent) == value for name, value in named.params.items()
-    )
 
 
 def reference_scenario(scenarios: Sequence[Choice], registry: Registry) -> Optional[Choice]:

@@ -8,7 +8,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from fairbench.api import Inputs, Method, NotApplicable, Predictions, Predictor, Range, Samples, base_models, hookimpl
+from fairbench.api import (
+    ESTIMATOR,
+    ExportablePredictor,
+    Exported,
+    Inputs,
+    Method,
+    NotApplicable,
+    Predictions,
+    Predictor,
+    Range,
+    Samples,
+    base_models,
+    hookimpl,
+)
 
 
 @dataclass(frozen=True)
@@ -33,11 +46,16 @@ class Logistic(base_models.Logistic):
             )
         with base_models.limits_accepted():
             model = self.estimator(seed=seed).fit(train.X.astype(np.float64), train.y)
+        return self.from_export(Exported(ESTIMATOR, estimator=model))
+
+    @staticmethod
+    def from_export(exported: Exported) -> Predictor:
+        """Return the predictor of a fitted model."""
 
         def predict(inputs: Inputs) -> Predictions:
-            return Predictions.from_score(model.predict_proba(inputs.X.astype(np.float64))[:, 1])
+            return Predictions.from_score(exported.estimator.predict_proba(inputs.X.astype(np.float64))[:, 1])
 
-        return predict
+        return ExportablePredictor(predict, lambda: exported)
 
 
 @hookimpl

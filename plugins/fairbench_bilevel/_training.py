@@ -8,7 +8,7 @@ from typing import Callable, ClassVar, Optional, Union
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api import (
@@ -153,7 +153,7 @@ class FairNetwork:
                 "final_training_bce": [float(cross_entropy(logit, rows.y))],
                 "final_training_penalty": [float(penalty(logit, rows))],
             }
-        return predictor(model), {**curves, **observer.curves, **final}
+        return predictor(nn.Sequential(*model.parts)), {**curves, **observer.curves, **final}
 
     def _choose(self, points: dict[str, Predictor], validation: Samples) -> str:
         seen, telling = {}, []

@@ -161,7 +161,8 @@ def _reference_cost(results: Results) -> list[str]:
     added = [record for record in results.records if not {record.cell.method.name, "all"} & named]
     if not added:
         return []
-    spent, total = (sum(record.cpu_seconds for record in records) for records in (added, results.records))
+    every = (results.whole or results).records
+    spent, total = (sum(record.cpu_seconds for record in records) for records in (added, every))
     names = ", ".join(dict.fromkeys(record.cell.method.name for record in added))
     share = f" ({spent / total:.0%} of the run's)" if total else ""
     return [f"added for the reference lines: {names}; {spent:.1f} s of CPU time{share}; --no-reference leaves them out"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -80,3 +81,17 @@ def new_table(gap: int, texts: Sequence[str], numbers: Sequence[str], label_widt
 def shown_label(row: MethodRow) -> str:
     """Return a method's label, which can be folded at a parameter, with the sign of one that decides alike."""
     return row.label.replace(",", ", ") + (f" {ALIKE}" if row.constant else "")  # so that it folds at a parameter
+
+
+def fold(label: str, width: int) -> str:
+    """Return a label on lines of at most ``width`` letters, broken after a blank, an underscore or a bracket."""
+    lines, line = [], ""
+    for piece in re.findall(r"[^\s_\[=]*[\s_\[=]?", label):
+        if line and len((line + piece).rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece
+        while len(line.rstrip()) > width:
+            lines.append(line[:width])
+            line = line[width:]
+    return "\n".join([*lines, line.rstrip()])

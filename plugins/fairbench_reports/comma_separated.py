@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from fairbench.api import Report, Results, hookimpl
+from fairbench.api import Record, Report, Results, hookimpl
 from fairbench.api.analysis import RATIOS, Estimate, Standing, section_standings, series, without_formula
-from fairbench_reports._entries import clean
-from fairbench_reports._table import MethodRow, sections
+from fairbench_reports._entries import Entry, clean
+from fairbench_reports._table import MethodRow, MetricColumn, Section, sections
 
+Compared = Iterable[tuple[Sequence[Record], Mapping[str, Standing]]]
 SELECTED = "selection_rate"
 
 FIELDS = (
@@ -75,47 +77,64 @@ def render(results: Results) -> str:
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
     shown = sections(results)
-    standings = {here.section: here for here in section_standings(results)} if shown else {}
+    compared = {here.section: here.methods for here in section_standings(results)} if shown else {}
     for section in shown:
-        cell, preparation = section.cell, section.cell.preparation
-        where = {
-            "scenario": clean(str(cell.scenario)),
-            "dataset": clean(str(cell.dataset)),
-            "sensitive": clean(cell.group),
-            "scale": preparation.scale,
-            "sensitive_as_feature": _truth(preparation.sensitive_as_feature),
-            "stratify": _truth(preparation.stratify),
-            "group_known": preparation.group_known,
-            "group_at_prediction": _truth(preparation.group_at_prediction),
-        }
-        here = standings.get(section.key)
-        told = {done[0].cell.key: by_metric for done, by_metric in here.methods} if here else {}
-        for row in section.rows:
-            stands = told.get(row.records[0].cell.key, {}) if row.records else {}
-            who = {
-                "method": clean(row.method),
-                "parameters": row.parameters if row.parameters.isprintable() else clean(row.parameters),
-                "repeats": row.repeats,
-                "alike": row.alike,
-                "constant": _truth(row.constant),
-            }
+        where = setting(section)
+        for row, told in judged(section, compared.get(section.key, ())):
             for column, entry in zip(section.columns, row.entries):
-                estimate = entry.estimate
-                what = {
-                    "metric": column.metric,
-                    "mean": estimate.mean,
-                    "std": estimate.sd,
-                    "n": estimate.n,
-                    "undefined": estimate.undefined,
-                    "reason": clean(estimate.reason),
-                    "partial": estimate.partial,
-                    "lacking": clean(estimate.lacking),
-                    "best": _truth(entry.best),
-                }
-                beside = _standing(stands[column.metric], row) if column.metric in stands else {}
-                line = {**where, **who, **what, **beside}
-                writer.writerow({name: without_formula(cell) for name, cell in line.items()})
+                line = {**where, **who(row), **what(column, entry, told.get(column.metric), row)}
+                writer.writerow({name: without_formula(_text(cell)) for name, cell in line.items()})
     return text.getvalue()
+
+
+def setting(section: Section) -> dict[str, object]:
+    """Return which section a line belongs to."""
+    cell, preparation = section.cell, section.cell.preparation
+    return {
+        "scenario": clean(str(cell.scenario)),
+        "dataset": clean(str(cell.dataset)),
+        "sensitive": clean(cell.group),
+        "scale": preparation.scale,
+        "sensitive_as_feature": preparation.sensitive_as_feature,
+        "stratify": preparation.stratify,
+        "group_known": preparation.group_known,
+        "group_at_prediction": preparation.group_at_prediction,
+    }
+
+
+def who(row: MethodRow) -> dict[str, object]:
+    """Return which method a line belongs to."""
+    return {
+        "method": clean(row.method),
+        "parameters": row.parameters if row.parameters.isprintable() else clean(row.parameters),
+        "repeats": row.repeats,
+        "alike": row.alike,
+        "constant": row.constant,
+    }
+
+
+def judged(section: Section, compared: Compared) -> Iterator[tuple[MethodRow, Mapping[str, Standing]]]:
+    """Yield each method of a section with its standing by metric, if it is among those ``compared`` with others."""
+    told = {done[0].cell.key: by_metric for done, by_metric in compared}
+    for row in section.rows:
+        yield row, told.get(row.records[0].cell.key, {}) if row.records else {}
+
+
+def what(column: MetricColumn, entry: Entry, standing: Standing | None, row: MethodRow) -> dict[str, object]:
+    """Return what is known of a method at a metric."""
+    estimate = entry.estimate
+    found: dict[str, object] = {
+        "metric": column.metric,
+        "mean": estimate.mean,
+        "std": estimate.sd,
+        "n": estimate.n,
+        "undefined": estimate.undefined,
+        "reason": clean(estimate.reason),
+        "partial": estimate.partial,
+        "lacking": clean(estimate.lacking),
+        "best": entry.best,
+    }
+    return found if standing is None else {**found, **_standing(standing, row)}
 
 
 def _standing(standing: Standing, row: MethodRow) -> dict[str, object]:
@@ -141,8 +160,8 @@ def _standing(standing: Standing, row: MethodRow) -> dict[str, object]:
     }
 
 
-def _truth(value: bool) -> str:
-    return "true" if value else "false"
+def _text(cell: object) -> object:
+    return str(cell).lower() if isinstance(cell, bool) else cell
 
 
 @hookimpl

@@ -87,7 +87,8 @@ def compared_rows(section: Section, baseline: Baseline, results: Results) -> Ite
 
 def baseline_label(section: Section, baseline: Baseline) -> str:
     """Return the label of the baseline in the section's tables."""
-    return next(row.label for row in section.rows if row.records == baseline.records)
+    own = (row.label for row in section.rows if row.records == baseline.records)
+    return next(own, baseline.label)  # which need not be among what is shown
 
 
 # -------------------------------------------------------------------- the table

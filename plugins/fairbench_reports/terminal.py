@@ -12,13 +12,26 @@ from fairbench.api import Record, Report, Results, hookimpl
 from fairbench.api.analysis import FEW_ROWS, planned_repeats, positives, stored_rows
 from fairbench_reports._entries import SMALL, Entry, clean
 from fairbench_reports._foot import foot, missing, spread
-from fairbench_reports._plain import new_console, new_table, print_head, print_lines, printed, shown_label, width_of
+from fairbench_reports._plain import (
+    fold,
+    new_console,
+    new_table,
+    print_head,
+    print_lines,
+    printed,
+    shown_label,
+    width_of,
+)
 from fairbench_reports._table import MetricColumn, Section, number, sections
-from fairbench_reports._verdicts import HEADINGS, POINTS, VerdictTable, reading, verdict_tables
+from fairbench_reports._verdicts import HEADINGS, VerdictTable, reading, verdict_tables
 
 LABEL_WIDTH = 24  # a method's label may be folded to this before the columns are spread over several tables
 BEST = "*"
-LEAST_LABEL, LEAST_VERDICT = 14, 24  # of a table of verdicts: narrower columns would fold at every word
+LEAST_LABEL, LEAST_WORDS = 14, 24  # of a table of verdicts: narrower columns would fold at every word
+LEAST_VERDICT = 28  # "not told apart from the coin", on one line
+LAST = HEADINGS.index("verdict")
+IMPORTANCE = tuple(map(HEADINGS.index, ("points above the coin", "gap", "of the room", "± repeats", "± rows", "floor")))
+"""The numbers of a table of verdicts; the last are the first to move to a table below where the terminal is narrow."""
 
 
 def render(results: Results) -> str:
@@ -87,29 +100,48 @@ def _main_table(section: Section, block: range, *, beside: bool, label_width: in
 
 
 def _verdict(console: Console, verdict: VerdictTable) -> None:
-    """Print the verdicts at one kind of gap: one table, or two or three where one is too wide."""
+    """Print the verdicts at one kind of gap: one table, or several where one is too wide, the verdicts in the first."""
     console.print(Text(verdict.title))
     console.print()
-    fixed = range(1, len(HEADINGS) - 1)
-    widths = [max(len(row[place]) for row in verdict.rows) for place in fixed]
-    blocks = [range(1, len(HEADINGS))]
-    if sum(widths) + 2 * len(widths) + LEAST_LABEL + LEAST_VERDICT > console.width:
-        blocks = [range(1, POINTS), range(POINTS, len(HEADINGS))]
-        if sum(widths[POINTS - 1 :]) + 2 * len(widths[POINTS - 1 :]) + LEAST_LABEL + LEAST_VERDICT > console.width:
-            end = len(HEADINGS) - 1
-            blocks[1:] = [range(POINTS, end), range(end, end + 1)]
-    for block in blocks:
-        numbers = [_folded(HEADINGS[place]) for place in block if place in fixed]
-        last = [HEADINGS[-1]] if block[-1] not in fixed else []
-        table = new_table(2, ["method"], numbers, LABEL_WIDTH)
-        for heading in last:
-            table.add_column("\n" * max((text.count("\n") for text in numbers), default=0) + heading, overflow="fold")
-        for row in verdict.rows:
-            table.add_row(Text(row[0].replace(",", ", ")), *(Text(row[place]) for place in block))
+    for block in _blocks(verdict, console.width):
+        numbers = [place for place in block if place != LAST]
+        labels = [row[0].replace(",", ", ") for row in verdict.rows]
+        table = new_table(2, ["method"], [_folded(HEADINGS[place]) for place in numbers])
+        if LAST in block:
+            height = max((_folded(HEADINGS[place]).count("\n") for place in numbers), default=0)
+            table.add_column("\n" * height + HEADINGS[LAST], overflow="fold")
+        left = console.width - sum(_width(verdict, place) + 2 for place in numbers)
+        words = max(len(row[LAST]) for row in verdict.rows) + 2 if LAST in block else 0
+        room = max(left - words, min(LABEL_WIDTH, left - min(words, LEAST_VERDICT + 2)))
+        for label, row in zip(labels, verdict.rows):
+            table.add_row(Text(fold(label, room)), *(Text(row[place]) for place in block))
         console.print(table)
         console.print()
     print_lines(console, verdict.notes)
     console.print()
+
+
+def _blocks(verdict: VerdictTable, width: int) -> list[list[int]]:
+    """Return the columns of each table: first the verdict with the most important numbers, then what it lacks."""
+    numbers = list(range(1, LAST))
+    if sum(_width(verdict, place) + 2 for place in numbers) + LEAST_LABEL + LEAST_WORDS <= width:
+        return [[*numbers, LAST]]
+    blocks: list[list[int]] = []
+    free = 0
+    for place in (LAST, *IMPORTANCE):
+        needs = 2 + (LEAST_VERDICT if place == LAST else _width(verdict, place))
+        if not blocks or needs > free:
+            blocks.append([])
+            free = width - LEAST_LABEL
+        blocks[-1].append(place)
+        free -= needs
+    return [sorted(block) for block in blocks]
+
+
+def _width(verdict: VerdictTable, place: int) -> int:
+    """Return how many letters a column of numbers takes."""
+    texts = [*_folded(HEADINGS[place]).split("\n"), *(row[place] for row in verdict.rows)]
+    return max(map(len, texts))
 
 
 def _folded(heading: str) -> str:

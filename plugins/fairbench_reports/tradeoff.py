@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairbench.api import Record, Report, Results, hookimpl
+from fairbench.api import NotApplicable, Record, Report, Results, hookimpl
 from fairbench.api.analysis import (
     BLACK,
     BLUE,
     DOTS_PER_INCH,
+    JUDGED,
     SETTINGS,
     STYLES,
     Estimate,
@@ -32,6 +33,7 @@ from fairbench_reports._levels import ACCURACY, constant_level
 from fairbench_reports._table import MethodRow, Section, sections
 
 GAP = "demographic_parity_difference"
+STYLE = {**SETTINGS, "text.parse_math": False}
 UNDRAWN = ("constant", "attainable")  # lines stand for them
 COLOURS = (*(colour for colour, _ in STYLES), BLUE)
 MARKS = "o^svPD*<>ph"  # a colour gets another mark when the colours repeat
@@ -87,8 +89,8 @@ class Panel:
     baseline: Dot | None
 
 
-def panels(results: Results) -> list[Panel]:
-    """Return what there is to draw: the sections in which a method has both an accuracy and a gap."""
+def panels(results: Results, metric: str = GAP) -> list[Panel]:
+    """Return what there is to draw: the sections in which a method has both an accuracy and this ``metric``."""
     shown = sections(results)
     telling: dict[str, set[str]] = {}
     for section in shown:  # each separately, because defaults may differ between datasets
@@ -103,20 +105,20 @@ def panels(results: Results) -> list[Panel]:
                 row.records[0].cell.key: dot
                 for row in rows
                 if row.method not in UNDRAWN
-                for dot in _dots(row, telling[row.method])
+                for dot in _dots(row, telling[row.method], metric)
             }
             if by_key:
                 lines = SectionLines.of(records, results, stored)
                 baseline = next((by_key[r.cell.key] for r in lines.baseline.records if r.cell.key in by_key), None)
                 level = constant_level(lines, records)
-                found.append(Panel(title, [*by_key.values()], level, _attained(lines), baseline))
+                found.append(Panel(title, [*by_key.values()], level, _attained(lines, metric), baseline))
     return found
 
 
-def _attained(lines: SectionLines) -> list[tuple[float, float]]:
+def _attained(lines: SectionLines, metric: str) -> list[tuple[float, float]]:
     """Return the vertices of the attainable line, the first at gap 0; nothing if the run has no such line."""
-    repeats = lines.shared(GAP) if lines.baseline.records and lines.attainable else []
-    line = lines.reached(GAP, repeats) if repeats else None
+    repeats = lines.shared(metric) if lines.baseline.records and lines.attainable else []
+    line = lines.reached(metric, repeats) if repeats else None
     return [] if line is None else [vertex.mean for vertex in line.vertices]
 
 
@@ -134,9 +136,9 @@ def panel_titles(shown: Sequence[Section]) -> list[str]:
     ]
 
 
-def _dots(row: MethodRow, telling: set[str]) -> Iterator[Dot]:
+def _dots(row: MethodRow, telling: set[str], metric: str) -> Iterator[Dot]:
     """Yield the method's dot, if it has one: over the repeats in which both quantities are defined."""
-    gap, accuracy = _both(row.records)
+    gap, accuracy = _both(row.records, metric)
     if gap.n:
         method = row.records[0].cell.method
         values = (
@@ -145,20 +147,20 @@ def _dots(row: MethodRow, telling: set[str]) -> Iterator[Dot]:
         )
         text = clean(", ".join(filter(None, values)))
         label = clean(f"{row.method} ({', '.join(sorted(telling))})" if telling else row.method)
-        yield Dot(row.method, label, text, gap, accuracy, row.constant, list(_curve(row.records, gap.n)))
+        yield Dot(row.method, label, text, gap, accuracy, row.constant, list(_curve(row.records, metric, gap.n)))
 
 
-def _both(records: Sequence[Record], point: str | None = None) -> tuple[Estimate, Estimate]:
-    gap, accuracy = (series(records, metric, point=point) for metric in (GAP, ACCURACY))
+def _both(records: Sequence[Record], metric: str, point: str | None = None) -> tuple[Estimate, Estimate]:
+    gap, accuracy = (series(records, name, point=point) for name in (metric, ACCURACY))
     repeats = sorted(gap.keys() & accuracy.keys())
     return Estimate.of(gap[repeat] for repeat in repeats), Estimate.of(accuracy[repeat] for repeat in repeats)
 
 
-def _curve(records: Sequence[Record], repeats: int) -> Iterator[tuple[float, float]]:
+def _curve(records: Sequence[Record], metric: str, repeats: int) -> Iterator[tuple[float, float]]:
     """Yield the means of each operating point, if there are several; only of those that equally many repeats have."""
     points = dict.fromkeys(point for record in records for point in Measured(record).points)
     for point in points if len(points) > 1 else ():
-        gap, accuracy = _both(records, point)
+        gap, accuracy = _both(records, metric, point)
         if gap.n == repeats and gap.mean is not None and accuracy.mean is not None:
             yield gap.mean, accuracy.mean
 
@@ -179,11 +181,38 @@ def render(results: Results) -> bytes:
     if not shown:
         return b""
     matplotlib = require_matplotlib()
-    with matplotlib.rc_context({**SETTINGS, "text.parse_math": False}):
-        return _draw(shown, spread(planned_repeats(results)))
+    with matplotlib.rc_context(STYLE):
+        return _png(_draw(shown, spread(planned_repeats(results)), GAP))
 
 
-def _draw(shown: Sequence[Panel], what: str) -> bytes:
+def figure(results: Results, metric: str = GAP) -> Any:
+    """Return the same picture as a figure of matplotlib, with any gap that has lines.
+
+    Args:
+        results: of a run.
+        metric: one of ``JUDGED``.
+
+    Raises:
+        NotApplicable: matplotlib is not installed, or no method has both.
+    """
+    matplotlib = require_matplotlib()
+    shown = panels(results, metric)
+    if not shown:
+        raise NotApplicable(f"there is nothing to draw: no method has both an accuracy and a {JUDGED[metric]}")
+    with matplotlib.rc_context(STYLE):
+        drawn = _draw(shown, spread(planned_repeats(results)), metric)
+        picture = _png(drawn)
+    drawn._repr_png_ = lambda: picture  # which a notebook shows
+    return drawn
+
+
+def _png(figure: Any) -> bytes:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()
+
+
+def _draw(shown: Sequence[Panel], what: str, metric: str) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -208,18 +237,16 @@ def _draw(shown: Sequence[Panel], what: str) -> bytes:
         bottom = height - INCH["title"] - (row + 1) * (INCH["row"] + above) + INCH["bottom"]
         size = room - INCH["left"] - INCH["right"], INCH["row"] - INCH["bottom"]
         axes = figure.add_axes((left / width, bottom / height, size[0] / width, size[1] / height))
-        hidden = _draw_panel(axes, panel, styles, renderer)
+        hidden = _draw_panel(axes, panel, metric, styles, renderer)
         room_for = f"\n(no room for {hidden} of the texts beside marks)" if hidden else ""
         axes.set_title("\n".join(title) + room_for, loc="left", fontsize=9)
-    figure.suptitle("Accuracy against the demographic parity difference", fontsize=11, y=1 - 0.1 / height, va="top")
+    figure.suptitle(f"Accuracy against the {JUDGED[metric]}", fontsize=11, y=1 - 0.1 / height, va="top")
     _legend(figure, shown, styles, (foot - INCH["line"] * 0.4) / height, int(width / ENTRY))
     figure.text(0.1 / width, 0.08 / height, "\n".join(notes), fontsize=7.5, color="#444444", va="bottom")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": None})
-    return picture.getvalue()
+    return figure
 
 
-def _draw_panel(axes: Any, panel: Panel, styles: Mapping[str, tuple[str, str]], renderer: Any) -> int:
+def _draw_panel(axes: Any, panel: Panel, metric: str, styles: Mapping[str, tuple[str, str]], renderer: Any) -> int:
     """Draw a panel; return how many texts there was no room for."""
     for dot in panel.dots:
         colour, mark = styles[dot.label]
@@ -243,7 +270,7 @@ def _draw_panel(axes: Any, panel: Panel, styles: Mapping[str, tuple[str, str]], 
     for dot in panel.dots:
         if dot.curve:
             axes.plot(*zip(*dot.curve), "-", marker=".", color=styles[dot.label][0], alpha=0.3, linewidth=1, zorder=1)
-    axes.set_xlabel("demographic parity difference (fraction; 0 is parity)", fontsize=8)
+    axes.set_xlabel(f"{JUDGED[metric]} (fraction; 0 is parity)", fontsize=8)
     axes.set_ylabel("accuracy (fraction)", fontsize=8)
     axes.tick_params(labelsize=7.5)
     labels = [Label(*dot.place, dot.text, styles[dot.label][0]) for dot in panel.dots]
@@ -293,4 +320,4 @@ def _notes(shown: Sequence[Panel], what: str, width: int) -> list[str]:
 @hookimpl
 def fairbench_reports() -> list[Report]:
     """Return the picture."""
-    return [Report("tradeoff", "", render)]
+    return [Report("tradeoff", "", render, figure)]

@@ -1,0 +1,1 @@
+"""Fitted models written to files without pickle, and read again."""
