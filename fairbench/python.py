@@ -9,20 +9,28 @@ print(found.table("accuracy", "demographic_parity_difference"))
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from os import PathLike
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-import numpy as np
-
 from fairbench.choices import metric_called
 from fairbench.data.own.declaration import own_data
-from fairbench.errors import SuiteError, UnknownName
+from fairbench.errors import UnknownName
 from fairbench.plugins.components import Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.quantities import bytes_of, retries_of, seconds_of
+from fairbench.running.arguments import (
+    Names,
+    PathText,
+    files_of,
+    folder_of,
+    given_path,
+    listed,
+    path_of,
+    plain_number,
+    shares_of,
+)
 from fairbench.running.rundir import choose_directory, load_results
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor, chosen_suite
 from fairbench.texts import counted
@@ -32,9 +40,6 @@ if TYPE_CHECKING:
 
     from fairbench.analysis.compared_shown import Shown
     from fairbench.records import Results
-
-Names = Union[str, Sequence[str]]
-PathText = Union[str, "PathLike[str]"]
 
 
 class Run:
@@ -163,7 +168,7 @@ class Run:
         """
         from fairbench.analysis.compared_shown import compare_shown
 
-        given = {name: ",".join(_listed(name, names) or ()) for name, names in wanted.items()}
+        given = {name: ",".join(listed(name, names) or ()) for name, names in wanted.items()}
         return compare_shown(self.results, other.results, **given)
 
     def __str__(self) -> str:
@@ -276,7 +281,7 @@ def run(
         label=label,
         favorable=favorable,
         group=list(
-            dict.fromkeys(name.strip() for names in _listed("group", group) or () for name in str(names).split(","))
+            dict.fromkeys(name.strip() for names in listed("group", group) or () for name in str(names).split(","))
         ),
         protected=protected,
         drop=drop,
@@ -285,37 +290,37 @@ def run(
     )
     given = {
         "data": {own.name: own.to_dict()} if own else None,
-        "methods": _listed("methods", methods),
-        "datasets": _listed("datasets", datasets),
-        "scenarios": _listed("scenarios", scenarios),
-        "metrics": _listed("metrics", metrics),
-        "group": _listed("group", group),
-        "scale": _listed("scale", scale),
-        "repeats": _plain(repeats),
-        "tunings": _plain(tunings),
-        "fits": _plain(fits),
-        "sensitive_as_feature": None if sensitive_as_feature is None else (_plain(sensitive_as_feature),),
-        "stratify": None if stratify is None else (_plain(stratify),),
-        "group_known": _shares(group_known),
-        "group_at_prediction": None if group_at_prediction is None else (_plain(group_at_prediction),),
+        "methods": listed("methods", methods),
+        "datasets": listed("datasets", datasets),
+        "scenarios": listed("scenarios", scenarios),
+        "metrics": listed("metrics", metrics),
+        "group": listed("group", group),
+        "scale": listed("scale", scale),
+        "repeats": plain_number(repeats),
+        "tunings": plain_number(tunings),
+        "fits": plain_number(fits),
+        "sensitive_as_feature": None if sensitive_as_feature is None else (plain_number(sensitive_as_feature),),
+        "stratify": None if stratify is None else (plain_number(stratify),),
+        "group_known": shares_of(group_known),
+        "group_at_prediction": None if group_at_prediction is None else (plain_number(group_at_prediction),),
         "baseline": baseline,
-        "reference": _plain(reference),
+        "reference": plain_number(reference),
     }
-    place = _path("out", out)
-    chosen = chosen_suite(_path("suite", suite), given)
+    place = path_of("out", out)
+    chosen = chosen_suite(path_of("suite", suite), given)
     settings = Settings(
-        workers=_plain(workers),
+        workers=plain_number(workers),
         executor=chosen_executor(executor),
         limits=Limits(
-            seconds_of("timeout", _plain(timeout)),
-            bytes_of("memory_limit", _plain(memory_limit)),
-            retries_of(_plain(retries)),
+            seconds_of("timeout", plain_number(timeout)),
+            bytes_of("memory_limit", plain_number(memory_limit)),
+            retries_of(plain_number(retries)),
         ),
-        budget=seconds_of("budget", _plain(budget)),
+        budget=seconds_of("budget", plain_number(budget)),
         fail_fast=bool(fail_fast),
-        data_dir=_folder("data_dir", data_dir),
+        data_dir=folder_of("data_dir", data_dir),
         offline=offline,
-        plugins=_files(plugins),
+        plugins=files_of(plugins),
         accept_changes=accept_changes,
         own=chosen.own(own),
     )
@@ -337,59 +342,9 @@ def load(path: PathText, *, plugins: Union[PathText, Sequence[PathText]] = ()) -
         SuiteError: the path is empty.
         PluginError: a plugin file cannot be used.
     """
-    place = Path(_given("path", path))
-    registry, _ = load_plugins(_files(plugins))
+    place = Path(given_path("path", path))
+    registry, _ = load_plugins(files_of(plugins))
     return Run(Finished(load_results(place), place), registry)
-
-
-def _listed(what: str, names: Optional[Names]) -> Optional[tuple[str, ...]]:
-    """Return one text or several as a suite holds them, which checks what they are; a list of nothing is refused."""
-    if names is None:
-        return None
-    several = isinstance(names, Iterable) and not isinstance(names, str)
-    listed: tuple[str, ...] = tuple(names) if several else (names,)  # type: ignore[assignment] # see above
-    if not listed:
-        raise SuiteError(f"{what} is empty; name at least one, or leave it out")
-    return listed
-
-
-def _shares(shares: Optional[Union[float, Sequence[float]]]) -> Optional[tuple[float, ...]]:
-    """Return one share or several as a suite holds them, which checks them; a list of nothing is refused."""
-    if shares is None:
-        return None
-    several = isinstance(shares, Iterable) and not isinstance(shares, str)
-    listed = tuple(map(_plain, shares)) if several else (_plain(shares),)  # type: ignore[arg-type]  # see above
-    if not listed:
-        raise SuiteError("group_known is empty; give at least one share, or leave it out")
-    return listed
-
-
-def _plain(value: Any) -> Any:
-    """Return a number of numpy's as Python's own."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _given(what: str, path: PathText) -> PathText:
-    """Refuse an empty path, which would be the current folder."""
-    if not str(path).strip():
-        raise SuiteError(f"{what} is an empty path; the folder you are in is written '.'")
-    return path
-
-
-def _path(what: str, path: Optional[PathText]) -> Optional[Path]:
-    return None if path is None else Path(_given(what, path))
-
-
-def _folder(what: str, path: Optional[PathText]) -> Optional[Path]:
-    folder = _path(what, path)
-    if folder is not None and not folder.is_dir():
-        raise SuiteError(f"{what} {folder} is no folder")
-    return folder
-
-
-def _files(plugins: Union[PathText, Iterable[PathText]]) -> tuple[str, ...]:
-    files = [plugins] if isinstance(plugins, (str, PathLike)) else plugins
-    return tuple(str(Path(_given("plugins", file))) for file in files)
 
 
 def _observer(quiet: bool) -> Observer:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from fairbench.analysis.filtered import unfiltered
 from fairbench.analysis.values import by_method, finished, only, series, telling_parameters
-from fairbench.choices import parse_choices
+from fairbench.choices import parse_choices, stands_for
 from fairbench.records import Record, Results
-from fairbench.running.references import stands_for
 
 USUAL = "mlp"
 NAMED, UNNAMED = "named by the suite", "none is named; the usual baseline"

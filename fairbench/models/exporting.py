@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fairbench.cells import Cell
-from fairbench.choices import parse_choices
+from fairbench.choices import parse_choices, stands_for
 from fairbench.data.encoding import Encoding
 from fairbench.data.preparation import group_codes, split_rows
 from fairbench.data.rows import Dataset, Predictions, Split
@@ -21,7 +21,7 @@ from fairbench.plugins.components import Fitted
 from fairbench.plugins.exported import Exportable, Exported
 from fairbench.plugins.group_use import PREDICTION, group_use
 from fairbench.running.grid import gather
-from fairbench.running.references import HOLDOUT, stands_for
+from fairbench.running.references import HOLDOUT
 from fairbench.running.runfile import read_run
 from fairbench.running.session import Session
 from fairbench.running.store import FILE_NAME, Measured, Store, run_folder

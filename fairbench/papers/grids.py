@@ -11,7 +11,6 @@ from typing import Optional
 from fairbench.cells import Cell, Choice, canonical
 from fairbench.choices import parse_choices, stands_for
 from fairbench.errors import PaperError, UnknownName
-from fairbench.notation import plain
 from fairbench.papers.checked import named
 from fairbench.papers.columns import has_method
 from fairbench.papers.published import Published, Table, read_published
@@ -62,7 +61,11 @@ class Grid:
         """
         for suite in self.suites:
             start = _key(self.registry, suite, dataset, method)
-            found = [key for key in self.cells if key[:2] == start and (scenario is None or stands_for(scenario, self.cells[key][0].scenario))]
+            found = [
+                key
+                for key in self.cells
+                if key[:2] == start and (scenario is None or stands_for(scenario, self.cells[key][0].scenario))
+            ]
             if found:
                 return found
         return []
