@@ -25,7 +25,7 @@ from fairbench_baselines.mlp import MLP
 from fairbench_baselines.mlp_regularised import RegularisedMLP
 from fairbench_bilevel.fairbinn import FairBiNN
 from fairbench_bilevel.lagrangian_dp import LagrangianDP
-from fairbench_meta._learner import Course
+from fairbench_meta._course import Course
 from fairbench_meta.faalgrad import FaAlGrad
 from fairbench_meta.fair_maml import FairMAML
 from fairbench_meta.ffml import FFML
@@ -108,7 +108,6 @@ def epoch(method, train: Samples, validation: Samples, rounds: int) -> float:
 def outer_step(method, train: Samples, rounds: int) -> tuple[float, Products]:
     """Return the time of an outer step of a meta-learner on eight tasks, and its products."""
     course = Course(method, train, seed=0)
-    step = method.outer_step(course)
     support, query = course.draw(range(TASKS))
     rule = course.rule
     steps = rule.steps * rule.rounds
@@ -118,7 +117,7 @@ def outer_step(method, train: Samples, rounds: int) -> tuple[float, Products]:
     else:
         products.inner_steps(support.X.shape[1], steps, TASKS)
     products.gradient(query.X.shape[1], 1, TASKS)
-    return smallest(lambda: [course.learn(range(TASKS), step) for _ in range(10)], rounds) / 10, products
+    return smallest(lambda: [course.learn(range(TASKS)) for _ in range(10)], rounds) / 10, products
 
 
 class Cost(NamedTuple):
