@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable, ClassVar
@@ -16,7 +17,7 @@ from fairbench.api.tasks import NO_TASK, Shots, draw_rows
 from fairbench.api.torch import ACTIVATIONS, one_thread, train_model
 
 from ._course import Course, OuterStep, Record, Stack
-from ._inner import INNER_LOOPS, Rule, Terms, adapt, forward
+from ._inner import INNER_LOOPS, Rule, TaskBatch, Terms, adapt, forward
 from ._members import Curves, train_members
 
 MODES = ("auto", "task", "pooled", "none")
@@ -45,6 +46,17 @@ class Prediction:
             self.supports = [
                 [draw_rows(train.y, rows, learner.shots, random)[0] for rows in places] for _ in range(learner.draws)
             ]
+        self._batches: dict[tuple[int, ...], TaskBatch] = {}
+
+    def of(self, course: Course) -> Prediction:
+        """Return the same for another course on these rows, which differs in rates alone."""
+        prediction = copy.copy(self)
+        prediction.course, prediction.rule = course, course.learner.rule(prediction=True)
+        return prediction
+
+    def forget(self) -> None:
+        """Free the supports' rows, which are as many as those of the training part."""
+        self._batches.clear()
 
     @property
     def support_sizes(self) -> list[int]:
@@ -67,10 +79,13 @@ class Prediction:
         if self.mode == "none":
             return [{0: [weight.detach().clone() for weight in net.parameters()]}]
         adapted: list[dict[int, list[Tensor]]] = []
-        for supports in self.supports:
+        for draw, supports in enumerate(self.supports):
             adapted.append({})
             for together in _of_similar_length(places, [len(rows) for rows in supports]):
-                batch = self.course.table.batch([supports[place] for place in together])
+                batch = self._batches.get((draw, *together))
+                if batch is None:  # made once for all evaluations
+                    batch = self.course.table.batch([supports[place] for place in together])
+                    self._batches[(draw, *together)] = batch
                 with torch.no_grad():
                     end = adapt(net, self.course.learned.multiplier, batch, self.course.terms, self.rule)
                 for position, place in enumerate(together):
@@ -230,14 +245,15 @@ def _fit_alike(learners: Sequence[MetaLearner], train: Samples, validation: Samp
     with one_thread():
         course = Course(first, train, seed)
         courses = [course, *(course.of(learner) for learner in learners[1:])]
-        predictions = [Prediction(one, train, seed) for one in courses]
+        prediction = Prediction(course, train, seed)
+        predictions = [prediction, *(prediction.of(one) for one in courses[1:])]
         X, y = torch.tensor(validation.X), torch.tensor(validation.y, dtype=torch.float32)
         places = predictions[0].place(validation.inputs)
         seen = np.unique(places).tolist()
 
-        def validation_loss(member: int) -> Tensor:
-            net = courses[member].learned.net
-            draws = predictions[member].weights(seen)
+        def validation_loss(place: int) -> Tensor:
+            net = courses[place].learned.net
+            draws = predictions[place].weights(seen)
             return torch.stack([cross_entropy(logits(net, draw, X, places), y) for draw in draws]).mean()
 
         if len(courses) == 1:
@@ -247,11 +263,12 @@ def _fit_alike(learners: Sequence[MetaLearner], train: Samples, validation: Samp
         else:
             curves = _train_stack(Stack(courses), validation_loss)
         fits = []
-        for prediction, curve in zip(predictions, curves):
+        for member, curve in zip(predictions, curves):
             curve["task_sizes"] = [float(len(rows)) for rows in course.members]
-            curve["support_sizes"] = list(map(float, prediction.support_sizes))
-            chosen = prediction.predictor(derive_seed("decisions", seed))
-            fits.append(Fitted({prediction.mode: chosen}, chosen=prediction.mode, diagnostics=curve))
+            curve["support_sizes"] = list(map(float, member.support_sizes))
+            chosen = member.predictor(derive_seed("decisions", seed))
+            fits.append(Fitted({member.mode: chosen}, chosen=member.mode, diagnostics=curve))
+        prediction.forget()
         return fits
 
 

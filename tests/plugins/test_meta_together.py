@@ -11,8 +11,10 @@ from fairbench_meta.fair_maml import FairMAML
 from fairbench_meta.ffml import FFML
 from fairbench_meta.m_ftml import MaskedFTML
 from fairbench_meta.pdfm import PrimalDualFairMeta
+from fairbench_scenarios.tuned import Tuned
+from fairbench_scenarios.tuned_together import TunedTogether
 
-from fairbench.api import NotApplicable, Samples, Schema, Stackable
+from fairbench.api import NotApplicable, Samples, Schema, Split, Stackable
 
 # float32 rounds to 6e-8 of a value; a dozen steps of Adam, whose first ones have the size of the rate whatever the
 # gradient's, leave 1e-5 at most in scores and losses of order one.
@@ -131,3 +133,18 @@ def test_the_random_state_stays_as_it_is() -> None:
     pair = [FairMAML(iterations=2, gamma=gamma) for gamma in (0.0, 1.0)]
     pair[0].fit_together(pair, TRAIN, VALIDATION, seed=0)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_tuning_together_chooses_as_tuning_one_after_another_does() -> None:
+    method = FairMAML(iterations=10)
+    split = Split(train=TRAIN, validation=VALIDATION, test=TEST)
+    (alone,), (together,) = (
+        scenario(rule="max accuracy").run(split, method, lambda purpose: len(purpose))
+        for scenario in (Tuned, TunedTogether)
+    )
+    assert list(alone.predictions) == list(together.predictions)
+    assert len(alone.predictions) == 12
+    assert alone.chosen == together.chosen
+    assert alone.diagnostics.keys() == together.diagnostics.keys()
+    for label, made in alone.predictions.items():
+        np.testing.assert_allclose(together.predictions[label].y_score, made.y_score, atol=ROUNDING, rtol=0)
