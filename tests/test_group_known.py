@@ -9,7 +9,7 @@ from typing import Optional
 
 import numpy as np
 import pytest
-from fairbench_scenarios.tuned import choose
+from fairbench_scenarios._rules import choose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

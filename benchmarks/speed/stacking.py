@@ -1,18 +1,25 @@
-"""Settings of FaAlGrad trained together, as one computation, against one after another.
+"""Settings of FaAlGrad and of the meta-learners trained together, as one computation, against one after another.
 
-The settings differ in their learning rates; all run the same number of epochs, so that both ways do the same work. A
-time is that of a setting's epoch, without what a fit costs before its first epoch. Scores of the two ways are compared
-on the validation part, at the end.
+The settings differ in their learning rates; all run the same number of epochs, so that both ways do the same work.
+FaAlGrad's time is that of a setting's epoch, without what a fit costs before its first epoch; a meta-learner's is that
+of a setting's whole fit, with its evaluations on the validation part, which are not stacked. Scores of the two ways are
+compared on the validation part, at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from _timing import Row, Times, spent
+from fairbench_meta._learner import MetaLearner
 from fairbench_meta.faalgrad import FaAlGrad
+from fairbench_meta.fair_maml import FairMAML
+from fairbench_meta.ffml import FFML
+from fairbench_meta.m_ftml import MaskedFTML
+from fairbench_meta.pdfm import PrimalDualFairMeta
 from methods import samples
 
 from fairbench.api import Fitted, Samples
@@ -53,8 +60,49 @@ def compare(
     return slow / members, fast / members, float(np.abs(np.subtract(*scores)).max())
 
 
+def learners(quick: bool) -> dict[str, MetaLearner]:
+    """Return each meta-learner with 8 tasks and 80 outer steps, by name."""
+    if quick:
+        return {"fair_maml": FairMAML(task_count=8, iterations=10)}
+    return {
+        "fair_maml": FairMAML(task_count=8, iterations=80),
+        "m_ftml": MaskedFTML(task_count=8, meta_steps=10),
+        "ffml": FFML(task_count=8, meta_steps=10),
+        "pdfm": PrimalDualFairMeta(task_count=8, iterations=80),
+    }
+
+
+def of_learners(quick: bool) -> Iterator[Row]:
+    """Time fits of each meta-learner."""
+    for shape in ("compas",) if quick else ("compas", "adult"):
+        n, n_validation, d, hidden, _ = SHAPES[shape]
+        train, validation = samples(n, d, 0), samples(n_validation, d, 1)
+        for name, base in learners(quick).items():
+            rates = np.geomspace(1e-4, 1e-2, 3 if quick else 8).tolist()
+            settings = [replace(base, hidden=hidden, outer_lr=lr, patience=10**6) for lr in rates]
+            ends: list[Sequence[Fitted]] = []
+            slow = spent(partial(kept, ends, partial(one_by_one, settings, train, validation)))
+            fast = spent(partial(kept, ends, partial(base.fit_together, settings, train, validation, seed=0)))
+            scores = [[fit.points[fit.chosen](validation.inputs).y_score for fit in fits] for fits in ends]
+            times = [Times(each / len(settings), each / len(settings)) for each in (fast, slow)]
+            note = f"scores are {np.abs(np.subtract(*scores)).max():.0e} apart"
+            beside = {"other": times[1], "against": "one after another", "note": note}
+            yield times[0].row(f"{len(settings)} settings of {name} as {shape}", **beside)
+
+
+def one_by_one(settings: Sequence[MetaLearner], train: Samples, validation: Samples) -> list[Fitted]:
+    """Return the fits of the settings, one after another."""
+    return [one.fit(train, validation, seed=0) for one in settings]
+
+
+def kept(ends: list[Sequence[Fitted]], fit: Callable[[], Sequence[Fitted]]) -> None:
+    """Append what is fitted."""
+    ends.append(fit())
+
+
 def measure(quick: bool) -> Iterator[Row]:
-    """Time an epoch of settings of each shape, with one inner step and with ten."""
+    """Time an epoch of settings of each shape, with one inner step and with ten, and fits of the meta-learners."""
+    yield from of_learners(quick)
     epochs = 2 if quick else 6
     for shape in ("compas",) if quick else SHAPES:
         n, n_validation, d, hidden, activation = SHAPES[shape]

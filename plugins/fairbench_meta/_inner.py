@@ -7,8 +7,8 @@ loop after another; ``adapt_with_higher`` is that other way, through ``higher``,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Union
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from fairbench.api import Samples
 from fairbench.api.torch import unroll
+
+Rate = Union[float, Tensor]
+"""A number for all tasks, or (B, 1) numbers, one for each."""
 
 ROWS_OF = {
     "none": (),
@@ -46,7 +49,7 @@ class Terms:
 
     criterion: str = "none"
     form: str = "gap"
-    bound: float = 0.0
+    bound: Rate = 0.0
     favorable_label: int = 1
     squash_twice: bool = False
 
@@ -100,13 +103,18 @@ class TaskBatch:
         """Return the number of tasks."""
         return len(self.X)
 
+    def repeated(self, times: int) -> TaskBatch:
+        """Return all tasks as often, one round after another."""
+        parts = (getattr(self, name) for name in self.__dataclass_fields__)
+        return TaskBatch(*(part.repeat(times, *[1] * (part.dim() - 1)) for part in parts))
+
 
 class Table:
     """All training rows as tensors, from which batches of tasks are gathered."""
 
     def __init__(self, samples: Samples, terms: Terms, dtype: torch.dtype = torch.float32) -> None:
         """Copy the samples."""
-        self.terms = terms
+        self.terms, self.schema = terms, samples.schema
         self.X = torch.tensor(samples.X, dtype=dtype)
         self.y = torch.tensor(samples.y, dtype=dtype)
         self.protected = torch.tensor(samples.protected, dtype=dtype)
@@ -210,21 +218,27 @@ class Rule:
         first_order: take the derivative of the adapted weights with respect to the initial ones to be the identity.
     """
 
-    lr: float
+    lr: Rate
     steps: int = 1
     rounds: int = 1
-    dual_lr: float = 0.0
+    dual_lr: Rate = 0.0
     average: bool = False
     terms_only_after_first: bool = False
     first_order: bool = False
 
     def turns_after(self, steps: int) -> bool:
         """Return whether the multipliers make a step once the weights have made this many."""
-        return self.dual_lr > 0 and steps > 0 and steps % self.steps == 0
+        return steps > 0 and steps % self.steps == 0 and bool(torch.as_tensor(self.dual_lr).max() > 0)
 
     def sees_loss(self, step: int) -> bool:
         """Return whether a step descends the loss too, not the fairness terms alone."""
         return step == 0 or not self.terms_only_after_first
+
+    def lowered(self, weight: Tensor, slope: Tensor) -> Tensor:
+        """Return a weight (B, ...) after its step."""
+        if isinstance(self.lr, Tensor):
+            return weight - self.lr.reshape(-1, *[1] * (weight.dim() - 1)) * slope
+        return torch.sub(weight, slope, alpha=self.lr)
 
     def raised(self, multiplier: Tensor, terms: Tensor) -> Tensor:
         """Return the multipliers (B, m) after their step."""
@@ -249,7 +263,14 @@ def adapt(net: nn.Sequential, multiplier: Tensor, support: TaskBatch, terms: Ter
         (2021), Fairness-aware online meta-learning.
     """
     start = [weight.expand(len(support), *weight.shape) for weight in net.parameters()]
-    weights, dual = start, multiplier.expand(len(support), -1)
+    return _descend(net, start, multiplier.expand(len(support), -1), support, terms, rule)
+
+
+def _descend(
+    net: nn.Sequential, start: Sequence[Tensor], dual: Tensor, support: TaskBatch, terms: Terms, rule: Rule
+) -> list[Tensor]:
+    """Return the weights after adaptation from weights (B, ...) and multipliers (B, m)."""
+    weights = list(start)
     total = [torch.zeros_like(weight) for weight in start] if rule.average else []
     with torch.set_grad_enabled(torch.is_grad_enabled() and not rule.first_order):
         for step in range(rule.steps * rule.rounds):
@@ -259,11 +280,47 @@ def adapt(net: nn.Sequential, multiplier: Tensor, support: TaskBatch, terms: Ter
                 dual = rule.raised(dual, judge(looked_at, support, terms).terms)
             by_logit = slope(logit, support, terms, dual, loss=rule.sees_loss(step))
             slopes = _backward(net, weights, given, by_logit)
-            weights = [torch.sub(weight, by, alpha=rule.lr) for weight, by in zip(weights, slopes)]
+            weights = [rule.lowered(weight, by) for weight, by in zip(weights, slopes)]
             total = [past + weight for past, weight in zip(total, weights)]
     if rule.first_order:  # d end / d start is taken as one; start - start is 0, so the values keep their bits
         weights = [end + (first - first.detach()) for end, first in zip(weights, start)]
     return weights
+
+
+class Setting(NamedTuple):
+    """Where a setting's adaptation starts, and its rates; settings of one shape differ in numbers alone."""
+
+    net: nn.Sequential
+    multiplier: Tensor
+    terms: Terms
+    rule: Rule
+
+
+def judge_together(settings: Sequence[Setting], support: TaskBatch, query: TaskBatch) -> list[Judgement]:
+    """Return what each of M settings achieves on the query rows after adaptation to the same tasks, as one computation.
+
+    The results are those of ``adapt``, ``forward`` and ``judge``, setting by setting, up to rounding.
+    """
+    net, count, tasks = settings[0].net, len(settings), len(support)
+
+    def each(values: Sequence[Tensor]) -> Tensor:  # (M * B, ...)
+        return torch.stack(list(values)).repeat_interleave(tasks, dim=0)
+
+    def rates(values: Sequence[Rate]) -> Tensor:  # (M * B, 1)
+        return each([torch.as_tensor(value, dtype=support.X.dtype) for value in values]).unsqueeze(1)
+
+    start = [each(same) for same in zip(*(setting.net.parameters() for setting in settings))]
+    rule = replace(
+        settings[0].rule,
+        lr=rates([setting.rule.lr for setting in settings]),
+        dual_lr=rates([setting.rule.dual_lr for setting in settings]),
+    )
+    terms = replace(settings[0].terms, bound=rates([setting.terms.bound for setting in settings]))
+    dual = each([setting.multiplier for setting in settings])
+    ends = _descend(net, start, dual, support.repeated(count), terms, rule)
+    asked = query.repeated(count)
+    judged = judge(forward(net, ends, asked.X), asked, terms)
+    return [Judgement(*parts) for parts in zip(*(torch.split(values, tasks) for values in judged))]
 
 
 def adapt_with_higher(
@@ -303,7 +360,7 @@ def _adapt_one(net: nn.Sequential, multiplier: Tensor, task: TaskBatch, terms: T
         net,
         loss,
         steps=steps,
-        lr=rule.lr,
+        lr=float(rule.lr),
         first_order=rule.first_order,
         after_step=after_step,
         inner_loop="higher",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Callable
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Callable, ClassVar
 
 import numpy as np
 import torch
@@ -12,68 +13,15 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api import Fitted, Inputs, NotApplicable, Predictions, Predictor, Samples, Schema, derive_seed, parameter
-from fairbench.api.tasks import NO_TASK, Shots, draw_rows, plan_tasks
-from fairbench.api.torch import ACTIVATIONS, mlp, one_thread, train_model
+from fairbench.api.tasks import NO_TASK, Shots, draw_rows
+from fairbench.api.torch import ACTIVATIONS, one_thread, train_model
 
-from ._inner import INNER_LOOPS, Judgement, Rule, Table, TaskBatch, Terms, adapt, forward, judge
+from ._course import Course, OuterStep, Record, Stack
+from ._inner import INNER_LOOPS, Rule, TaskBatch, Terms, adapt, forward
+from ._members import Curves, train_members
 
 MODES = ("auto", "task", "pooled", "none")
 Weights = Sequence[Tensor]
-OuterStep = Callable[[Judgement], Mapping[str, float]]
-"""Moves what is learned, given the evaluation after adaptation; returns what to record."""
-
-
-class Learned(nn.Module):
-    """What is meta-learned: the net's initial weights and, where a method learns them, its multipliers (m,)."""
-
-    def __init__(self, net: nn.Sequential, multiplier: Tensor) -> None:
-        """Keep both."""
-        super().__init__()
-        self.net = net
-        self.multiplier = nn.Parameter(multiplier)
-
-
-def move_multiplier(multiplier: Tensor, lr: float, slope: Tensor) -> None:
-    """Go up the slope (m,), and stay at 0 or above."""
-    with torch.no_grad():
-        multiplier.add_(lr * slope).clamp_(min=0)
-
-
-class Course:
-    """One fit in progress: the training rows as tasks, what is learned so far, and how it adapts."""
-
-    def __init__(self, learner: MetaLearner, train: Samples, seed: int) -> None:
-        """Form the tasks and draw the initial weights."""
-        self.learner, self.y = learner, train.y
-        self.plan = plan_tasks(
-            train,
-            learner.tasks,
-            seed=derive_seed("tasks", seed),
-            count=learner.task_count,
-            min_rows=learner.min_task_rows,
-        )
-        self.members = [self.plan.rows(task) for task in range(len(self.plan))]
-        self.terms = learner.terms(train.schema)
-        self.table = Table(train, self.terms)
-        net = mlp(train.X.shape[1], learner.hidden, learner.activation, seed=seed)
-        self.learned = Learned(net, torch.full((len(self.terms),), learner.first_multiplier))
-        self.random = np.random.default_rng(derive_seed("episodes", seed))
-        self.inner, self.rule = INNER_LOOPS[learner.inner_loop], learner.rule()
-
-    def draw(self, tasks: Iterable[int], flip: Sequence[bool] = ()) -> tuple[TaskBatch, TaskBatch]:
-        """Return a support and a query set for each of the tasks."""
-        drawn = [draw_rows(self.y, self.members[task], self.learner.shots, self.random) for task in tasks]
-        return (
-            self.table.batch([support for support, _ in drawn], flip),
-            self.table.batch([query for _, query in drawn], flip),
-        )
-
-    def learn(self, tasks: Iterable[int], outer_step: OuterStep, flip: Sequence[bool] = ()) -> Mapping[str, float]:
-        """Adapt to new draws of the tasks, evaluate on their query sets, and make an outer step."""
-        support, query = self.draw(tasks, flip)
-        net = self.learned.net
-        weights = self.inner(net, self.learned.multiplier, support, self.terms, self.rule)
-        return outer_step(judge(forward(net, weights, query.X), query, self.terms))
 
 
 class Prediction:
@@ -98,6 +46,17 @@ class Prediction:
             self.supports = [
                 [draw_rows(train.y, rows, learner.shots, random)[0] for rows in places] for _ in range(learner.draws)
             ]
+        self._batches: dict[tuple[int, ...], TaskBatch] = {}
+
+    def of(self, course: Course) -> Prediction:
+        """Return the same for another course on these rows, which differs in rates alone."""
+        prediction = copy.copy(self)
+        prediction.course, prediction.rule = course, course.learner.rule(prediction=True)
+        return prediction
+
+    def forget(self) -> None:
+        """Free the supports' rows, which are as many as those of the training part."""
+        self._batches.clear()
 
     @property
     def support_sizes(self) -> list[int]:
@@ -120,10 +79,13 @@ class Prediction:
         if self.mode == "none":
             return [{0: [weight.detach().clone() for weight in net.parameters()]}]
         adapted: list[dict[int, list[Tensor]]] = []
-        for supports in self.supports:
+        for draw, supports in enumerate(self.supports):
             adapted.append({})
             for together in _of_similar_length(places, [len(rows) for rows in supports]):
-                batch = self.course.table.batch([supports[place] for place in together])
+                batch = self._batches.get((draw, *together))
+                if batch is None:  # made once for all evaluations
+                    batch = self.course.table.batch([supports[place] for place in together])
+                    self._batches[(draw, *together)] = batch
                 with torch.no_grad():
                     end = adapt(net, self.course.learned.multiplier, batch, self.course.terms, self.rule)
                 for position, place in enumerate(together):
@@ -164,11 +126,6 @@ def _of_similar_length(places: Sequence[int], lengths: Sequence[int]) -> list[li
     return batches
 
 
-def mean_of(records: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each value over records with the same names."""
-    return {name: sum(record[name] for record in records) / len(records) for name in records[0]}
-
-
 def logits(net: nn.Sequential, weights: Mapping[int, Weights], X: Tensor, places: np.ndarray) -> Tensor:
     """Return the logits (n,) of X (n, d), each row under the weights of its place."""
     result = torch.zeros(len(X), dtype=X.dtype)
@@ -180,7 +137,12 @@ def logits(net: nn.Sequential, weights: Mapping[int, Weights], X: Tensor, places
 
 @dataclass(frozen=True)
 class MetaLearner:
-    """Hyper-parameters of methods that learn initial weights over tasks, and how any of them is fitted."""
+    """Hyper-parameters of methods that learn initial weights over tasks, and how any of them is fitted.
+
+    ``rates`` names the parameters in which settings that are trained together may differ.
+    """
+
+    rates: ClassVar[Sequence[str]] = ("inner_lr", "outer_lr")
 
     tasks: str = parameter(
         "auto", "a key of the data (state, age, country), random, kmeans, or auto: the data's first key, else random"
@@ -233,7 +195,7 @@ class MetaLearner:
         """Return what moves the initial weights."""
         raise NotImplementedError
 
-    def schedule(self, course: Course, outer_step: OuterStep) -> tuple[int, Callable[[int], Mapping[str, float]]]:
+    def schedule(self, course: Course) -> tuple[int, Callable[[int], Record]]:
         """Return the number of epochs, and the function that makes one; the checkpoint is chosen between them."""
         raise NotImplementedError
 
@@ -248,22 +210,84 @@ class MetaLearner:
             NotApplicable: tasks cannot be formed as asked for, or a method with fairness terms finds all rows on one
                 side of the protected group.
         """
-        if len(self.terms(train.schema)) and len(np.unique(train.protected)) < 2:
-            raise NotApplicable("all training rows are on one side of the protected group; fairness terms need both")
-        with one_thread():
-            course = Course(self, train, seed)
-            prediction = Prediction(course, train, seed)
-            epochs, step = self.schedule(course, self.outer_step(course))
-            X, y = torch.tensor(validation.X), torch.tensor(validation.y, dtype=torch.float32)
-            places = prediction.place(validation.inputs)
-            seen = np.unique(places).tolist()
+        (fitted,) = _fit_alike([self], train, validation, seed)
+        return fitted
 
-            def validation_loss(learned: Learned) -> Tensor:
-                losses = [cross_entropy(logits(learned.net, draw, X, places), y) for draw in prediction.weights(seen)]
-                return torch.stack(losses).mean()
+    def fit_together(
+        self, configurations: Sequence[MetaLearner], train: Samples, validation: Samples, *, seed: int
+    ) -> Sequence[Fitted]:
+        """Return the fits of the configurations; those that differ in their ``rates`` alone are one computation.
 
-            curves = train_model(course.learned, step, validation_loss, epochs=epochs, patience=self.patience)
-            curves["task_sizes"] = [float(len(rows)) for rows in course.members]
-            curves["support_sizes"] = list(map(float, prediction.support_sizes))
-            chosen = prediction.predictor(derive_seed("decisions", seed))
-        return Fitted({prediction.mode: chosen}, chosen=prediction.mode, diagnostics=curves)
+        They meet the same tasks and draws, as they do when they are fitted alone, and curves and predictions equal
+        those of ``fit`` up to the rounding of float32.
+
+        Raises:
+            NotApplicable: as ``fit`` does.
+        """
+        fits: dict[int, Fitted] = {}
+        shapes: dict[MetaLearner, list[int]] = {}
+        for place, one in enumerate(configurations):
+            rates: dict[str, Any] = dict.fromkeys(self.rates, 0.0)
+            shapes.setdefault(replace(one, **rates), []).append(place)
+        for shape, places in shapes.items():
+            stacks = [places] if shape.inner_loop == "batched" else [[place] for place in places]
+            for stack in stacks:
+                alike = [configurations[place] for place in stack]
+                fits.update(zip(stack, _fit_alike(alike, train, validation, seed)))
+        return [fits[place] for place in range(len(configurations))]
+
+
+def _fit_alike(learners: Sequence[MetaLearner], train: Samples, validation: Samples, seed: int) -> list[Fitted]:
+    """Return the fits of learners that differ in their rates alone."""
+    first = learners[0]
+    if len(first.terms(train.schema)) and len(np.unique(train.protected)) < 2:
+        raise NotApplicable("all training rows are on one side of the protected group; fairness terms need both")
+    with one_thread():
+        course = Course(first, train, seed)
+        courses = [course, *(course.of(learner) for learner in learners[1:])]
+        prediction = Prediction(course, train, seed)
+        predictions = [prediction, *(prediction.of(one) for one in courses[1:])]
+        X, y = torch.tensor(validation.X), torch.tensor(validation.y, dtype=torch.float32)
+        places = predictions[0].place(validation.inputs)
+        seen = np.unique(places).tolist()
+
+        def validation_loss(place: int) -> Tensor:
+            net = courses[place].learned.net
+            draws = predictions[place].weights(seen)
+            return torch.stack([cross_entropy(logits(net, draw, X, places), y) for draw in draws]).mean()
+
+        if len(courses) == 1:
+            epochs, step = first.schedule(course)
+            stops = {"epochs": epochs, "patience": first.patience}
+            curves = [train_model(course.learned, step, lambda learned: validation_loss(0), **stops)]
+        else:
+            curves = _train_stack(Stack(courses), validation_loss)
+        fits = []
+        for member, curve in zip(predictions, curves):
+            curve["task_sizes"] = [float(len(rows)) for rows in course.members]
+            curve["support_sizes"] = list(map(float, member.support_sizes))
+            chosen = member.predictor(derive_seed("decisions", seed))
+            fits.append(Fitted({member.mode: chosen}, chosen=member.mode, diagnostics=curve))
+        prediction.forget()
+        return fits
+
+
+def _train_stack(stack: Stack, validation_loss: Callable[[int], Tensor]) -> list[Curves]:
+    """Train the courses of a stack, leave each with its best weights, and return their curves."""
+    best: dict[int, dict[str, Tensor]] = {}
+    epochs, step = stack.learner.schedule(stack)
+
+    def epoch(number: int, active: list[int]) -> dict[str, Any]:
+        stack.active = active
+        said = step(number)
+        with torch.no_grad():
+            return {"validation_loss": [validation_loss(place) for place in active], **said}
+
+    def keep(position: int, place: int) -> None:
+        best[place] = {name: tensor.clone() for name, tensor in stack.courses[place].learned.state_dict().items()}
+
+    names = [", ".join(f"{name}={getattr(one.learner, name):g}" for name in one.learner.rates) for one in stack.courses]
+    curves = train_members(names, epoch, keep, epochs=epochs, patience=stack.learner.patience)
+    for place, weights in best.items():
+        stack.courses[place].learned.load_state_dict(weights)
+    return curves

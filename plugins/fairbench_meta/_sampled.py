@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable
 
 from fairbench.api import parameter
 
-from ._learner import Course, MetaLearner, OuterStep, mean_of
+from ._course import Course, Record, mean_of
+from ._learner import MetaLearner
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,14 @@ class Sampled(MetaLearner):
         """Return which of this many tasks have their labels exchanged."""
         return ()
 
-    def schedule(self, course: Course, outer_step: OuterStep) -> tuple[int, Callable[[int], Mapping[str, float]]]:
+    def schedule(self, course: Course) -> tuple[int, Callable[[int], Record]]:
         """Return epochs of several outer steps each, from one evaluation to the next."""
 
-        def meta_step() -> Mapping[str, float]:
+        def meta_step() -> Record:
             tasks = course.random.integers(len(course.members), size=self.tasks_per_step)
-            return course.learn(tasks, outer_step, self.flips(course, len(tasks)))
+            return course.learn(tasks, self.flips(course, len(tasks)))
 
-        def epoch(number: int) -> dict[str, float]:
+        def epoch(number: int) -> Record:
             left = self.iterations - number * self.evaluate_every
             return mean_of([meta_step() for _ in range(min(self.evaluate_every, left))])
 

@@ -18,6 +18,8 @@ from torch.nn.functional import cosine_similarity
 
 from fairbench.api.torch import Batch
 
+from ._members import Curves, train_members
+
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's
 ACTIVATE = {"relu": torch.relu, "tanh": torch.tanh}
 
@@ -88,7 +90,7 @@ class _Members:
 
 def train_together(
     models: Sequence[nn.Sequential], shared: Shared, inner_lr: Sequence[float], outer_lr: Sequence[float]
-) -> list[dict[str, list[float]]]:
+) -> list[Curves]:
     """Train the models as FaAlGrad does, leave each with the weights of its best epoch, and return their curves.
 
     Args:
@@ -105,36 +107,22 @@ def train_together(
     rates = (torch.tensor(lr, dtype=torch.float32) for lr in (inner_lr, outer_lr))
     everyone = list(range(len(models)))
     active = _Members(everyone, [weight.requires_grad_() for weight in weights], first, second, *rates)
-    curves: list[dict[str, list[float]]] = [{} for _ in models]
-    best, best_epoch = [math.inf] * len(models), [-1] * len(models)
-    for epoch in range(shared.epochs):
-        measured = _outer_step(active, shared, epoch + 1)
+
+    def epoch(number: int, places: list[int]) -> dict[str, Tensor]:
+        nonlocal active
+        if places != active.places:
+            active = active.without(set(active.places) - set(places))
+        measured = _outer_step(active, shared, number + 1)
         with torch.no_grad():
-            measured = {"validation_loss": shared.losses(active.weights, shared.validation), **measured}
-        stopped: set[int] = set()
-        for member, place in enumerate(active.places):
-            for name, values in measured.items():
-                curves[place].setdefault(name, []).append(float(values[member]))
-            value = curves[place]["validation_loss"][-1]
-            if value < best[place]:  # false for NaN too
-                best[place], best_epoch[place] = value, epoch
-                with torch.no_grad():
-                    for mine, stacked in zip(models[place].parameters(), active.weights):
-                        mine.copy_(stacked[member])
-            elif epoch - best_epoch[place] >= shared.patience:
-                stopped.add(place)
-        if stopped:
-            active = active.without(stopped)
-        if not active.places:
-            break
-    for place, value in enumerate(best):
-        if not math.isfinite(value):
-            raise ArithmeticError(
-                f"training diverged: the validation loss of setting {place + 1} of {len(models)}, with inner_lr="
-                f"{inner_lr[place]:g} and outer_lr={outer_lr[place]:g}, was never finite; lower the learning rate or "
-                "scale the features"
-            )
-    return curves
+            return {"validation_loss": shared.losses(active.weights, shared.validation), **measured}
+
+    @torch.no_grad()
+    def keep(position: int, place: int) -> None:
+        for mine, stacked in zip(models[place].parameters(), active.weights):
+            mine.copy_(stacked[position])
+
+    names = [f"inner_lr={inner:g} and outer_lr={outer:g}" for inner, outer in zip(inner_lr, outer_lr)]
+    return train_members(names, epoch, keep, epochs=shared.epochs, patience=shared.patience)
 
 
 def _outer_step(active: _Members, shared: Shared, number: int) -> dict[str, Tensor]:

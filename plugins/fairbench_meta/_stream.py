@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable, Union
 
@@ -14,8 +13,9 @@ from fairbench.api import parameter
 from fairbench.api.optimisers import Adam
 from fairbench.api.tasks import Shots
 
-from ._inner import Rule, adapt, forward, judge
-from ._learner import Course, MetaLearner, OuterStep, mean_of
+from ._course import Course, Record, mean_of
+from ._inner import Rule
+from ._learner import MetaLearner
 
 ALL_STEPS = 600  # more overfit the states of communities (31 tasks) and gain little on compas (10) and adult (20)
 CODE = "Zhao et al. (2021), the authors' code"
@@ -76,30 +76,20 @@ class Stream(MetaLearner):
         """Return the outer objective of values (B,), one for each task."""
         return values.sum() / self.query_rows if self.as_code else values.mean()
 
-    def schedule(self, course: Course, outer_step: OuterStep) -> tuple[int, Callable[[int], Mapping[str, float]]]:
+    def schedule(self, course: Course) -> tuple[int, Callable[[int], Record]]:
         """Return one epoch for each task that arrives."""
         arriving = np.arange(len(course.members))
         if self.order == "shuffle":
             arriving = course.random.permutation(arriving)
         meta_steps = self.meta_steps or max(1, round(ALL_STEPS / len(arriving)))
-        scoring = self.rule(prediction=True)
-
-        @torch.no_grad()
-        def score(task: int) -> dict[str, float]:
-            support, query = course.draw([task])
-            weights = adapt(course.learned.net, course.learned.multiplier, support, course.terms, scoring)
-            logit = forward(course.learned.net, weights, query.X)
-            right = ((logit >= 0) == (query.y == 1)).to(logit)  # no row is padding: there is one task
-            loss = judge(logit, query, course.terms).loss
-            return {"incoming_loss": float(loss), "incoming_accuracy": float(right.mean())}
 
         def sample(buffer: np.ndarray) -> np.ndarray:
             return course.random.choice(buffer, size=min(self.tasks_per_step, len(buffer)), replace=False)
 
-        def epoch(number: int) -> dict[str, float]:
-            scored, buffer = score(int(arriving[number])), arriving[: number + 1]
+        def epoch(number: int) -> Record:
+            scored, buffer = course.score(int(arriving[number])), arriving[: number + 1]
             fixed = sample(buffer)
             tasks = [fixed if self.as_code else sample(buffer) for _ in range(meta_steps)]
-            return {**scored, **mean_of([course.learn(drawn, outer_step) for drawn in tasks])}
+            return {**scored, **mean_of([course.learn(drawn) for drawn in tasks])}
 
         return len(arriving), epoch

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Callable, ClassVar
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from fairbench.api import Episode, Fitted, Method, NotApplicable, Range, Samples
 from fairbench.api.optimisers import Adam
 from fairbench.api.torch import (
     ACTIVATIONS,
+    Batch,
+    Perceptron,
     as_batch,
     gradient,
     mlp,
@@ -28,6 +30,7 @@ from fairbench.api.torch import (
 )
 
 from ._stacked import Shared, train_together
+from ._written_out import InnerLoop, Outer, written_out
 
 SPLITS = ("config1", "config2", "config2_released", "proportions", "swapped")
 PAPER = "Malik & Mopuri, FaAlGrad (TMLR)"
@@ -100,6 +103,22 @@ def _share(side: np.ndarray, share: float, name: str, seed: int) -> np.ndarray:
     return mask
 
 
+def in_graph(model: Perceptron, support: Batch, query: Batch, loop: InnerLoop) -> Callable[[], Outer]:
+    """Return what computes an epoch from the model's weights through torch's graph."""
+    support_loss, query_loss = weighted_loss(support), weighted_loss(query)
+
+    def epoch() -> Outer:
+        adapted = unroll(model, support_loss, steps=loop.steps, lr=loop.lr, first_order=loop.first_order)
+        plain = None
+        if loop.plain:
+            by_support = adapted.first_gradient() if loop.steps else gradient(model, support_loss)
+            plain = by_support, gradient(model, query_loss)
+        loss = query_loss(adapted)
+        return Outer(loss.detach(), torch.autograd.grad(loss, list(model.parameters())), plain)
+
+    return epoch
+
+
 @dataclass(frozen=True)
 class FaAlGrad:
     """Minimise the query loss after inner steps on the support set, which aligns the two parts' gradients.
@@ -151,24 +170,20 @@ class FaAlGrad:
         draw = derive_seed("support", seed)
         episode = partition(train, self.split, support_share=self.support_share, seed=draw)
         support, query = as_batch(episode.support), as_batch(episode.query)
-        support_loss, query_loss = weighted_loss(support), weighted_loss(query)
         model = mlp(support.n_features, self.hidden, self.activation, seed=seed)
         outer = Adam(model.parameters(), lr=self.outer_lr)
+        loop = InnerLoop(self.inner_steps, self.inner_lr, self.first_order, plain=self.record_cosine)
+        compute = written_out(model, support, query, loop) or in_graph(model, support, query, loop)
 
         def step(epoch: int) -> dict[str, float]:
-            adapted = unroll(
-                model, support_loss, steps=self.inner_steps, lr=self.inner_lr, first_order=self.first_order
-            )
-            diagnostics = {}
-            if self.record_cosine:
-                by_support = adapted.first_gradient() if self.inner_steps else gradient(model, support_loss)
-                cosine = cosine_similarity(by_support, gradient(model, query_loss), dim=0)
-                diagnostics["gradient_cosine"] = float(cosine)
-            outer.zero_grad()
-            loss = query_loss(adapted)
-            torch.autograd.backward(loss)
+            found = compute()
+            for weight, slope in zip(model.parameters(), found.gradient):
+                weight.grad = slope
             outer.step()
-            return {"query_loss": float(loss.detach()), **diagnostics}
+            diagnostics = {"query_loss": float(found.loss)}
+            if found.plain:
+                diagnostics["gradient_cosine"] = float(cosine_similarity(*found.plain, dim=0))
+            return diagnostics
 
         validation_loss = weighted_loss(as_batch(validation))
         curves = train_model(model, step, validation_loss, epochs=self.epochs, patience=self.patience)

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
+from torch import Tensor
 
 from fairbench.api import Method, Range, Schema, hookimpl, parameter
 from fairbench.api.optimisers import Adam
 from fairbench.api.tasks import Shots
 
+from ._course import Course, OuterStep
 from ._inner import Judgement, Rule, Terms
-from ._learner import Course, OuterStep
 from ._sampled import Sampled
 
 PAPER = "Slack et al. (2020)"
@@ -47,6 +47,7 @@ class FairMAML(Sampled):
     grid: ClassVar[Sequence[Mapping[str, Any]]] = tuple(
         {"gamma": gamma, "inner_lr": lr} for gamma in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0) for lr in (0.05, 0.4)
     )
+    rates = ("gamma", "inner_lr", "outer_lr")
     ranges: ClassVar[Mapping[str, Range]] = {
         "gamma": Range(0.0, 4.0, source="the ends of the grid"),
         "inner_lr": Range(0.05, 0.4, log=True, source="the ends of the grid"),
@@ -109,14 +110,14 @@ class FairMAML(Sampled):
         weights = list(course.learned.net.parameters())
         outer = Adam(weights, lr=self.outer_lr)
 
-        def step(judged: Judgement) -> dict[str, float]:
-            outer.zero_grad()
-            loss = (judged.loss + self.gamma * judged.terms[:, 0]).mean()
-            torch.autograd.backward(loss, inputs=weights)
+        def objective(judged: Judgement) -> Tensor:
+            return (judged.loss + self.gamma * judged.terms[:, 0]).mean()
+
+        def move(judged: Judgement) -> dict[str, float]:
             outer.step()
             return {"query_loss": float(judged.loss.detach().mean())}
 
-        return step
+        return OuterStep(objective, weights, move)
 
 
 @hookimpl

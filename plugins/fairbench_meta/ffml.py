@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fairbench.api import Method, Range, Schema, hookimpl, parameter
 
+from ._course import Course, OuterStep, move_multiplier
 from ._inner import Judgement, Rule, Terms
-from ._learner import Course, OuterStep, move_multiplier
 from ._stream import CODE, Stream
 
 PAPER = "Zhao et al. (2021)"
@@ -51,6 +51,17 @@ class FFML(Stream):
         for criterion in ("demographic_parity", "equalized_odds")
         for bound in (0.01, 0.05, 0.1)
         for lr in (0.01, 0.1)
+    )
+    rates = (
+        "bound",
+        "inner_lr",
+        "dual_lr",
+        "outer_lr",
+        "outer_dual_lr",
+        "dual_decay",
+        "first_multiplier",
+        "norm_weight",
+        "radius",
     )
     ranges: ClassVar[Mapping[str, Range]] = {
         "bound": Range(0.01, 0.1, log=True, source="the ends of the grid"),
@@ -90,12 +101,12 @@ class FFML(Stream):
         outer, weights = self.optimizer(course), list(course.learned.net.parameters())
         multiplier = course.learned.multiplier
 
-        def step(judged: Judgement) -> dict[str, float]:
-            outer.zero_grad()
-            multiplier.grad = None
+        def objective(judged: Judgement) -> Tensor:
             terms = (judged.terms + self.bound * judged.known).detach() if self.as_code else judged.terms
             penalty = (multiplier * terms).sum(1).mean()
-            torch.autograd.backward(self.together(judged.loss) + penalty + self.norm_weight * _norm(weights))
+            return self.together(judged.loss) + penalty + self.norm_weight * _norm(weights)
+
+        def move(judged: Judgement) -> dict[str, float]:
             outer.step()
             self._bound_norm(weights)
             slope = cast(Tensor, multiplier.grad)  # which ``backward`` has set
@@ -106,7 +117,7 @@ class FFML(Stream):
                 "multiplier": float(multiplier.detach().max()),
             }
 
-        return step
+        return OuterStep(objective, [*weights, multiplier], move)
 
     def _bound_norm(self, weights: Sequence[Tensor]) -> None:
         """Keep the weights within the ball; the code's rule resets the sum of their norms to 1 instead."""

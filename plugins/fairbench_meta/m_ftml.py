@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
+from torch import Tensor
 
 from fairbench.api import Method, Range, Schema, hookimpl, parameter
 
+from ._course import Course, OuterStep
 from ._inner import Judgement, Rule, Terms
-from ._learner import Course, OuterStep
 from ._stream import Stream
 
 
@@ -60,13 +60,14 @@ class MaskedFTML(Stream):
         """Return a step down the loss on the query sets."""
         outer = self.optimizer(course)
 
-        def step(judged: Judgement) -> dict[str, float]:
-            outer.zero_grad()
-            torch.autograd.backward(self.together(judged.loss))
+        def objective(judged: Judgement) -> Tensor:
+            return self.together(judged.loss)
+
+        def move(judged: Judgement) -> dict[str, float]:
             outer.step()
             return {"query_loss": float(judged.loss.detach().mean())}
 
-        return step
+        return OuterStep(objective, list(course.learned.net.parameters()), move)
 
 
 @hookimpl

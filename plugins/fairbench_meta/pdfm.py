@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
+from torch import Tensor
 
 from fairbench.api import Method, Range, Schema, hookimpl, parameter
 from fairbench.api.optimisers import Adam
 from fairbench.api.tasks import Shots
 
+from ._course import Course, OuterStep, move_multiplier
 from ._inner import Judgement, Rule, Terms
-from ._learner import Course, OuterStep, move_multiplier
 from ._sampled import Sampled
 
 CODE = "Zhao et al. (2020), the authors' code"
@@ -39,6 +39,7 @@ class PrimalDualFairMeta(Sampled):
 
     name = "pdfm"
     uses_group = ("training",)
+    rates = ("bound", "inner_lr", "dual_lr", "outer_lr", "outer_dual_lr", "first_multiplier")
     ranges: ClassVar[Mapping[str, Range]] = {
         "bound": Range(0.01, 0.1, log=True, source="as ffml's"),
         "inner_lr": Range(1e-3, 1e-1, log=True, source="own: from a tenth to ten times the authors'"),
@@ -79,9 +80,10 @@ class PrimalDualFairMeta(Sampled):
         weights, multiplier = list(course.learned.net.parameters()), course.learned.multiplier
         outer = Adam(weights, lr=self.outer_lr)
 
-        def step(judged: Judgement) -> dict[str, float]:
-            outer.zero_grad()
-            torch.autograd.backward(judged.loss.sum(), inputs=weights)
+        def objective(judged: Judgement) -> Tensor:
+            return judged.loss.sum()
+
+        def move(judged: Judgement) -> dict[str, float]:
             outer.step()
             move_multiplier(multiplier, self.outer_dual_lr, judged.terms.detach().sum(0))
             return {
@@ -90,7 +92,7 @@ class PrimalDualFairMeta(Sampled):
                 "multiplier": float(multiplier.detach()),
             }
 
-        return step
+        return OuterStep(objective, weights, move)
 
 
 @hookimpl

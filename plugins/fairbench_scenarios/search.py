@@ -29,7 +29,7 @@ from fairbench.api import (
     parameter,
 )
 
-from .tuned import choose, told
+from ._rules import SMALL_GAP, ByRule, choose, told_of_all
 
 GIVEN = "as given"
 DIGITS = 4  # significant, of a number that is drawn
@@ -73,7 +73,7 @@ class _Trials:
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(ByRule):
     """Try as many configurations of each method, and let validation choose among them by a named rule.
 
     A method declares ``ranges`` (see ``fairbench.api.Searchable``); one without is fitted as it is. The first trial is
@@ -94,15 +94,7 @@ class Search:
     takes_unknown_group = True
 
     trials: int = parameter(20, "configurations tried of every method that declares ranges", minimum=1)
-    rule: str = parameter("max accuracy subject to dp <= 0.05", "which configuration validation chooses")
-
-    def __post_init__(self) -> None:
-        """Write the rule in the one form that it has.
-
-        Raises:
-            SuiteError: it is not a rule.
-        """
-        object.__setattr__(self, "rule", str(Rule.parse(self.rule)))
+    rule: str = parameter(SMALL_GAP, "which configuration validation chooses")
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
         """Yield what is kept after each trial, and with the last one the outcome.
@@ -137,10 +129,7 @@ class Search:
                 yield Outcome(split.test, {}, "", number, state=trials.state())
         judged = self._judged(split, trials)
         chosen = rule.choose(judged)
-        said = {"validation_accuracy": [point.accuracy for point in judged.values()]}
-        if rule.gap:
-            said["validation_gap"] = [point.gap(rule.shown_gap) for point in judged.values()]
-        said.update(told(chosen, len(trials.places), len(trials.made)))
+        said = told_of_all(rule, judged, chosen, len(trials.places))
         tested = {label: test for label, (_, test) in trials.made.items()}
         yield Outcome(split.test, tested, chosen.label, diagnostics=said)
 

@@ -8,11 +8,11 @@ from typing import Callable
 
 from fairbench.api import Fitted, Method, Outcome, Rule, Scenario, Split, hookimpl, parameter
 
-from .tuned import choose, told
+from ._rules import SMALL_GAP, ByRule, choose, told
 
 
 @dataclass(frozen=True)
-class Selected:
+class Selected(ByRule):
     """Fit once, and let validation choose among the fit's operating points by a named rule (``fairbench.api.Rule``).
 
     In ``holdout`` each method chooses for itself. A method with one point is measured as it is in ``holdout``.
@@ -22,15 +22,7 @@ class Selected:
     name = "selected"
     takes_unknown_group = True
 
-    rule: str = parameter("max accuracy subject to dp <= 0.05", "which operating point validation chooses")
-
-    def __post_init__(self) -> None:
-        """Write the rule in the one form that it has.
-
-        Raises:
-            SuiteError: it is not a rule.
-        """
-        object.__setattr__(self, "rule", str(Rule.parse(self.rule)))
+    rule: str = parameter(SMALL_GAP, "which operating point validation chooses")
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
         """Yield the one outcome.

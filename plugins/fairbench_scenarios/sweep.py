@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Union
 
 import numpy as np
 
 from fairbench.api import (
-    Fitted,
     Judged,
     Method,
     Options,
@@ -20,19 +19,19 @@ from fairbench.api import (
     Scenario,
     Searchable,
     Split,
-    Stackable,
     derive_seed,
     hookimpl,
     known_rows,
     parameter,
 )
 
+from ._fits import fit_together
+from ._rules import SMALL_GAP, ByRule, choose, told_of_all
 from .search import _configured, _label, _rounded
-from .tuned import choose, told
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(ByRule):
     """Draw as many configurations of each method at random, and let validation choose among them by a named rule.
 
     A method declares ``ranges`` (see ``fairbench.api.Searchable``); one without is fitted as it is. The first
@@ -53,15 +52,7 @@ class Sweep:
     takes_unknown_group = True
 
     trials: int = parameter(20, "configurations tried of every method that declares ranges", minimum=1)
-    rule: str = parameter("max accuracy subject to dp <= 0.05", "which configuration validation chooses")
-
-    def __post_init__(self) -> None:
-        """Write the rule in the one form that it has.
-
-        Raises:
-            SuiteError: it is not a rule.
-        """
-        object.__setattr__(self, "rule", str(Rule.parse(self.rule)))
+    rule: str = parameter(SMALL_GAP, "which configuration validation chooses")
 
     def run(self, split: Split, method: Method, seed: Callable[[str], int]) -> Iterator[Outcome]:
         """Yield the one outcome.
@@ -76,35 +67,18 @@ class Sweep:
         if spaces:
             places += [draw(spaces, random) for _ in range(self.trials - 1)]
         configurations = {_label(spaces, place): _configured(method, spaces, place) for place in places}
-        fits = fit_all(method, list(configurations.values()), split, seed("fit"))
+        fits = fit_together(method, list(configurations.values()), split, seed("fit"))
         points: dict[str, Predictor] = {}
         for label, fitted in zip(configurations, fits):
             points[label] = fitted.points[choose(rule, split.validation, fitted.points).label]
         known = known_rows(split.validation)
         judged = {label: Judged.of(known, point(known.inputs)) for label, point in points.items()}
         chosen = rule.choose(judged)
-        said = {"validation_accuracy": [point.accuracy for point in judged.values()]}
-        if rule.gap:
-            said["validation_gap"] = [point.gap(rule.shown_gap) for point in judged.values()]
-        said.update(told(chosen, len(places), len(fits)))
+        said = told_of_all(rule, judged, chosen, len(places))
         inputs = split.test.inputs
         yield Outcome(
             split.test, {label: point(inputs) for label, point in points.items()}, chosen.label, diagnostics=said
         )
-
-
-def fit_all(method: Method, configurations: Sequence[Method], split: Split, seed: int) -> list[Fitted]:
-    """Return the fit of each configuration of the method, together where the method can."""
-    if isinstance(method, Stackable):
-        fits = list(method.fit_together(configurations, split.train, split.validation, seed=seed))
-        if len(fits) != len(configurations):
-            raise ValueError(
-                f"{method.name}.fit_together returned {len(fits)} fits for {len(configurations)} configurations; it "
-                "must return one for each, in their order"
-            )
-    else:
-        fits = [each.fit(split.train, split.validation, seed=seed) for each in configurations]
-    return [Fitted.of(fit) for fit in fits]
 
 
 def draw(spaces: Mapping[str, Union[Range, Options]], random: np.random.Generator) -> dict[str, Any]:

@@ -7,23 +7,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
 from fairbench.api import (
-    Chosen,
-    Fitted,
-    Judged,
     Method,
     NotApplicable,
     Outcome,
     Predictor,
     Rule,
-    Samples,
     Scenario,
     Split,
     SuiteError,
     Tunable,
     hookimpl,
-    known_rows,
     parameter,
 )
+
+from ._fits import fit_each
+from ._rules import choose, told
 
 FOUR_FIFTHS = "max accuracy subject to dp ratio >= 0.8"
 LEAST_RATIO = "max accuracy subject to dp ratio >= {:.12g}"
@@ -45,6 +43,7 @@ class Tuned:
 
     name = "tuned"
     takes_unknown_group = True
+    fit_all = staticmethod(fit_each)
 
     least_ratio: Optional[float] = parameter(
         None, "short for the default rule with another ratio than 0.8", minimum=0, maximum=1
@@ -89,8 +88,8 @@ class Tuned:
             )
         points: dict[str, Predictor] = {}
         curves: dict[str, Mapping[str, Any]] = {}
-        for label, configuration in configurations.items():
-            fitted = Fitted.of(configuration.fit(split.train, split.validation, seed=seed("fit")))
+        fits = self.fit_all(method, list(configurations.values()), split, seed("fit"))
+        for label, fitted in zip(configurations, fits):
             for point in fitted.points if self.points == "all" else [fitted.chosen]:
                 name = f"{label} {point}".strip()
                 points[name], curves[name] = fitted.points[point], fitted.diagnostics
@@ -99,26 +98,6 @@ class Tuned:
         predictions = {label: predictor(inputs) for label, predictor in points.items()}
         said = {**curves[found.label], **told(found, len(configurations), len(configurations))}
         yield Outcome(split.test, predictions, found.label, diagnostics=said)
-
-
-def choose(rule: Rule, validation: Samples, points: Mapping[str, Predictor]) -> Chosen:
-    """Return which of the points, by label, the rule chooses on the validation rows whose group is known.
-
-    Raises:
-        NotApplicable: there are no such rows, or the rule's gap cannot be computed there.
-    """
-    known = known_rows(validation)
-    if not len(known):
-        raise NotApplicable(
-            f"the group of none of the {len(validation)} validation rows is known, and a rule chooses by such rows; "
-            "make group_known larger"
-        )
-    return rule.choose({label: Judged.of(known, point(known.inputs)) for label, point in points.items()})
-
-
-def told(chosen: Chosen, trials: int, fits: int) -> dict[str, list[float]]:
-    """Return what is recorded about a choice: configurations tried, fits, and 1 if no point satisfies the rule."""
-    return {"trials": [float(trials)], "fits": [float(fits)], "infeasible": [float(not chosen.feasible)]}
 
 
 def configurations_of(method: Method) -> dict[str, Method]:

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from fairbench_meta._course import Learned
 from fairbench_meta._inner import INNER_LOOPS, Rule, Table, Terms, adapt, forward, judge
-from fairbench_meta._learner import Learned
 from fairbench_meta.fair_maml import FairMAML
 from fairbench_meta.ffml import FFML
 from fairbench_meta.m_ftml import MaskedFTML

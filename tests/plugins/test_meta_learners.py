@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from fairbench_meta._learner import Course, Prediction
+from fairbench_meta._course import Course
+from fairbench_meta._learner import Prediction
 from fairbench_meta.fair_maml import FairMAML
 from fairbench_meta.ffml import FFML
 from fairbench_meta.m_ftml import MaskedFTML
@@ -208,7 +209,7 @@ def test_shots_come_from_the_training_rows_of_their_place():
 class Log(Course):
     """A course that only records which tasks are asked for."""
 
-    def learn(self, tasks, outer_step, flip=()):
+    def learn(self, tasks, flip=()):
         """Record the tasks and which are flipped."""
         self.asked = [*getattr(self, "asked", []), (list(map(int, tasks)), list(flip))]
         return {"query_loss": 0.0}
@@ -218,7 +219,7 @@ class Log(Course):
 def test_a_stream_learns_from_the_tasks_seen_so_far(variant):
     method = MaskedFTML(variant=variant, meta_steps=6, tasks_per_step=2, order="shuffle")
     course = Log(method, TRAIN, seed=0)
-    epochs, epoch = method.schedule(course, None)
+    epochs, epoch = method.schedule(course)
     assert epochs == 4
     seen = []
     for number in range(4):
@@ -243,7 +244,7 @@ def test_sampled_tasks_are_flipped_half_of_the_time_if_asked_for():
     for flip in (False, True):
         method = FairMAML(label_flip=flip, iterations=100, evaluate_every=60)
         course = Log(method, TRAIN, seed=0)
-        epochs, epoch = method.schedule(course, None)
+        epochs, epoch = method.schedule(course)
         for number in range(epochs):
             epoch(number)
         assert len(course.asked) == 100  # the last epoch is shorter
