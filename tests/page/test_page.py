@@ -7,20 +7,23 @@ import hashlib
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fairbench_reports import html, terminal
+from fairbench_reports._page import ranking
 from fairbench_reports._page.axes import Axis, Frame
 from fairbench_reports._page.labels import LETTER, SIZE, Named, placed
+from fairbench_reports._page.summary import weak
 from fairbench_reports._table import sections
 from fairbench_reports._verdicts import POINTS, verdict_tables
 
-from fairbench.api.analysis import FAIR
+from fairbench.api.analysis import FAIR, NOT_FAIR
 from fairbench.cells import Cell, Choice
 from fairbench.records import DONE, SKIPPED, Record, Results, Value
 
 sys.path.append(str(Path(__file__).parent))
-from page_helpers import CHINESE, SCRIPT, Page, hostile_run, small_run
+from page_helpers import CHINESE, METHODS, SCRIPT, Page, hostile_run, small_run
 
 LABELS = {"accuracy": ("accuracy", "higher"), "demographic_parity_difference": ("DP diff.", "lower")}
 
@@ -128,13 +131,13 @@ def test_a_collapsed_method_is_shown_as_such_everywhere(page):
 def test_gaps_below_the_noise_floor_are_grey_and_others_are_not(run, page):
     tables = verdict_tables(run, sections(run))[0]
     told = [(row[1], each) for table in tables for row, each in zip(table.rows, table.standings)]
-    weak = [gap for gap, each in told if each.faint or each.floor.reading == FAIR]
+    small = [gap for gap, each in told if each.faint or each.floor.reading == FAIR]
     grey = [text for _, text in page.all("td", class_="weak")]
-    assert sorted(text for text in grey if text[0].isdigit()) == sorted(weak)
+    assert sorted(text for text in grey if text[0].isdigit()) == sorted(small)
     glance = [text for text in grey if not text[0].isdigit()]
-    assert len(glance) == len(weak)
+    assert len(glance) == len(small)
     assert all(text.endswith("; the gap is not told apart from noise") for text in glance)
-    assert 0 < len(weak) < len(told)
+    assert 0 < len(small) < len(told)
 
 
 def test_points_have_their_intervals_their_parameters_and_the_lines_of_the_section(page):
@@ -187,6 +190,39 @@ def test_a_run_of_which_every_cell_was_skipped_says_why():
     page = Page(html.render(bare([Record(cell, SKIPPED, "works on images")], 1)))
     assert "1 skipped" in cards(page)["What could not run"]
     assert "cnn 1 skipped [1]" in [text for _, text in page.all("tr")]
+
+
+def test_each_cell_points_to_its_own_reason():
+    cells = [Cell(Choice("german"), Choice(name), "sex", 0) for name in ("cnn", "tree")]
+    records = [Record(cell, SKIPPED, f"no {cell.method.name} here") for cell in cells]
+    page = Page(html.render(bare(records, 2)))
+    rows = [text for _, text in page.all("tr")]
+    assert {"cnn 1 skipped [1]", "tree 1 skipped [2]"} <= set(rows)
+    assert {found["id"]: text for found, text in page.all("li") if "id" in found} == {
+        "why-1": "1 cell skipped: no cnn here",
+        "why-2": "1 cell skipped: no tree here",
+    }
+
+
+@pytest.mark.parametrize(
+    ("faint", "reading", "grey"), [(True, "", True), (False, FAIR, True), (False, NOT_FAIR, False)]
+)
+def test_a_gap_is_weak_if_it_cannot_be_shown_or_is_not_told_apart_from_fair(faint, reading, grey):
+    assert weak(SimpleNamespace(faint=faint, floor=SimpleNamespace(reading=reading))) is grey
+
+
+@pytest.mark.long
+def test_six_datasets_give_a_diagram_of_ranks_and_too_many_methods_none(tmp_path, monkeypatch):
+    methods = {name: METHODS[name] for name in ("mlp", "fair_maml", "tree", "boosting")}
+    found = small_run(tmp_path, repeats=2, methods=methods, datasets=[f"d{place}" for place in range(6)])
+    page = Page(html.render(found))
+    said = [found["aria-label"] for found, _ in page.all("svg", class_="diagram")]
+    assert any(re.match(r"Mean ranks, the best first: fair_maml 1\.00; .*tree", text) for text in said)
+    assert "critical difference" in page.all("svg", class_="diagram")[0][1]
+    monkeypatch.setattr(ranking, "MOST", 3)
+    page = Page(html.render(found))
+    assert not page.all("svg", class_="diagram")
+    assert "4 methods are too many to be compared in pairs here" in page.all("main")[0][1]
 
 
 def test_one_cell_has_a_point_without_intervals_and_no_nan():

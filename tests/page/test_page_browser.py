@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 from pathlib import Path
@@ -249,3 +250,19 @@ def test_a_command_is_copied_as_it_stands(browser, tmp_path):
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(browser, 5).until(lambda _: button.text in ("Copied", "Selected"))
+
+
+def test_two_thousand_cells_are_less_than_five_megabytes_and_can_be_sorted(browser, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks" / "speed"))
+    speed = importlib.import_module("page")
+    results = speed.written(tmp_path, *speed.SIZES[2_000])
+    assert len(results.records) == 2_000
+    text = html.render(results)
+    assert len(text) < 5e6
+    (tmp_path / "large.html").write_text(text, encoding="ascii")
+    opened(browser, tmp_path, "large")
+    head = found(browser, "table.verdicts thead th")[1]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", head)
+    head.find_element("css selector", "button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert browser.get_log("browser") == []
