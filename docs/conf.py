@@ -12,6 +12,7 @@ author = project_copyright = "The fairbench developers"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "pages"]
+smartquotes = False  # -- begins an option
 exclude_patterns = ["_build", "_ext"]
 myst_heading_anchors = 3  # links to headings are as GitHub makes them
 

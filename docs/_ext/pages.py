@@ -103,7 +103,7 @@ def _facts(kind: str, component: Any) -> list[str]:
         )
         licence = getattr(component, "licence", "")
         found += [f"Licence: {escape_markdown(licence)}"] if isinstance(licence, str) and licence else []
-    return ["\n".join(f"- {line}" for line in found)] if found else []
+    return ["**Facts**", "\n".join(f"- {line}" for line in found)] if found else []
 
 
 def _range(name: str, space: Any) -> str:
@@ -147,7 +147,14 @@ def _escaped(text: str) -> str:
     )
 
 
+def show_examples(app: Any, context: Any, lines: list[str]) -> None:
+    """Show a command's examples as code (the event ``sphinx-click-process-epilog``)."""
+    shown = [line.replace("| Examples:", ".. code-block:: console\n").replace("|   ", "   ", 1) for line in lines]
+    lines[:] = [part for line in shown for part in line.split("\n")]
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register the extension."""
     app.connect("source-read", expand)
+    app.connect("sphinx-click-process-epilog", show_examples)
     return {"parallel_read_safe": True}
