@@ -21,7 +21,7 @@ from typing import Optional
 import numpy as np
 
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, corrected_t, overlap_correction
-from fairbench.analysis.lines import AboveLine, against_coin, constant_accuracy
+from fairbench.analysis.lines import ABOVE, AboveLine, against_coin, constant_accuracy
 from fairbench.analysis.values import finished, series
 from fairbench.cells import Choice
 from fairbench.errors import StoreError
@@ -256,9 +256,22 @@ def coin_summary(block: Block) -> str:
     return f"Of {len(readings)} configurations: {counts}." + (f" There is {NO_INTERVAL}: {reason}." if reason else "")
 
 
+def in_short(blocks: Sequence[Block]) -> Iterator[str]:
+    """Yield for each swept method how many of its configurations lie above the coin, as a table."""
+    yield "| configurations above the coin | " + " | ".join(block.title for block in blocks) + " |"
+    yield "|---" * (1 + len(blocks)) + "|"
+    for name in SWEEPS:
+        counts = []
+        for block in blocks:
+            found = [block.above_coin(row) for row in block.sweep(name)]
+            above = sum(coin is not None and coin.reading == ABOVE for coin in found)
+            counts.append(f"{above} of {len(found)}")
+        yield f"| {name} | {' | '.join(counts)} |"
+
+
 def report(blocks: Sequence[Block]) -> str:
     """Return all tables and sentences as Markdown."""
-    parts = []
+    parts = ["## In short", "\n".join(in_short(blocks))]
     for block in blocks:
         constant, base = float(np.mean(list(block.constant.values()))), block.baseline
         parts += [

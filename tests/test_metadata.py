@@ -54,3 +54,15 @@ def test_every_environment_is_tested_on_every_change():
         "audit",
     }  # the one asserts nothing; what the other finds depends on the day
     assert "python -m tox -e audit" in pythons
+
+
+@pytest.mark.skipif(not WORKFLOW.exists(), reason="a source distribution has no workflows")
+def test_the_workflow_publishes_the_site_that_its_docs_environment_builds():
+    yaml = pytest.importorskip("yaml")
+    jobs = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    (kept,) = [step for step in jobs["check"]["steps"] if "pages" in step.get("uses", "")]
+    assert tox["testenv:docs"]["commands"].endswith(" docs " + kept["with"]["path"])
+    assert jobs["publish"]["needs"] == "check"
+    assert jobs["publish"]["permissions"]["pages"] == "write"

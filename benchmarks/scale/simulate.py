@@ -21,6 +21,8 @@ from heapq import heapify, heapreplace
 from pathlib import Path
 from typing import Callable, Optional
 
+from fairbench.analysis.drawing import DOTS_PER_INCH, SETTINGS, STYLES
+
 SECONDS = (0.1, 1.0, 10.0, 100.0)
 WORKERS = (100, 1_000, 10_000)
 CELLS = 10_000_000
@@ -171,18 +173,19 @@ def draw_plot(costs: Costs, path: Path) -> None:
 
     draw = random.Random(0)  # noqa: S311 - a simulation
     counts = [10, 30, 100, 300, 1_000, 3_000, 10_000]
+    matplotlib.rcParams.update(SETTINGS)
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    for place, seconds in enumerate(SECONDS):
+    for (colour, marker), seconds in zip(STYLES, SECONDS):
         for batch, style in ((1, "-"), (100, "--")):
             runs = [
                 simulate(CELLS // batch, count, varied(seconds, batch, draw), costs.service(batch), 60_000)
                 for count in counts
             ]
             label = f"{seconds:g} s" + (", batches of 100" if batch > 1 else "")
-            axes.plot(counts, [100 * run.useful for run in runs], style, color=f"C{place}", marker=".", label=label)
+            axes.plot(counts, [100 * run.useful for run in runs], style, color=colour, marker=marker, label=label)
     axes.set(xscale="log", xlabel="workers of one coordinator", ylabel="useful share of their time (%)", ylim=(0, 103))
-    axes.legend(title="a cell takes", fontsize=8)
-    figure.savefig(path, dpi=120)
+    axes.legend(title="a cell takes")
+    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
     print(f"drawn as {path}")
 
 

@@ -19,7 +19,13 @@ DOTS_PER_INCH = 150
 """Resolution of figures that are written as PNG."""
 SETTINGS = {
     "font.size": 9,
-    "axes.titlesize": 10,
+    "figure.titlesize": 11,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,

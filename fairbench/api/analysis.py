@@ -10,7 +10,8 @@ that can be shown; ``draw_jointly`` draws test parts for two methods at once.
 those of ratios, ``Line`` any other, and ``section_standings`` how each method stands. ``harm_between`` tells what a
 method changes for each group; ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and
 ``area_skill`` are of fronts; ``selection`` compares choices with an oracle's, and ``ledger`` says what methods were
-given. Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), and import matplotlib with ``require_matplotlib``;
+given. Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), write texts beside dots with
+``write_labels``, and import matplotlib with ``require_matplotlib``;
 ``without_formula`` makes a cell of a CSV file harmless to a spreadsheet.
 """
 
@@ -83,6 +84,10 @@ from fairbench.analysis.intervals import (
     Correction,
     corrected_t,
     overlap_correction,
+)
+from fairbench.analysis.labels import (
+    Label,
+    write_labels,
 )
 from fairbench.analysis.ledger import (
     Spent,
@@ -218,6 +223,7 @@ __all__ = [
     "Gap",
     "Harm",
     "JUDGED",
+    "Label",
     "Levelling",
     "Line",
     "Measured",
@@ -312,4 +318,5 @@ __all__ = [
     "variance_shares",
     "within_dataset",
     "without_formula",
+    "write_labels",
 ]

@@ -14,6 +14,7 @@ from fairbench.papers.columns import Column
 from fairbench.papers.drawn import Drawn
 from fairbench.papers.measured import GAPS, MeasuredRow
 from fairbench.papers.reproduced import Reproduced, TableOutcome
+from fairbench.papers.short import render_short
 from fairbench.records import DONE
 from fairbench.texts import counted
 
@@ -93,7 +94,7 @@ def render(outcome: Reproduced, drawn: Drawn, command: str, folder: str) -> str:
 
 
 def _head(outcome: Reproduced, command: str) -> list[str]:
-    """Return the title and how to read the document."""
+    """Return the title, what was found in short, and how to read the document."""
     paper, rerun, published = outcome.reproduction.paper, outcome.reproduction.rerun, outcome.reproduction.published
     parts = (READING, COIN if rerun.baseline else NO_COIN, ALIKE)
     reading = "\n\n".join(part.strip() for part in parts).format(
@@ -115,11 +116,9 @@ def _head(outcome: Reproduced, command: str) -> list[str]:
         f"{words.escape(paper.reference)}. All measured numbers and all sentences about them were made by `{command}`.",
         "",
         *([origin, ""] if published.recomputed else []),
+        *render_short(outcome),
         "## How to read this",
         "",
-        *words.bullets(
-            f"Protocol **{protocol.name}**: {words.escape(protocol.title)}." for protocol in rerun.protocols
-        ),
         reading,
         "",
         *words.bullets(map(words.escape, [*outcome.without_interval(), *outcome.without_base_rate()])),

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from fairbench.seeding import derive_seed
 
 FOLDER = "explanations"
 ROWS, BACKGROUND = 200, 50  # people explained, and people whose values stand in for an attribute that is left out
+COMMON = 0.05  # the share of people from which on a category is named
 ROUNDS = 4  # permutations of the attributes, each walked forwards and backwards
 
 
@@ -37,6 +38,7 @@ class Explanation:
         values: (n, p) contributions to the score, a fraction.
         levels: (n, p) each attribute's value as a rank in [0, 1]; NaN for an attribute of more than two categories.
         protected: (n,) whether the row belongs to the protected group.
+        categories: (n, p) the name of each attribute's category; empty for numbers.
         seconds: the time that fitting and explaining took.
     """
 
@@ -44,6 +46,7 @@ class Explanation:
     values: Floats
     levels: Floats
     protected: Any
+    categories: Any
     seconds: float
 
     @property
@@ -62,6 +65,18 @@ class Explanation:
         values = self.values[:, -1]
         return float(values[self.protected].mean() - values[~self.protected].mean())
 
+    def extremes(self, attribute: int) -> Optional[tuple[str, str]]:
+        """Return the categories of an attribute with the lowest and the highest mean value, of those that are common.
+
+        None for numbers, and where only one category is common.
+        """
+        names, values = self.categories[:, attribute], self.values[:, attribute]
+        common = [name for name in np.unique(names) if name and (names == name).mean() >= COMMON]
+        if len(common) < 2:
+            return None
+        ordered = sorted(common, key=lambda name: float(values[names == name].mean()))
+        return str(ordered[0]), str(ordered[-1])
+
 
 def explain(cell: Cell, workbench: Workbench, folder: Path) -> Explanation:
     """Return the explanation of the fit that a cell stands for, kept in the folder for the next time.
@@ -73,7 +88,9 @@ def explain(cell: Cell, workbench: Workbench, folder: Path) -> Explanation:
     if path.is_file():
         with np.load(path, allow_pickle=False) as kept:
             names, seconds = tuple(map(str, kept["names"])), float(kept["seconds"])
-            return Explanation(names, kept["values"], kept["levels"], kept["protected"], seconds)
+            stored = "categories" in kept  # a run of fairbench before 0.1 has none
+            categories = kept["categories"] if stored else _categories_again(cell, workbench)
+            return Explanation(names, kept["values"], kept["levels"], kept["protected"], categories, seconds)
     made = _explain(cell, workbench, require_shap())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
@@ -83,6 +100,7 @@ def explain(cell: Cell, workbench: Workbench, folder: Path) -> Explanation:
         values=made.values,
         levels=made.levels,
         protected=made.protected,
+        categories=made.categories,
         seconds=made.seconds,
     )
     partial.replace(path)
@@ -117,7 +135,30 @@ def _explain(cell: Cell, workbench: Workbench, shap: Any) -> Explanation:
     score = _Score(fitted.points[fitted.chosen], people, others, list(blocks.values()))
     values = _shap_values(shap, score, len(people), len(others), derive_seed("shap", cell.seed("explain")))
     levels = np.column_stack([_levels(people.X[:, block]) for block in blocks.values()])
-    return Explanation(tuple(blocks), values, levels, people.protected, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Explanation(tuple(blocks), values, levels, people.protected, _categories(people, blocks), seconds)
+
+
+def _categories_again(cell: Cell, workbench: Workbench) -> Any:
+    """Return the categories (n, p) of the people whom an explanation without them is about."""
+    split = workbench.split(cell)
+    blocks = _blocks(workbench.dataset(cell.dataset), split.train, cell.group)
+    return _categories(_some(split.test, ROWS, np.random.default_rng(cell.seed("explain"))), blocks)
+
+
+def _categories(people: Samples, blocks: Mapping[str, Any]) -> Any:
+    """Return the name (n, p) of each attribute's category, from its encoded columns; empty for numbers."""
+    found = []
+    for attribute, block in blocks.items():
+        names = [people.schema.feature_names[place].partition(f"{attribute}_")[2] for place in block]
+        shown = people.X[:, block] == 1
+        if attribute == list(blocks)[-1]:  # the sensitive one
+            found.append(np.array(people.group_names)[people.group])
+        elif all(names):
+            found.append(np.where(shown.any(axis=1), np.array(names)[shown.argmax(axis=1)], ""))
+        else:
+            found.append(np.full(len(people), ""))
+    return np.column_stack(found)
 
 
 def _some(samples: Samples, count: int, draw: np.random.Generator) -> Samples:

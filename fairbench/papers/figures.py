@@ -14,7 +14,7 @@ from fairbench.errors import FairbenchError, NotApplicable
 from fairbench.papers import words
 from fairbench.papers.columns import ACCURACY, Column
 from fairbench.papers.drawn import Drawn, Picture
-from fairbench.papers.explain import BACKGROUND, Explanation, explain, require_shap
+from fairbench.papers.explain import BACKGROUND, COMMON, Explanation, explain, require_shap
 from fairbench.papers.grids import Grid
 from fairbench.papers.measured import brief, constants
 from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off
@@ -217,11 +217,11 @@ def _explanation(
     caption = (
         f"{figure.title}: {people} people from the first repeat's test part, each compared with {BACKGROUND} from its "
         "training part; contributions to the score by shap's permutation estimator (seeded), with the one-hot columns "
-        "of an attribute taken together. The high value of an attribute with two categories is the second one, that of "
-        "the sensitive attribute is the protected group; attributes with more categories are grey. The table covers "
-        f"{counted(repeats, 'repeat')}: the sensitive attribute's rank by mean |SHAP| (1 is the most important), "
-        "that mean, its share of the sum over all attributes, and the attribute's mean SHAP value among protected "
-        "people minus that among the others."
+        "of an attribute taken together. Beside an attribute of categories stand those with the lowest and the highest "
+        f"mean value, of those with at least {COMMON:.0%} of the people; attributes of more than two are grey. Over "
+        f"{counted(repeats, 'repeat')}, the table gives the sensitive attribute's rank by mean |SHAP| (1 is the most "
+        "important), that mean, its share of the sum over all attributes, and the attribute's mean SHAP value among "
+        "protected people minus that among the others."
     )
     headings = [
         "model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -21,9 +21,9 @@ from fairbench.analysis.drawing import (
     VERMILLION,
     require_matplotlib,
 )
+from fairbench.analysis.labels import Label, write_labels
 from fairbench.papers.explain import Explanation
 
-BESIDE = ((6, 4), (-6, 4), (6, -9))  # points, where each series' texts go; further series start again
 NARROWEST = 7.0  # inches, so that the legend fits below a single panel
 
 
@@ -79,7 +79,7 @@ def draw_trade_off(
         figure, grid = _figure((max(NARROWEST, 4.6 * columns), 3.5 * rows + 1.1), rows, columns)
         for axes, panel in zip(grid, panels):
             _trade_off(axes, panel, labels, curve)
-            axes.set_title(panel.title, loc="left")
+            axes.set_title(panel.title)
             axes.set_xlabel(f"{gap} (fraction; 0 is parity)")
             axes.set_ylabel("accuracy (fraction)")
         for axes in grid[len(panels) :]:
@@ -87,13 +87,31 @@ def draw_trade_off(
         named = {name: handle for axes in grid for handle, name in zip(*axes.get_legend_handles_labels())}
         figure.legend([*named.values()], [*named], loc="outside lower center", ncols=2)
         _entitle(figure, title)
+        _write_texts(figure, grid, panels)
         _save(figure, stem)
+
+
+def _write_texts(figure: Any, grid: Sequence[Any], panels: Sequence[Panel]) -> None:
+    """Write the texts beside the dots, once it is known where these are."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes, panel in zip(grid, panels):
+        base = panel.baseline
+        free = [Label(0.0, panel.constant, "", BLACK), Label(base.gap, base.accuracy, "", BLACK)]
+        free += [Label(dot.gap, dot.accuracy, "", BLACK) for dots in panel.published for dot in dots]
+        named = list(_named(axes, panel.curve, BLUE))
+        for number, dots in enumerate(panel.series):
+            named += _named(axes, dots, STYLES[number % len(STYLES)][0])
+        write_labels(axes, [*free, *named], renderer)
 
 
 def _entitle(figure: Any, title: str) -> None:
     """Write the title above everything, on as many lines as the width requires."""
     width = int(11 * figure.get_figwidth())  # letters of this size
-    figure.suptitle("\n".join(textwrap.fill(line, width) for line in title.splitlines()), fontsize=11)
+    figure.suptitle("\n".join(textwrap.fill(line, width) for line in title.splitlines()))
 
 
 def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) -> tuple[Any, list[Any]]:
@@ -136,20 +154,18 @@ def _trade_off(axes: Any, panel: Panel, labels: Sequence[str], curve: str) -> No
     left, right = axes.get_xlim()
     axes.set_xlim(max(left, -0.06 * right), 1.1 * right)  # no gap is below 0, whatever a bar suggests
     axes.set_ylim(axes.get_ylim())
+    axes.xaxis.get_major_locator().set_params(nbins=6)
     if panel.curve:
         gaps, accuracies = [dot.gap for dot in panel.curve], [dot.accuracy for dot in panel.curve]
         axes.plot(gaps, accuracies, "-", marker=".", color=BLUE, linewidth=1.2, label=f"{curve}, all operating points")
-    _write_beside(axes, panel.curve, BLUE, (5, -9))
-    for number, dots in enumerate(panel.series):
-        _write_beside(axes, dots, STYLES[number % len(STYLES)][0], BESIDE[number % len(BESIDE)])
 
 
-def _write_beside(axes: Any, dots: Sequence[Dot], colour: str, offset: tuple[int, int]) -> None:
-    """Write each dot's text beside it; dots that nearly coincide share one line."""
+def _named(axes: Any, dots: Sequence[Dot], colour: str) -> Iterator[Label]:
+    """Yield each dot within the frame with its text; of dots that nearly coincide, the first has all their texts."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     places: list[tuple[Dot, list[str]]] = []
     for dot in dots:
-        if not (dot.text and left <= dot.gap <= right - 0.03 * (right - left) and low <= dot.accuracy <= high):
+        if not (left <= dot.gap <= right and low <= dot.accuracy <= high):
             continue
         near = (
             texts
@@ -162,11 +178,13 @@ def _write_beside(axes: Any, dots: Sequence[Dot], colour: str, offset: tuple[int
             places.append((dot, [dot.text]))
         else:
             texts.append(dot.text)
+            yield Label(dot.gap, dot.accuracy, "", colour, dot.gap_sd or 0.0, dot.accuracy_sd or 0.0)
     for dot, texts in places:
-        leftwards = offset[0] < 0 and dot.gap > left + 0.3 * (right - left)  # else it would leave the frame
-        style = {"fontsize": 7, "color": colour, "ha": "right" if leftwards else "left"}
-        where = (offset[0] if leftwards else abs(offset[0]), offset[1])
-        axes.annotate(", ".join(texts), (dot.gap, dot.accuracy), where, textcoords="offset points", **style)
+        text = ", ".join(filter(None, texts))
+        yield Label(dot.gap, dot.accuracy, text, colour, dot.gap_sd or 0.0, dot.accuracy_sd or 0.0)
+
+
+NAMES = 0.1  # share of an axis left free on either side for the names of categories
 
 
 def draw_explanations(parts: Sequence[tuple[str, Explanation]], title: str, stem: Path) -> None:
@@ -181,8 +199,10 @@ def draw_explanations(parts: Sequence[tuple[str, Explanation]], title: str, stem
         figure, grid = _figure((5.2 * len(parts), 0.36 * most + 1.9), 1, len(parts), sharex=True)
         for axes, (label, explanation) in zip(grid, parts):
             _beeswarm(axes, explanation, colours)
-            axes.set_title(label, loc="left")
+            axes.set_title(label)
             axes.set_xlabel("SHAP value (change in the score, a fraction)")
+        left, right = grid[0].get_xlim()  # of all
+        grid[0].set_xlim(left - NAMES * (right - left), right + NAMES * (right - left))
         bar = figure.colorbar(ScalarMappable(Normalize(0, 1), colours), ax=grid, ticks=[0, 1], aspect=40, pad=0.01)
         bar.ax.set_yticklabels(["low\nvalue", "high\nvalue"])
         bar.outline.set_visible(False)
@@ -197,6 +217,12 @@ def _beeswarm(axes: Any, explanation: Explanation, colours: Any) -> None:
         values, levels = explanation.values[:, attribute], explanation.levels[:, attribute]
         colour = [GREY if np.isnan(level) else colours(level) for level in levels]
         axes.scatter(values, place + _spread(values), s=9, c=colour, linewidths=0, rasterized=True)
+        extremes = explanation.extremes(int(attribute)) or ()
+        for name, end, sign in zip(extremes, (values.min(), values.max()), (-1, 1)):
+            here = levels[explanation.categories[:, attribute] == name][0]
+            style = {"color": GREY if np.isnan(here) else colours(here), "fontsize": 6.5, "va": "center"}
+            side = "right" if sign < 0 else "left"
+            axes.annotate(name, (end, place), (4 * sign, 0), textcoords="offset points", ha=side, **style)
     axes.axvline(0, color=BLACK, linewidth=0.8)
     axes.set_yticks(range(len(order)), [explanation.names[attribute] for attribute in order])
     axes.get_yticklabels()[int(np.flatnonzero(order == len(order) - 1)[0])].set_fontweight("bold")

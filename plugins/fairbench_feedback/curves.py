@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairbench.api import Report, Results, hookimpl
-from fairbench.api.analysis import require_matplotlib
+from fairbench.api.analysis import SETTINGS, require_matplotlib
 
 from ._histories import Strip, strips
 
@@ -19,7 +19,7 @@ PANELS: Mapping[str, str] = {
     "training_kl": "KL of training rows to ideal (nats)",
     "population_favourable_share": "favourable share of samples",
 }
-UNBOUNDED = ("training_kl",)
+LEAST = 0.1  # the least height of an axis, so that noise does not look like change
 # Okabe and Ito's colours, which colour-blind readers can tell apart
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES: Mapping[str, tuple[str, Any]] = {  # the plain loop red, the classifiers' STAR green and dashed, as in the paper
@@ -52,21 +52,43 @@ def render(results: Results, form: str = "png") -> bytes:
     if not shown:
         return b""
     matplotlib = require_matplotlib()
+    with matplotlib.rc_context({**SETTINGS, "text.parse_math": False}):
+        return _draw(shown, form)
+
+
+def _draw(shown: Sequence[Strip], form: str) -> bytes:
     from matplotlib.figure import Figure
 
+    limits = {metric: _limits(shown, metric) for metric in PANELS}
     heights = [INCH["title"] + INCH["strip"] + INCH["legend"] * _legend_rows(strip) for strip in shown]
     figure = Figure(figsize=(INCH["panel"] * len(PANELS), sum(heights) + INCH["foot"]), dpi=DPI)
     figure.set_facecolor("white")
     top = sum(heights) + INCH["foot"]
     total = top
     for strip, height in zip(shown, heights):
-        _draw_strip(figure, strip, top, height, total)
+        _draw_strip(figure, strip, top, height, total, limits)
         top -= height
     figure.text(0.008, 0.12 / total, _foot(shown), fontsize=7.5, color="#444444", va="bottom")
     picture = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "fairbench"}):
-        figure.savefig(picture, format=form, metadata=UNDATED[form])
+    figure.savefig(picture, format=form, metadata=UNDATED[form])
     return picture.getvalue()
+
+
+def _limits(shown: Sequence[Strip], metric: str) -> tuple[float, float]:
+    """Return the ends of a metric's axis, the same in all rows: where its values lie, with their bands."""
+    ends = []
+    for line in (line for strip in shown for line in strip.lines):
+        for step in line.steps:
+            mean = line.mean(metric, step)
+            spread = 0.0 if mean is None else line.spread(metric, step)
+            ends += [] if mean is None else [mean - spread, mean + spread]
+        reference = line.mean(f"annotator_{metric}", 0)
+        ends += [] if reference is None else [reference]
+    if not ends:
+        return 0.0, 1.0
+    low, high = max(0.0, min(ends)), max(ends)
+    wider = max(0.0, LEAST - (high - low)) / 2 + 0.04 * (high - low)
+    return low - wider, high + wider
 
 
 def render_svg(results: Results) -> bytes:
@@ -92,16 +114,19 @@ def _look(strip: Strip) -> list[tuple[str, Any]]:
     return look
 
 
-def _draw_strip(figure: Any, strip: Strip, top: float, height: float, total: float) -> None:
+def _draw_strip(
+    figure: Any, strip: Strip, top: float, height: float, total: float, limits: Mapping[str, tuple[float, float]]
+) -> None:
     """Draw one row of panels; ``top`` and ``height`` are in inches from the bottom of a figure ``total`` high."""
     width = 1 / len(PANELS)
     bottom = (top - INCH["title"] - INCH["strip"] + 0.42) / total
     handles: list[Any] = []
     for place, (metric, title) in enumerate(PANELS.items()):
-        axes = figure.add_axes((place * width + 0.02, bottom, width - 0.03, (INCH["strip"] - 0.42) / total))
+        axes = figure.add_axes((place * width + 0.027, bottom, width - 0.038, (INCH["strip"] - 0.42) / total))
         drawn = _draw_panel(axes, strip, metric)
         handles = handles or drawn
-        axes.set_title(title, fontsize=8.5, loc="left", pad=4)
+        axes.set_ylim(*limits[metric])
+        axes.set_title(title, pad=4)
     figure.text(0.008, (top - 0.16) / total, f"{strip.title}  ({strip.runs})", fontsize=10.5, weight="bold", va="top")
     figure.legend(
         handles,
@@ -109,8 +134,6 @@ def _draw_strip(figure: Any, strip: Strip, top: float, height: float, total: flo
         loc="lower left",
         bbox_to_anchor=(0.012, (top - height - 0.02) / total),
         ncols=4,
-        frameon=False,
-        fontsize=8.5,
         handlelength=3.2,
         borderaxespad=0,
     )
@@ -138,32 +161,24 @@ def _draw_panel(axes: Any, strip: Strip, metric: str) -> list[Any]:
     reference = strip.lines[0].mean(f"annotator_{metric}", 0)
     if reference is not None:
         axes.axhline(reference, color="#777777", linestyle=":", linewidth=1, zorder=0)
-    _frame(axes, strip, metric)
+    _frame(axes, strip)
     return handles
 
 
-def _frame(axes: Any, strip: Strip, metric: str) -> None:
+def _frame(axes: Any, strip: Strip) -> None:
     last = max(line.steps[-1] for line in strip.lines)
     axes.set_xlim(-0.02 * max(last, 1), max(last, 1) * 1.02)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    if metric in UNBOUNDED:
-        axes.set_ylim(bottom=0)
-    elif metric.endswith("accuracy"):
-        axes.set_ylim(min(0.48, axes.get_ylim()[0]), 1.02)
-    else:
-        axes.set_ylim(-0.02, 1.02)
-    axes.tick_params(labelsize=7.5, length=2.5, color="#999999")
-    axes.grid(True, color="#e5e5e5", linewidth=0.6)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.set_xlabel("generation", fontsize=7.5, labelpad=1)
+    axes.yaxis.get_major_locator().set_params(nbins=5)
+    axes.tick_params(length=2.5, color="#999999")
+    axes.set_xlabel("generation", labelpad=1)
 
 
 def _foot(shown: Sequence[Strip]) -> str:
     lines = [line for strip in shown for line in strip.lines]
     several = any(len(line.records) > 1 for line in lines)
     text = "mean over the runs, band ± one standard deviation; " if several else ""
-    text += "dotted grey: annotator A_L, trained on real labels"
+    text += "dotted grey: annotator A_L, trained on real labels; axes begin where the values do, alike in all rows"
     if any(line.collapsed(step) for line in lines for step in line.steps):
         text += "; x: some run has collapsed: its classifier is a constant or the group alone"
     if any(0 < line.collapsed(line.steps[-1]) < len(line.records) for line in lines):

@@ -23,7 +23,14 @@ WIDTH, NARROWEST = 100, 40
 def new_console() -> Console:
     """Return a console without colour that keeps what is printed, as wide as the terminal (100 columns without one)."""
     width = max(shutil.get_terminal_size((WIDTH, 24)).columns, NARROWEST)
-    return Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        color_system=None,
+        force_terminal=False,
+        legacy_windows=False,
+        force_jupyter=False,
+    )
 
 
 def printed(console: Console) -> str:

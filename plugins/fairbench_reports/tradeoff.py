@@ -17,6 +17,7 @@ from fairbench.api.analysis import (
     SETTINGS,
     STYLES,
     Estimate,
+    Label,
     Measured,
     SectionLines,
     only,
@@ -25,10 +26,10 @@ from fairbench.api.analysis import (
     series,
     stored_rows,
     telling_parameters,
+    write_labels,
 )
 from fairbench_reports._entries import clean
 from fairbench_reports._foot import spread
-from fairbench_reports._labels import Label, write_labels
 from fairbench_reports._levels import ACCURACY, constant_level
 from fairbench_reports._table import MethodRow, Section, sections
 
@@ -239,8 +240,8 @@ def _draw(shown: Sequence[Panel], what: str, metric: str) -> Any:
         axes = figure.add_axes((left / width, bottom / height, size[0] / width, size[1] / height))
         hidden = _draw_panel(axes, panel, metric, styles, renderer)
         room_for = f"\n(no room for {hidden} of the texts beside marks)" if hidden else ""
-        axes.set_title("\n".join(title) + room_for, loc="left", fontsize=9)
-    figure.suptitle(f"Accuracy against the {JUDGED[metric]}", fontsize=11, y=1 - 0.1 / height, va="top")
+        axes.set_title("\n".join(title) + room_for)
+    figure.suptitle(f"Accuracy against the {JUDGED[metric]}", y=1 - 0.1 / height, va="top")
     _legend(figure, shown, styles, (foot - INCH["line"] * 0.4) / height, int(width / ENTRY))
     figure.text(0.1 / width, 0.08 / height, "\n".join(notes), fontsize=7.5, color="#444444", va="bottom")
     return figure
@@ -270,10 +271,12 @@ def _draw_panel(axes: Any, panel: Panel, metric: str, styles: Mapping[str, tuple
     for dot in panel.dots:
         if dot.curve:
             axes.plot(*zip(*dot.curve), "-", marker=".", color=styles[dot.label][0], alpha=0.3, linewidth=1, zorder=1)
-    axes.set_xlabel(f"{JUDGED[metric]} (fraction; 0 is parity)", fontsize=8)
-    axes.set_ylabel("accuracy (fraction)", fontsize=8)
-    axes.tick_params(labelsize=7.5)
-    labels = [Label(*dot.place, dot.text, styles[dot.label][0]) for dot in panel.dots]
+    axes.set_xlabel(f"{JUDGED[metric]} (fraction; 0 is parity)")
+    axes.set_ylabel("accuracy (fraction)")
+    labels = [
+        Label(*dot.place, dot.text, styles[dot.label][0], dot.gap.sd or 0.0, dot.accuracy.sd or 0.0)
+        for dot in panel.dots
+    ]
     constant = [] if panel.constant is None else [Label(0.0, panel.constant, "", BLACK)]
     return write_labels(axes, [*labels, *constant], renderer)
 
@@ -299,7 +302,7 @@ def _legend(
         handles.append(Line2D([], [], color=BLACK, linestyle="--", linewidth=1, label=label))
     if any(panel.attainable for panel in shown):
         handles.append(Line2D([], [], color=BLUE, linewidth=1, label="attainable with the group known"))
-    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=max(columns, 1), fontsize=8)
+    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=max(columns, 1))
 
 
 def _notes(shown: Sequence[Panel], what: str, width: int) -> list[str]:

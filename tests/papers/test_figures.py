@@ -97,20 +97,31 @@ def explanation(players=4, rows=50):
     values, levels = draw.normal(size=(rows, players)), draw.random((rows, players))
     levels[:, 0] = np.nan
     names = (*(f"attribute {number}" for number in range(players - 1)), "sensitive")
-    return Explanation(names, values, levels, np.arange(rows) % 2 == 0, 1.0)
+    categories = np.full((rows, players), "", dtype="<U20")
+    categories[:, 0], categories[:, -1] = np.array(["low", "middle", "top"])[np.arange(rows) % 3], "only one"
+    values[:, 0] += np.arange(rows) % 3 * 5
+    return Explanation(names, values, levels, np.arange(rows) % 2 == 0, categories, 1.0)
 
 
 def test_a_beeswarm_names_its_attributes_and_its_unit(tmp_path):
     draw_explanations([("plain", explanation()), ("fair", explanation())], "Why", tmp_path / "f")
     assert_drawn(tmp_path / "f", ["attribute 0", "sensitive", "SHAP value (change in the score, a fraction)", "fair"])
+    drawn = (tmp_path / "f.svg").read_text()
+    assert "<!-- low -->" in drawn
+    assert "<!-- top -->" in drawn
+    assert "<!-- middle -->" not in drawn
+    assert "<!-- only one -->" not in drawn
 
 
 def test_importance_rank_and_direction_are_those_of_the_values():
     values = np.array([[0.3, -0.1], [-0.5, 0.1], [0.1, 0.3]])
-    found = Explanation(("a", "sensitive"), values, values, np.array([True, False, True]), 0.0)
+    categories = np.array([["x", "m"], ["y", "m"], ["z", "f"]])
+    found = Explanation(("a", "sensitive"), values, values, np.array([True, False, True]), categories, 0.0)
     assert found.importance == pytest.approx([0.3, 0.5 / 3])
     assert found.rank == 2
     assert found.direction == pytest.approx(0.1 - 0.1)
+    assert found.extremes(0) == ("y", "x")
+    assert found.extremes(1) == ("m", "f")
 
 
 def made_up(rows=40):
@@ -133,6 +144,8 @@ def test_encoded_columns_are_gathered_by_attribute_the_sensitive_one_last():
     blocks = explain._blocks(dataset, samples, "sex")
     assert {name: block.tolist() for name, block in blocks.items()} == {"size": [0], "colour": [1, 2, 3], "sex": [4]}
     assert list(blocks)[-1] == "sex"
+    first = explain._categories(samples, blocks)[0].tolist()
+    assert first == ["", dataset.X["colour"][0], samples.group_names[samples.group[0]]]
 
 
 def test_levels_are_ranks_and_categories_of_more_than_two_have_none():

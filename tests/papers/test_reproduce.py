@@ -66,7 +66,11 @@ def test_a_reproduction_is_resumed_grows_and_ends_with_the_same_tables(reproduce
     whole = tables(tmp_path / "whole" / "reproduction.md")
     for expected in (
         "# A tiny study: run again",
-        "Protocol **scaled**: standardised.",
+        "## In short\n\n- Protocol **raw**: as it is.\n- Protocol **scaled**: standardised.\n",
+        "| Longer training raises accuracy. | not told apart (0 of 1) | ",
+        "| There are many cells. | 12 cells; not run (nothing to count) | 12 cells; not run (nothing to count) |\n",
+        "| Tomorrow's method is better. | not run | not run |",
+        "**Cells.** 28 of 52 done; 24 skipped: [what is missing](#what-is-missing).",
         "### one, synthetic\\[rows=300\\]",
         "| short | accuracy | 0.6 | ",
         "| long | accuracy | 0.01 ± 0.02 (?) | ",
@@ -85,6 +89,17 @@ def test_a_reproduction_is_resumed_grows_and_ends_with_the_same_tables(reproduce
         "![Thresholds](figures/curve-raw.png)",
     ):
         assert expected in whole, expected
+    first, rest = whole.split("## How to read this")
+    for protocol in ("raw", "scaled"):  # the first page sums over the tables that follow
+        numbers = [int(text) for text in re.findall(rf"^\| {protocol} \| (\d+) \|", first, flags=re.MULTILINE)]
+        counts = re.findall(rf"^\| \w+ \| {protocol} \| (\d.*) \|$", rest, flags=re.MULTILINE)
+        met = [sum(column) for column in zip(*(map(int, line.split(" | ")) for line in counts))]
+        assert numbers == [sum(met)]
+        met_by = f"{met[0]} ({met[0] / sum(met):.0%})" if met[0] else "0"
+        assert f"| {protocol} | {sum(met)} | {met_by} | " in first
+        sides = re.findall(rf"^\| \w+ \| DP \| {protocol} \| (\d.*) \|$", rest, flags=re.MULTILINE)
+        rows = sum(int(text) for line in sides for text in line.split(" | "))
+        assert f"| {protocol} | DP | {rows} | " in first
     for stem in ("curve-raw", "curve-scaled"):
         assert (tmp_path / "whole" / "figures" / f"{stem}.png").stat().st_size > 10_000
         assert (tmp_path / "whole" / "figures" / f"{stem}.svg").read_text().startswith("<?xml")
@@ -125,7 +140,7 @@ def test_the_document_lies_beside_its_figures(reproduce, tmp_path):
     assert status == 0
     assert "the document is docs/tiny.md" in err
     text = (tmp_path / "docs" / "tiny.md").read_text()
-    links = re.findall(r"\]\(([^)]+)\)", text)
+    links = re.findall(r"\]\(([^)#]+)\)", text)
     assert sorted(set(links)) == [f"tiny/curve-{name}" for name in ("raw.png", "raw.svg", "scaled.png", "scaled.svg")]
     assert all((tmp_path / "docs" / link).stat().st_size for link in links)
     assert (tmp_path / "runs" / "reproduce-tiny" / "reproduction.md").exists()

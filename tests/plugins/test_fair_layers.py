@@ -87,6 +87,9 @@ def test_the_script_puts_a_run_into_words(fairbench, script, monkeypatch, capsys
     assert "**FairBiNN** is claimed to be at least as good" in out
     assert "epsilon 0.05, log loss of training through the layer minus projecting afterwards: " in out
     (block,) = script["read_blocks"](load_results(path))
+    own = [line for line in out.splitlines() if line.startswith("| parity_projection, epsilon") and "the coin" in line]
+    above = sum(line.endswith(", above the coin |") for line in own)
+    assert (len(own), f"| parity_projection | {above} of 2 |" in out) == (2, True)
     gaps = block.sweep("parity_projection")[1].series("mean_score_difference", "batch")
     assert max(gaps.values()) <= 0.05 + 1e-9
     assert np.isnan(block.baseline.last("frozen_distortion"))

@@ -21,11 +21,12 @@ from report_helpers import ACCURACY, DP, done, results
 
 matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra plots")
 
-from fairbench_reports._labels import Box, Label, write_labels  # noqa: E402
 from fairbench_reports.tradeoff import fairbench_reports, panels, render  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from PIL import Image  # noqa: E402
+
+from fairbench.analysis.labels import Box, Label, write_labels  # noqa: E402
 
 
 def run(*methods):
