@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fairbench.analysis.values import by_method, finished, only, series, telling_parameters
+from fairbench.analysis.columns import series
+from fairbench.analysis.values import by_method, finished, only, telling_parameters
 from fairbench.choices import parse_choices
 from fairbench.records import Record, Results
 from fairbench.running.references import stands_for

@@ -23,6 +23,7 @@ from typing import Optional
 import numpy as np
 
 from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, half_width
+from fairbench.analysis.spread import moments
 from fairbench.data.coin import coin_accuracy
 from fairbench.data.rows import Floats
 
@@ -146,10 +147,10 @@ class Line:
         if n < 2 or ratio is None:
             return AboveLine(value, None, None, n)
         heights = [accuracy - self.linear(gap, place) for place in self._segments(gap, ratio)]
-        moments = [(float(height.mean()), float(height.std(ddof=1))) for height in heights]
-        strict = 1 - (1 - level) / len(moments)
-        low = max(mean - half_width(sd, n, ratio, strict) for mean, sd in moments)
-        high = max(mean + half_width(sd, n, ratio, level) for mean, sd in moments)
+        known = [moments(height) for height in heights]
+        strict = 1 - (1 - level) / len(known)
+        low = max(mean - half_width(sd, n, ratio, strict) for mean, sd in known)
+        high = max(mean + half_width(sd, n, ratio, level) for mean, sd in known)
         return AboveLine(value, min(low, value), max(high, value), n)
 
     def _segments(self, gap: Floats, ratio: float) -> list[int]:
@@ -158,8 +159,8 @@ class Line:
         here = self._segment(float(gap.mean()))
         found = {here}
         for place in {here - 1, here} & set(range(1, last)):  # vertices between two segments
-            apart = gap - self.vertices[place].gap
-            if abs(apart.mean()) <= half_width(float(apart.std(ddof=1)), n, ratio, BEND):
+            mean, sd = moments(gap - self.vertices[place].gap)
+            if abs(mean) <= half_width(sd, n, ratio, BEND):
                 found |= {place, place + 1}
         return sorted(found)
 

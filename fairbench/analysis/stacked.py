@@ -14,11 +14,12 @@ from typing import Optional
 
 import numpy as np
 
-from fairbench.analysis.counts import SELECTION, Counts
+from fairbench.analysis.counts import SELECTION, Counts, StoredRows
 from fairbench.analysis.gaps import GAPS, LABELS, Gap, largest
 from fairbench.analysis.intervals import CorrectedT
 from fairbench.analysis.noise import ENOUGH, signed_interval
 from fairbench.data.rows import Floats, Integers
+from fairbench.records import Record
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ class Gaps:
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Counts of J repeats: ``rows`` and ``selected`` (J, G, 2), as in ``Counts``."""
+    """Counts of J repeats: ``groups``, and ``rows`` and ``selected`` (J, G, 2), as in ``Counts``."""
 
+    groups: tuple[str, ...]
     rows: Floats
     selected: Floats
 
@@ -43,8 +45,27 @@ class Stack:
         """Return the counts of ``repeats`` as arrays; None if this is not the plain case."""
         if not repeats or any(counts.randomised or counts.groups != repeats[0].groups for counts in repeats):
             return None
-        made = cls(np.stack([counts.rows for counts in repeats]), np.stack([counts.selected for counts in repeats]))
-        return made if made.rows.shape[1] > 1 and made.rows.all() else None
+        rows, selected = ([getattr(counts, name) for counts in repeats] for name in ("rows", "selected"))
+        return cls._where_plain(repeats[0].groups, np.stack(rows), np.stack(selected))
+
+    @classmethod
+    def stored(cls, rows: StoredRows, records: Sequence[Record]) -> Optional[Stack]:
+        """Return the stored counts of ``records``; None if this is not the plain case, or not known without counting.
+
+        Raises:
+            StoreError: the store is damaged; the message names the cell.
+        """
+        found = rows.plain(records)
+        return None if found is None else cls._where_plain(*found)
+
+    @classmethod
+    def _where_plain(cls, groups: tuple[str, ...], rows: Floats, selected: Floats) -> Optional[Stack]:
+        return cls(groups, rows, selected) if rows.shape[1] > 1 and rows.all() else None
+
+    @property
+    def counts(self) -> list[Counts]:
+        """Return the counts of each repeat."""
+        return [Counts(self.groups, rows, selected) for rows, selected in zip(self.rows, self.selected)]
 
     @cached_property
     def accuracy(self) -> Floats:
@@ -58,15 +79,23 @@ class Stack:
             return self.selected.sum(axis=2), self.rows.sum(axis=2)
         return self.selected[:, :, LABELS[rate]], self.rows[:, :, LABELS[rate]]
 
+    @cached_property
+    def _rates(self) -> dict[str, Floats]:
+        counted = {rate: self.counted(rate) for rate in (SELECTION, *LABELS)}
+        return {rate: np.ascontiguousarray(selected / rows) for rate, (selected, rows) in counted.items()}
+
     def rates(self, rate: str) -> Floats:
         """Return a rate by repeat and group (J, G)."""
-        selected, rows = self.counted(rate)
-        return np.ascontiguousarray(selected / rows)
+        return self._rates[rate]
+
+    @cached_property
+    def _variances(self) -> dict[str, Floats]:
+        rates = self._rates.items()
+        return {rate: np.asarray((mean - mean**2).clip(0) / self.counted(rate)[1]) for rate, mean in rates}
 
     def variances(self, rate: str) -> Floats:
         """Return the variance of each group's rate over test parts (J, G)."""
-        mean = self.rates(rate)
-        return np.asarray((mean - mean**2).clip(0) / self.counted(rate)[1])
+        return self._variances[rate]
 
     def gaps(self, metric: str) -> Gaps:
         """Return the gaps of a ``metric``, one of ``GAPS``."""

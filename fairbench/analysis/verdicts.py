@@ -16,13 +16,15 @@ from typing import Any, Optional, TypeVar
 import numpy as np
 
 from fairbench.analysis.baselines import Baseline, baseline_of
+from fairbench.analysis.columns import Columns
 from fairbench.analysis.counts import Counts, StoredRows
 from fairbench.analysis.gaps import GAPS, gap
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, half_width, overlap_correction
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN, ROUNDING, AboveLine, Line, Vertex, best_constant, coin
 from fairbench.analysis.resampling import draw_jointly, percentiles
+from fairbench.analysis.spread import moments
 from fairbench.analysis.thresholds import LEVELS, gaps_and_accuracies, thresholds
-from fairbench.analysis.values import Measured, alike_count, finished, series
+from fairbench.analysis.values import Measured, alike_count, finished
 from fairbench.cells import Cell
 from fairbench.data.rows import Floats
 from fairbench.records import Record, Results
@@ -143,16 +145,21 @@ class SectionLines:
         return cls(baseline, _ones(every, rows), overlap_correction(every), every, rows)
 
     @cached_property
+    def _attainable(self) -> Columns:
+        return Columns(self.attainable)
+
+    @cached_property
     def attainable(self) -> Sequence[Record]:
         """Return the finished repeats of the method ``attainable``."""
         return [record for record in self.records if record.cell.method.name == ATTAINABLE]
 
     def points(self, metric: str) -> dict[str, tuple[Mapping[int, float], Mapping[int, float]]]:
         """Return gap and accuracy by repeat of the points of ``attainable`` for a ``metric``, and of its model."""
+        columns = self._attainable
         names = dict.fromkeys(name for record in self.attainable for name in Measured(record).points)
         wanted = re.compile(rf"{SHORT.get(metric, '-')}\W.*|unconstrained")
         return {
-            name: (series(self.attainable, metric, point=name), series(self.attainable, "accuracy", point=name))
+            name: (columns.series(metric, point=name), columns.series("accuracy", point=name))
             for name in names
             if wanted.fullmatch(name)
         }
@@ -174,7 +181,7 @@ class SectionLines:
 
     def constant(self, repeats: Sequence[int]) -> Floats:
         """Return the accuracy (J,) of the better constant prediction in these ``repeats``."""
-        return best_constant([self.ones[repeat] for repeat in repeats])
+        return self._once("constant", "", repeats, lambda: best_constant([self.ones[repeat] for repeat in repeats]))
 
     def reached(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
         """Return the attainable line of a ``metric`` over ``repeats``; None if ``attainable`` lacks one of them."""
@@ -220,10 +227,16 @@ class SectionLines:
 
     @cached_property
     def _baseline(self) -> dict[str, Mapping[int, float]]:
-        return {metric: series(self.baseline.records, metric) for metric in ("accuracy", *GAPS)}
+        columns = Columns(self.baseline.records)
+        return {metric: columns.series(metric) for metric in ("accuracy", *GAPS)}
+
+    @cached_property
+    def _baseline_alike(self) -> bool:
+        return alike_count(self.baseline.records) == len(self.baseline.records)
 
     def _baseline_vertex(self, metric: str, repeats: Sequence[int]) -> Vertex:
-        return _vertex(self._baseline[metric], self._baseline["accuracy"], repeats)
+        parts = self._baseline[metric], self._baseline["accuracy"]
+        return self._once("baseline", metric, repeats, lambda: _vertex(*parts, repeats))
 
     def shared(self, metric: str) -> list[int]:
         """Return the repeats in which the baseline has this ``metric`` and an accuracy, and the constant is known."""
@@ -238,7 +251,8 @@ class SectionLines:
         """
         if not self.baseline.records:
             return Verdict(metric, reason=f"there is no baseline: {self.baseline.why}")
-        gaps, accuracy = series(records, metric), series(records, "accuracy")
+        columns = Columns.of(records)
+        gaps, accuracy = columns.series(metric), columns.series("accuracy")
         own = gaps.keys() & accuracy.keys()
         repeats = sorted(own & {*self.shared(metric)})
         if not own:
@@ -284,7 +298,8 @@ class SectionLines:
             records: its finished repeats in this section.
             metric: one of ``gaps.GAPS``.
         """
-        gaps, accuracy = series(records, metric), series(records, "accuracy")
+        columns = Columns.of(records)
+        gaps, accuracy = columns.series(metric), columns.series("accuracy")
         repeats = sorted(gaps.keys() & accuracy.keys() & {*(self.shared(metric) if self.baseline.records else ())})
         if not repeats:
             return {}
@@ -302,7 +317,7 @@ class SectionLines:
             repeats: those that count.
         """
         constant, notes = float(self.constant(repeats).mean()), []
-        if alike_count(self.baseline.records) == len(self.baseline.records):
+        if self._baseline_alike:
             notes.append("the baseline makes the same decision for everybody")
         if baseline <= constant + ROUNDING:
             notes.append(NO_BETTER)
@@ -352,19 +367,18 @@ def _no_repeat_has(gaps: Mapping[int, float], accuracy: Mapping[int, float]) -> 
 
 def _on_the_same_splits(results: Results, place: tuple[str, str, str]) -> list[Record]:
     """Return the finished records of a place; those of all places are found at once, as every section asks."""
-    if not any(known is results for known, _ in _LATEST):
-        found: dict[tuple[str, str, str], list[Record]] = {}
-        places: dict[str, tuple[str, str, str]] = {}
-        for record in finished(results.records):
-            frame = record.cell.frame
-            if frame not in places:
-                places[frame] = _place(record.cell)
-            found.setdefault(places[frame], []).append(record)
-        _LATEST[:] = [(results, found)]
-    return _LATEST[0][1].get(place, [])
+    return results.once("finished by place", lambda: _by_place(results)).get(place, [])
 
 
-_LATEST: list[tuple[Results, dict[tuple[str, str, str], list[Record]]]] = []  # of the results that were asked last
+def _by_place(results: Results) -> dict[tuple[str, str, str], list[Record]]:
+    found: dict[tuple[str, str, str], list[Record]] = {}
+    places: dict[str, tuple[str, str, str]] = {}
+    for record in finished(results.records):
+        frame = record.cell.frame
+        if frame not in places:
+            places[frame] = _place(record.cell)
+        found.setdefault(places[frame], []).append(record)
+    return found
 
 
 def _place(cell: Cell) -> tuple[str, str, str]:
@@ -379,10 +393,10 @@ def _vertex(gaps: Mapping[int, float], accuracy: Mapping[int, float], repeats: I
 def _between(upper: Line, lower: Line, gaps: Floats, ratio: Optional[float]) -> AboveLine:
     """Return the height of one line over another at a method's gap; the vertices around the gap are held fixed."""
     linear, n = upper.linear(gaps) - lower.linear(gaps), len(gaps)
-    value = float(linear.mean())
     if n < 2 or ratio is None:
-        return AboveLine(value, None, None, n)
-    width = half_width(float(linear.std(ddof=1)), n, ratio)
+        return AboveLine(float(linear.mean()), None, None, n)
+    value, sd = moments(linear)
+    width = half_width(sd, n, ratio)
     return AboveLine(value, value - width, value + width, n)
 
 

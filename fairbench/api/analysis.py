@@ -29,6 +29,11 @@ from fairbench.analysis.claimed import (
     Claimed,
     claimed_points,
 )
+from fairbench.analysis.columns import (
+    Columns,
+    estimate_over,
+    series,
+)
 from fairbench.analysis.counts import (
     Counts,
     StoredRows,
@@ -157,7 +162,6 @@ from fairbench.analysis.values import (
     by_method,
     chosen_points,
     estimate,
-    estimate_over,
     finished,
     frame,
     grouped,
@@ -168,7 +172,6 @@ from fairbench.analysis.values import (
     rows,
     runs_within,
     sections,
-    series,
     supports,
     telling_parameters,
 )
@@ -198,6 +201,7 @@ __all__ = [
     "CORRECT",
     "Change",
     "Claimed",
+    "Columns",
     "Compared",
     "Consistency",
     "CorrectedT",
