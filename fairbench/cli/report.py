@@ -55,8 +55,10 @@ def report(run_directory: Path, name: str, definitions: Optional[str], plugin: t
     from fairbench.plugins.loading import load_plugins
     from fairbench.running.rundir import load_results
     from fairbench.running.store import run_folder
+    from fairbench.system.collector import uncollected
     from fairbench.system.output import output_on_stderr
 
+    click.get_current_context().with_resource(uncollected())  # the process ends with this command
     registry, _ = load_plugins(plugin)
     chosen = registry.report(name)
     if definitions is not None:

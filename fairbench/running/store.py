@@ -27,6 +27,7 @@ from fairbench.running.packing import Measured, Rows, rows_of
 from fairbench.running.shared import Shared
 from fairbench.running.storefile import SOUND, connected, explained, readable, reader, recognised
 from fairbench.running.truth import Truth
+from fairbench.system.collector import uncollected
 
 __all__ = ["FILE_NAME", "FORMAT", "Measured", "Outline", "Store", "Truth", "Unstorable", "run_folder"]
 
@@ -227,7 +228,7 @@ class Store:
             StoreError: the store is damaged.
         """
         found, known = {}, {}
-        with self._reading():
+        with self._reading(), uncollected():
             for row in self._cells():
                 shared = row.frame, row.about
                 if shared not in known:
@@ -243,11 +244,19 @@ class Store:
         Raises:
             StoreError: the store is damaged; the message names the cell.
         """
-        position = {key: place for place, key in enumerate(order)}
-        with self._reading():
-            found = self._records(self._cells())
-        keys = sorted(found, key=lambda key: (position.get(key, len(position)), key))
-        return [found[key] for key in keys]
+        return self.contents(order)[0]
+
+    def contents(self, order: Sequence[str] = ()) -> tuple[list[Record], dict[str, str]]:
+        """Return every record, as ``records`` does, and the ``listings``, from reading the store once.
+
+        Raises:
+            StoreError: the store is damaged; the message names the cell.
+        """
+        listings: dict[str, str] = {}
+        with self._reading(), uncollected():
+            found = self._records(self._cells(), listings=listings)
+        ordered = dict.fromkeys([*(key for key in order if key in found), *sorted(found)])
+        return [found[key] for key in ordered], listings
 
     def predictions(self, key: str) -> dict[tuple[int, str], tuple[Truth, Predictions]]:
         """Return a cell's stored test predictions, with labels and groups, by (step, operating point).
@@ -304,14 +313,17 @@ class Store:
                     self._connection.execute("ROLLBACK")
 
     @contextmanager
-    def _of_cell(self, row: CellRow) -> Iterator[None]:
-        """Name the cell whose rows are damaged."""
+    def _of_cell(self, *rows: CellRow) -> Iterator[list[CellRow]]:
+        """Name the cell whose rows are damaged: the last of those in the list, which the block may add to."""
+        at = list(rows)
         try:
-            yield
+            yield at
         except (StoreError, sqlite3.Error):
             raise
         except Exception as error:
-            raise self._damage(row, str(error)) from error
+            if not at:
+                raise
+            raise self._damage(at[-1], str(error)) from error
 
     def _damage(self, row: CellRow, what: str) -> StoreError:
         name = f"key {row.key!a}"
@@ -327,7 +339,7 @@ class Store:
 
     def _cells(self, key: Optional[str] = None) -> list[CellRow]:
         """Return the row of a cell, or of all cells, each as it was written."""
-        rows = [CellRow(*row) for row in self._select(f"SELECT {_HEAD} FROM cells", key)]  # noqa: S608
+        rows = [CellRow._make(row) for row in self._select(f"SELECT {_HEAD} FROM cells", key)]  # noqa: S608
         if key is not None and not rows:
             raise StoreError(f"{self.path} holds no cell of key {key}; it may be damaged; {SOUND}")
         for row in rows:
@@ -349,14 +361,19 @@ class Store:
         where = "" if key is None else " WHERE key = ?"
         return self._connection.execute(query + where + order, () if key is None else (key,))
 
-    def _records(self, rows: Sequence[CellRow], key: Optional[str] = None) -> dict[str, Record]:
-        """Return the records of some cells, by key; ``key`` if it is one alone."""
+    def _records(
+        self, rows: Sequence[CellRow], key: Optional[str] = None, listings: Optional[dict[str, str]] = None
+    ) -> dict[str, Record]:
+        """Return the records of some cells, by key; ``key`` if it is one alone; fill in their ``listings``."""
         points = dict(self._select("SELECT key, count(*) FROM predictions", key, " GROUP BY key"))
         found = {}
-        for row, body in self._bodies(rows, key):
-            with self._of_cell(row):
+        with self._of_cell() as at:
+            for row, body in self._bodies(rows, key):
+                at[:] = [row]
                 if points.get(row.key, 0) != body.points:
                     raise self._damage(row, "its predictions are not as they were written")
+                if listings is not None:
+                    listings[row.key] = body.made
                 about = self._shared.about(row.about)
                 found[row.key] = Record(
                     self._shared.frame(row.frame).placed(row.repeat, row.tuning, row.fit, row.key),

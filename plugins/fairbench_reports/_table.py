@@ -190,8 +190,12 @@ def number(value: float | None, decimals: int = DECIMALS) -> str:
 def sections(results: Results) -> list[Section]:
     """Return a section for each (dataset, attribute, scenario, preparation), in the order of the plan.
 
-    One without a finished cell is left out; the foot says why it has none.
+    One without a finished cell is left out; the foot says why it has none. They are made once for all reports.
     """
+    return results.once("sections of fairbench_reports", lambda: _sections(results))
+
+
+def _sections(results: Results) -> list[Section]:
     repeats = planned_repeats(results)
     telling = {name: names for name, (names, _) in _scenario_parameters(results).items()}
     return [
