@@ -85,11 +85,16 @@ class Counts:
             return np.asarray(selected / rows)
 
 
+def rows_by_label(truth: Truth) -> Floats:
+    """Return the number of rows of a test part by group and label (G, 2)."""
+    groups = len(truth.group_names)
+    return np.bincount(truth.group * 2 + truth.y, minlength=2 * groups).reshape(groups, 2).astype(np.float64)
+
+
 def count(truth: Truth, predictions: Predictions) -> Counts:
     """Return the counts of one method's ``predictions`` for the rows of ``truth``."""
     groups = len(truth.group_names)
-    cell = truth.group * 2 + truth.y
-    rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(np.float64)
+    cell, rows = truth.group * 2 + truth.y, rows_by_label(truth)
     selected = np.bincount(cell, predictions.decision, 2 * groups).reshape(groups, 2).astype(np.float64)
     if not predictions.randomised:
         return Counts(truth.group_names, rows, selected)
@@ -195,11 +200,10 @@ class StoredRows:
     def _part(self, record: Record, made: Made) -> tuple[tuple[str, ...], Floats]:
         """Return the names of the groups of a test part, and its rows by group and label."""
         if made.truth not in self._parts:
-            found = self.predictions(record, made.point)
-            if found is None:  # what is listed was found when the record was read
+            if self._store is None:  # what is listed comes from a store
                 raise StoreError(f"the predictions of cell {record.cell.key} are gone")
-            counts = count(*found)
-            self._parts[made.truth] = counts.groups, counts.rows
+            truth = self._store.truth(record.cell.key, made.truth)
+            self._parts[made.truth] = truth.group_names, rows_by_label(truth)
         return self._parts[made.truth]
 
     def joint(self, first: Record, second: Record) -> Optional[Floats]:

@@ -240,10 +240,9 @@ class RatioLines:
     def shared(self, metric: str) -> list[int]:
         """Return the repeats in which the baseline has an accuracy, and all groups the rates of the ``metric``."""
         if metric not in self._shared:
-            whole = self._rates.places.keys() & self._accuracy.keys() & self.lines.ones.keys()
-            rates = self._rates.at(RATIOS[metric], sorted(whole)) if whole else np.zeros((0, 0, 0))
-            finite = np.isfinite(rates).all(axis=(0, 2)).tolist()
-            self._shared[metric] = [repeat for repeat, known in zip(sorted(whole), finite) if known]
+            known = sorted(self._rates.places.keys() & self._accuracy.keys() & self.lines.ones.keys())
+            lacking = np.isnan(self._rates.at(RATIOS[metric], known)).sum(axis=(0, 2)).tolist() if known else []
+            self._shared[metric] = [repeat for repeat, groups in zip(known, lacking) if not groups]
         return self._shared[metric]
 
     def _baseline(self, metric: str, repeats: Sequence[int]) -> Decided:
@@ -283,7 +282,7 @@ class RatioLines:
         method, baseline = _decided(metric, rates, accuracy, repeats), self._baseline(metric, repeats)
         ones = np.array([lines.ones[repeat] for repeat in repeats])
         above = above_ratio_coin(method, baseline, ones, lines.correction.ratio)
-        notes = lines.notes(float(method.accuracy.mean()), float(baseline.accuracy.mean()), records, repeats)
+        notes = lines.notes(float(method.accuracy.mean()), float(baseline.accuracy.mean()), columns, repeats)
         return Verdict(metric, method.ratio, above, notes=tuple(notes), flat=NO_BETTER in notes)
 
 

@@ -14,6 +14,11 @@ from fairbench.data.rows import Floats
 BITS = 53  # of a float's significand
 
 
+def mean_of(numbers: Floats) -> float:
+    """Return numpy's mean of some ``numbers`` (J,), without what it costs on short arrays."""
+    return float(np.add.reduce(numbers) / len(numbers))
+
+
 def moments(numbers: Floats) -> tuple[float, float]:
     """Return mean and sample standard deviation of at least two ``numbers`` (J,).
 

@@ -46,7 +46,7 @@ class Stack:
         if not repeats or any(counts.randomised or counts.groups != repeats[0].groups for counts in repeats):
             return None
         rows, selected = ([getattr(counts, name) for counts in repeats] for name in ("rows", "selected"))
-        return cls._where_plain(repeats[0].groups, np.stack(rows), np.stack(selected))
+        return cls.where_plain(repeats[0].groups, np.stack(rows), np.stack(selected))
 
     @classmethod
     def stored(cls, rows: StoredRows, records: Sequence[Record]) -> Optional[Stack]:
@@ -56,10 +56,11 @@ class Stack:
             StoreError: the store is damaged; the message names the cell.
         """
         found = rows.plain(records)
-        return None if found is None else cls._where_plain(*found)
+        return None if found is None else cls.where_plain(*found)
 
     @classmethod
-    def _where_plain(cls, groups: tuple[str, ...], rows: Floats, selected: Floats) -> Optional[Stack]:
+    def where_plain(cls, groups: tuple[str, ...], rows: Floats, selected: Floats) -> Optional[Stack]:
+        """Return counts as arrays, which are not randomised; None if this is not the plain case."""
         return cls(groups, rows, selected) if rows.shape[1] > 1 and rows.all() else None
 
     @property
@@ -136,7 +137,7 @@ class Stack:
         gaps, every = self.gaps(metric), np.arange(len(self.rows))
         variances = np.stack([self.variances(rate) for rate in GAPS[metric]])
         found = variances[gaps.rate, every, gaps.above] + variances[gaps.rate, every, gaps.below]
-        return [float(variance) for variance in found]
+        return list(found.tolist())
 
     def debiased(self, metric: str) -> list[float]:
         """Return ``gaps.debiased`` of each repeat."""
@@ -146,7 +147,7 @@ class Stack:
             rates, variances = self.rates(rate), self.variances(rate)
             squares = (rates[:, first] - rates[:, second]) ** 2 - variances[:, first] - variances[:, second]
             values.append(np.sqrt(np.maximum(squares.max(axis=1), 0.0)))
-        return [float(value) for value in np.max(values, axis=0)]
+        return list(np.max(values, axis=0).tolist())
 
     def floor_means(self, metric: str) -> Optional[list[float]]:
         """Return the mean of ``noise_floor`` of each repeat; None if some have to be drawn."""
@@ -159,4 +160,6 @@ class Stack:
             if (rows.min(axis=1) * np.minimum(pooled, 1 - pooled) < ENOUGH).any():
                 return None
             sds.append(np.sqrt(np.maximum(pooled - pooled**2, 0.0) * (1 / rows).sum(axis=1)).tolist())
+        if len(sds) == 1:
+            return [math.sqrt(2 / math.pi) * sd for sd in sds[0]]
         return [math.sqrt(2 / math.pi) * math.hypot(*(sd for sd in several if sd)) for several in zip(*sds)]

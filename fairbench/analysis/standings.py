@@ -159,8 +159,7 @@ class Standings:
 
 def is_baseline(records: Sequence[Record], lines: SectionLines) -> bool:
     """Return whether these ``records`` are those of the method that the ``lines`` are drawn through."""
-    own = lines.baseline.records
-    return bool(own) and records[0].cell.key in {record.cell.key for record in own}
+    return records[0].cell.key in lines.baseline_keys
 
 
 def smallest_gaps(lines: SectionLines) -> dict[str, Detectable]:

@@ -222,14 +222,14 @@ def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[
 
 def _alike(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
     """Return the records ``grouped`` by a key in which a cell's numbers (its repeat) do not count."""
-    known: dict[str, Hashable] = {}
-
-    def of(cell: Cell) -> Hashable:
-        if cell.frame not in known:
-            known[cell.frame] = key(cell)
-        return known[cell.frame]
-
-    return grouped(records, of)
+    known: dict[str, list[Record]] = {}  # by frame
+    groups: dict[Hashable, list[Record]] = {}
+    for record in records:
+        frame = record.cell.frame
+        if frame not in known:
+            known[frame] = groups.setdefault(key(record.cell), [])
+        known[frame].append(record)
+    return list(groups.values())
 
 
 def identity(choice: Choice) -> str:
@@ -240,6 +240,20 @@ def identity(choice: Choice) -> str:
 def sections(records: Iterable[Record]) -> list[list[Record]]:
     """Return the records in sections that can be compared: the same scenario, dataset, attribute and preparation."""
     return _alike(records, lambda cell: (identity(cell.scenario), identity(cell.dataset), cell.group, cell.preparation))
+
+
+def on_the_same_splits(results: Results, cell: Cell) -> list[Record]:
+    """Return the finished records on the dataset, attribute and preparation of a ``cell``, whatever their scenario."""
+    return results.once("finished by place", lambda: _by_place(results)).get(_place(cell), [])
+
+
+def _by_place(results: Results) -> dict[Hashable, list[Record]]:
+    """Return the finished records of every place at once, as every section asks for its own."""
+    return {_place(records[0].cell): records for records in _alike(finished(results.records), _place)}
+
+
+def _place(cell: Cell) -> Hashable:
+    return str(cell.dataset), cell.group, str(cell.preparation)
 
 
 def by_method(records: Iterable[Record]) -> list[list[Record]]:

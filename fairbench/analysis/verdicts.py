@@ -17,15 +17,14 @@ import numpy as np
 
 from fairbench.analysis.baselines import Baseline, baseline_of
 from fairbench.analysis.columns import Columns
-from fairbench.analysis.counts import Counts, StoredRows
+from fairbench.analysis.counts import StoredRows
 from fairbench.analysis.gaps import GAPS, gap
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, half_width, overlap_correction
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN, ROUNDING, AboveLine, Line, Vertex, best_constant, coin
 from fairbench.analysis.resampling import draw_jointly, percentiles
 from fairbench.analysis.spread import moments
-from fairbench.analysis.thresholds import LEVELS, gaps_and_accuracies, thresholds
-from fairbench.analysis.values import Measured, alike_count, finished
-from fairbench.cells import Cell
+from fairbench.analysis.thresholds import Sweep, Sweeps
+from fairbench.analysis.values import Measured, alike_count, finished, on_the_same_splits
 from fairbench.data.rows import Floats
 from fairbench.records import Record, Results
 from fairbench.running.references import COMPARING, HOLDOUT
@@ -135,7 +134,7 @@ class SectionLines:
         """
         first, own = records[0].cell, finished(records)
         shares = first.scenario.name in COMPARING
-        same = _on_the_same_splits(results, _place(first)) if shares else []
+        same = on_the_same_splits(results, first) if shares else []
         names = {record.cell.method.name for record in own}
         others = [
             record for record in same if record.cell.scenario.name == HOLDOUT and record.cell.method.name not in names
@@ -203,32 +202,31 @@ class SectionLines:
 
     def _common(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
         chosen = [self._swept.get(repeat) for repeat in repeats]
-        swept = [found for found in chosen if found is not None]
-        if len(swept) < len(chosen):
+        known = [found for found in chosen if found is not None]
+        if len(known) < len(chosen):
             return None
-        values = [gaps_and_accuracies(found, metric) for found in swept]
-        if len({len(found) for found in values}) > 1:  # ties leave fewer thresholds in some repeats
-            values = [[found[round(at * (len(found) - 1))] for at in LEVELS] for found in values]
-        points = []
-        for column in zip(*values):
-            gaps = [value for value, _ in column if value is not None]
-            if len(gaps) == len(column):
-                points.append(Vertex(np.array(gaps), np.array([accuracy for _, accuracy in column])))
-        return Line.through(self.constant(repeats), [*points, self._baseline_vertex(metric, repeats)])
+        sweeps = self._once("sweeps", "", repeats, lambda: Sweeps.of(known))
+        points = [*sweeps.vertices(metric), self._baseline_vertex(metric, repeats)]
+        return Line.through(self.constant(repeats), points)
 
     @cached_property
-    def _swept(self) -> dict[int, list[Counts]]:
+    def _swept(self) -> dict[int, Sweep]:
         found = {}
         for record in self.baseline.records:
             stored = self.rows.predictions(record)
             if stored is not None and stored[1].y_score is not None:
-                found[record.cell.repeat] = thresholds(*stored)
+                found[record.cell.repeat] = Sweep.of(*stored)
         return found
 
     @cached_property
     def _baseline(self) -> dict[str, Mapping[int, float]]:
         columns = Columns(self.baseline.records)
         return {metric: columns.series(metric) for metric in ("accuracy", *GAPS)}
+
+    @cached_property
+    def baseline_keys(self) -> frozenset[str]:
+        """Return the keys of the baseline's cells."""
+        return frozenset(record.cell.key for record in self.baseline.records)
 
     @cached_property
     def _baseline_alike(self) -> bool:
@@ -268,7 +266,7 @@ class SectionLines:
         room = None if reached is None else _between(reached, line, point.gap, ratio)
         beside = None if common is None else common.above(point.gap, point.accuracy, ratio)
         baseline = self._baseline_vertex(metric, repeats).mean
-        notes = self.notes(point.mean[1], baseline[1], records, repeats)
+        notes = self.notes(point.mean[1], baseline[1], columns, repeats)
         if point.mean[0] > baseline[0] + ROUNDING:
             notes.append("wider gap than the baseline")
         elif (
@@ -324,7 +322,7 @@ class SectionLines:
         if accuracy < constant - ROUNDING:
             label = int(np.mean([self.ones[repeat] for repeat in repeats]) >= 0.5)
             notes.append(f"below always predicting {label}")
-        ran = len({record.cell.repeat for record in records})
+        ran = len({*Columns.of(records).repeats})
         if len(repeats) < ran:
             both = f"in which {self.baseline.label} too has this gap and an accuracy"
             notes.append(f"compared in {len(repeats)} of {counted(ran, 'repeat')}: those {both}")
@@ -363,26 +361,6 @@ def _no_repeat_has(gaps: Mapping[int, float], accuracy: Mapping[int, float]) -> 
         return "no repeat has both this gap and an accuracy"
     gap_over_all = "this gap over all groups"
     return f"no repeat has {'an accuracy' if gaps else gap_over_all if accuracy else gap_over_all + ' or an accuracy'}"
-
-
-def _on_the_same_splits(results: Results, place: tuple[str, str, str]) -> list[Record]:
-    """Return the finished records of a place; those of all places are found at once, as every section asks."""
-    return results.once("finished by place", lambda: _by_place(results)).get(place, [])
-
-
-def _by_place(results: Results) -> dict[tuple[str, str, str], list[Record]]:
-    found: dict[tuple[str, str, str], list[Record]] = {}
-    places: dict[str, tuple[str, str, str]] = {}
-    for record in finished(results.records):
-        frame = record.cell.frame
-        if frame not in places:
-            places[frame] = _place(record.cell)
-        found.setdefault(places[frame], []).append(record)
-    return found
-
-
-def _place(cell: Cell) -> tuple[str, str, str]:
-    return str(cell.dataset), cell.group, str(cell.preparation)
 
 
 def _vertex(gaps: Mapping[int, float], accuracy: Mapping[int, float], repeats: Iterable[int]) -> Vertex:

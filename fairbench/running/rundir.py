@@ -102,9 +102,7 @@ def load_results(path: Path) -> Results:
     with Store(path / FILE_NAME) as store:
         every, listings = store.contents(run["cells"])
         records = [
-            record
-            for record in every
-            if record.status != DONE or not comparison.others(record.cell, record.versions)
+            record for record in every if record.status != DONE or not comparison.others(record.cell, record.versions)
         ]
     # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
     shapes = dict.fromkeys(PackedValues.of(record.values).shape for record in records)

@@ -268,6 +268,17 @@ class Store:
             (row,) = self._cells(key)
             return self._predictions(row)
 
+    def truth(self, key: str, part: str) -> Truth:
+        """Return the test part of key ``part``, which predictions of the cell of key ``key`` are on.
+
+        Raises:
+            StoreError: there is no such cell, or the store is damaged; the message names the cell.
+        """
+        with self._reading():
+            (row,) = self._cells(key)
+            with self._of_cell(row):
+                return self._shared.truth(part)
+
     def measured(self, key: str) -> Measured:
         """Return a cell's record and predictions, as they were given to ``add``.
 
