@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from operator import mul
 
@@ -30,14 +29,14 @@ def moments(numbers: Floats) -> tuple[float, float]:
 
 
 def exact_sd(numbers: Sequence[float]) -> float:
-    """Return the sample standard deviation of at least two ``numbers``, rounded once.
+    """Return the sample standard deviation of at least two ``numbers``, rounded once; NaN if one is not finite.
 
     It is that of ``statistics.stdev`` (from Python 3.11 on), which computes with fractions; here the numbers become
     whole multiples of one power of two.
     """
     array = np.asarray(numbers, dtype=np.float64)
     if not np.isfinite(array).all():
-        return statistics.stdev(numbers)
+        return math.nan
     significands, exponents = np.frexp(array)
     least = int(exponents.min())
     shifts = (exponents - least).tolist()
