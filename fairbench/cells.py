@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Optional
 
 from fairbench import seeding
@@ -20,6 +20,12 @@ WITHIN = {
     "known groups": 1,
 }  # purpose of a seed -> whether it depends on neither, the tuning, or (else) the fit too
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@lru_cache(maxsize=64)
+def _names(names: tuple[str, ...]) -> str:
+    """Return the JSON text of names, which the cells of a plan have in common."""
+    return canonical(names)
 
 
 def canonical(value: Any) -> str:
@@ -208,7 +214,7 @@ class Cell:
     @cached_property
     def frame(self) -> str:
         """Return the cell as JSON, but for its numbers (repeat, tuning and fit): what many cells have in common."""
-        return self._text(f',"metrics":{canonical(self.metrics)}', 0, 0, 0)
+        return self._text(f',"metrics":{_names(self.metrics)}', 0, 0, 0)
 
     def placed(self, repeat: int, tuning: int, fit: int, key: str) -> Cell:
         """Return the cell of the same frame with these numbers, whose ``key`` is known: many are made quickly.
