@@ -20,9 +20,10 @@ from typing import Optional
 
 import numpy as np
 
+from fairbench.analysis.columns import series
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, corrected_t, overlap_correction
 from fairbench.analysis.lines import ABOVE, AboveLine, against_coin, constant_accuracy
-from fairbench.analysis.values import finished, series
+from fairbench.analysis.values import finished
 from fairbench.cells import Choice
 from fairbench.errors import StoreError
 from fairbench.records import Record, Results

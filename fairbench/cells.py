@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property, lru_cache
 from typing import Any, Optional
 
 from fairbench import seeding
@@ -20,6 +20,12 @@ WITHIN = {
     "known groups": 1,
 }  # purpose of a seed -> whether it depends on neither, the tuning, or (else) the fit too
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@lru_cache(maxsize=64)
+def _names(names: tuple[str, ...]) -> str:
+    """Return the JSON text of names, which the cells of a plan have in common."""
+    return canonical(names)
 
 
 def canonical(value: Any) -> str:
@@ -145,7 +151,7 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """Return the cell's hash, by which a run resumes; metrics are not part of it (they can be rescored)."""
-        return hashlib.sha256(self._text("").encode()).hexdigest()[:32]
+        return hashlib.sha256(self._text("", self.repeat, self.tuning, self.fit).encode()).hexdigest()[:32]
 
     @cached_property
     def split_key(self) -> str:
@@ -190,25 +196,25 @@ class Cell:
 
     def to_json(self) -> str:
         """Return the cell as one line of JSON."""
-        return self._text(f',"metrics":{canonical(self.metrics)}')
+        return self._text(f',"metrics":{canonical(self.metrics)}', self.repeat, self.tuning, self.fit)
 
-    def _text(self, metrics: str) -> str:
+    def _text(self, metrics: str, repeat: int, tuning: int, fit: int) -> str:
         """Return the canonical JSON text of the fields, put together from those of its parts: plans have many cells.
 
         The first tuning and the first fit are left out: keys are those of runs that knew no others.
         """
         number = int.__repr__  # of a whole number only
-        fit = f',"fit":{number(self.fit)}' if self.fit else ""
-        tuning = f',"tuning":{number(self.tuning)}' if self.tuning else ""
+        fits = f',"fit":{number(fit)}' if fit else ""
+        tunings = f',"tuning":{number(tuning)}' if tuning else ""
         return (
-            f'{{"dataset":{self.dataset.text}{fit},"group":{canonical(self.group)},"method":{self.method.text}{metrics},'
-            f'"preparation":{self.preparation.text},"repeat":{number(self.repeat)},"scenario":{self.scenario.text}{tuning}}}'
+            f'{{"dataset":{self.dataset.text}{fits},"group":{canonical(self.group)},"method":{self.method.text}{metrics},'
+            f'"preparation":{self.preparation.text},"repeat":{number(repeat)},"scenario":{self.scenario.text}{tunings}}}'
         )
 
     @cached_property
     def frame(self) -> str:
         """Return the cell as JSON, but for its numbers (repeat, tuning and fit): what many cells have in common."""
-        return replace(self, repeat=0, tuning=0, fit=0).to_json()
+        return self._text(f',"metrics":{_names(self.metrics)}', 0, 0, 0)
 
     def placed(self, repeat: int, tuning: int, fit: int, key: str) -> Cell:
         """Return the cell of the same frame with these numbers, whose ``key`` is known: many are made quickly.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, TypeVar
 
 from fairbench.cells import Cell
 
+T = TypeVar("T")
 DONE, SKIPPED = "done", "skipped"
 FAILED, TIMED_OUT, OUT_OF_MEMORY, CRASHED = "failed", "timed out", "out of memory", "crashed"
 """A cell raised, exceeded a limit, or its process ended without an answer; the last three are ``Ended.how`` as well."""
@@ -155,6 +156,7 @@ class Results:
         path: the run directory, whose store holds the predictions; None if there is none.
         whole: the results before methods, datasets or metrics were left out; None if nothing was. Reference lines and
             verdicts are made of these.
+        listings: by key of a cell what its store lists of its predictions, if that was read with the records.
     """
 
     records: Sequence[Record]
@@ -163,6 +165,15 @@ class Results:
     labels: Mapping[str, tuple[str, str]]
     path: Optional[Path] = None
     whole: Optional[Results] = None
+    listings: Optional[Mapping[str, str]] = field(default=None, repr=False, compare=False)
+    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what was made of these results under a ``name`` before, as several reports ask for it, or make it."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: T = self._made[name]
+        return made
 
     @property
     def unfinished(self) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fairbench.analysis import export
+from fairbench.analysis.values import COLUMNS
 from fairbench.api import Choice, Metric, Predictions, Undefined
 from fairbench.cells import Cell, Preparation
 from fairbench.data.files import DataSource
@@ -362,3 +363,19 @@ def test_metrics_are_computed_anew_and_what_the_scenario_measured_stays(kept, tm
     assert {metric for *_, metric in found} == {"accuracy", "share", "missing", "broken"}
     with pytest.raises(UnknownName, match="no metric is named 'nosuch'"):
         export.rescored(kept, tmp_path, registry, "nosuch")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "columns"),
+    [([], COLUMNS), (["--predictions"], export.PREDICTED), (["--diagnostics"], export.DIAGNOSED)],
+)
+def test_an_export_of_nothing_has_the_header_of_any_other(fairbench, tmp_path, arguments, columns):
+    shutil.copytree(OLD_RUN, tmp_path / "r")
+    status, some, _ = fairbench("export", "r", *arguments)
+    assert (status, some.partition("\n")[0]) == (0, ",".join(columns))
+    (tmp_path / "r" / FILE_NAME).unlink()
+    Store(tmp_path / "r" / FILE_NAME, create=True).close()
+    status, nothing, said = fairbench("export", "r", *arguments)
+    assert (status, nothing) == (0, ",".join(columns) + "\n")
+    assert "not run yet" in said
+    assert fairbench("export", "r", *arguments, "--format", "jsonl")[:2] == (0, "")

@@ -15,9 +15,9 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
 from fairbench.records import DONE, FAILED, SKIPPED, UNKNOWN, Parts, Record, Value
-from fairbench.running.layout import Body, CellRow, PredictionRow, digest, text_id
+from fairbench.running.layout import Body, CellRow, PredictionRow, digest, text_id, unpack
 from fairbench.running.oldstore import prediction_digest, value_digest
-from fairbench.running.packing import rows_of
+from fairbench.running.packing import pack, rows_of
 from fairbench.running.store import FILE_NAME, FORMAT, Measured, Store, Truth, Unstorable, run_folder
 from fairbench.running.storefile import readable
 
@@ -397,3 +397,29 @@ def test_a_reader_does_not_write(tmp_path):
     Store(path, create=True).close()
     with Store(path) as reader, pytest.raises(StoreError, match="readonly"):
         reader.add(measured())
+
+
+def test_cells_that_wait_are_written_together_and_of_a_cell_that_waits_twice_the_last_stays(store):
+    for repeat, value in ((0, 0.25), (1, 0.5), (0, 0.75), (1, 1.0), (2, 0.0)):  # the first is written alone
+        slow = measured(repeat, value=value)
+        store.add(replace(slow, record=replace(slow.record, seconds=0.001)))
+    assert store.waits
+    found = {record.cell.repeat: record.values[0].value for record in store.records()}
+    assert found == {0: 0.75, 1: 1.0, 2: 0.0}
+    assert all(store.predictions(cell(repeat).key) for repeat in range(3))
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 1000])
+def test_noise_is_kept_as_it_is_and_what_can_be_packed_is_packed(size):
+    draw = np.random.default_rng(0).random(size)
+    for array, packed in (
+        (draw, False),
+        (draw.astype("f4").astype("f8"), True),
+        (draw.round(1), True),
+        (np.tile(draw[:5], size // 5), True),
+    ):
+        blob = pack(array, "<f8")
+        assert unpack(blob, "<f8", len(array)).tolist() == array.tolist()
+        if size > 9:
+            assert (len(blob) < 0.9 * array.nbytes) == packed
+            assert packed or len(blob) < array.nbytes + 20

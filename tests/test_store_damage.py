@@ -348,7 +348,7 @@ def test_a_reader_sees_one_state_while_a_writer_waits(path):
         measured = writer.measured(min(writer.finished()))
         writer._connection.execute("PRAGMA busy_timeout = 10")
         with reader._reading():
-            reader._cells()
+            reader._tables.cells()
             with pytest.raises(StoreError, match="locked"):
                 added(writer, measured)
         writer.add(measured)

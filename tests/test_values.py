@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from fairbench.analysis.columns import series
 from fairbench.analysis.values import (
     COLUMNS,
     NOT_MEASURED,
@@ -27,7 +28,6 @@ from fairbench.analysis.values import (
     planned_repeats,
     rows,
     sections,
-    series,
     supports,
 )
 from fairbench.cells import Cell, Choice, Preparation

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairbench.analysis.counts import StoredRows, stored_rows
+from fairbench.analysis.counts import Counts, StoredRows, stored_rows
+from fairbench.analysis.gaps import gap
 from fairbench.analysis.lines import ABOVE, AboveLine
+from fairbench.analysis.thresholds import LEVELS, Sweep, Sweeps
 from fairbench.analysis.values import sections
 from fairbench.analysis.verdicts import (
     ABOVE_BOTH,
     ABOVE_COIN,
     SectionLines,
     Verdict,
-    thresholds,
 )
 from fairbench.api import Predictions
 from fairbench.cells import Choice
@@ -66,7 +67,7 @@ def test_a_scenario_with_test_parts_of_its_own_takes_none(tmp_path):
 def test_thresholds_select_the_best_scores_with_ties_together():
     samples = people([0.3, 0.6], [30, 50], seed=3)
     score = np.round(np.random.default_rng(1).random(80), 1)
-    found = thresholds(Truth.of(samples), Predictions.from_score(score))
+    found = Sweep.of(Truth.of(samples), Predictions.from_score(score))
     cuts = sorted({*score.tolist()}, reverse=True)
     expected = {
         tuple(
@@ -76,10 +77,32 @@ def test_thresholds_select_the_best_scores_with_ties_together():
         )
         for cut in [2.0, *cuts]
     }
-    assert {tuple(map(int, counts.selected.ravel())) for counts in found} == expected
-    assert all(counts.rows.tolist() == found[0].rows.tolist() for counts in found)
-    assert found[0].selected.sum() == 0
-    assert found[-1].selected.sum() == 80
+    assert {tuple(map(int, selected.ravel())) for selected in found.selected} == expected
+    assert found.rows.sum() == 80
+    assert found.selected[0].sum() == 0
+    assert found.selected[-1].sum() == 80
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("rates", [[0.3, 0.6], [0.3, 0.6, 0.4], [0.3, 0.0]])
+@pytest.mark.parametrize("metric", GAPS)
+def test_all_repeats_at_once_have_the_gaps_of_each(metric, rates, ties):
+    sweeps = []
+    for repeat in range(4):
+        samples = people(rates, [30, 50, 40][: len(rates)], seed=repeat)
+        score = np.random.default_rng(repeat).random(len(samples.y))
+        sweeps.append(
+            Sweep.of(Truth.of(samples), Predictions.from_score(score.round(repeat % 2 + 1) if ties else score))
+        )
+    single = [[Counts(sweep.groups, sweep.rows, selected) for selected in sweep.selected] for sweep in sweeps]
+    if len({*map(len, single)}) > 1:
+        single = [[found[round(at * (len(found) - 1))] for at in LEVELS] for found in single]
+    expected = [
+        ([gap(one, metric).value for one in column], [one.accuracy for one in column]) for column in zip(*single)
+    ]
+    found = [(vertex.gap.tolist(), vertex.accuracy.tolist()) for vertex in Sweeps.of(sweeps).vertices(metric)]
+    assert found == [pair for pair in expected if None not in pair[0]]
+    assert found or metric == EO
 
 
 def scored(repeat, samples):

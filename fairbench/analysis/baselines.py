@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fairbench.analysis.columns import series
 from fairbench.analysis.filtered import unfiltered
-from fairbench.analysis.values import by_method, finished, only, series, telling_parameters
+from fairbench.analysis.values import by_method, finished, only, telling_parameters
 from fairbench.choices import parse_choices, stands_for
 from fairbench.records import Record, Results
 

@@ -8,7 +8,7 @@ from typing import Optional
 
 import numpy as np
 
-from fairbench.analysis.values import series
+from fairbench.analysis.columns import series
 from fairbench.analysis.verdicts import SHORT, SectionLines
 
 

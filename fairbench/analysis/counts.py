@@ -6,7 +6,8 @@ bootstrap of thousands of test parts needs no rows. Two methods that decided abo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -84,11 +85,16 @@ class Counts:
             return np.asarray(selected / rows)
 
 
+def rows_by_label(truth: Truth) -> Floats:
+    """Return the number of rows of a test part by group and label (G, 2)."""
+    groups = len(truth.group_names)
+    return np.bincount(truth.group * 2 + truth.y, minlength=2 * groups).reshape(groups, 2).astype(np.float64)
+
+
 def count(truth: Truth, predictions: Predictions) -> Counts:
     """Return the counts of one method's ``predictions`` for the rows of ``truth``."""
     groups = len(truth.group_names)
-    cell = truth.group * 2 + truth.y
-    rows = np.bincount(cell, minlength=2 * groups).reshape(groups, 2).astype(np.float64)
+    cell, rows = truth.group * 2 + truth.y, rows_by_label(truth)
     selected = np.bincount(cell, predictions.decision, 2 * groups).reshape(groups, 2).astype(np.float64)
     if not predictions.randomised:
         return Counts(truth.group_names, rows, selected)
@@ -118,9 +124,9 @@ class StoredRows:
     Without a ``store``, everything is None.
     """
 
-    def __init__(self, store: Optional[Store]) -> None:
-        """Take the open store."""
-        self._store = store
+    def __init__(self, store: Optional[Store], listings: Optional[Mapping[str, str]] = None) -> None:
+        """Take the open store, and what it lists of the predictions of its cells if that has been read already."""
+        self._store, self._read_before = store, listings
         self._read = None if store is None else lru_cache(maxsize=CELLS_KEPT)(store.predictions)
         self._listed: dict[str, dict[tuple[int, str], Made]] = {}  # by key of a cell
         self._parts: dict[str, tuple[tuple[str, ...], Floats]] = {}  # by key of a test part: group names, and the rows
@@ -134,6 +140,8 @@ class StoredRows:
 
     @cached_property
     def _listings(self) -> Mapping[str, str]:
+        if self._read_before is not None:
+            return self._read_before
         return {} if self._store is None else self._store.listings()
 
     def predictions(self, record: Record, point: Optional[str] = None) -> Optional[tuple[Truth, Predictions]]:
@@ -165,14 +173,37 @@ class StoredRows:
         found = self.predictions(record, point)
         return None if found is None else count(*found)
 
+    def plain(self, records: Sequence[Record]) -> Optional[tuple[tuple[str, ...], Floats, Floats]]:
+        """Return names of groups, and rows and selected rows of J ``records`` at their chosen points, both (J, G, 2).
+
+        They are those of ``counts``; None unless all are stored beside their cells and have the same groups.
+
+        Raises:
+            StoreError: the store is damaged; the message names the cell.
+        """
+        texts = [self._listings.get(record.cell.key, "[]") for record in records]
+        names, rows, chosen = set(), [], []
+        for record, listed in zip(records, json.loads(f"[{','.join(texts)}]")):
+            place = (Measured(record).last_step, record.chosen)
+            made = next((one for one in map(Made._make, listed) if one[:2] == place), None)
+            if made is None or made.selected is None or not record.values:
+                return None
+            groups, here = self._part(record, made)
+            names.add(groups)
+            rows.append(here)
+            chosen.append(made.selected)
+        if len(names) != 1:
+            return None
+        table = np.array(rows)
+        return names.pop(), table, np.array(chosen, dtype=np.float64).reshape(table.shape)
+
     def _part(self, record: Record, made: Made) -> tuple[tuple[str, ...], Floats]:
         """Return the names of the groups of a test part, and its rows by group and label."""
         if made.truth not in self._parts:
-            found = self.predictions(record, made.point)
-            if found is None:  # what is listed was found when the record was read
+            if self._store is None:  # what is listed comes from a store
                 raise StoreError(f"the predictions of cell {record.cell.key} are gone")
-            counts = count(*found)
-            self._parts[made.truth] = counts.groups, counts.rows
+            truth = self._store.truth(record.cell.key, made.truth)
+            self._parts[made.truth] = truth.group_names, rows_by_label(truth)
         return self._parts[made.truth]
 
     def test_part(self, record: Record) -> Optional[str]:
@@ -201,7 +232,7 @@ def stored_rows(results: Results) -> Iterator[StoredRows]:
         yield StoredRows(None)
         return
     with Store(results.path / FILE_NAME) as store:
-        yield StoredRows(store)
+        yield StoredRows(store, results.listings)
 
 
 def positives(rows: StoredRows, records: Iterable[Record]) -> dict[str, tuple[int, ...]]:

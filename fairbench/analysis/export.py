@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,11 @@ from fairbench.running.cell import measure
 from fairbench.running.store import FILE_NAME, Store, run_folder
 from fairbench.running.suite import metric_names
 from fairbench.texts import without_formula, without_nul
+
+IDENTITY = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "tuning", "fit", "cell")
+PREDICTED = (*IDENTITY, "step", "point", "chosen", "row", "y", "group", "y_pred", "y_score", "decision")
+DIAGNOSED = (*IDENTITY, "diagnostic", "epoch", "value")
+"""The columns of an export of predictions, and of one of diagnostics; that of values has ``values.COLUMNS``."""
 
 
 class Writable(Protocol):
@@ -41,8 +46,13 @@ class _Lines:
         return self.file.write(f"{line[:-2]}\n")
 
 
-def write(rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool = False) -> None:
-    """Write rows as ``csv`` (None is an empty field) or ``jsonl``; ``spreadsheet`` keeps texts from being formulas."""
+def write(
+    rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool = False, columns: Sequence[str] = ()
+) -> None:
+    """Write rows as ``csv`` (None is an empty field) or ``jsonl``; ``spreadsheet`` keeps texts from being formulas.
+
+    If there are no rows, CSV has a header of the ``columns`` that they would have.
+    """
     if form == "jsonl":
         for row in rows:
             file.write(json.dumps(row, allow_nan=False) + "\n")
@@ -50,17 +60,17 @@ def write(rows: Iterable[LongRow], file: Writable, form: str, spreadsheet: bool 
     safe = without_formula if spreadsheet else without_nul
     rows = ({name: safe(cell) for name, cell in row.items()} for row in rows)
     first = next(rows, None)
-    if first is None:
+    header = list(columns if first is None else first)
+    if not header:
         return
-    writer = csv.DictWriter(_Lines(file), list(first), lineterminator="\r\n")
+    writer = csv.DictWriter(_Lines(file), header, lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows(chain([first], rows))
+    writer.writerows(rows if first is None else chain([first], rows))
 
 
 def _identity(cell: Cell) -> LongRow:
     row = {**cell_row(cell), "cell": cell.key}
-    shared = ("scenario", "dataset", "sensitive", "scale", "method", "parameters", "repeat", "tuning", "fit", "cell")
-    return {name: row[name] for name in shared}
+    return {name: row[name] for name in IDENTITY}
 
 
 def prediction_rows(results: Results, run: Path) -> Iterator[LongRow]:

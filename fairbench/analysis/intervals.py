@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional
 
 import numpy as np
 
+from fairbench.analysis.spread import moments
 from fairbench.records import FRESH, POOL, Parts, Record
 
 LEVEL = 0.95
@@ -83,10 +85,15 @@ class CorrectedT:
 
 def half_width(sd: float, n: int, ratio: float, level: float = LEVEL) -> float:
     """Return the half-width of the interval around a mean of n >= 2 repeats with sample standard deviation sd."""
+    return _quantile(n - 1, 0.5 + level / 2) * sd * math.sqrt(1 / n + ratio)
+
+
+@lru_cache(maxsize=256)
+def _quantile(freedom: int, share: float) -> float:
+    """Return a quantile of Student's t; a run needs few of them, again and again."""
     from scipy.special import stdtrit  # scipy.stats would take half a second to import
 
-    quantile = float(stdtrit(n - 1, 0.5 + level / 2))
-    return quantile * sd * math.sqrt(1 / n + ratio)
+    return float(stdtrit(freedom, share))
 
 
 def corrected_t(values: Sequence[float], ratio: Optional[float], level: float = LEVEL) -> CorrectedT:
@@ -103,10 +110,10 @@ def corrected_t(values: Sequence[float], ratio: Optional[float], level: float = 
     from scipy.special import stdtr
 
     numbers = np.asarray(values, dtype=np.float64)
-    n, mean = len(numbers), float(numbers.mean())
+    n = len(numbers)
     if n < 2:
-        return CorrectedT(mean, 0.0, n, None, None, None, None)
-    sd = float(numbers.std(ddof=1))
+        return CorrectedT(float(numbers.mean()), 0.0, n, None, None, None, None)
+    mean, sd = moments(numbers)
     if ratio is None:
         return CorrectedT(mean, sd, n, None, None, None, None)
     width, error = half_width(sd, n, ratio, level), sd * math.sqrt(1 / n + ratio)

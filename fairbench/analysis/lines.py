@@ -23,6 +23,7 @@ from typing import Optional
 import numpy as np
 
 from fairbench.analysis.intervals import LEVEL, NO_INTERVAL, half_width
+from fairbench.analysis.spread import mean_of, moments
 from fairbench.data.coin import coin_accuracy
 from fairbench.data.rows import Floats
 
@@ -66,7 +67,7 @@ class Vertex:
     @cached_property
     def mean(self) -> tuple[float, float]:
         """Return the means of gap and accuracy over the repeats."""
-        return float(self.gap.mean()), float(self.accuracy.mean())
+        return mean_of(self.gap), mean_of(self.accuracy)
 
 
 @dataclass(frozen=True)
@@ -141,25 +142,25 @@ class Line:
             ratio: the splits' ratio, see ``intervals.overlap_correction``; None if no interval is valid.
             level: confidence level of the interval.
         """
-        g, n = float(gap.mean()), len(gap)
-        value = float(accuracy.mean()) - self.at(g)
+        g, n = mean_of(gap), len(gap)
+        value = mean_of(accuracy) - self.at(g)
         if n < 2 or ratio is None:
             return AboveLine(value, None, None, n)
         heights = [accuracy - self.linear(gap, place) for place in self._segments(gap, ratio)]
-        moments = [(float(height.mean()), float(height.std(ddof=1))) for height in heights]
-        strict = 1 - (1 - level) / len(moments)
-        low = max(mean - half_width(sd, n, ratio, strict) for mean, sd in moments)
-        high = max(mean + half_width(sd, n, ratio, level) for mean, sd in moments)
+        known = [moments(height) for height in heights]
+        strict = 1 - (1 - level) / len(known)
+        low = max(mean - half_width(sd, n, ratio, strict) for mean, sd in known)
+        high = max(mean + half_width(sd, n, ratio, level) for mean, sd in known)
         return AboveLine(value, min(low, value), max(high, value), n)
 
     def _segments(self, gap: Floats, ratio: float) -> list[int]:
         """Return the segments that the method may lie over."""
         n, last = len(gap), len(self.vertices)
-        here = self._segment(float(gap.mean()))
+        here = self._segment(mean_of(gap))
         found = {here}
         for place in {here - 1, here} & set(range(1, last)):  # vertices between two segments
-            apart = gap - self.vertices[place].gap
-            if abs(apart.mean()) <= half_width(float(apart.std(ddof=1)), n, ratio, BEND):
+            mean, sd = moments(gap - self.vertices[place].gap)
+            if abs(mean) <= half_width(sd, n, ratio, BEND):
                 found |= {place, place + 1}
         return sorted(found)
 
@@ -170,12 +171,13 @@ class Line:
             gap: of the method (J,), over the repeats of the vertices.
             place: the segment that is prolonged; by default the one under the mean gap.
         """
-        here = self._segment(float(gap.mean())) if place is None else place
+        mean = mean_of(gap)
+        here = self._segment(mean) if place is None else place
         if here == len(self.vertices):
             return self.vertices[-1].accuracy
         left, right = self.vertices[here - 1], self.vertices[here]
         (x, y), (x_end, y_end) = left.mean, right.mean
-        share, slope = (float(gap.mean()) - x) / (x_end - x), (y_end - y) / (x_end - x)
+        share, slope = (mean - x) / (x_end - x), (y_end - y) / (x_end - x)
         height = (1 - share) * left.accuracy + share * right.accuracy
         return np.asarray(height + slope * (gap - (1 - share) * left.gap - share * right.gap))
 

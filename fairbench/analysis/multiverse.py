@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Optional
 
 from fairbench.analysis.baselines import Baseline, baseline_of
+from fairbench.analysis.columns import series
 from fairbench.analysis.counts import StoredRows
 from fairbench.analysis.filtered import unfiltered
 from fairbench.analysis.intervals import corrected_t, overlap_correction
 from fairbench.analysis.lines import ROUNDING
-from fairbench.analysis.values import alike_count, by_method, finished, grouped, identity, sections, series
+from fairbench.analysis.values import alike_count, by_method, finished, grouped, identity, sections
 from fairbench.analysis.verdicts import SectionLines
 from fairbench.cells import Cell, Choice
 from fairbench.notation import show_value

@@ -201,7 +201,10 @@ def signed_interval(
         ratio: the splits' ratio.
         splits: the split that each belongs to; by default its own.
     """
+    strict = 1 - (1 - LEVEL) / pairs
+    if splits is None or len({*splits}) == len(apart):
+        return corrected_t(apart, ratio, strict)
     by_split: dict[int, list[float]] = {}
-    for split, difference in zip(range(len(apart)) if splits is None else splits, apart):
+    for split, difference in zip(splits, apart):
         by_split.setdefault(split, []).append(difference)
-    return corrected_t([fmean(several) for several in by_split.values()], ratio, 1 - (1 - LEVEL) / pairs)
+    return corrected_t([fmean(several) for several in by_split.values()], ratio, strict)

@@ -11,17 +11,19 @@ a mixture of the two predictions lies exactly on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
+from fairbench.analysis.columns import Columns, series
 from fairbench.analysis.counts import FALSE_POSITIVE, SELECTION, TRUE_POSITIVE, StoredRows
 from fairbench.analysis.intervals import LEVEL, half_width
 from fairbench.analysis.lines import BEND, AboveLine, best_constant
-from fairbench.analysis.values import series
+from fairbench.analysis.spread import moments
+from fairbench.analysis.stacked import Stack
 from fairbench.analysis.verdicts import NO_BETTER, SectionLines, Verdict
 from fairbench.data.rows import Floats
 from fairbench.records import Record
@@ -71,14 +73,22 @@ def linearised(function: Function, values: Floats, ratio: Optional[float], level
         ratio: the splits' ratio; None if no interval is valid.
         level: confidence level of the interval.
     """
-    means, n = values.mean(axis=1)[:, None], values.shape[1]
-    value = float(function(means)[0])
-    if n < 2 or ratio is None:
-        return AboveLine(value, None, None, n)
-    steps = np.eye(len(means)) * 1e-6
-    gradient = (function(means + steps) - function(means - steps)) / 2e-6
-    width = half_width(float((gradient @ values).std(ddof=1)), n, ratio, level)
-    return AboveLine(value, value - width, value + width, n)
+    value, sd = _spread(function, values)
+    if sd is None or ratio is None:
+        return AboveLine(value, None, None, values.shape[1])
+    width = half_width(sd, values.shape[1], ratio, level)
+    return AboveLine(value, value - width, value + width, values.shape[1])
+
+
+def _spread(function: Function, values: Floats) -> tuple[float, Optional[float]]:
+    """Return a function of means, and the standard deviation of its linearisation; None for a single repeat."""
+    means, k = values.mean(axis=1)[:, None], len(values)
+    if values.shape[1] < 2:
+        return float(function(means)[0]), None
+    steps = np.eye(k) * 1e-6
+    found = function(np.concatenate([means, means + steps, means - steps], axis=1))
+    gradient = (found[1 : k + 1] - found[k + 1 :]) / 2e-6
+    return float(found[0]), moments(gradient @ values)[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,15 +153,16 @@ def above_ratio_coin(
     if values[2].mean() >= values[1].mean():  # what the constant 1 adds makes the baseline better: 1 alone is best
         return constant
     rated = [place for place in range(shape[0]) if baseline.rates[place].any()]
-    exact = {place: linearised(over(place), values, None).value for place in (None, *rated)}
-    active = max(exact, key=lambda place: exact[place])
-    value = exact[active]
+    known = {place: _spread(over(place), values) for place in (None, *rated)}
+    active = max(known, key=lambda place: known[place][0])
+    value = known[active][0]
     if n > 1 and ratio is not None:
         near = [place for place in rated if linearised(bend(place), values, ratio, BEND).side == 0]
         sides = dict.fromkeys([active, *near, *([None] if near else [])])  # None is the flat one
         strict = 1 - (1 - level) / len(sides)
-        low = max(linearised(over(place), values, ratio, strict).low or -1.0 for place in sides)
-        high = max(linearised(over(place), values, ratio, level).high or -1.0 for place in sides)
+        ends = [(mean, sd) for mean, sd in map(known.__getitem__, sides) if sd is not None]
+        low = max(mean - half_width(sd, n, ratio, strict) or -1.0 for mean, sd in ends)
+        high = max(mean + half_width(sd, n, ratio, level) or -1.0 for mean, sd in ends)
         mixture = AboveLine(value, min(low, value), max(high, value), n)
     else:
         mixture = AboveLine(value, None, None, n)
@@ -161,20 +172,51 @@ def above_ratio_coin(
     return AboveLine(lower.value, min(mixture.low, constant.low), lower.high, n)
 
 
-def mean_rates(rows: StoredRows, records: Iterable[Record]) -> dict[int, dict[str, Floats]]:
-    """Return by repeat each rate by name (G,), the mean over the ``records`` of the repeat, from stored ``rows``."""
-    found: dict[int, list[dict[str, Floats]]] = {}
-    for record in records:
-        counts = rows.counts(record)
-        if counts is not None:
-            rates = {rate: counts.rates(rate) for rate in (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE)}
-            found.setdefault(record.cell.repeat, []).append(rates)
-    return {
-        repeat: several[0]
-        if len(several) == 1
-        else {rate: np.mean([one[rate] for one in several], axis=0) for rate in several[0]}
-        for repeat, several in found.items()
-    }
+@dataclass(frozen=True, eq=False)
+class MeanRates:
+    """The rates of a method over its repeats.
+
+    Args:
+        places: by repeat its place among J.
+        rates: by name, by repeat and group (J, G); a mean where a repeat has several records.
+    """
+
+    places: Mapping[int, int]
+    rates: Mapping[str, Floats]
+
+    def at(self, names: Sequence[str], repeats: Sequence[int]) -> Floats:
+        """Return some of the rates, in some repeats: (R, J, G)."""
+        places = [self.places[repeat] for repeat in repeats]
+        return np.stack([self.rates[name][places] for name in names])
+
+
+def mean_rates(rows: StoredRows, records: Sequence[Record], stack: Optional[Stack] = None) -> MeanRates:
+    """Return the rates of a method.
+
+    Args:
+        rows: the run's stored predictions.
+        records: of the method.
+        stack: the counts of all records, if they are the plain case and somebody has them.
+    """
+    names, repeats = (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE), [record.cell.repeat for record in records]
+    if stack is None:
+        found = [(repeat, rows.counts(record)) for repeat, record in zip(repeats, records)]
+        counted = [(repeat, counts) for repeat, counts in found if counts is not None]
+        if not counted:
+            return MeanRates({}, {})
+        repeats = [repeat for repeat, _ in counted]
+        rates = {name: np.stack([counts.rates(name) for _, counts in counted]) for name in names}
+    else:
+        rates = {name: stack.rates(name) for name in names}
+    together: dict[int, list[int]] = {}
+    for place, repeat in enumerate(repeats):
+        together.setdefault(repeat, []).append(place)
+    places = {repeat: place for place, repeat in enumerate(together)}
+    if len(together) < len(repeats):
+        rates = {
+            name: np.stack([of[several].mean(axis=0) for several in together.values()]) for name, of in rates.items()
+        }
+    return MeanRates(places, rates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,35 +224,32 @@ class RatioLines:
     """The coin of a section for ratios; its baseline and constants are those of the section's ``lines``."""
 
     lines: SectionLines
-    _of_method: dict[tuple[str, ...], dict[int, dict[str, Floats]]] = field(default_factory=dict, init=False)
-
-    def _rates_of(self, records: Sequence[Record]) -> dict[int, dict[str, Floats]]:
-        """Return ``mean_rates`` of a method, whose ratios are asked for one after the other."""
-        keys = tuple(record.cell.key for record in records)
-        if keys not in self._of_method:
-            self._of_method.clear()
-            self._of_method[keys] = mean_rates(self.lines.rows, records)
-        return self._of_method[keys]
+    _shared: dict[str, list[int]] = field(default_factory=dict, init=False)  # by metric
+    _decided: dict[tuple[Any, ...], Decided] = field(
+        default_factory=dict, init=False
+    )  # the baseline, by metric, repeats
 
     @cached_property
-    def _rates(self) -> dict[int, dict[str, Floats]]:
+    def _rates(self) -> MeanRates:
         return mean_rates(self.lines.rows, self.lines.baseline.records)
 
     @cached_property
     def _accuracy(self) -> dict[int, float]:
-        return dict(series(self.lines.baseline.records, "accuracy"))
+        return series(self.lines.baseline.records, "accuracy")
 
     def shared(self, metric: str) -> list[int]:
         """Return the repeats in which the baseline has an accuracy, and all groups the rates of the ``metric``."""
-        whole = {
-            repeat
-            for repeat, rates in self._rates.items()
-            if all(np.isfinite(rates[rate]).all() for rate in RATIOS[metric])
-        }
-        return sorted(whole & self._accuracy.keys() & self.lines.ones.keys())
+        if metric not in self._shared:
+            known = sorted(self._rates.places.keys() & self._accuracy.keys() & self.lines.ones.keys())
+            lacking = np.isnan(self._rates.at(RATIOS[metric], known)).sum(axis=(0, 2)).tolist() if known else []
+            self._shared[metric] = [repeat for repeat, groups in zip(known, lacking) if not groups]
+        return self._shared[metric]
 
     def _baseline(self, metric: str, repeats: Sequence[int]) -> Decided:
-        return _decided(metric, self._rates, self._accuracy, repeats)
+        key = (metric, *repeats)
+        if key not in self._decided:
+            self._decided[key] = _decided(metric, self._rates, self._accuracy, repeats)
+        return self._decided[key]
 
     def at(self, metric: str, ratio: float) -> Optional[float]:
         """Return the coin's accuracy at a ``ratio`` in a ``metric`` of ``RATIOS``; None if no repeat has a baseline."""
@@ -221,18 +260,20 @@ class RatioLines:
         ones = float(np.mean([self.lines.ones[repeat] for repeat in repeats]))
         return ratio_coin(ratio, float(baseline.accuracy.mean()), list(baseline.rates.mean(axis=2)), ones)
 
-    def verdict(self, records: Sequence[Record], metric: str) -> Verdict:
+    def verdict(self, records: Sequence[Record], metric: str, rates: Optional[MeanRates] = None) -> Verdict:
         """Return what may be said of a method at its own ratio; without a room, as there is no attainable line.
 
         Args:
             records: its finished repeats in the section.
             metric: one of ``RATIOS``.
+            rates: its ``mean_rates``, if somebody has them.
         """
         lines = self.lines
         if not lines.baseline.records:
             return Verdict(metric, reason=f"there is no baseline: {lines.baseline.why}")
-        accuracy, rates = dict(series(records, "accuracy")), self._rates_of(records)
-        own = series(records, metric).keys() & accuracy.keys() & rates.keys()
+        columns, rates = Columns.of(records), mean_rates(lines.rows, records) if rates is None else rates
+        accuracy = columns.series("accuracy")
+        own = columns.series(metric).keys() & accuracy.keys() & rates.places.keys()
         if not own:
             return Verdict(metric, reason="no repeat has this ratio, an accuracy and stored predictions")
         repeats = sorted(own & {*self.shared(metric)})
@@ -241,12 +282,10 @@ class RatioLines:
         method, baseline = _decided(metric, rates, accuracy, repeats), self._baseline(metric, repeats)
         ones = np.array([lines.ones[repeat] for repeat in repeats])
         above = above_ratio_coin(method, baseline, ones, lines.correction.ratio)
-        notes = lines.notes(float(method.accuracy.mean()), float(baseline.accuracy.mean()), records, repeats)
+        notes = lines.notes(float(method.accuracy.mean()), float(baseline.accuracy.mean()), columns, repeats)
         return Verdict(metric, method.ratio, above, notes=tuple(notes), flat=NO_BETTER in notes)
 
 
-def _decided(
-    metric: str, rates: dict[int, dict[str, Floats]], accuracy: dict[int, float], repeats: Sequence[int]
-) -> Decided:
-    compared = np.array([[rates[repeat][rate] for repeat in repeats] for rate in RATIOS[metric]])  # (R, J, G)
+def _decided(metric: str, rates: MeanRates, accuracy: Mapping[int, float], repeats: Sequence[int]) -> Decided:
+    compared = rates.at(RATIOS[metric], repeats)  # (R, J, G)
     return Decided(np.array([accuracy[repeat] for repeat in repeats]), compared.transpose(0, 2, 1))

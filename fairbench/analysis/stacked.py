@@ -14,11 +14,12 @@ from typing import Optional
 
 import numpy as np
 
-from fairbench.analysis.counts import SELECTION, Counts
+from fairbench.analysis.counts import SELECTION, Counts, StoredRows
 from fairbench.analysis.gaps import GAPS, LABELS, Gap, largest
 from fairbench.analysis.intervals import CorrectedT
 from fairbench.analysis.noise import ENOUGH, signed_interval
 from fairbench.data.rows import Floats, Integers
+from fairbench.records import Record
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ class Gaps:
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Counts of J repeats: ``rows`` and ``selected`` (J, G, 2), as in ``Counts``."""
+    """Counts of J repeats: ``groups``, and ``rows`` and ``selected`` (J, G, 2), as in ``Counts``."""
 
+    groups: tuple[str, ...]
     rows: Floats
     selected: Floats
 
@@ -43,8 +45,28 @@ class Stack:
         """Return the counts of ``repeats`` as arrays; None if this is not the plain case."""
         if not repeats or any(counts.randomised or counts.groups != repeats[0].groups for counts in repeats):
             return None
-        made = cls(np.stack([counts.rows for counts in repeats]), np.stack([counts.selected for counts in repeats]))
-        return made if made.rows.shape[1] > 1 and made.rows.all() else None
+        rows, selected = ([getattr(counts, name) for counts in repeats] for name in ("rows", "selected"))
+        return cls.where_plain(repeats[0].groups, np.stack(rows), np.stack(selected))
+
+    @classmethod
+    def stored(cls, rows: StoredRows, records: Sequence[Record]) -> Optional[Stack]:
+        """Return the stored counts of ``records``; None if this is not the plain case, or not known without counting.
+
+        Raises:
+            StoreError: the store is damaged; the message names the cell.
+        """
+        found = rows.plain(records)
+        return None if found is None else cls.where_plain(*found)
+
+    @classmethod
+    def where_plain(cls, groups: tuple[str, ...], rows: Floats, selected: Floats) -> Optional[Stack]:
+        """Return counts as arrays, which are not randomised; None if this is not the plain case."""
+        return cls(groups, rows, selected) if rows.shape[1] > 1 and rows.all() else None
+
+    @property
+    def counts(self) -> list[Counts]:
+        """Return the counts of each repeat."""
+        return [Counts(self.groups, rows, selected) for rows, selected in zip(self.rows, self.selected)]
 
     @cached_property
     def accuracy(self) -> Floats:
@@ -58,15 +80,23 @@ class Stack:
             return self.selected.sum(axis=2), self.rows.sum(axis=2)
         return self.selected[:, :, LABELS[rate]], self.rows[:, :, LABELS[rate]]
 
+    @cached_property
+    def _rates(self) -> dict[str, Floats]:
+        counted = {rate: self.counted(rate) for rate in (SELECTION, *LABELS)}
+        return {rate: np.ascontiguousarray(selected / rows) for rate, (selected, rows) in counted.items()}
+
     def rates(self, rate: str) -> Floats:
         """Return a rate by repeat and group (J, G)."""
-        selected, rows = self.counted(rate)
-        return np.ascontiguousarray(selected / rows)
+        return self._rates[rate]
+
+    @cached_property
+    def _variances(self) -> dict[str, Floats]:
+        rates = self._rates.items()
+        return {rate: np.asarray((mean - mean**2).clip(0) / self.counted(rate)[1]) for rate, mean in rates}
 
     def variances(self, rate: str) -> Floats:
         """Return the variance of each group's rate over test parts (J, G)."""
-        mean = self.rates(rate)
-        return np.asarray((mean - mean**2).clip(0) / self.counted(rate)[1])
+        return self._variances[rate]
 
     def gaps(self, metric: str) -> Gaps:
         """Return the gaps of a ``metric``, one of ``GAPS``."""
@@ -107,7 +137,7 @@ class Stack:
         gaps, every = self.gaps(metric), np.arange(len(self.rows))
         variances = np.stack([self.variances(rate) for rate in GAPS[metric]])
         found = variances[gaps.rate, every, gaps.above] + variances[gaps.rate, every, gaps.below]
-        return [float(variance) for variance in found]
+        return list(found.tolist())
 
     def debiased(self, metric: str) -> list[float]:
         """Return ``gaps.debiased`` of each repeat."""
@@ -117,7 +147,7 @@ class Stack:
             rates, variances = self.rates(rate), self.variances(rate)
             squares = (rates[:, first] - rates[:, second]) ** 2 - variances[:, first] - variances[:, second]
             values.append(np.sqrt(np.maximum(squares.max(axis=1), 0.0)))
-        return [float(value) for value in np.max(values, axis=0)]
+        return list(np.max(values, axis=0).tolist())
 
     def floor_means(self, metric: str) -> Optional[list[float]]:
         """Return the mean of ``noise_floor`` of each repeat; None if some have to be drawn."""
@@ -130,4 +160,6 @@ class Stack:
             if (rows.min(axis=1) * np.minimum(pooled, 1 - pooled) < ENOUGH).any():
                 return None
             sds.append(np.sqrt(np.maximum(pooled - pooled**2, 0.0) * (1 / rows).sum(axis=1)).tolist())
+        if len(sds) == 1:
+            return [math.sqrt(2 / math.pi) * sd for sd in sds[0]]
         return [math.sqrt(2 / math.pi) * math.hypot(*(sd for sd in several if sd)) for several in zip(*sds)]

@@ -8,14 +8,15 @@ from functools import cached_property
 from statistics import fmean
 from typing import Optional
 
+from fairbench.analysis.columns import Columns
 from fairbench.analysis.counts import Counts, stored_rows
 from fairbench.analysis.gaps import GAPS, RowInterval, debiased, gap_interval, row_spread
 from fairbench.analysis.intervals import CorrectedT, corrected_t
 from fairbench.analysis.noise import NoiseFloor, floor_over_repeats, gap_of_mean, signed_gap
 from fairbench.analysis.power import Detectable, detectable_gap, too_small
-from fairbench.analysis.ratios import RATIOS, RatioLines
+from fairbench.analysis.ratios import RATIOS, MeanRates, RatioLines, mean_rates
 from fairbench.analysis.stacked import Stack
-from fairbench.analysis.values import alike_count, by_method, finished, only, sections, series, telling_parameters
+from fairbench.analysis.values import alike_count, by_method, finished, only, sections, telling_parameters
 from fairbench.analysis.verdicts import ABOVE_BOTH, ABOVE_COIN, ROWS, SectionLines, Verdict
 from fairbench.records import Record, Results
 from fairbench.texts import counted
@@ -158,8 +159,7 @@ class Standings:
 
 def is_baseline(records: Sequence[Record], lines: SectionLines) -> bool:
     """Return whether these ``records`` are those of the method that the ``lines`` are drawn through."""
-    own = lines.baseline.records
-    return bool(own) and records[0].cell.key in {record.cell.key for record in own}
+    return records[0].cell.key in lines.baseline_keys
 
 
 def smallest_gaps(lines: SectionLines) -> dict[str, Detectable]:
@@ -188,12 +188,7 @@ def section_standings(results: Results) -> list[Standings]:
         return []
     if results.whole is not None:
         return _still_shown(results, section_standings(results.whole))
-    if not any(known is results for known, _ in _LATEST):
-        _LATEST[:] = [(results, _stand(results))]
-    return _LATEST[0][1]
-
-
-_LATEST: list[tuple[Results, list[Standings]]] = []  # of the results that were asked about last: every report asks
+    return results.once("standings", lambda: _stand(results))
 
 
 def _stand(results: Results) -> list[Standings]:
@@ -228,20 +223,25 @@ def _standings(
     records: Sequence[Record], metrics: Iterable[str], ratios: RatioLines, smallest: Mapping[str, Detectable]
 ) -> dict[str, Standing]:
     """Return the standing of a method by metric, from its finished records."""
-    lines = ratios.lines
-    found = [(record.cell.repeat, lines.rows.counts(record)) for record in records]
-    counts = [(repeat, here) for repeat, here in found if here is not None]
-    stack = Stack.of([here for _, here in counts])
+    lines, columns = ratios.lines, Columns.of(records)
+    stack = Stack.stored(lines.rows, columns)
+    if stack is None:
+        found = [(record.cell.repeat, lines.rows.counts(record)) for record in records]
+        counts = [(repeat, here) for repeat, here in found if here is not None]
+        stack = Stack.of([here for _, here in counts])
+    else:
+        counts = list(zip(columns.repeats, stack.counts))
+    rates = mean_rates(lines.rows, columns, stack if stack and len(counts) == len(columns) else None)
     return {
-        metric: _at_ratio(records, metric, ratios)
+        metric: _at_ratio(columns, metric, ratios, rates)
         if metric in RATIOS
-        else _standing(records, metric, lines, counts, smallest.get(metric), stack)
+        else _standing(columns, metric, lines, counts, smallest.get(metric), stack)
         for metric in metrics
     }
 
 
 def _standing(
-    records: Sequence[Record],
+    records: Columns,
     metric: str,
     lines: SectionLines,
     runs: Sequence[tuple[int, Counts]],
@@ -285,15 +285,15 @@ def _standing(
     )
 
 
-def _at_ratio(records: Sequence[Record], metric: str, ratios: RatioLines) -> Standing:
-    verdict = ratios.verdict(records, metric)
+def _at_ratio(records: Columns, metric: str, ratios: RatioLines, rates: MeanRates) -> Standing:
+    verdict = ratios.verdict(records, metric, rates)
     return Standing(
         verdict, _over_repeats(records, metric, ratios.lines), None, None, None, None, of_mean=verdict.value
     )
 
 
-def _over_repeats(records: Sequence[Record], metric: str, lines: SectionLines) -> Optional[CorrectedT]:
-    values = series(records, metric)
+def _over_repeats(records: Columns, metric: str, lines: SectionLines) -> Optional[CorrectedT]:
+    values = records.series(metric)
     return corrected_t(list(values.values()), lines.correction.ratio) if values else None
 
 

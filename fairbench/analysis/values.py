@@ -13,6 +13,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from fairbench.analysis.spread import exact_sd
 from fairbench.cells import Cell, Choice, canonical
 from fairbench.notation import show_params
 from fairbench.records import DONE, Record, Results, Value, no_rows
@@ -98,9 +99,7 @@ class Measured:
         return None if place is None or self._values.reason(place) else self._values.number(place)
 
     def _place(self, metric: str, group: str, step: Optional[int], point: Optional[str]) -> Optional[int]:
-        shape = self._values.shape
-        where = shape.last_step if step is None else step, self.record.chosen if point is None else point, group, metric
-        return shape.index.get(where)
+        return self._values.shape.place(step, self.record.chosen if point is None else point, group, metric)
 
     def decides_alike(self, step: Optional[int] = None) -> bool:
         """Return whether the chosen point makes the same decision for everybody at a step (None: the last)."""
@@ -144,7 +143,7 @@ class Estimate:
         """Return the estimate from the available numbers."""
         known = list(numbers)
         mean = statistics.fmean(known) if known else None
-        return cls(mean, statistics.stdev(known) if len(known) > 1 else None, len(known))
+        return cls(mean, exact_sd(known) if len(known) > 1 else None, len(known))
 
 
 def estimate(values: Sequence[Optional[Value]]) -> Estimate:
@@ -158,46 +157,10 @@ def estimate(values: Sequence[Optional[Value]]) -> Estimate:
     return Estimate(used.mean, used.sd, used.n, len(missing), _first(missing), len(partial), lacking, fewer)
 
 
-def estimate_over(repeats: Sequence[Measured], metric: str, group: str = "") -> Estimate:
-    """Return the ``estimate`` of a ``metric`` in a ``group`` over ``repeats``, as ``Measured.value`` finds it."""
-    numbers = [measured.whole(metric, group) for measured in repeats]
-    known = [number for number in numbers if number is not None]
-    if len(known) == len(numbers):
-        return Estimate.of(known)
-    return estimate([measured.value(metric, group) for measured in repeats])
-
-
 def _first(reasons: Sequence[str]) -> str:
     if not reasons:
         return ""
     return reasons[0] + (" (and the like)" if len(set(reasons)) > 1 else "")
-
-
-def series(
-    records: Iterable[Record],
-    metric: str,
-    group: str = "",
-    *,
-    step: Optional[int] = None,
-    point: Optional[str] = None,
-) -> dict[int, float]:
-    """Return a metric by repeat, without the repeats in which it is missing, undefined or over fewer groups.
-
-    Several tunings or fits of one split are no independent repeats: their mean is the repeat's value.
-
-    Args:
-        records: the records of one method, one or more for each repeat.
-        metric: see ``Measured.value``, as for the other arguments.
-        group: empty for all rows.
-        step: None for each record's last step.
-        point: None for the operating point that represents the method in each repeat.
-    """
-    found: dict[int, list[float]] = {}
-    for record in records:
-        number = Measured(record).whole(metric, group, step=step, point=point)
-        if number is not None:
-            found.setdefault(record.cell.repeat, []).append(number)
-    return {repeat: statistics.fmean(numbers) for repeat, numbers in found.items()}
 
 
 def finished(records: Iterable[Record]) -> list[Record]:
@@ -207,7 +170,7 @@ def finished(records: Iterable[Record]) -> list[Record]:
 
 def alike_count(records: Iterable[Record]) -> int:
     """Return in how many of a method's ``records`` it makes the same decision for everybody at the last step."""
-    return sum(Measured(record).decides_alike() for record in records)
+    return sum(Measured(record).decides_alike() for record in records if record.alike)
 
 
 def chosen_points(records: Iterable[Record]) -> list[tuple[str, int]]:
@@ -259,14 +222,14 @@ def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[
 
 def _alike(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
     """Return the records ``grouped`` by a key in which a cell's numbers (its repeat) do not count."""
-    known: dict[str, Hashable] = {}
-
-    def of(cell: Cell) -> Hashable:
-        if cell.frame not in known:
-            known[cell.frame] = key(cell)
-        return known[cell.frame]
-
-    return grouped(records, of)
+    known: dict[str, list[Record]] = {}  # by frame
+    groups: dict[Hashable, list[Record]] = {}
+    for record in records:
+        frame = record.cell.frame
+        if frame not in known:
+            known[frame] = groups.setdefault(key(record.cell), [])
+        known[frame].append(record)
+    return list(groups.values())
 
 
 def identity(choice: Choice) -> str:
@@ -277,6 +240,20 @@ def identity(choice: Choice) -> str:
 def sections(records: Iterable[Record]) -> list[list[Record]]:
     """Return the records in sections that can be compared: the same scenario, dataset, attribute and preparation."""
     return _alike(records, lambda cell: (identity(cell.scenario), identity(cell.dataset), cell.group, cell.preparation))
+
+
+def on_the_same_splits(results: Results, cell: Cell) -> list[Record]:
+    """Return the finished records on the dataset, attribute and preparation of a ``cell``, whatever their scenario."""
+    return results.once("finished by place", lambda: _by_place(results)).get(_place(cell), [])
+
+
+def _by_place(results: Results) -> dict[Hashable, list[Record]]:
+    """Return the finished records of every place at once, as every section asks for its own."""
+    return {_place(records[0].cell): records for records in _alike(finished(results.records), _place)}
+
+
+def _place(cell: Cell) -> Hashable:
+    return str(cell.dataset), cell.group, str(cell.preparation)
 
 
 def by_method(records: Iterable[Record]) -> list[list[Record]]:

@@ -16,15 +16,16 @@ from typing import Any, Optional, TypeVar
 import numpy as np
 
 from fairbench.analysis.baselines import Baseline, baseline_of
-from fairbench.analysis.counts import Counts, StoredRows
+from fairbench.analysis.columns import Columns
+from fairbench.analysis.counts import StoredRows
 from fairbench.analysis.filtered import unfiltered
 from fairbench.analysis.gaps import GAPS, gap
 from fairbench.analysis.intervals import NO_INTERVAL, Correction, half_width, overlap_correction
 from fairbench.analysis.lines import ABOVE, BELOW, OPEN, ROUNDING, AboveLine, Line, Vertex, best_constant, coin
 from fairbench.analysis.resampling import draw_jointly, percentiles
-from fairbench.analysis.thresholds import LEVELS, gaps_and_accuracies, thresholds
-from fairbench.analysis.values import Measured, alike_count, finished, series
-from fairbench.cells import Cell
+from fairbench.analysis.spread import moments
+from fairbench.analysis.thresholds import Sweep, Sweeps
+from fairbench.analysis.values import Measured, alike_count, finished, on_the_same_splits
 from fairbench.data.rows import Floats
 from fairbench.records import Record, Results
 from fairbench.running.references import COMPARING, HOLDOUT
@@ -135,7 +136,7 @@ class SectionLines:
         records, results = unfiltered(records, results), results.whole or results
         first, own = records[0].cell, finished(records)
         shares = first.scenario.name in COMPARING
-        same = _on_the_same_splits(results, _place(first)) if shares else []
+        same = on_the_same_splits(results, first) if shares else []
         names = {record.cell.method.name for record in own}
         others = [
             record for record in same if record.cell.scenario.name == HOLDOUT and record.cell.method.name not in names
@@ -145,16 +146,21 @@ class SectionLines:
         return cls(baseline, _ones(every, rows), overlap_correction(every), every, rows)
 
     @cached_property
+    def _attainable(self) -> Columns:
+        return Columns(self.attainable)
+
+    @cached_property
     def attainable(self) -> Sequence[Record]:
         """Return the finished repeats of the method ``attainable``."""
         return [record for record in self.records if record.cell.method.name == ATTAINABLE]
 
     def points(self, metric: str) -> dict[str, tuple[Mapping[int, float], Mapping[int, float]]]:
         """Return gap and accuracy by repeat of the points of ``attainable`` for a ``metric``, and of its model."""
+        columns = self._attainable
         names = dict.fromkeys(name for record in self.attainable for name in Measured(record).points)
         wanted = re.compile(rf"{SHORT.get(metric, '-')}\W.*|unconstrained")
         return {
-            name: (series(self.attainable, metric, point=name), series(self.attainable, "accuracy", point=name))
+            name: (columns.series(metric, point=name), columns.series("accuracy", point=name))
             for name in names
             if wanted.fullmatch(name)
         }
@@ -176,7 +182,7 @@ class SectionLines:
 
     def constant(self, repeats: Sequence[int]) -> Floats:
         """Return the accuracy (J,) of the better constant prediction in these ``repeats``."""
-        return best_constant([self.ones[repeat] for repeat in repeats])
+        return self._once("constant", "", repeats, lambda: best_constant([self.ones[repeat] for repeat in repeats]))
 
     def reached(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
         """Return the attainable line of a ``metric`` over ``repeats``; None if ``attainable`` lacks one of them."""
@@ -198,34 +204,39 @@ class SectionLines:
 
     def _common(self, metric: str, repeats: Sequence[int]) -> Optional[Line]:
         chosen = [self._swept.get(repeat) for repeat in repeats]
-        swept = [found for found in chosen if found is not None]
-        if len(swept) < len(chosen):
+        known = [found for found in chosen if found is not None]
+        if len(known) < len(chosen):
             return None
-        values = [gaps_and_accuracies(found, metric) for found in swept]
-        if len({len(found) for found in values}) > 1:  # ties leave fewer thresholds in some repeats
-            values = [[found[round(at * (len(found) - 1))] for at in LEVELS] for found in values]
-        points = []
-        for column in zip(*values):
-            gaps = [value for value, _ in column if value is not None]
-            if len(gaps) == len(column):
-                points.append(Vertex(np.array(gaps), np.array([accuracy for _, accuracy in column])))
-        return Line.through(self.constant(repeats), [*points, self._baseline_vertex(metric, repeats)])
+        sweeps = self._once("sweeps", "", repeats, lambda: Sweeps.of(known))
+        points = [*sweeps.vertices(metric), self._baseline_vertex(metric, repeats)]
+        return Line.through(self.constant(repeats), points)
 
     @cached_property
-    def _swept(self) -> dict[int, list[Counts]]:
+    def _swept(self) -> dict[int, Sweep]:
         found = {}
         for record in self.baseline.records:
             stored = self.rows.predictions(record)
             if stored is not None and stored[1].y_score is not None:
-                found[record.cell.repeat] = thresholds(*stored)
+                found[record.cell.repeat] = Sweep.of(*stored)
         return found
 
     @cached_property
     def _baseline(self) -> dict[str, Mapping[int, float]]:
-        return {metric: series(self.baseline.records, metric) for metric in ("accuracy", *GAPS)}
+        columns = Columns(self.baseline.records)
+        return {metric: columns.series(metric) for metric in ("accuracy", *GAPS)}
+
+    @cached_property
+    def baseline_keys(self) -> frozenset[str]:
+        """Return the keys of the baseline's cells."""
+        return frozenset(record.cell.key for record in self.baseline.records)
+
+    @cached_property
+    def _baseline_alike(self) -> bool:
+        return alike_count(self.baseline.records) == len(self.baseline.records)
 
     def _baseline_vertex(self, metric: str, repeats: Sequence[int]) -> Vertex:
-        return _vertex(self._baseline[metric], self._baseline["accuracy"], repeats)
+        parts = self._baseline[metric], self._baseline["accuracy"]
+        return self._once("baseline", metric, repeats, lambda: _vertex(*parts, repeats))
 
     def shared(self, metric: str) -> list[int]:
         """Return the repeats in which the baseline has this ``metric`` and an accuracy, and the constant is known."""
@@ -240,7 +251,8 @@ class SectionLines:
         """
         if not self.baseline.records:
             return Verdict(metric, reason=f"there is no baseline: {self.baseline.why}")
-        gaps, accuracy = series(records, metric), series(records, "accuracy")
+        columns = Columns.of(records)
+        gaps, accuracy = columns.series(metric), columns.series("accuracy")
         own = gaps.keys() & accuracy.keys()
         repeats = sorted(own & {*self.shared(metric)})
         if not own:
@@ -256,7 +268,7 @@ class SectionLines:
         room = None if reached is None else _between(reached, line, point.gap, ratio)
         beside = None if common is None else common.above(point.gap, point.accuracy, ratio)
         baseline = self._baseline_vertex(metric, repeats).mean
-        notes = self.notes(point.mean[1], baseline[1], records, repeats)
+        notes = self.notes(point.mean[1], baseline[1], columns, repeats)
         if point.mean[0] > baseline[0] + ROUNDING:
             notes.append("wider gap than the baseline")
         elif (
@@ -286,7 +298,8 @@ class SectionLines:
             records: its finished repeats in this section.
             metric: one of ``gaps.GAPS``.
         """
-        gaps, accuracy = series(records, metric), series(records, "accuracy")
+        columns = Columns.of(records)
+        gaps, accuracy = columns.series(metric), columns.series("accuracy")
         repeats = sorted(gaps.keys() & accuracy.keys() & {*(self.shared(metric) if self.baseline.records else ())})
         if not repeats:
             return {}
@@ -304,14 +317,14 @@ class SectionLines:
             repeats: those that count.
         """
         constant, notes = float(self.constant(repeats).mean()), []
-        if alike_count(self.baseline.records) == len(self.baseline.records):
+        if self._baseline_alike:
             notes.append("the baseline makes the same decision for everybody")
         if baseline <= constant + ROUNDING:
             notes.append(NO_BETTER)
         if accuracy < constant - ROUNDING:
             label = int(np.mean([self.ones[repeat] for repeat in repeats]) >= 0.5)
             notes.append(f"below always predicting {label}")
-        ran = len({record.cell.repeat for record in records})
+        ran = len({*Columns.of(records).repeats})
         if len(repeats) < ran:
             both = f"in which {self.baseline.label} too has this gap and an accuracy"
             notes.append(f"compared in {len(repeats)} of {counted(ran, 'repeat')}: those {both}")
@@ -352,27 +365,6 @@ def _no_repeat_has(gaps: Mapping[int, float], accuracy: Mapping[int, float]) -> 
     return f"no repeat has {'an accuracy' if gaps else gap_over_all if accuracy else gap_over_all + ' or an accuracy'}"
 
 
-def _on_the_same_splits(results: Results, place: tuple[str, str, str]) -> list[Record]:
-    """Return the finished records of a place; those of all places are found at once, as every section asks."""
-    if not any(known is results for known, _ in _LATEST):
-        found: dict[tuple[str, str, str], list[Record]] = {}
-        places: dict[str, tuple[str, str, str]] = {}
-        for record in finished(results.records):
-            frame = record.cell.frame
-            if frame not in places:
-                places[frame] = _place(record.cell)
-            found.setdefault(places[frame], []).append(record)
-        _LATEST[:] = [(results, found)]
-    return _LATEST[0][1].get(place, [])
-
-
-_LATEST: list[tuple[Results, dict[tuple[str, str, str], list[Record]]]] = []  # of the results that were asked last
-
-
-def _place(cell: Cell) -> tuple[str, str, str]:
-    return str(cell.dataset), cell.group, str(cell.preparation)
-
-
 def _vertex(gaps: Mapping[int, float], accuracy: Mapping[int, float], repeats: Iterable[int]) -> Vertex:
     chosen = list(repeats)
     return Vertex(np.array([gaps[repeat] for repeat in chosen]), np.array([accuracy[repeat] for repeat in chosen]))
@@ -381,10 +373,10 @@ def _vertex(gaps: Mapping[int, float], accuracy: Mapping[int, float], repeats: I
 def _between(upper: Line, lower: Line, gaps: Floats, ratio: Optional[float]) -> AboveLine:
     """Return the height of one line over another at a method's gap; the vertices around the gap are held fixed."""
     linear, n = upper.linear(gaps) - lower.linear(gaps), len(gaps)
-    value = float(linear.mean())
     if n < 2 or ratio is None:
-        return AboveLine(value, None, None, n)
-    width = half_width(float(linear.std(ddof=1)), n, ratio)
+        return AboveLine(float(linear.mean()), None, None, n)
+    value, sd = moments(linear)
+    width = half_width(sd, n, ratio)
     return AboveLine(value, value - width, value + width, n)
 
 

@@ -30,6 +30,11 @@ from fairbench.analysis.claimed import (
     Claimed,
     claimed_points,
 )
+from fairbench.analysis.columns import (
+    Columns,
+    estimate_over,
+    series,
+)
 from fairbench.analysis.counts import (
     Counts,
     StoredRows,
@@ -162,7 +167,6 @@ from fairbench.analysis.values import (
     by_method,
     chosen_points,
     estimate,
-    estimate_over,
     finished,
     frame,
     grouped,
@@ -173,7 +177,6 @@ from fairbench.analysis.values import (
     rows,
     runs_within,
     sections,
-    series,
     supports,
     telling_parameters,
 )
@@ -203,6 +206,7 @@ __all__ = [
     "CORRECT",
     "Change",
     "Claimed",
+    "Columns",
     "Compared",
     "Consistency",
     "CorrectedT",

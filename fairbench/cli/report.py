@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -13,6 +14,7 @@ from fairbench.cli.reports import write_reports
 from fairbench.errors import printable
 
 if TYPE_CHECKING:
+    from fairbench.analysis.values import LongRow
     from fairbench.records import Results
 
 
@@ -71,8 +73,10 @@ def report(
     from fairbench.plugins.loading import load_plugins
     from fairbench.running.rundir import load_results
     from fairbench.running.store import run_folder
+    from fairbench.system.collector import uncollected
     from fairbench.system.output import output_on_stderr
 
+    click.get_current_context().with_resource(uncollected())  # the process ends with this command
     registry, _ = load_plugins(plugin)
     chosen = registry.report(name)
     if definitions is not None:
@@ -132,13 +136,15 @@ def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: boo
         raise click.UsageError("--spreadsheet is for --format csv; spreadsheets do not run JSON lines")
     results = load_results(run_directory)
     say_unfinished(results)
+    rows: Iterable[LongRow]
+    columns: tuple[str, ...]
     if what == "predictions":
-        rows = exporting.prediction_rows(results, run_directory)
+        rows, columns = exporting.prediction_rows(results, run_directory), exporting.PREDICTED
     elif what == "diagnostics":
-        rows = exporting.diagnostic_rows(results)
+        rows, columns = exporting.diagnostic_rows(results), exporting.DIAGNOSED
     else:
-        rows = values.rows(results)
-    exporting.write(rows, Shown(sys.stdout), name, spreadsheet)
+        rows, columns = values.rows(results), values.COLUMNS
+    exporting.write(rows, Shown(sys.stdout), name, spreadsheet, columns)
 
 
 @click.command(
@@ -166,4 +172,4 @@ def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str,
     with output_on_stderr():
         results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
     say_unfinished(results)
-    exporting.write(values.rows(results), Shown(sys.stdout), "jsonl" if as_json else "csv")
+    exporting.write(values.rows(results), Shown(sys.stdout), "jsonl" if as_json else "csv", columns=values.COLUMNS)

@@ -13,6 +13,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, Optional, Union, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fairbench.records import Value
 
 NAN = math.nan
@@ -58,6 +61,10 @@ class Shape:
     def metrics(self) -> tuple[tuple[str, bool], ...]:
         """Return each metric with whether it is measured within a group, in the order of the values."""
         return tuple(dict.fromkeys((place.metric, bool(place.group)) for place in self.places))
+
+    def place(self, step: Optional[int], point: str, group: str, metric: str) -> Optional[int]:
+        """Return the number of a place, or None if there is no such place; the last step for ``step`` None."""
+        return self.index.get((self.last_step if step is None else step, point, group, metric))
 
     @cached_property
     def groups_at(self) -> dict[tuple[int, str], frozenset[str]]:
@@ -115,6 +122,17 @@ class PackedValues(Sequence[Value]):
         if isinstance(self._reasons, str):
             self._reasons = dict(json.loads(self._reasons))
         return self._reasons.get(place, "")
+
+    @property
+    def reasoned(self) -> bool:
+        """Return whether some value has a reason."""
+        return bool(self._reasons)
+
+    @staticmethod
+    def table(several: Sequence[PackedValues]) -> NDArray[np.float64]:
+        """Return the numbers of several (J) that share a shape of P places, (J, P); NaN stands for None."""
+        numbers = np.frombuffer(b"".join(values._numbers for values in several), "<f8")
+        return numbers.reshape(len(several), -1)
 
     def __len__(self) -> int:
         """Return how many there are."""

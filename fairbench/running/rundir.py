@@ -100,16 +100,15 @@ def load_results(path: Path) -> Results:
     run = read_run(path)
     comparison = Comparison(run)
     with Store(path / FILE_NAME) as store:
+        every, listings = store.contents(run["cells"])
         records = [
-            record
-            for record in store.records(run["cells"])
-            if record.status != DONE or not comparison.others(record.cell, record.versions)
+            record for record in every if record.status != DONE or not comparison.others(record.cell, record.versions)
         ]
     # What a scenario measured itself has no heading and no direction: tables leave it out, exports have it.
     shapes = dict.fromkeys(PackedValues.of(record.values).shape for record in records)
     labels = {metric: (metric, "neither") for shape in shapes for metric, _ in shape.metrics}
     labels.update({name: (heading, better) for name, (heading, better) in run["labels"].items()})
-    return Results(records, run, run["planned"], labels, path)
+    return Results(records, run, run["planned"], labels, path, listings)
 
 
 @dataclass(frozen=True)

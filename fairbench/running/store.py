@@ -11,22 +11,21 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError, Unstorable
 from fairbench.records import DONE, SKIPPED, Record
 from fairbench.running import oldstore
-from fairbench.running.layout import TABLES, Body, CellRow, Made, Outline, PredictionRow, intact, schema, together
-from fairbench.running.packed import PackedValues
+from fairbench.running.layout import TABLES, Outline, schema, together
 from fairbench.running.packing import Measured, Rows, rows_of
-from fairbench.running.shared import Shared
-from fairbench.running.storefile import SOUND, connected, explained, readable, reader, recognised
+from fairbench.running.storefile import connected, explained, readable, reader, recognised
+from fairbench.running.storereader import BODY, HEAD, StoreReader
 from fairbench.running.truth import Truth
+from fairbench.system.collector import uncollected
 
 __all__ = ["FILE_NAME", "FORMAT", "Measured", "Outline", "Store", "Truth", "Unstorable", "run_folder"]
 
@@ -34,7 +33,6 @@ FILE_NAME = "results.sqlite"
 FORMAT = 3
 PAGE = 8192  # bytes; three cells' predictions of 300 rows
 QUICK, WAIT, MOST = 0.05, 0.1, 64  # s that a quick cell takes at most, s and number of cells that wait to be written
-_HEAD, _BODY = ", ".join(CellRow._fields), ", ".join(Body._fields)
 
 
 def run_folder(path: Path) -> Path:
@@ -62,17 +60,20 @@ class Store:
                 self._connection = self._writer(cleaning)
             else:
                 with readable(path):
-                    self._connection = reader(path, cleaning)
+                    self._connect(reader(path, cleaning))
                     self._read_old(self._recognised())
-            self._shared = Shared(self._connection)
             self._cleaning = cleaning.pop_all()
+
+    def _connect(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        self._connection, self._tables = connection, StoreReader(self.path, connection)
+        return connection
 
     def _writer(self, cleaning: ExitStack) -> sqlite3.Connection:
         """Return a connection that writes; make the tables of a new store, or turn an old one into one of today."""
         if self.path.is_symlink():
             raise StoreError(f"{self.path} is a link, which fairbench never makes; remove it, or choose another --out")
         with explained(self.path), ExitStack() as opening:
-            self._connection = connection = connected(self.path, "rwc", opening)
+            connection = self._connect(connected(self.path, "rwc", opening))
             if not self._number("PRAGMA user_version") and not self._number("SELECT count(*) FROM sqlite_master"):
                 connection.execute(f"PRAGMA page_size = {PAGE}")
                 connection.executescript(f"BEGIN; {schema()} PRAGMA user_version = {FORMAT}; COMMIT")
@@ -85,7 +86,7 @@ class Store:
             if form == oldstore.SECOND:
                 self._migrate()
                 opening.close()
-                self._connection = connection = connected(self.path, "rw", opening)
+                connection = self._connect(connected(self.path, "rw", opening))
                 self._recognised()
             connection.execute("PRAGMA synchronous = NORMAL")
             cleaning.push(opening.pop_all())
@@ -99,8 +100,8 @@ class Store:
         with Store(fresh, create=True) as target:
             target._connection.execute("ATTACH ? AS old", (f"{self.path.absolute().as_uri()}?mode=ro",))
             target._connection.execute("BEGIN")
-            for rows in oldstore.rows(self._connection, oldstore.SECOND, self._old_damage):
-                target._write(rows)
+            for rows in oldstore.rows(self._connection, oldstore.SECOND, self._tables.damage_of):
+                target._write([rows])
             for table in ("truths", "predictions"):
                 target._connection.execute(f"INSERT INTO {table} SELECT * FROM old.{table}")  # noqa: S608 - our own names
             target._connection.execute("COMMIT")
@@ -115,8 +116,8 @@ class Store:
         self._connection.execute("PRAGMA temp_store = MEMORY")
         self._connection.executescript(schema(names, "TEMP"))
         self._connection.execute("BEGIN")
-        for rows in oldstore.rows(self._connection, form, self._old_damage):
-            self._write(rows)
+        for rows in oldstore.rows(self._connection, form, self._tables.damage_of):
+            self._write([rows])
         self._connection.execute("COMMIT")
 
     def _number(self, query: str) -> int:
@@ -182,8 +183,7 @@ class Store:
         with explained(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                for rows in waiting:
-                    self._write(rows)
+                self._write(waiting)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._known.clear()
@@ -192,29 +192,34 @@ class Store:
                 raise
         self._written = time.monotonic()
 
-    def _write(self, rows: Rows) -> None:
-        key, execute = rows.cell.key, self._connection.execute
-        before = execute("SELECT digest FROM cells WHERE key = ?", (key,)).fetchall()
-        count, total = self._total()
-        for table in ("cells", "predictions") if before else ():
-            execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608 - the names stand one line above
+    def _write(self, several: Sequence[Rows]) -> None:
+        """Write cells, in the transaction that is open; of one that comes twice, the last record stays."""
+        if len({rows.cell.key for rows in several}) < len(several):
+            for rows in several:
+                self._write([rows])
+            return
+        execute = self._connection.execute
+        before = [
+            (digest, key)
+            for rows in several
+            for digest, key in execute("SELECT digest, key FROM cells WHERE key = ?", (rows.cell.key,))
+        ]
+        for table in ("cells", "predictions"):
+            for _, key in before:
+                execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608 - the names stand above
         for table in ("texts", "spare"):
-            self._insert(f"OR IGNORE INTO {table}", list(rows.texts.items()))
-        self._insert("OR IGNORE INTO truths", rows.truths)
-        self._insert(f"INTO cells ({_HEAD}, {_BODY})", [(*rows.cell, *rows.body)])
-        self._insert("INTO predictions", rows.predictions)
-        digests = [total, rows.cell.digest, *(digest for (digest,) in before)]
-        execute("UPDATE total SET cells = ?, digest = ?", (count + 1 - len(before), together(digests)))
+            self._insert(f"OR IGNORE INTO {table}", [text for rows in several for text in rows.texts.items()])
+        self._insert("OR IGNORE INTO truths", [truth for rows in several for truth in rows.truths])
+        self._insert(f"INTO cells ({HEAD}, {BODY})", [(*rows.cell, *rows.body) for rows in several])
+        self._insert("INTO predictions", [made for rows in several for made in rows.predictions])
+        count, total = self._tables.total()
+        digests = [total, *(rows.cell.digest for rows in several), *(digest for digest, _ in before)]
+        execute("UPDATE total SET cells = ?, digest = ?", (count + len(several) - len(before), together(digests)))
 
     def _insert(self, target: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
             self._connection.executemany(f"INSERT {target} VALUES ({marks})", rows)  # noqa: S608 - a table of ours
-
-    def _total(self) -> tuple[int, bytes]:
-        """Return how many cells there are, and the exclusive or of their digests, which shows if one is missing."""
-        ((count, total),) = self._connection.execute("SELECT cells, digest FROM total")
-        return count, total
 
     def finished(self) -> set[str]:
         """Return the keys of the cells that are done; skipped and failed ones are tried again."""
@@ -227,12 +232,12 @@ class Store:
             StoreError: the store is damaged.
         """
         found, known = {}, {}
-        with self._reading():
-            for row in self._cells():
+        with self._reading(), uncollected():
+            for row in self._tables.cells():
                 shared = row.frame, row.about
                 if shared not in known:
-                    with self._of_cell(row):
-                        known[shared] = self._shared.frame(row.frame), self._shared.about(row.about)
+                    with self._tables.of_cell(row):
+                        known[shared] = self._tables.shared.frame(row.frame), self._tables.shared.about(row.about)
                 cell, about = known[shared]
                 found[row.key] = Outline(row.status, cell.metrics, about.versions, cell, row.seconds, about.parts)
         return found
@@ -243,11 +248,19 @@ class Store:
         Raises:
             StoreError: the store is damaged; the message names the cell.
         """
-        position = {key: place for place, key in enumerate(order)}
-        with self._reading():
-            found = self._records(self._cells())
-        keys = sorted(found, key=lambda key: (position.get(key, len(position)), key))
-        return [found[key] for key in keys]
+        return self.contents(order)[0]
+
+    def contents(self, order: Sequence[str] = ()) -> tuple[list[Record], dict[str, str]]:
+        """Return every record, as ``records`` does, and the ``listings``, from reading the store once.
+
+        Raises:
+            StoreError: the store is damaged; the message names the cell.
+        """
+        listings: dict[str, str] = {}
+        with self._reading(), uncollected():
+            found = self._tables.records(self._tables.cells(), listings=listings)
+        ordered = dict.fromkeys([*(key for key in order if key in found), *sorted(found)])
+        return [found[key] for key in ordered], listings
 
     def predictions(self, key: str) -> dict[tuple[int, str], tuple[Truth, Predictions]]:
         """Return a cell's stored test predictions, with labels and groups, by (step, operating point).
@@ -256,8 +269,19 @@ class Store:
             StoreError: there is no such cell, or the store is damaged; the message names the cell.
         """
         with self._reading():
-            (row,) = self._cells(key)
-            return self._predictions(row)
+            (row,) = self._tables.cells(key)
+            return self._tables.predictions(row)
+
+    def truth(self, key: str, part: str) -> Truth:
+        """Return the test part of key ``part``, which predictions of the cell of key ``key`` are on.
+
+        Raises:
+            StoreError: there is no such cell, or the store is damaged; the message names the cell.
+        """
+        with self._reading():
+            (row,) = self._tables.cells(key)
+            with self._tables.of_cell(row):
+                return self._tables.shared.truth(part)
 
     def measured(self, key: str) -> Measured:
         """Return a cell's record and predictions, as they were given to ``add``.
@@ -266,8 +290,8 @@ class Store:
             StoreError: there is no such cell, or the store is damaged; the message names the cell.
         """
         with self._reading():
-            (row,) = self._cells(key)
-            return Measured(self._records([row], key)[key], self._predictions(row))
+            (row,) = self._tables.cells(key)
+            return Measured(self._tables.records([row], key)[key], self._tables.predictions(row))
 
     def listings(self) -> dict[str, str]:
         """Return by key the text that lists a cell's predictions, see ``Made``.
@@ -276,8 +300,8 @@ class Store:
             StoreError: the store is damaged; the message names the cell.
         """
         with self._reading():
-            cells = self._cells()
-            return {row.key: body.made for row, body in self._bodies(cells)}
+            cells = self._tables.cells()
+            return {row.key: body.made for row, body in self._tables.bodies(cells)}
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -289,7 +313,7 @@ class Store:
             except sqlite3.OperationalError as error:
                 if "decode" in str(error):  # no valid Unicode: read it all the same, to find whose text it is
                     self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-                    self._records(self._cells())
+                    self._tables.records(self._tables.cells())
                 raise
 
     @contextmanager
@@ -302,89 +326,3 @@ class Store:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-
-    @contextmanager
-    def _of_cell(self, row: CellRow) -> Iterator[None]:
-        """Name the cell whose rows are damaged."""
-        try:
-            yield
-        except (StoreError, sqlite3.Error):
-            raise
-        except Exception as error:
-            raise self._damage(row, str(error)) from error
-
-    def _damage(self, row: CellRow, what: str) -> StoreError:
-        name = f"key {row.key!a}"
-        with suppress(Exception):  # the name itself may be what is damaged
-            cell = replace(self._shared.frame(row.frame), repeat=row.repeat, tuning=row.tuning, fit=row.fit)
-            if cell.key == row.key:
-                name = f"dataset {cell.dataset}, method {cell.method}, repeat {cell.repeat}"
-        return self._old_damage(name, what)
-
-    def _old_damage(self, name: str, what: str) -> StoreError:
-        where = f"the cell of {name}: " if name else ""
-        return StoreError(f"{self.path} is damaged: {where}{what}; {SOUND}")
-
-    def _cells(self, key: Optional[str] = None) -> list[CellRow]:
-        """Return the row of a cell, or of all cells, each as it was written."""
-        rows = [CellRow(*row) for row in self._select(f"SELECT {_HEAD} FROM cells", key)]  # noqa: S608
-        if key is not None and not rows:
-            raise StoreError(f"{self.path} holds no cell of key {key}; it may be damaged; {SOUND}")
-        for row in rows:
-            if not intact(row, row.digest):
-                raise self._damage(row, "its record is not as it was written")
-        if key is None and self._total() != (len(rows), together([row.digest for row in rows])):
-            raise StoreError(f"{self.path} is damaged: it holds {len(rows)} cells, but not those written; {SOUND}")
-        return rows
-
-    def _bodies(self, rows: Sequence[CellRow], key: Optional[str] = None) -> Iterator[tuple[CellRow, Body]]:
-        """Yield the rows with what was measured, each as it was written; ``key`` if it is one alone."""
-        found = self._select(f"SELECT {_BODY} FROM cells", key)  # noqa: S608 - in the order of the rows
-        for row, body in zip(rows, map(Body._make, found)):
-            if not intact(body, row.body):
-                raise self._damage(row, "its values are not as they were written")
-            yield row, body
-
-    def _select(self, query: str, key: Optional[str], order: str = " ORDER BY number") -> sqlite3.Cursor:
-        where = "" if key is None else " WHERE key = ?"
-        return self._connection.execute(query + where + order, () if key is None else (key,))
-
-    def _records(self, rows: Sequence[CellRow], key: Optional[str] = None) -> dict[str, Record]:
-        """Return the records of some cells, by key; ``key`` if it is one alone."""
-        points = dict(self._select("SELECT key, count(*) FROM predictions", key, " GROUP BY key"))
-        found = {}
-        for row, body in self._bodies(rows, key):
-            with self._of_cell(row):
-                if points.get(row.key, 0) != body.points:
-                    raise self._damage(row, "its predictions are not as they were written")
-                about = self._shared.about(row.about)
-                found[row.key] = Record(
-                    self._shared.frame(row.frame).placed(row.repeat, row.tuning, row.fit, row.key),
-                    row.status,
-                    row.reason,
-                    PackedValues(self._shared.shape(body.shape), body.numbers, body.reasons),
-                    row.chosen,
-                    body.curves,
-                    row.seconds,
-                    row.cpu_seconds,
-                    about.versions,
-                    about.parts,
-                    about.alike,
-                    about.remarks,
-                    about.supports,
-                )
-        return found
-
-    def _predictions(self, cell: CellRow) -> dict[tuple[int, str], tuple[Truth, Predictions]]:
-        ((_, body),) = self._bodies([cell], cell.key)
-        query = f"SELECT {', '.join(PredictionRow._fields)} FROM predictions"  # noqa: S608 - our own names
-        rows = [PredictionRow(*row) for row in self._select(query, cell.key, " ORDER BY step, point")]
-        found = {}
-        with self._of_cell(cell):
-            listed = [(one.step, one.point, one.digest) for one in Made.listed(body.made)]
-            seen = [(row.step, row.point, row.digest) for row in rows]
-            if seen != listed or any(row.taken() != row.digest for row in rows):
-                raise self._damage(cell, "its predictions are not as they were written")
-            for row in rows:
-                found[row.step, row.point] = self._shared.truth(row.truth), row.predictions()
-        return found

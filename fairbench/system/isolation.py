@@ -140,12 +140,13 @@ def _end_timers(kept: set[int]) -> bool:
 
 @contextmanager
 def _settings_kept(changed: list[str]) -> Iterator[None]:
-    before = [(setting, _read(setting)) for setting in _settings()]
-    known = {setting.name for setting, _ in before}
+    settings, known = _settings()
+    before = _read_all(settings)
     try:
         yield
     finally:
-        for setting, value in before + _at_import(known):
+        new = _at_import(known)
+        for setting, value in [*zip(settings, before), *new] if new or not _same(before, _read_all(settings)) else ():
             now = _read(setting)
             if _same(value, now):
                 continue
@@ -155,6 +156,14 @@ def _settings_kept(changed: list[str]) -> Iterator[None]:
                 changed.append(setting.name)
                 with suppress(Exception):  # e.g. a working directory that is gone
                     setting.write(value)
+
+
+def _read_all(settings: Sequence[Setting]) -> list[Any]:
+    """Return what ``_read`` does of each; a list, which compares them all at once."""
+    try:
+        return [setting.read() for setting in settings]
+    except Exception:  # of a single one, which remains unknown
+        return [_read(setting) for setting in settings]
 
 
 def _read(setting: Setting) -> Any:
@@ -171,20 +180,20 @@ def _same(before: Any, now: Any) -> bool:
         return False
 
 
-def _settings() -> list[Setting]:
-    """Return what can be kept of the libraries that are loaded by now."""
+def _settings() -> tuple[list[Setting], frozenset[str]]:
+    """Return what can be kept of the libraries that are loaded by now, and the names of these settings."""
     return _settings_of(tuple(library for library in LIBRARIES if library in sys.modules))
 
 
 @lru_cache(maxsize=4)
-def _settings_of(libraries: Sequence[str]) -> list[Setting]:
+def _settings_of(libraries: Sequence[str]) -> tuple[list[Setting], frozenset[str]]:
     found = list(_PLAIN)
     for library in libraries:
         found += LIBRARIES[library](sys.modules[library])
-    return found
+    return found, frozenset(setting.name for setting in found)
 
 
-def _at_import(known: set[str]) -> list[tuple[Setting, Any]]:
+def _at_import(known: frozenset[str]) -> list[tuple[Setting, Any]]:
     """Return the settings that torch has when it is imported, for one that was imported within the block."""
     torch: Any = sys.modules.get("torch")
     if torch is None or "torch's default dtype" in known:

@@ -15,6 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from fairbench_reports._quick import QuickTable, layout_of
 from fairbench_reports._table import ALIKE, MethodRow, Section
 
 WIDTH, NARROWEST = 100, 40
@@ -56,6 +57,9 @@ def print_lines(console: Console, lines: Sequence[str]) -> None:
 
 def width_of(table: Table) -> int:
     """Return how many columns a table takes if nothing is folded."""
+    layout = layout_of(table)
+    if layout is not None:
+        return layout.width
     roomy = Console(file=io.StringIO(), width=10_000, color_system=None)
     return Measurement.get(roomy, roomy.options, table).maximum
 
@@ -76,7 +80,7 @@ def print_table(console: Console, table: Table) -> None:
 
 def new_table(gap: int, texts: Sequence[str], numbers: Sequence[str], label_width: int | None = None) -> Table:
     """Return a table of columns with text, which fold, and columns with numbers; headings end on one line."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0), pad_edge=False)
+    table = QuickTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0), pad_edge=False)
     height = max(heading.count("\n") for heading in [*texts, *numbers])
     for heading in texts:
         table.add_column("\n" * height + heading, overflow="fold", max_width=label_width)

@@ -9,10 +9,10 @@ from functools import cached_property
 from fairbench.api import Cell, Record, Results, compares_groups, no_rows
 from fairbench.api.analysis import (
     FEW_ROWS,
+    Columns,
     Measured,
     alike_count,
     by_method,
-    estimate_over,
     finished,
     measured_metrics,
     only,
@@ -190,8 +190,12 @@ def number(value: float | None, decimals: int = DECIMALS) -> str:
 def sections(results: Results) -> list[Section]:
     """Return a section for each (dataset, attribute, scenario, preparation), in the order of the plan.
 
-    One without a finished cell is left out; the foot says why it has none.
+    One without a finished cell is left out; the foot says why it has none. They are made once for all reports.
     """
+    return results.once("sections of fairbench_reports", lambda: _sections(results))
+
+
+def _sections(results: Results) -> list[Section]:
     repeats = planned_repeats(results)
     telling = {name: names for name, (names, _) in _scenario_parameters(results).items()}
     return [
@@ -262,7 +266,6 @@ def _row(
 ) -> MethodRow:
     method = records[0].cell.method
     done = finished(records)
-    measured = [Measured(record) for record in done]
     return MethodRow(
         label=clean(only(method, telling)),
         method=method.name,
@@ -270,16 +273,17 @@ def _row(
         repeats=str(repeats) if len(done) == repeats else f"{len(done)}/{repeats}",
         records=tuple(done),
         alike=alike_count(done),
-        entries=tuple(_entry(measured, column) for column in columns),
-        by_group=lambda: {
-            group: tuple(_entry(measured, column, group) for column in group_columns)
-            for group in (groups if done else ())
-        },
+        entries=_entries(Columns(done), columns),
+        by_group=lambda: _by_group(Columns(done), group_columns, groups if done else ()),
     )
 
 
-def _entry(repeats: Sequence[Measured], column: MetricColumn, group: str = "") -> Entry:
-    return Entry(estimate_over(repeats, column.metric, group))
+def _entries(repeats: Columns, columns: Sequence[MetricColumn], group: str = "") -> tuple[Entry, ...]:
+    return tuple(Entry(repeats.estimate(column.metric, group)) for column in columns)
+
+
+def _by_group(repeats: Columns, columns: Sequence[MetricColumn], groups: Sequence[str]) -> dict[str, tuple[Entry, ...]]:
+    return {group: _entries(repeats, columns, group) for group in groups}
 
 
 def _mark_best(
