@@ -25,6 +25,7 @@ from fairbench.analysis.changes import (
     Lost,
     Unshared,
 )
+from fairbench.analysis.columns import series
 from fairbench.analysis.counts import StoredRows, stored_rows
 from fairbench.analysis.differences import (
     ONE_REPEAT,
@@ -45,7 +46,6 @@ from fairbench.analysis.values import (
     measured_metrics,
     only,
     sections,
-    series,
     telling_parameters,
 )
 from fairbench.analysis.wanted import Wanted

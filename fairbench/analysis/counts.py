@@ -125,7 +125,7 @@ class StoredRows:
     """
 
     def __init__(self, store: Optional[Store], listings: Optional[Mapping[str, str]] = None) -> None:
-        """Take the open store, and what it lists of the predictions of its cells if that has been read already."""
+        """Take the open store, and the ``listings`` of its cells' predictions if they have been read already."""
         self._store, self._read_before = store, listings
         self._read = None if store is None else lru_cache(maxsize=CELLS_KEPT)(store.predictions)
         self._listed: dict[str, dict[tuple[int, str], Made]] = {}  # by key of a cell

@@ -108,7 +108,7 @@ def load_results(path: Path) -> Results:
     shapes = dict.fromkeys(PackedValues.of(record.values).shape for record in records)
     labels = {metric: (metric, "neither") for shape in shapes for metric, _ in shape.metrics}
     labels.update({name: (heading, better) for name, (heading, better) in run["labels"].items()})
-    return Results(records, run, run["planned"], labels, path, listings)
+    return Results(records, run, run["planned"], labels, path, listings=listings)
 
 
 @dataclass(frozen=True)
