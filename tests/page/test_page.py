@@ -302,6 +302,22 @@ def test_the_command_can_be_copied_as_it_was_typed():
     assert "german 5dc6" in " ".join(told for _, told in page.all("tr"))
 
 
+@pytest.mark.long
+def test_the_page_of_a_real_run_has_its_lines_and_its_command(fairbench, monkeypatch):
+    monkeypatch.delenv("FAIRBENCH_NO_REFERENCE", raising=False)
+    what = ("--datasets", "synthetic[rows=600]", "--methods", "logistic,tree", "--repeats", "2")
+    status, _, err = fairbench("run", *what, "--workers", "1", "--out", "out")
+    assert status == 0, err
+    status, text, err = fairbench("report", "out", "--format", "html")
+    assert status == 0, err
+    page = Page(text)
+    assert "nothing" in cards(page)["What could not run"]
+    assert {"coin", "attained"} <= {name for found, _ in page.all("polyline") for name in found["class"].split()}
+    assert {method for method, _, _ in marks(page)} >= {"logistic", "tree"}
+    ((_, typed),) = page.all("pre")
+    assert typed.startswith("fairbench run --datasets 'synthetic[rows=600]' --methods logistic,tree --repeats 2")
+
+
 def test_an_axis_holds_its_values_with_round_ticks():
     axis = Axis.around([0.43, 0.69])
     assert axis.low < 0.43 < 0.69 < axis.high

@@ -229,7 +229,7 @@ def people_of(*tables):
 
 
 def words(found):
-    return harm._sentence("ours", "mlp", found), harm._notes(found)
+    return harm.in_words("ours", "mlp", found), harm.notes_on(found)
 
 
 def test_everyone_served_worse_is_marked_and_put_in_words():

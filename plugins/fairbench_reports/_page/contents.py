@@ -84,7 +84,6 @@ def contents(results: Results) -> dict[str, Any]:
         "reading": reading(results, every),
         "notes": foot(results, shown, best="bold"),
         "provenance": provenance(results),
-        "repeats": planned_repeats(results),
     }
 
 

@@ -69,7 +69,6 @@ class Plot:
     """A section at one kind of gap.
 
     Args:
-        metric: name of the gap.
         heading: of the gap, e.g. "DP diff.".
         frame: its axes.
         marks: the methods.
@@ -82,7 +81,6 @@ class Plot:
         sentence: what the verdicts at this gap say, in one sentence; empty without any.
     """
 
-    metric: str
     heading: str
     frame: Frame
     marks: tuple[Mark, ...]
@@ -143,7 +141,6 @@ def plot_of(
     edge = frame.x.high
     constant = None if level is None else frame.place(0.0, level)
     return Plot(
-        metric,
         heading,
         frame,
         tuple(_labelled(marks, constant)),
