@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fairbench.cli.options import examples, json_option, plugin_option, print_rows, say
+from fairbench.cli.options import examples, folded, json_option, plugin_option, print_rows, say
 from fairbench.version import compiled
 
 
@@ -45,11 +45,10 @@ def plugins(context: click.Context, as_json: bool, plugin: tuple[str, ...]) -> i
     else:
         print_rows([{key: row[key] for key in row if key != "problem"} for row in rows if not row["problem"]], as_json)
         how = "compiled" if compiled() else "not compiled and therefore slower: there was no C compiler at installation"
-        click.echo(f"\nthe projection of two groups is {how}")
-        for sentence in registry.advice:
-            say(f"\n{sentence}", err=False)
-        for problem in problems:
-            say(f"\nplugin {problem} is {problem.state}: {problem.problem}", err=False)
+        told = [f"the projection of two groups is {how}", *registry.advice]
+        told += [f"plugin {problem} is {problem.state}: {problem.problem}" for problem in problems]
+        for sentence in told:
+            say(f"\n{folded(sentence)}", err=False)
     for sentence in registry.import_warnings:
         say(f"warning: {sentence}")
     return 1 if any(not problem.unavailable for problem in problems) else 0
