@@ -198,7 +198,8 @@ def planned_repeats(results: Results) -> int:
     """
     suite = results.run.get("suite", {})
     asked = suite.get("repeats", 0) if isinstance(suite, Mapping) else 0
-    splits = max(asked, len({record.cell.repeat for record in results.records}))
+    ran = results.once("number of repeats", lambda: len({record.cell.repeat for record in results.records}))
+    splits = max(asked, ran)
     tunings, fits = runs_within(results)
     return splits * tunings * fits
 
@@ -207,9 +208,12 @@ def runs_within(results: Results) -> tuple[int, int]:
     """Return how many tunings each split has in ``results``, and how many fits each tuning."""
     suite = results.run.get("suite", {})
     asked = suite if isinstance(suite, Mapping) else {}
-    tunings = max((record.cell.tuning + 1 for record in results.records), default=1)
-    fits = max((record.cell.fit + 1 for record in results.records), default=1)
+    tunings, fits = results.once("runs within", lambda: _most_within([record.cell for record in results.records]))
     return max(asked.get("tunings", 1), tunings), max(asked.get("fits", 1), fits)
+
+
+def _most_within(cells: Sequence[Cell]) -> tuple[int, int]:
+    return max((cell.tuning + 1 for cell in cells), default=1), max((cell.fit + 1 for cell in cells), default=1)
 
 
 def grouped(records: Iterable[Record], key: Callable[[Cell], Hashable]) -> list[list[Record]]:
