@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -148,3 +150,21 @@ def test_tuning_together_chooses_as_tuning_one_after_another_does() -> None:
     assert alone.diagnostics.keys() == together.diagnostics.keys()
     for label, made in alone.predictions.items():
         np.testing.assert_allclose(together.predictions[label].y_score, made.y_score, atol=ROUNDING, rtol=0)
+
+
+@pytest.mark.long
+def test_a_run_stores_the_same_values_tuned_together_or_one_after_another(fairbench) -> None:
+    status, _, err = fairbench(
+        *("run", "--methods", "fair_maml[iterations=10],constant,logistic", "--datasets", "synthetic"),
+        *("--scenarios", "tuned,tuned_together", "--repeats", "1", "--executor", "serial", "--out", "r"),
+    )
+    assert status == 0, err
+    _, out, _ = fairbench("export", "r")
+    found: dict[str, dict[tuple[str, ...], str]] = {"tuned": {}, "tuned_together": {}}
+    for row in csv.DictReader(io.StringIO(out)):
+        place = tuple(row[name] for name in ("method", "point", "group", "metric"))
+        found[row["scenario"].partition("[")[0]][place] = row["value"]
+    assert found["tuned"].keys() == found["tuned_together"].keys()
+    alike = [value == found["tuned_together"][place] for place, value in found["tuned"].items()]
+    assert np.mean(alike) > 0.9  # the others are of scores, or of a row whose score is near the threshold
+    assert {place[0] for place in found["tuned"]} >= {"fair_maml"}
