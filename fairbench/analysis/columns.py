@@ -74,7 +74,7 @@ class Columns(Sequence[Record]):
     def column(
         self, metric: str, group: str = "", *, step: Optional[int] = None, point: Optional[str] = None
     ) -> Floats:
-        """Return ``Measured.whole`` of each record for ``metric``, ``group``, ``step`` and ``point`` (n,); NaN for None."""
+        """Return what ``Measured.whole`` does for ``metric``, ``group``, ``step`` and ``point`` (n,), NaN for None."""
         found = np.full(len(self.records), np.nan)
         for shape, chosen, places, numbers, reasons in self._tables:
             at = shape.place(step, chosen if point is None else point, group, metric)

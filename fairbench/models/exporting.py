@@ -149,7 +149,7 @@ def _compare(made: Predictions, expected: Predictions, who: str) -> None:
     if unequal:
         raise CannotExport(
             f"{who} predicts {unequal} of {len(expected.y_pred)} test rows otherwise than the run; "
-            "'fairbench verify' says which versions, code or data have changed"
+            "'fairbench verify RUN' says which versions, code or data have changed"
         )
 
 

@@ -40,7 +40,7 @@ def render(results: Results) -> str:
         "coverage": _coverage(results),
         "provenance": {name: value for name, value in results.run.items() if name not in NOT_PROVENANCE},
     }
-    return json.dumps(strict(document), ensure_ascii=False, allow_nan=False, indent=1)
+    return json.dumps(strict(document), allow_nan=False, indent=1)
 
 
 def strict(value: Any) -> Any:
