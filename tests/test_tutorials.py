@@ -64,7 +64,8 @@ def test_a_tutorial_does_what_it_says(document, tmp_path, fairbench):
         assert words(block) in words(printed)
 
 
-def test_the_notebook_runs_from_a_table_to_a_verdict(tmp_path):
+def test_the_notebook_runs_from_a_table_to_a_verdict(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")  # older jupyter_core warns of this change
     reason = "install the extra docs (pip install 'fairbench-harness[docs]')"
     jupytext, nbclient = (pytest.importorskip(name, reason=reason) for name in ("jupytext", "nbclient"))
     pytest.importorskip("ipykernel", reason=reason)
