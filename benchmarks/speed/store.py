@@ -52,7 +52,9 @@ import resource, sys
 from pathlib import Path
 from fairbench.plugins.loading import load_plugins
 from fairbench.running.rundir import load_results
-text = load_plugins()[0].report("terminal").render(load_results(Path(sys.argv[1])))
+from fairbench.system.collector import uncollected
+with uncollected():  # as 'fairbench report' does
+    text = load_plugins()[0].report("terminal").render(load_results(Path(sys.argv[1])))
 assert "above the coin" in text
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
