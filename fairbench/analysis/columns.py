@@ -88,7 +88,10 @@ class Columns(Sequence[Record]):
     def series(
         self, metric: str, group: str = "", *, step: Optional[int] = None, point: Optional[str] = None
     ) -> dict[int, float]:
-        """Return a metric by repeat, see the function ``series``; not to be changed, as it is kept."""
+        """Return a ``metric`` by repeat, as the function ``series`` does for ``group``, ``step`` and ``point``.
+
+        It is kept, and not to be changed.
+        """
         asked = metric, group, step, point
         if asked not in self._series:
             found: dict[int, list[float]] = {}
