@@ -19,6 +19,7 @@ os.environ["FAIRBENCH_ENVIRONMENTS"] = os.devnull  # isolated plugins of whoever
 LEFT_OUT = {  # so that the whole matrix ends in time
     "training": ({(3, 9), (3, 10), (3, 12), (3, 13)}, "trains for long; Python 3.11 runs it"),
     "long": ({(3, 9), (3, 10), (3, 11), (3, 12)}, "takes seconds; Python 3.13 runs it"),
+    "documents": ({(3, 9), (3, 10), (3, 12), (3, 13)}, "follows documents or opens a browser; Python 3.11 runs it"),
     "faults": ({(3, 9), (3, 10), (3, 11), (3, 13)}, "kills processes in many rounds; Python 3.12 runs it"),
 }
 

@@ -15,7 +15,7 @@ import pytest
 from fairbench.plugins.loading import load_plugins
 from fairbench.running.suite import parse_suite, plan
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.documents
 
 ROOT = Path(__file__).parents[1]
 NAMES = (

@@ -16,7 +16,7 @@ import pytest
 from fairbench.plugins.loading import load_plugins
 from fairbench.templates import TEMPLATES, write_package
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.documents
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "writing-plugins.md"

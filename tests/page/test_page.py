@@ -211,7 +211,7 @@ def test_a_gap_is_weak_if_it_cannot_be_shown_or_is_not_told_apart_from_fair(fain
     assert weak(SimpleNamespace(faint=faint, floor=SimpleNamespace(reading=reading))) is grey
 
 
-@pytest.mark.long
+@pytest.mark.documents
 def test_six_datasets_give_a_diagram_of_ranks_and_too_many_methods_none(tmp_path, monkeypatch):
     methods = {name: METHODS[name] for name in ("mlp", "fair_maml", "tree", "boosting")}
     found = small_run(tmp_path, repeats=2, methods=methods, datasets=[f"d{place}" for place in range(6)])
@@ -302,7 +302,7 @@ def test_the_command_can_be_copied_as_it_was_typed():
     assert "german 5dc6" in " ".join(told for _, told in page.all("tr"))
 
 
-@pytest.mark.long
+@pytest.mark.documents
 def test_the_page_of_a_real_run_has_its_lines_and_its_command(fairbench, monkeypatch):
     monkeypatch.delenv("FAIRBENCH_NO_REFERENCE", raising=False)
     what = ("--datasets", "synthetic[rows=600]", "--methods", "logistic,tree", "--repeats", "2")

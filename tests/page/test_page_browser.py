@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parent))
 from page_helpers import CHINESE, SCRIPT, hostile_run, small_run
 from test_page import bare, loop
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.documents
 
 OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
