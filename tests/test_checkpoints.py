@@ -17,6 +17,7 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.files import DataSource
 from fairbench.data.rows import Predictions
 from fairbench.errors import NotApplicable
+from fairbench.plugins import loading
 from fairbench.plugins.components import Outcome
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Plugin
@@ -68,7 +69,7 @@ CALLS: list[str] = []
 
 @pytest.fixture
 def bench(tmp_path):
-    """Return a runner with checkpoints and its registry, to which the scenario is added."""
+    """Yield a runner with checkpoints, to whose registry the scenario is added."""
     CALLS.clear()
     runner = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
     registry, _ = load_plugins()
@@ -76,7 +77,8 @@ def bench(tmp_path):
         registry._frozen = False  # a plugin file could not be watched as this is
         registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
         registry.freeze()
-    return runner
+    yield runner
+    loading._load.cache_clear()  # other tests look at what is installed
 
 
 def cell_of(**params):

@@ -55,7 +55,7 @@ def test_all_cells_hold_and_the_run_is_only_read(fairbench):
         Path("r").chmod(0o700)
     assert status == 0, out
     assert "all finished cells: 4 of 4 cells hold" in err
-    assert out.count(" yes ") == 4
+    assert out.count("holds: yes") == 4  # a list: a table of these methods would be too wide
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("r").iterdir()} == before
 
 

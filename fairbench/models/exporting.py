@@ -18,7 +18,7 @@ from fairbench.models.files import SCHEMA, Written, read, write
 from fairbench.models.loaded import LoadedModel, predictor_of
 from fairbench.notation import split_outside
 from fairbench.plugins.components import Fitted
-from fairbench.plugins.exported import Exportable, Exported
+from fairbench.plugins.exported import Exported
 from fairbench.plugins.group_use import PREDICTION, group_use
 from fairbench.running.grid import gather
 from fairbench.running.references import HOLDOUT
@@ -126,10 +126,12 @@ def _fitted_again(session: Session, cell: Cell, split: Split, stored: Measured) 
         if predictor is None:
             raise CannotExport(f"{who}: fitted again, it has no operating point {stored.record.chosen!r}")
         _compare(predictor(split.test.inputs), _expected(stored), "the cell fitted again")
-    if not isinstance(predictor, Exportable):
+    export = getattr(predictor, "export", None)  # it may be wrapped, so that its class need not have it
+    if not callable(export):
         raise CannotExport(f"{who}: what it fits has no export(), so it cannot say what it learned")
     try:
-        return predictor.export()
+        learned: Exported = export()
+        return learned
     except CannotExport as error:
         raise CannotExport(f"{who}: {error}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Protocol, runtime_checkable
+from typing import Any, Callable
 
 from numpy.typing import NDArray
 
@@ -30,19 +30,6 @@ class Exported:
     about: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     estimator: Any = None
-
-
-@runtime_checkable
-class Exportable(Protocol):
-    """A predictor that can say what it learned."""
-
-    def export(self) -> Exported:
-        """Return what it learned.
-
-        Raises:
-            CannotExport: it has no such form; the message says why.
-        """
-        ...
 
 
 @dataclass(frozen=True, eq=False)
