@@ -72,13 +72,13 @@ def bench(tmp_path):
     """Yield a runner with checkpoints, to whose registry the scenario is added."""
     CALLS.clear()
     runner = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
+    loading._load.cache_clear()  # other tests look at the registry of what is installed
     registry, _ = load_plugins()
-    if "counting" not in registry.names("scenarios"):
-        registry._frozen = False  # a plugin file could not be watched as this is
-        registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
-        registry.freeze()
+    registry._frozen = False  # a plugin file could not be watched as this is
+    registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
+    registry.freeze()
     yield runner
-    loading._load.cache_clear()  # other tests look at what is installed
+    loading._load.cache_clear()
 
 
 def cell_of(**params):
