@@ -184,9 +184,6 @@ def _named(axes: Any, dots: Sequence[Dot], colour: str) -> Iterator[Label]:
         yield Label(dot.gap, dot.accuracy, text, colour, dot.gap_sd or 0.0, dot.accuracy_sd or 0.0)
 
 
-NAMES = 0.1  # share of an axis left free on either side for the names of categories
-
-
 def draw_explanations(parts: Sequence[tuple[str, Explanation]], title: str, stem: Path) -> None:
     """Draw a beeswarm of SHAP values for each explanation, side by side, and write ``stem``.png and ``stem``.svg."""
     matplotlib = require_matplotlib()
@@ -201,13 +198,28 @@ def draw_explanations(parts: Sequence[tuple[str, Explanation]], title: str, stem
             _beeswarm(axes, explanation, colours)
             axes.set_title(label)
             axes.set_xlabel("SHAP value (change in the score, a fraction)")
-        left, right = grid[0].get_xlim()  # of all
-        grid[0].set_xlim(left - NAMES * (right - left), right + NAMES * (right - left))
         bar = figure.colorbar(ScalarMappable(Normalize(0, 1), colours), ax=grid, ticks=[0, 1], aspect=40, pad=0.01)
         bar.ax.set_yticklabels(["low\nvalue", "high\nvalue"])
         bar.outline.set_visible(False)
         _entitle(figure, title)
+        _make_room(figure, grid)
         _save(figure, stem)
+
+
+def _make_room(figure: Any, grid: Sequence[Any]) -> None:
+    """Widen the axis that the ``grid`` shares until no name of a category leaves it."""
+    for _ in range(8):  # a wider axis brings the ends of a name closer to it, and never quite there
+        figure.canvas.draw()
+        left, right = grid[0].get_xlim()
+        ends = [
+            axes.transData.inverted().transform(text.get_window_extent().padded(3))[:, 0]
+            for axes in grid
+            for text in axes.texts
+        ]
+        lowest, highest = min([left, *(low for low, _ in ends)]), max([right, *(high for _, high in ends)])
+        if (lowest, highest) == (left, right):
+            return
+        grid[0].set_xlim(lowest - 0.01 * (right - left), highest + 0.01 * (right - left))
 
 
 def _beeswarm(axes: Any, explanation: Explanation, colours: Any) -> None:

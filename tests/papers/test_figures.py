@@ -15,7 +15,7 @@ import pytest
 
 from fairbench.analysis.drawing import STYLES
 from fairbench.api import Dataset, Predictions, Samples, Schema
-from fairbench.papers import explain, figures
+from fairbench.papers import explain, figures, plots
 from fairbench.papers.explain import Explanation
 from fairbench.papers.plots import Dot, Panel, draw_explanations, draw_trade_off
 
@@ -111,6 +111,22 @@ def test_a_beeswarm_names_its_attributes_and_its_unit(tmp_path):
     assert "<!-- top -->" in drawn
     assert "<!-- middle -->" not in drawn
     assert "<!-- only one -->" not in drawn
+
+
+def test_no_name_of_a_category_leaves_the_axes(monkeypatch, tmp_path):
+    """However long it is."""
+    drawn = []
+    monkeypatch.setattr(plots, "_save", lambda figure, stem: drawn.append(figure))
+    long = explanation()
+    long.categories[long.categories == "low"] = "x" * 20
+    draw_explanations([("plain", long), ("fair", explanation())], "Why", tmp_path / "f")
+    (figure,) = drawn
+    figure.canvas.draw()
+    named = [(axes, text) for axes in figure.axes for text in axes.texts]
+    assert len(named) == 4
+    for axes, text in named:
+        frame, box = axes.get_window_extent(), text.get_window_extent()
+        assert frame.x0 <= box.x0 < box.x1 <= frame.x1, text.get_text()
 
 
 def test_importance_rank_and_direction_are_those_of_the_values():
