@@ -209,7 +209,7 @@ class RunRows:
         return [key for key, records in enumerate(self.rows) if has(records[0].cell)]
 
     def _find(self, method: Choice, scenario: Optional[Choice], group: str, dataset: str) -> list[int]:
-        """Return the rows of a dataset that have what is named; of variants the one whose other parameters are defaults.
+        """Return the rows of a dataset that have what is named; of variants that with the default parameters.
 
         Variants are those of one dataset: a method's usual parameters can differ between datasets.
         """

@@ -248,7 +248,7 @@ def test_a_method_without_the_value_is_not_said_to_have_not_run(judged, run):
     (found,) = judged(claim("roc_auc", '"lower"', 'method = "constant", against = "mlp"'))
     assert not found.contrasts[0].mostly_alike
     shown = as_markdown([found], run, "c").splitlines()
-    assert [line for line in shown if line.startswith("| german")][0].endswith("| cannot be judged |")
+    assert next(line for line in shown if line.startswith("| german")).endswith("| cannot be judged |")
     assert as_plain([found], run, "c")["claims"][0]["comparisons"][0]["outcome"] == UNJUDGED
 
 
