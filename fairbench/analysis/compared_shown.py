@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Optional
 
-from fairbench.analysis.changes import IDENTICAL, PAIRED_ROWS, Change, Compared, Lost
+from fairbench.analysis.changes import IDENTICAL, NOT_IN, PAIRED_ROWS, Change, Compared, Lost
 from fairbench.analysis.compared import compare_runs
 from fairbench.analysis.gate import ANY, Gate
 from fairbench.analysis.ranks import DIGITS
@@ -181,9 +181,12 @@ def _differences(compared: Compared) -> Iterator[tuple[str, list[str]]]:
         f"{place}: {method}: {name} {_cut(one)} -> {_cut(other)}"
         for place, method, name, one, other in compared.parameters
     ]
+    lacking = [lost for lost in (*compared.lost, *compared.gained) if lost.reason.startswith(NOT_IN)]
+    told_below = {(lost.place, lost.method) for lost in lacking}
     unshared = [
         f"{cells.place}: {cells.method}: {counted(cells.before, 'cell')} of A, {cells.after} of B"
         for cells in compared.unshared
+        if (cells.place, cells.method) not in told_below
     ]
     for title, lines in (
         ("What produced them differs", told),
@@ -210,7 +213,7 @@ def summary(compared: Compared) -> str:
         shared = f"all {counted(len(compared.changes), 'value')} that both runs have are identical"
         return f"{shared}; nothing changed" if compared.same else shared
     told = ", ".join(f"{count} {reading}" for reading, count in counts.items())
-    return f"{counted(len(compared.changes), 'value')} in both runs: {told or 'none'}"
+    return f"{counted(len(compared.changes), 'value')} in both runs: {told}" if told else "no value is in both runs"
 
 
 def gate_lines(gate: Gate, least: Mapping[str, float]) -> Iterator[str]:
