@@ -112,7 +112,7 @@ def _verdict(console: Console, verdict: VerdictTable) -> None:
             table.add_column("\n" * height + HEADINGS[LAST], overflow="fold")
         left = console.width - sum(_width(verdict, place) + 2 for place in numbers)
         words = max(len(row[LAST]) for row in verdict.rows) + 2 if LAST in block else 0
-        room = max(left - words, min(LABEL_WIDTH, left - min(words, LEAST_VERDICT + 2)))
+        room = max(left - words, min(LABEL_WIDTH, max(left - min(words, LEAST_VERDICT + 2), LEAST_LABEL)))
         for label, row in zip(labels, verdict.rows):
             table.add_row(Text(fold(label, room)), *(Text(row[place]) for place in block))
         console.print(table)
