@@ -134,6 +134,16 @@ def test_no_word_of_a_verdict_is_broken_in_a_narrow_terminal(tmp_path, monkeypat
     assert max(map(len, text.splitlines())) <= 40
 
 
+def test_no_method_is_squeezed_to_a_few_letters(tmp_path, monkeypatch):
+    name = "fairlearn_threshold_optimizer"
+    found = stored_run(tmp_path, {"mlp": unfair, name: noisy_half}, parts())
+    for columns in range(70, 121):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        begun = [line for line in terminal.render(found).splitlines() if line.startswith("fair")]
+        assert begun
+        assert all(line.startswith("fairlearn_") for line in begun)
+
+
 def noisy_half(repeat, samples):
     return Predictions.from_decision(0.5 * unfair(repeat, samples).decision, seed=repeat)
 

@@ -266,3 +266,13 @@ def test_two_thousand_cells_are_less_than_five_megabytes_and_can_be_sorted(brows
     head.find_element("css selector", "button").click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert browser.get_log("browser") == []
+
+
+def test_on_a_desktop_the_contents_stand_on_one_line_beside_a_long_name(browser, files, tmp_path):
+    results = small_run(tmp_path)
+    results.run["suite"]["name"] = ",".join(["fairlearn_threshold_optimizer"] * 4)
+    (tmp_path / "long.html").write_text(html.render(results), encoding="ascii")
+    page = opened(browser, tmp_path, "long")
+    links = found(page, ".top nav a")
+    assert len({link.location["y"] for link in links}) == 1
+    assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
