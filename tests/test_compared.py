@@ -283,6 +283,10 @@ def test_what_produced_the_runs_is_told_where_it_differs(runs):
     }
 
 
+def test_all_stands_for_everything_as_in_reports():
+    assert Wanted.of("all", "all,d", "all") == Wanted.of("", "", "") == Wanted()
+
+
 def test_cells_of_one_run_are_told_once(runs):
     one = runs({"mlp": deciding(0.1, 0), "goes": deciding(0.1, 0), "fails": failing})
     shown = as_text(compare_runs(one, runs({"mlp": deciding(0.1, 0)})))

@@ -29,7 +29,7 @@ def as_markdown(judgements: Sequence[Judgement], results: Results, name: str) ->
     """
     run = str(results.path or "a run in memory")
     lines = [f"# The claims of {words.escape(name)}", "", f"Judged by {words.escape(run)}. {HOW}", ""]
-    lines += [f"- {said}" for said in _unfinished(results)]
+    lines += [f"- {results.unfinished}.", ""] if results.unfinished else []
     for judgement in judgements:
         claim = judgement.claim
         source = f" ({words.escape(claim.source)})" if claim.source else ""
@@ -38,10 +38,6 @@ def as_markdown(judgements: Sequence[Judgement], results: Results, name: str) ->
         lines += [""] if reasons(judgement) else []
         lines += words.table(HEADINGS, map(_line, judgement.contrasts), left=4)
     return "\n".join([*lines, summary(judgements)]) + "\n"
-
-
-def _unfinished(results: Results) -> list[str]:
-    return [f"{results.unfinished}.", ""] if results.unfinished else []
 
 
 def _line(contrast: Contrast) -> list[str]:

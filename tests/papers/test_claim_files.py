@@ -252,6 +252,14 @@ def test_a_method_without_the_value_is_not_said_to_have_not_run(judged, run):
     assert as_plain([found], run, "c")["claims"][0]["comparisons"][0]["outcome"] == UNJUDGED
 
 
+def test_an_unfinished_run_is_said_to_be_one_in_a_list_of_one(judged, run):
+    part = replace(run, planned=run.planned + 8)
+    assert part.unfinished
+    lines = as_markdown(judged(claim(DP, '"lower"', 'method = "mlp", against = "threshold"'), part), part, "c")
+    head = lines.partition("## ")[0].splitlines()
+    assert head[-2:] == [f"- {part.unfinished}.", ""]
+
+
 def test_each_claim_has_holms_correction_over_its_differences_alone(judged):
     compare = 'method = "threshold,logistic", against = "mlp"'
     (found,) = judged(claim(DP, '"lower"', compare, "loss = { accuracy = 0.9 }"))
