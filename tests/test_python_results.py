@@ -45,6 +45,7 @@ def optimal(repeat, samples):
 
 
 METHODS = {"mlp": unfair, "attainable": optimal, "half": half, EVIL: half}
+STEERING = "a\x1b[31mred"
 
 
 def opened(results):
@@ -130,6 +131,17 @@ def test_verdicts_tell_variants_and_settings_apart(tmp_path, monkeypatch):
     for scale in ("standard", "none"):
         for share in (1, 2):
             assert f"adult sex {scale} half[share={share}] {DP}" in shown
+
+
+def test_names_that_steer_a_terminal_do_not(tmp_path):
+    found = stored_run(tmp_path, {"mlp": unfair}, {"adult": [people((0.4, 0.4), (50, 50), seed=at) for at in range(2)]})
+    found = replace(
+        found, records=[replace(r, cell=replace(r.cell, method=Choice(STEERING))) for r in found.records], path=None
+    )
+    theirs = Run(Finished(found, tmp_path), load_plugins()[0])
+    shown = str(theirs.compare(theirs))
+    assert "a\\x1b[31mred" in shown
+    assert "\x1b" not in shown + theirs._repr_html_() + str(theirs)
 
 
 def test_the_picture_is_that_of_the_report_and_of_another_gap(run):

@@ -12,6 +12,7 @@ from fairbench.analysis.compared import compare_runs
 from fairbench.analysis.gate import ANY, Gate
 from fairbench.analysis.ranks import DIGITS
 from fairbench.analysis.wanted import Wanted
+from fairbench.errors import printable
 from fairbench.records import Results
 from fairbench.texts import counted, escape_markdown
 
@@ -44,8 +45,8 @@ class Shown:
         return pandas.DataFrame(rows(self.compared))
 
     def __str__(self) -> str:
-        """Return the text that the command prints."""
-        return as_text(self.compared)
+        """Return the text that the command prints; what steers a terminal is spelled out."""
+        return printable(as_text(self.compared))
 
     __repr__ = __str__
 

@@ -56,10 +56,7 @@ def means_as_text(means: pandas.DataFrame, metrics: Sequence[str], where: str) -
 
 def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the label of each row: its method, with the parameters in which variants beside it differ."""
-    choices = [
-        parse_choices(f"{row['method']}[{row['parameters']}]" if row["parameters"] else row["method"])[0]
-        for row in rows
-    ]
+    choices = [Choice(str(row["method"]), _params(str(row["parameters"]))) for row in rows]
     beside: dict[tuple[Any, ...], list[Choice]] = {}
     places = [tuple(row[name] for name in ROW if name != "method") for row in rows]
     for place, choice in zip(places, choices):
@@ -69,6 +66,11 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         only(choice, telling[place][choice.name]) + (" ‡" if str(row.get("constant")).lower() == "true" else "")
         for place, choice, row in zip(places, choices, rows)
     ]
+
+
+def _params(text: str) -> Mapping[str, Any]:
+    """Return parameters as they were before they were shown."""
+    return parse_choices(f"any[{text}]")[0].params if text else {}
 
 
 def _shown(row: Mapping[str, Any]) -> str:
