@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from fairbench_reports import html, terminal
-from fairbench_reports._page import ranking
+from fairbench_reports._page import curves, ranking
 from fairbench_reports._page.axes import Axis, Frame
 from fairbench_reports._page.labels import LETTER, SIZE, Named, placed
 from fairbench_reports._page.summary import weak
@@ -321,6 +321,20 @@ def test_the_page_of_a_real_run_has_its_lines_and_its_command(fairbench, monkeyp
     assert {method for method, _, _ in marks(page)} >= {"logistic", "tree"}
     ((_, typed),) = page.all("pre")
     assert typed.startswith("fairbench run --datasets 'synthetic[rows=600]' --methods logistic,tree --repeats 2")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (1, 10, (2, 4, 6, 8, 10)),
+        (0, 2, (0, 1, 2)),
+        (3, 3, (3,)),
+        (0, 160, (0, 50, 100, 150)),
+        (1, 6, (1, 2, 3, 4, 5, 6)),
+    ],
+)
+def test_ticks_of_steps_are_whole_and_equally_far_apart(low, high, ticks):
+    assert curves.whole(low, high) == ticks
 
 
 def test_an_axis_holds_its_values_with_round_ticks():
