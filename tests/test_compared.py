@@ -16,7 +16,7 @@ from fairbench.analysis.changes import IDENTICAL, PAIRED, PAIRED_ROWS, UNPAIRED,
 from fairbench.analysis.compared import compare_runs
 from fairbench.analysis.compared_shown import Shown, as_markdown, as_plain, as_text, number
 from fairbench.analysis.differences import paired_rows, unpaired_t
-from fairbench.analysis.gate import gate
+from fairbench.analysis.gate import gate, least_effects
 from fairbench.analysis.intervals import Correction
 from fairbench.analysis.paired import change_limits
 from fairbench.analysis.ranks import holm
@@ -283,6 +283,23 @@ def test_what_produced_the_runs_is_told_where_it_differs(runs):
     }
 
 
+def test_all_stands_for_everything_as_in_reports():
+    assert Wanted.of("all", "all,d", "all") == Wanted.of("", "", "") == Wanted()
+
+
+def test_cells_of_one_run_are_told_once(runs):
+    one = runs({"mlp": deciding(0.1, 0), "goes": deciding(0.1, 0), "fails": failing})
+    shown = as_text(compare_runs(one, runs({"mlp": deciding(0.1, 0)})))
+    assert shown.count("d by sex: goes: ") == 1
+    assert "d by sex: goes: 5 of 5 cells" in shown
+    assert "d by sex: fails: 5 cells of A, 0 of B" in shown, "no value is lost with them, so nothing else tells"
+
+
+def test_runs_without_a_value_say_so(runs):
+    shown = as_text(compare_runs(runs({"mlp": failing}), runs({"mlp": failing})))
+    assert shown.splitlines()[-1] == "no value is in both runs"
+
+
 # the gate
 
 
@@ -298,6 +315,15 @@ def test_the_gate_fails_on_what_is_worse_beyond_its_interval_and_the_least_effec
     assert gate(worse, {"accuracy": 1}).passed
     assert not gate(worse, {"": 1, "accuracy": 0}).passed, "a metric's own least effect goes before the others'"
     assert gate(compare_runs(other, one, Wanted.of("", "", "accuracy")), {}).passed
+
+
+def test_a_least_effect_may_be_named_by_an_alias(runs):
+    compared = compare_runs(runs({"mlp": deciding(0.1, 0)}), runs({"mlp": deciding(0.2, 0)}))
+    assert least_effects(compared, {"": 0.5, "DP": 0.1}) == {"": 0.5, DP: 0.1}
+    with pytest.raises(SuiteError, match="demographic_parity_difference is given twice"):
+        least_effects(compared, {DP: 0.2, "dp": 0.1})
+    with pytest.raises(UnknownName, match="no metric compared here is named 'd'"):
+        least_effects(compared, {"d": 0.1})
 
 
 def test_the_gate_knows_that_a_gap_gets_worse_as_it_grows(runs):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +14,10 @@ import pytest
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parent / "plugins")]  # the tests are imported by path
 from stored_runs import DP, noisy, people, stored_run
 
-from fairbench.analysis.framed import VERDICT, verdict_frame
+from fairbench.analysis.framed import VERDICT, WHO, verdict_frame
 from fairbench.analysis.standings import JUDGED, section_standings
 from fairbench.api import Predictions
-from fairbench.cells import Cell, Choice
+from fairbench.cells import Cell, Choice, Preparation
 from fairbench.cli import notebook
 from fairbench.errors import NotApplicable, UnknownName
 from fairbench.plugins.loading import load_plugins
@@ -43,6 +45,7 @@ def optimal(repeat, samples):
 
 
 METHODS = {"mlp": unfair, "attainable": optimal, "half": half, EVIL: half}
+STEERING = "a\x1b[31mred"
 
 
 def opened(results):
@@ -106,6 +109,39 @@ def test_html_has_the_verdicts_and_is_escaped(run):
     assert page.text.count(EVIL) >= 4
     for verdict in set(verdict_frame(run.results)["verdict"]):
         assert verdict in page.text
+
+
+def test_verdicts_tell_variants_and_settings_apart(tmp_path, monkeypatch):
+    methods = {"mlp": unfair, "half[share=1,depth=3]": half, "half[share=2,depth=3]": half}
+    found = stored_run(tmp_path, methods, {"adult": [people((0.4, 0.4), (50, 50), seed=at) for at in range(2)]})
+    standings = section_standings(found)
+    unscaled = [
+        ([replace(r, cell=replace(r.cell, preparation=Preparation(scale="none"))) for r in done], told)
+        for done, told in standings[0].methods
+    ]
+    both = [*standings, SimpleNamespace(methods=unscaled)]
+    monkeypatch.setattr("fairbench.analysis.framed.section_standings", lambda results: both)
+    frame = opened(found).verdicts()
+    assert len(frame) == 8
+    assert not frame[[*WHO, "metric"]].duplicated().any()
+    assert set(WHO) < set(opened(found).means.columns), "the other frames call them the same"
+    page = Texts()
+    page.feed(opened(found)._repr_html_().split("</table>")[1])
+    shown = " ".join(" ".join(page.text).split())
+    for scale in ("standard", "none"):
+        for share in (1, 2):
+            assert f"adult sex {scale} half[share={share}] {DP}" in shown
+
+
+def test_names_that_steer_a_terminal_do_not(tmp_path):
+    found = stored_run(tmp_path, {"mlp": unfair}, {"adult": [people((0.4, 0.4), (50, 50), seed=at) for at in range(2)]})
+    found = replace(
+        found, records=[replace(r, cell=replace(r.cell, method=Choice(STEERING))) for r in found.records], path=None
+    )
+    theirs = Run(Finished(found, tmp_path), load_plugins()[0])
+    shown = str(theirs.compare(theirs))
+    assert "a\\x1b[31mred" in shown
+    assert "\x1b" not in shown + theirs._repr_html_() + str(theirs)
 
 
 def test_the_picture_is_that_of_the_report_and_of_another_gap(run):

@@ -134,6 +134,30 @@ def test_no_word_of_a_verdict_is_broken_in_a_narrow_terminal(tmp_path, monkeypat
     assert max(map(len, text.splitlines())) <= 40
 
 
+def test_no_method_is_squeezed_to_a_few_letters(tmp_path, monkeypatch):
+    name = "fairlearn_threshold_optimizer"
+    found = stored_run(tmp_path, {"mlp": unfair, name: noisy_half}, parts())
+    for columns in range(70, 121):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        begun = [line for line in terminal.render(found).splitlines() if line.startswith("fair")]
+        assert begun
+        assert all(line.startswith("fairlearn_") for line in begun)
+
+
+def test_short_labels_leave_room_for_the_verdicts_in_one_table(tmp_path, monkeypatch):
+    def least(name):
+        (tmp_path / name).mkdir()
+        found = stored_run(tmp_path / name, {"mlp": unfair, name: noisy_half}, parts())
+        for columns in range(70, 140):
+            monkeypatch.setenv("COLUMNS", str(columns))
+            judged = terminal.render(found).partition("accuracy above the coin")[2].partition("On ")[0]
+            if judged.count("method") == 1:
+                return columns
+        return None
+
+    assert least("threshold") == least("threshold_five") - 5
+
+
 def noisy_half(repeat, samples):
     return Predictions.from_decision(0.5 * unfair(repeat, samples).decision, seed=repeat)
 

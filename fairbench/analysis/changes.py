@@ -13,6 +13,7 @@ from fairbench.analysis.provenance import Told
 IDENTICAL, PAIRED, UNPAIRED = "identical", "paired over repeats", "unpaired"
 PAIRED_ROWS, UNPAIRED_ROWS = "paired over rows", "unpaired, over rows"
 OPEN = "not told apart"
+NOT_IN = "not in "  # begins the reason why a run lacks cells that it never had
 
 
 @dataclass(frozen=True)

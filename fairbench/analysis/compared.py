@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from fairbench.analysis.changes import (
     IDENTICAL,
+    NOT_IN,
     PAIRED,
     PAIRED_ROWS,
     UNPAIRED,
@@ -281,7 +282,7 @@ def _lost(line: _Line, other: str) -> list[Lost]:
     if not gone:
         return []
     ended = [theirs[at] for at in gone if at in theirs]
-    told = [f"not in {other}"] if len(ended) < len(gone) else []
+    told = [f"{NOT_IN}{other}"] if len(ended) < len(gone) else []
     told += [_reasons(ended)] if ended else []
     return [Lost(line.place, line.method, f"{len(gone)} of {counted(len(done), 'cell')}", "; ".join(told))]
 

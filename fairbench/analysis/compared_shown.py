@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Optional
 
-from fairbench.analysis.changes import IDENTICAL, PAIRED_ROWS, Change, Compared, Lost
+from fairbench.analysis.changes import IDENTICAL, NOT_IN, PAIRED_ROWS, Change, Compared, Lost
 from fairbench.analysis.compared import compare_runs
 from fairbench.analysis.gate import ANY, Gate
 from fairbench.analysis.ranks import DIGITS
 from fairbench.analysis.wanted import Wanted
+from fairbench.errors import printable
 from fairbench.records import Results
 from fairbench.texts import counted, escape_markdown
 
@@ -44,8 +45,8 @@ class Shown:
         return pandas.DataFrame(rows(self.compared))
 
     def __str__(self) -> str:
-        """Return the text that the command prints."""
-        return as_text(self.compared)
+        """Return the text that the command prints; what steers a terminal is spelled out."""
+        return printable(as_text(self.compared))
 
     __repr__ = __str__
 
@@ -181,9 +182,12 @@ def _differences(compared: Compared) -> Iterator[tuple[str, list[str]]]:
         f"{place}: {method}: {name} {_cut(one)} -> {_cut(other)}"
         for place, method, name, one, other in compared.parameters
     ]
+    lacking = [lost for lost in (*compared.lost, *compared.gained) if lost.reason.startswith(NOT_IN)]
+    told_below = {(lost.place, lost.method) for lost in lacking}
     unshared = [
         f"{cells.place}: {cells.method}: {counted(cells.before, 'cell')} of A, {cells.after} of B"
         for cells in compared.unshared
+        if (cells.place, cells.method) not in told_below
     ]
     for title, lines in (
         ("What produced them differs", told),
@@ -210,7 +214,7 @@ def summary(compared: Compared) -> str:
         shared = f"all {counted(len(compared.changes), 'value')} that both runs have are identical"
         return f"{shared}; nothing changed" if compared.same else shared
     told = ", ".join(f"{count} {reading}" for reading, count in counts.items())
-    return f"{counted(len(compared.changes), 'value')} in both runs: {told or 'none'}"
+    return f"{counted(len(compared.changes), 'value')} in both runs: {told}" if told else "no value is in both runs"
 
 
 def gate_lines(gate: Gate, least: Mapping[str, float]) -> Iterator[str]:

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairbench.analysis.standings import JUDGED, section_standings
-from fairbench.analysis.values import only, telling_parameters
+from fairbench.analysis.values import CELL, cell_row, only, telling_parameters
 from fairbench.cells import Choice
 from fairbench.choices import metric_called, parse_choices
 from fairbench.errors import UnknownName
-from fairbench.notation import show_params
 from fairbench.records import Results
 from fairbench.texts import last_line
 
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
 SHOWN = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
 ROW = ["dataset", "sensitive", "scenario", "scale", "sensitive_as_feature", "stratify"]
 ROW += ["group_known", "group_at_prediction", "method"]
+WHO = CELL[: CELL.index("parameters") + 1]  # setting and method, as in the other frames
 VERDICT = (
-    *("dataset", "group", "scenario", "method", "parameters", "metric"),
+    *(*WHO, "metric"),
     *("value", "points", "points_low", "points_high", "verdict", "reason"),
 )
 MARKS = "† leaves repeats out; ‡ makes the same decision for everybody in more than half of its repeats"
@@ -56,19 +56,21 @@ def means_as_text(means: pandas.DataFrame, metrics: Sequence[str], where: str) -
 
 def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the label of each row: its method, with the parameters in which variants beside it differ."""
-    choices = [
-        parse_choices(f"{row['method']}[{row['parameters']}]" if row["parameters"] else row["method"])[0]
-        for row in rows
-    ]
+    choices = [Choice(str(row["method"]), _params(str(row["parameters"]))) for row in rows]
     beside: dict[tuple[Any, ...], list[Choice]] = {}
     places = [tuple(row[name] for name in ROW if name != "method") for row in rows]
     for place, choice in zip(places, choices):
         beside.setdefault(place, []).append(choice)
     telling = {place: telling_parameters(here) for place, here in beside.items()}
     return [
-        only(choice, telling[place][choice.name]) + (" ‡" if str(row["constant"]).lower() == "true" else "")
+        only(choice, telling[place][choice.name]) + (" ‡" if str(row.get("constant")).lower() == "true" else "")
         for place, choice, row in zip(places, choices, rows)
     ]
+
+
+def _params(text: str) -> Mapping[str, Any]:
+    """Return parameters as they were before they were shown."""
+    return parse_choices(f"any[{text}]")[0].params if text else {}
 
 
 def _shown(row: Mapping[str, Any]) -> str:
@@ -95,9 +97,8 @@ def verdict_frame(results: Results) -> pandas.DataFrame:
     rows = []
     for here in section_standings(results):
         for done, told in here.methods:
-            cell = done[0].cell
-            place = (str(cell.dataset), cell.group, str(cell.scenario))
-            who = (*place, cell.method.name, show_params(cell.method.params))
+            row = cell_row(done[0].cell)
+            who = tuple(row[name] for name in WHO)
             for metric in JUDGED:
                 if metric in told:
                     verdict = told[metric].verdict
@@ -139,7 +140,9 @@ def _verdicts_as_html(frame: pandas.DataFrame) -> str:
     """Return the verdicts as a table, with the interval beside the points; empty if there are none."""
     if not len(frame):
         return ""
-    shown = frame[["dataset", "group", "method", "metric"]].copy()
+    labelled = frame.assign(method=_labels(frame.to_dict("records")))
+    telling = [name for name in ROW if name in ("dataset", "sensitive", "method") or frame[name].nunique() > 1]
+    shown = labelled[[*telling, "metric"]].copy()
     shown["gap"] = ["" if value != value else f"{value:.3f}" for value in frame["value"]]
     shown["points"] = [
         "" if value != value else f"{value:+.1f}" + ("" if low != low else f" [{low:+.1f}, {high:+.1f}]")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from fairbench.analysis.changes import Change, Compared, Lost
 from fairbench.analysis.intervals import LEVEL
-from fairbench.errors import UnknownName
+from fairbench.choices import metric_called
+from fairbench.errors import SuiteError, UnknownName
 
 DIRECTIONS = ("higher", "lower")
 ANY = ""  # the key of the least effect of all metrics that have none of their own
@@ -72,13 +73,20 @@ def gate(compared: Compared, least: Mapping[str, float], allow_missing: bool = F
     )
 
 
-def check_least(compared: Compared, least: Mapping[str, float]) -> None:
-    """Refuse a least effect of a metric that the runs do not share.
+def least_effects(compared: Compared, typed: Mapping[str, float]) -> dict[str, float]:
+    """Return least effects by the metrics' own names; what was typed may be an alias, such as ``dp``.
 
     Raises:
         UnknownName: no value that both runs have is of this metric.
+        SuiteError: a metric has two least effects.
     """
     known = {change.metric for change in compared.changes}
-    for metric in least:
-        if metric != ANY and metric not in known:
-            raise UnknownName("metric compared here", metric, known, f" (compared are {', '.join(sorted(known))})")
+    found: dict[str, float] = {}
+    for text, effect in typed.items():
+        metric = metric_called(text, known)
+        if metric not in known and metric != ANY:
+            raise UnknownName("metric compared here", text, known, f" (compared are {', '.join(sorted(known))})")
+        if metric in found:
+            raise SuiteError(f"--least: {metric} is given twice, also as {text!r}; give it once")
+        found[metric] = effect
+    return found

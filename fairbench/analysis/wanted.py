@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from fairbench.analysis.filtered import ALL
 from fairbench.analysis.values import measured_metrics
 from fairbench.cells import Cell, Choice
 from fairbench.choices import metric_called, parse_choices, stands_for
@@ -23,13 +24,13 @@ class Wanted:
 
     @classmethod
     def of(cls, methods: str = "", datasets: str = "", metrics: str = "") -> Wanted:
-        """Read three lists as users type them; an empty text stands for all.
+        """Read three lists as users type them; an empty text and ``all`` stand for all.
 
         Raises:
             SuiteError: a list is malformed.
         """
-        names = tuple(choice.name for choice in parse_choices(metrics)) if metrics else None
-        return cls(parse_choices(methods) if methods else None, parse_choices(datasets) if datasets else None, names)
+        names = _choices(metrics)
+        return cls(_choices(methods), _choices(datasets), None if names is None else [one.name for one in names])
 
     def keeps(self, cell: Cell) -> bool:
         """Return whether a cell is compared."""
@@ -54,6 +55,12 @@ class Wanted:
     def measures(self, metric: str) -> bool:
         """Return whether the values of a metric are compared."""
         return self.metrics is None or metric in {metric_called(name, {metric}) for name in self.metrics}
+
+
+def _choices(text: str) -> Optional[list[Choice]]:
+    """Return the choices of a list; None if it stands for everything."""
+    choices = parse_choices(text) if text else []
+    return None if not choices or any(choice.name == ALL for choice in choices) else choices
 
 
 def _among(known: Iterable[str]) -> str:

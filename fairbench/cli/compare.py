@@ -83,7 +83,7 @@ def compare(
     """
     from fairbench.analysis.compared import compare_runs
     from fairbench.analysis.compared_shown import as_markdown, as_plain, as_text
-    from fairbench.analysis.gate import check_least, gate
+    from fairbench.analysis.gate import gate, least_effects
     from fairbench.analysis.wanted import Wanted
     from fairbench.running.rundir import load_results
 
@@ -93,7 +93,7 @@ def compare(
     first, second = load_results(run_a), load_results(run_b)
     compared = compare_runs(first, second, wanted)
     if gated:
-        check_least(compared, least)
+        least = least_effects(compared, least)
     found = gate(compared, least, allow_missing) if gated else None
     if form == "json":
         click.echo(json.dumps(as_plain(compared, found, least), allow_nan=False))

@@ -69,7 +69,7 @@ class Contrast:
     @property
     def mostly_alike(self) -> bool:
         """Return whether the first row makes the same decision for everybody in most repeats."""
-        return 2 * self.alike[0] > self.alike[1]
+        return 0 < self.alike[1] < 2 * self.alike[0]
 
 
 @dataclass(frozen=True)

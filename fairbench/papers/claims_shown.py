@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairbench.papers import words
-from fairbench.papers.claims import DOES_NOT_HOLD, HELD, HOLDS, OPEN, UNJUDGED, Contrast, Judgement
+from fairbench.papers.claims import DOES_NOT_HOLD, HELD, HOLDS, MISSING, OPEN, UNJUDGED, Contrast, Judgement
 from fairbench.records import Results
 from fairbench.texts import counted
 
@@ -29,7 +29,7 @@ def as_markdown(judgements: Sequence[Judgement], results: Results, name: str) ->
     """
     run = str(results.path or "a run in memory")
     lines = [f"# The claims of {words.escape(name)}", "", f"Judged by {words.escape(run)}. {HOW}", ""]
-    lines += [f"- {said}" for said in _unfinished(results)]
+    lines += [f"- {results.unfinished}.", ""] if results.unfinished else []
     for judgement in judgements:
         claim = judgement.claim
         source = f" ({words.escape(claim.source)})" if claim.source else ""
@@ -40,15 +40,16 @@ def as_markdown(judgements: Sequence[Judgement], results: Results, name: str) ->
     return "\n".join([*lines, summary(judgements)]) + "\n"
 
 
-def _unfinished(results: Results) -> list[str]:
-    return [f"{results.unfinished}.", ""] if results.unfinished else []
-
-
 def _line(contrast: Contrast) -> list[str]:
     names = (contrast.dataset, *contrast.labels, contrast.column.heading)
     repeats = "" if contrast.measured is None else str(contrast.measured.n)
     alike = f" ({contrast.alike[0]}/{contrast.alike[1]} alike)" if contrast.mostly_alike else ""
-    return [*map(words.escape, names), repeats, words.interval(contrast.measured), contrast.outcome + alike]
+    return [*map(words.escape, names), repeats, words.interval(contrast.measured), _outcome(contrast) + alike]
+
+
+def _outcome(contrast: Contrast) -> str:
+    """Return the outcome in words: cells can have run without a value, so what is missing was not always not run."""
+    return UNJUDGED if contrast.outcome == MISSING else contrast.outcome
 
 
 def reasons(judgement: Judgement) -> list[str]:
@@ -104,7 +105,7 @@ def _plain(contrast: Contrast) -> dict[str, Any]:
         "measured": found.mean if found else None,
         "low": found.low if found else None,
         "high": found.high if found else None,
-        "outcome": contrast.outcome,
+        "outcome": _outcome(contrast),
         "holm_p": contrast.adjusted,
         "decided_alike": contrast.alike[0],
         "reason": contrast.reason,

@@ -92,7 +92,7 @@ class Names:
         return choice
 
     def column(self, node: Node, column: Column) -> Column:
-        """Return the column with its heading, if it can be measured."""
+        """Return the column with its heading and the metric's own name, if it can be measured."""
         registry = self.registry
         if registry is None or column.kind != METRIC:
             return column if column.heading else replace(column, heading=column.quantity)
@@ -100,7 +100,8 @@ class Names:
         if column.group and not metric.by_group:
             raise PaperError(f"{node.where}: {column.metric} is not measured by group; leave group out")
         label = metric.label or metric.name
-        return replace(column, heading=column.heading or " of ".join(filter(None, [label, column.group])))
+        heading = column.heading or " of ".join(filter(None, [label, column.group]))
+        return replace(column, metric=metric.name, heading=heading)  # what was typed may be an alias, such as dp
 
     def check_range(self, node: Node, column: Column, value: float) -> None:
         """Refuse a number outside the metric's range."""

@@ -171,7 +171,7 @@ class RunRows:
 
     def _places(self, pair: Pair) -> Iterator[Place]:
         known = dict.fromkeys(str(records[0].cell.dataset) for records in self.rows)
-        own = [self.rows[key][0].cell for key in self._find(pair.method, pair.scenario, pair.group)]
+        own = [self.rows[key][0].cell for key in self._having(pair.method, pair.scenario, pair.group)]
         asked = pair.datasets or tuple(dict.fromkeys(str(cell.dataset) for cell in own))
         for dataset in asked:
             if dataset not in known:
@@ -199,15 +199,22 @@ class RunRows:
             return Place(dataset, None, self._not_one(pair.against, second, dataset))
         return Place(dataset, (first[0], second[0]))
 
-    def _find(self, method: Choice, scenario: Optional[Choice], group: str, dataset: str = "") -> list[int]:
-        """Return the rows that have what is named; of several variants the one whose other parameters are defaults."""
+    def _having(self, method: Choice, scenario: Optional[Choice], group: str) -> list[int]:
+        """Return the rows of every dataset that have what is named."""
 
         def has(cell: Cell) -> bool:
-            place = (not dataset or str(cell.dataset) == dataset) and (not group or cell.group == group)
             known = scenario is None or stands_for(scenario, cell.scenario)
-            return place and known and stands_for(method, cell.method)
+            return known and (not group or cell.group == group) and stands_for(method, cell.method)
 
-        found = [key for key, records in enumerate(self.rows) if has(records[0].cell)]
+        return [key for key, records in enumerate(self.rows) if has(records[0].cell)]
+
+    def _find(self, method: Choice, scenario: Optional[Choice], group: str, dataset: str) -> list[int]:
+        """Return the rows of a dataset that have what is named; of variants that with the default parameters.
+
+        Variants are those of one dataset: a method's usual parameters can differ between datasets.
+        """
+        every = self._having(method, scenario, group)
+        found = [key for key in every if str(self.rows[key][0].cell.dataset) == dataset]
         if len({identity(self.rows[key][0].cell.method) for key in found}) > 1:
             usual = identity(self.registry.complete("methods", method))
             return [key for key in found if identity(self.rows[key][0].cell.method) == usual] or found

@@ -112,7 +112,7 @@ def _verdict(console: Console, verdict: VerdictTable) -> None:
             table.add_column("\n" * height + HEADINGS[LAST], overflow="fold")
         left = console.width - sum(_width(verdict, place) + 2 for place in numbers)
         words = max(len(row[LAST]) for row in verdict.rows) + 2 if LAST in block else 0
-        room = max(left - words, min(LABEL_WIDTH, left - min(words, LEAST_VERDICT + 2)))
+        room = max(left - words, min(LABEL_WIDTH, max(left - min(words, LEAST_VERDICT + 2), LEAST_LABEL)))
         for label, row in zip(labels, verdict.rows):
             table.add_row(Text(fold(label, room)), *(Text(row[place]) for place in block))
         console.print(table)
@@ -124,7 +124,8 @@ def _verdict(console: Console, verdict: VerdictTable) -> None:
 def _blocks(verdict: VerdictTable, width: int) -> list[list[int]]:
     """Return the columns of each table: first the verdict with the most important numbers, then what it lacks."""
     numbers = list(range(1, LAST))
-    if sum(_width(verdict, place) + 2 for place in numbers) + LEAST_LABEL + LEAST_WORDS <= width:
+    label = min(max((len(row[0]) for row in verdict.rows), default=0), LEAST_LABEL)
+    if sum(_width(verdict, place) + 2 for place in numbers) + label + LEAST_WORDS <= width:
         return [[*numbers, LAST]]
     blocks: list[list[int]] = []
     free = 0
@@ -132,7 +133,7 @@ def _blocks(verdict: VerdictTable, width: int) -> list[list[int]]:
         needs = 2 + (LEAST_VERDICT if place == LAST else _width(verdict, place))
         if not blocks or needs > free:
             blocks.append([])
-            free = width - LEAST_LABEL
+            free = width - label
         blocks[-1].append(place)
         free -= needs
     return [sorted(block) for block in blocks]

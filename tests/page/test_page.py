@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from fairbench_reports import html, terminal
-from fairbench_reports._page import ranking
+from fairbench_reports._page import curves, ranking
 from fairbench_reports._page.axes import Axis, Frame
 from fairbench_reports._page.labels import LETTER, SIZE, Named, placed
 from fairbench_reports._page.summary import weak
@@ -211,7 +211,16 @@ def test_a_gap_is_weak_if_it_cannot_be_shown_or_is_not_told_apart_from_fair(fain
     assert weak(SimpleNamespace(faint=faint, floor=SimpleNamespace(reading=reading))) is grey
 
 
+<<<<<<< HEAD
 @pytest.mark.documents
+=======
+@pytest.mark.long
+def test_the_first_screen_says_what_too_few_datasets_cannot_show(tmp_path):
+    page = Page(html.render(small_run(tmp_path, repeats=2, datasets=["d0", "d1"])))
+    assert "Tests over datasets: 2 datasets cannot show a difference at 5%." in cards(page)["What is significant"]
+
+
+>>>>>>> attack16
 def test_six_datasets_give_a_diagram_of_ranks_and_too_many_methods_none(tmp_path, monkeypatch):
     methods = {name: METHODS[name] for name in ("mlp", "fair_maml", "tree", "boosting")}
     found = small_run(tmp_path, repeats=2, methods=methods, datasets=[f"d{place}" for place in range(6)])
@@ -316,6 +325,20 @@ def test_the_page_of_a_real_run_has_its_lines_and_its_command(fairbench, monkeyp
     assert {method for method, _, _ in marks(page)} >= {"logistic", "tree"}
     ((_, typed),) = page.all("pre")
     assert typed.startswith("fairbench run --datasets 'synthetic[rows=600]' --methods logistic,tree --repeats 2")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (1, 10, (2, 4, 6, 8, 10)),
+        (0, 2, (0, 1, 2)),
+        (3, 3, (3,)),
+        (0, 160, (0, 50, 100, 150)),
+        (1, 6, (1, 2, 3, 4, 5, 6)),
+    ],
+)
+def test_ticks_of_steps_are_whole_and_equally_far_apart(low, high, ticks):
+    assert curves.whole(low, high) == ticks
 
 
 def test_an_axis_holds_its_values_with_round_ticks():

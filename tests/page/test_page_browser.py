@@ -266,3 +266,14 @@ def test_two_thousand_cells_are_less_than_five_megabytes_and_can_be_sorted(brows
     head.find_element("css selector", "button").click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize(("width", "lines"), [(1280, 1), (800, 1), (390, 2)])
+def test_a_long_name_leaves_room_for_the_contents(browser, tmp_path, width, lines):
+    results = small_run(tmp_path)
+    results.run["suite"]["name"] = ",".join(["fairlearn_threshold_optimizer"] * 4)
+    (tmp_path / "long.html").write_text(html.render(results), encoding="ascii")
+    page = opened(browser, tmp_path, "long", width=width)
+    links = found(page, ".top nav a")
+    assert len({link.location["y"] for link in links}) == lines
+    assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

@@ -15,6 +15,7 @@ from scipy import stats
 from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT
 from fairbench.analysis.paired import change_limits
 from fairbench.api import Predictions
+from fairbench.cells import Choice
 from fairbench.data.score_limits import wilson
 from fairbench.errors import PaperError
 from fairbench.papers.claim_files import judge_run, read_claim_file, suite_path
@@ -215,6 +216,48 @@ def test_of_variants_the_parameters_must_leave_one(judged, tmp_path):
     assert "the run has 2 rows of mlp on german (mlp[epochs=5] by sex" in found.contrasts[0].reason
     (found,) = judged(claim("accuracy", '"higher"', 'method = "mlp[epochs=5]", against = "mlp[epochs=7]"'), variants)
     assert found.standing == HOLDS
+
+
+def test_a_claim_is_about_every_dataset_though_usual_parameters_differ(judged, registry, tmp_path):
+    usual = dict(registry.complete("methods", Choice("mlp")).params)
+    parts = drawn_parts()
+    found = stored_run(tmp_path, {"mlp": fair, "threshold": worse}, {"german": parts, "compas": parts})
+    sizes = {"german": 64, "compas": usual["batch_size"]}
+    records = [
+        replace(r, cell=replace(r.cell, method=Choice("mlp", {**usual, "batch_size": sizes[r.cell.dataset.name]})))
+        if r.cell.method.name == "mlp"
+        else r
+        for r in found.records
+    ]
+    (judgement,) = judged(claim("accuracy", "[0.9, 0.1]", 'method = "mlp"'), replace(found, records=records))
+    assert [contrast.dataset for contrast in judgement.contrasts] == ["german", "compas"]
+    assert judgement.standing == HOLDS
+
+
+@pytest.mark.parametrize(("short", "metric"), [("dp", DP), ("EO", EO)])
+def test_an_alias_names_its_metric(judged, short, metric):
+    compared = 'method = "mlp", against = "threshold"'
+    by_alias, by_name = (judged(claim(name, '"higher"', compared)) for name in (short, metric))
+    assert by_alias[0].contrasts == by_name[0].contrasts
+    assert by_alias[0].contrasts[0].measured is not None
+    (coin,) = judged(claim(short, '"above the coin"', 'method = "threshold"', f"# {short}"))
+    assert coin.contrasts[0].measured is not None
+
+
+def test_a_method_without_the_value_is_not_said_to_have_not_run(judged, run):
+    (found,) = judged(claim("roc_auc", '"lower"', 'method = "constant", against = "mlp"'))
+    assert not found.contrasts[0].mostly_alike
+    shown = as_markdown([found], run, "c").splitlines()
+    assert next(line for line in shown if line.startswith("| german")).endswith("| cannot be judged |")
+    assert as_plain([found], run, "c")["claims"][0]["comparisons"][0]["outcome"] == UNJUDGED
+
+
+def test_an_unfinished_run_is_said_to_be_one_in_a_list_of_one(judged, run):
+    part = replace(run, planned=run.planned + 8)
+    assert part.unfinished
+    lines = as_markdown(judged(claim(DP, '"lower"', 'method = "mlp", against = "threshold"'), part), part, "c")
+    head = lines.partition("## ")[0].splitlines()
+    assert head[-2:] == [f"- {part.unfinished}.", ""]
 
 
 def test_each_claim_has_holms_correction_over_its_differences_alone(judged):

@@ -134,5 +134,10 @@ def _over_datasets(rankings: Sequence[Ranked]) -> list[str]:
     """Return in one sentence what the tests over datasets can say; the notes under Ranks say more."""
     if any(ranking.diagram for ranking in rankings):
         return ["Tests over datasets are under Ranks"]
-    few = (note.partition(":")[0] for ranking in rankings for note in ranking.notes if "cannot show" in note)
+    few = (
+        f"Tests over datasets: {note.partition(':')[0]}"
+        for ranking in rankings
+        for note in ranking.notes
+        if "cannot show" in note
+    )
     return list(dict.fromkeys(few))[:1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from fairbench.api import Cell, Record, Results
 from fairbench.api.analysis import Estimate, Measured, finished, grouped, identity, only, telling_parameters
@@ -24,6 +26,7 @@ STREAMED = {  # what the scenario 'stream' records after each batch
 }
 LOOKS = 7  # colours and dashes of lines; then again
 MOST = 160  # values of a line that are drawn
+TICKS = 5  # spaces between the ticks of an axis of steps, at most
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def _panel(title: str, several: Sequence[Series], lines: Sequence[_Line], name: 
     floor = None if name == "roc_auc" else 0.0
     most = 1.0 if name in METRICS else None
     steps = [x for x, _, _ in means] or [0.0, 1.0]
-    along = Axis(min(steps), max(max(steps), min(steps) + 1), _whole(min(steps), max(steps)))
+    along = Axis(min(steps), max(max(steps), min(steps) + 1), whole(min(steps), max(steps)))
     frame = Frame(along, Axis.around([min(max(end, 0.0), most or end) for end in ends], 4, least=floor, most=most))
     curves = [
         _curve(line.label, look % LOOKS, series, frame)
@@ -188,10 +191,11 @@ def _panel(title: str, several: Sequence[Series], lines: Sequence[_Line], name: 
     return Panel(title, frame, tuple(curves))
 
 
-def _whole(low: float, high: float) -> tuple[float, ...]:
-    """Return whole numbers as ticks."""
-    axis = Axis.around([low, high], 4)
-    return tuple(dict.fromkeys(float(round(tick)) for tick in axis.ticks if low <= round(tick) <= high))
+def whole(low: float, high: float) -> tuple[float, ...]:
+    """Return as ticks the multiples of a round whole number, a few of them and equally far apart."""
+    rounds = (factor * 10**power for power in count() for factor in (1, 2, 5))
+    step = next(each for each in rounds if high - low <= TICKS * each)
+    return tuple(float(tick) for tick in range(math.ceil(low / step) * step, math.floor(high) + 1, step))
 
 
 def _curve(label: str, look: int, series: Series, frame: Frame) -> Curve:
