@@ -211,16 +211,13 @@ def test_a_gap_is_weak_if_it_cannot_be_shown_or_is_not_told_apart_from_fair(fain
     assert weak(SimpleNamespace(faint=faint, floor=SimpleNamespace(reading=reading))) is grey
 
 
-<<<<<<< HEAD
 @pytest.mark.documents
-=======
-@pytest.mark.long
 def test_the_first_screen_says_what_too_few_datasets_cannot_show(tmp_path):
     page = Page(html.render(small_run(tmp_path, repeats=2, datasets=["d0", "d1"])))
     assert "Tests over datasets: 2 datasets cannot show a difference at 5%." in cards(page)["What is significant"]
 
 
->>>>>>> attack16
+@pytest.mark.documents
 def test_six_datasets_give_a_diagram_of_ranks_and_too_many_methods_none(tmp_path, monkeypatch):
     methods = {name: METHODS[name] for name in ("mlp", "fair_maml", "tree", "boosting")}
     found = small_run(tmp_path, repeats=2, methods=methods, datasets=[f"d{place}" for place in range(6)])
