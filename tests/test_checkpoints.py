@@ -17,7 +17,6 @@ from fairbench.cells import Cell, Choice
 from fairbench.data.files import DataSource
 from fairbench.data.rows import Predictions
 from fairbench.errors import NotApplicable
-from fairbench.plugins import loading
 from fairbench.plugins.components import Outcome
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Plugin
@@ -69,16 +68,15 @@ CALLS: list[str] = []
 
 @pytest.fixture
 def bench(tmp_path):
-    """Yield a runner with checkpoints, to whose registry the scenario is added."""
+    """Return a runner with checkpoints and its registry, to which the scenario is added."""
     CALLS.clear()
     runner = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
-    loading._load.cache_clear()  # other tests look at the registry of what is installed
     registry, _ = load_plugins()
-    registry._frozen = False  # a plugin file could not be watched as this is
-    registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
-    registry.freeze()
-    yield runner
-    loading._load.cache_clear()
+    if "counting" not in registry.names("scenarios"):
+        registry._frozen = False  # a plugin file could not be watched as this is
+        registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
+        registry.freeze()
+    return runner
 
 
 def cell_of(**params):

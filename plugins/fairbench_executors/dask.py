@@ -145,13 +145,13 @@ def _run(client: Any, batches: Batches) -> Generator[Ended[Any, Any], None, None
                 threads = _threads(client)
                 continue
             with interrupt_put_off():
-                _take(future, sent.pop(future), batches)
+                _take(client, future, sent.pop(future), batches)
     except KeyboardInterrupt:
         with suppress(queue.Empty):
             while True:
                 future = done.get_nowait()
                 with suppress(NotApplicable):
-                    _take(future, sent.pop(future), batches)
+                    _take(client, future, sent.pop(future), batches)
         yield from batches.finished()
         raise
     finally:
@@ -168,8 +168,8 @@ def _threads(client: Any) -> int:
     return max(1, sum(threads.values()))
 
 
-def _take(future: Any, batch: Batch, batches: Batches) -> None:
-    """Note what came of a batch."""
+def _take(client: Any, future: Any, batch: Batch, batches: Batches) -> None:
+    """Note what came of a batch; an answer that was lost with a worker may be cancelled, and is asked for again."""
     from distributed import KilledWorker
 
     if future.status == "finished":
@@ -186,7 +186,8 @@ def _take(future: Any, batch: Batch, batches: Batches) -> None:
     elif isinstance(error, NoWorker):
         raise NotApplicable(f"on a host of dask {error}; {AGAIN}")
     elif error is None:
-        raise NotApplicable(f"the dask scheduler went away; {AGAIN}")
+        _threads(client)  # which says so if it is the scheduler that went away
+        batches.lost(batch, "dask lost it with a worker", batches.limits.retries)
     else:
         raise NotApplicable(f"a dask worker cannot run cells: {type(error).__name__}: {last_line(str(error))}; {AGAIN}")
 

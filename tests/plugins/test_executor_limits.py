@@ -105,7 +105,7 @@ def test_no_worker_is_started_while_others_work_if_starts_fail(tasks, tmp_path):
     mark = tmp_path / "first"  # only the worker that makes it starts
     ends = list(Processes(workers=2).map(Burdensome(tasks, str(mark)), range(40)))
     assert [end.how for end in ends] == [RETURNED] * 40
-    assert len((tmp_path / "starts").read_text()) <= 1 + 3
+    assert len((tmp_path / "starts").read_text()) <= 1 + 2 * 3  # before the first one is ready, and after
 
 
 @pytest.mark.long
