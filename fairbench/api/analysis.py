@@ -96,6 +96,7 @@ from fairbench.analysis.labels import (
 )
 from fairbench.analysis.ledger import (
     Spent,
+    budget_of,
     ledger,
 )
 from fairbench.analysis.lines import (
@@ -192,6 +193,7 @@ from fairbench.analysis.variance import (
     variance_shares,
 )
 from fairbench.analysis.verdicts import (
+    NO_ROOM,
     SectionLines,
     Verdict,
 )
@@ -239,6 +241,7 @@ __all__ = [
     "Multiverse",
     "NOT_FAIR",
     "NO_INTERVAL",
+    "NO_ROOM",
     "NoiseFloor",
     "Optimism",
     "Placed",
@@ -268,6 +271,7 @@ __all__ = [
     "area_skill",
     "attainment",
     "baseline_of",
+    "budget_of",
     "by_method",
     "cannot_show",
     "chosen_by",
