@@ -9,9 +9,9 @@ that can be shown; ``draw_jointly`` draws test parts for two methods at once.
 ``baseline_of`` says which method is a section's baseline, ``SectionLines`` draws its reference lines, ``RatioLines``
 those of ratios, ``Line`` any other, and ``section_standings`` how each method stands. ``harm_between`` tells what a
 method changes for each group; ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and
-``area_skill`` are of fronts; ``selection`` compares choices with an oracle's, ``chosen_by`` lets another rule choose, and ``ledger`` says what methods were
-given. Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), write texts beside dots with
-``write_labels``, and import matplotlib with ``require_matplotlib``;
+``area_skill`` are of fronts; ``selection`` compares choices with an oracle's, ``chosen_by`` lets
+another rule choose, and ``ledger`` says what methods were given. Figures share ``SETTINGS`` and ``STYLES`` (colour and
+marker), write texts beside dots with ``write_labels``, and import matplotlib with ``require_matplotlib``;
 ``without_formula`` makes a cell of a CSV file harmless to a spreadsheet.
 """
 

@@ -94,14 +94,14 @@ class FieldRow:
     @property
     def side(self) -> int | None:
         """Return 1 above the coin, 0 not told apart from it, -1 below; None without a verdict."""
-        above = self.standing and self.standing.verdict.above
+        above = self.standing.verdict.above if self.standing else None
         return above.side if above else None
 
     @property
     def above_common(self) -> bool:
         """Return whether the method is above the coin, and above the common threshold too."""
-        common = self.standing and self.standing.verdict.common
-        return self.side == 1 and bool(common) and common.side == 1
+        common = self.standing.verdict.common if self.standing else None
+        return self.side == 1 and common is not None and common.side == 1
 
     @property
     def no_room(self) -> bool:
@@ -206,7 +206,9 @@ def rules_of(record: Record) -> list[str]:
     """Return the rules that a record's points were kept for: that of its choice, then the scenario's further ones."""
     rule = rule_of(record)
     also = "" if record.rule else record.cell.scenario.params.get("also", "")
-    return [] if rule is None else [str(rule), *(str(Rule.parse(text)) for text in str(also).split(";") if text.strip())]
+    return (
+        [] if rule is None else [str(rule), *(str(Rule.parse(text)) for text in str(also).split(";") if text.strip())]
+    )
 
 
 def fields(results: Results) -> list[UnderRule]:
@@ -320,7 +322,7 @@ def _overall(boards: Sequence[Board]) -> list[Overall]:
         pairs = [(board, row) for board in boards for row in board.rows if row.label == label]
         by_dataset: dict[str, list[float]] = {}
         for board, row in pairs:
-            above = row.standing and row.standing.verdict.above
+            above = row.standing.verdict.above if row.standing else None
             if above:
                 by_dataset.setdefault(board.section.cell.dataset.name, []).append(above.value)
         means = [statistics.fmean(values) for values in by_dataset.values()]  # a dataset counts once

@@ -43,7 +43,7 @@ def _of_methods(under: UnderRule) -> Iterator[str]:
             f"{_of(len(both), methods)} above the stricter common threshold too on at least one ({_named(both)}), in "
             f"{places} of {counted(len(judged), 'comparison')}."
         )
-    else:
+    elif beating:
         yield "None is above the stricter common threshold."
     nothing = [each.label for each in methods if not each.on_side(1)]
     if nothing and beating:
@@ -53,8 +53,8 @@ def _of_methods(under: UnderRule) -> Iterator[str]:
         yield f"Below the coin on more than half of their datasets: {_named(below)}."
     seen = sum(row.side == 1 for row in judged)
     yield (
-        f"Of the {counted(len(judged), 'comparison')}, {seen} {_is(seen)} above the coin; if no method were better than "
-        f"it, up to about {BY_CHANCE * len(judged):.0f} would be by chance."
+        f"Of the {counted(len(judged), 'comparison')}, {seen} {_is(seen)} above the coin; if no method were better "
+        f"than it, up to about {BY_CHANCE * len(judged):.0f} would be by chance."
     )
     unequal = [each.label for each in methods if each.unequal]
     if unequal:
@@ -65,10 +65,10 @@ def _of_datasets(under: UnderRule) -> Iterator[str]:
     judged = [board for board in under.boards if any(row.side is not None for row in board.rows)]
     if not judged:
         return
-    enough, more, none = [], [], []
-    for board in judged:
-        winners = [row.label for row in board.rows if row.side == 1]
-        (none if not winners else enough if _post_processing_wins(board) else more).append(board.title)
+    won = [board for board in judged if any(row.side == 1 for row in board.rows)]
+    enough = [board.title for board in won if _post_processing_wins(board)]
+    more = [board.title for board in won if board.title not in enough]
+    none = [board.title for board in judged if board not in won]
     if enough:
         yield (
             "Post-processing is enough on "

@@ -74,8 +74,8 @@ class Sweep(ByRule):
         knee = next((rule for rule in (self.rule, *also) if also and rule.startswith("knee")), None)
         if knee:
             raise SuiteError(
-                f"scenario sweep: {knee!r} compares points with the most accurate of those beside it, so it cannot share "
-                "fits with other rules; run it without 'also'"
+                f"scenario sweep: {knee!r} compares points with the most accurate of those beside it, so it cannot "
+                "share fits with other rules; run it without 'also'"
             )
         object.__setattr__(self, "also", "; ".join(also))
         granted(self.costly)
@@ -115,8 +115,8 @@ class Sweep(ByRule):
         trials = granted(self.costly).get(method.name, self.trials) if rows >= self.large else self.trials
         if not trials:
             raise NotApplicable(
-                f"the suite grants {method.name} no trial on {self.large:,} or more training rows, as it is too costly; "
-                f"there are {rows:,} (parameter 'costly' of scenario sweep)"
+                f"the suite grants {method.name} no trial on {self.large:,} or more training rows, for its cost, "
+                f"and there are {rows:,} (parameter 'costly' of scenario sweep)"
             )
         return min(trials, self.trials)
 
