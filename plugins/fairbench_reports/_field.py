@@ -138,9 +138,13 @@ class Board:
         return self.section.title
 
     @property
-    def has_room(self) -> bool:
-        """Return whether the attainable line is told apart from the coin at the gap of some method."""
-        return any(row.standing is not None and not row.standing.verdict.no_skill for row in self.rows)
+    def has_room(self) -> bool | None:
+        """Return whether the attainable line is told apart from the coin at some method's gap; None if unknown.
+
+        It is unknown without an attainable line, without a valid interval, and over a flat coin.
+        """
+        told = {row.standing.verdict.no_skill for row in self.rows if row.standing is not None}
+        return True if "" in told else False if NO_ROOM in told else None
 
 
 @dataclass(frozen=True)

@@ -78,14 +78,20 @@ def _of_datasets(under: UnderRule) -> Iterator[str]:
         yield f"Others are above the coin where no post-processing method is among the best: {_named(more)}."
     if none:
         yield f"No method is above the coin on {_named(none)}."
-    without = [board.title for board in judged if not board.has_room]
+    without = [board.title for board in judged if board.has_room is False]
+    unknown = [board.title for board in judged if board.has_room is None]
     if without:
         yield (
             f"There is no room to show anything on {_named(without)}: even the attainable line is not told apart from "
             "the coin at any method's gap."
         )
-    else:
+    elif not unknown:
         yield "On every dataset the attainable line is told apart from the coin at some method's gap."
+    if unknown:
+        yield (
+            f"How much room there is cannot be said on {_named(unknown)}, without an attainable line, an interval or a "
+            "baseline that is better than a constant."
+        )
 
 
 def _post_processing_wins(board: Board) -> bool:

@@ -148,9 +148,10 @@ def _about(board: Board) -> str:
     repeats = counted(len({record.cell.repeat for record in records}), "repeat")
     seconds = Estimate.of(record.cpu_seconds for record in records).mean
     budget = "" if board.budget is None else f" Each method is granted {counted(board.budget, 'trial')}."
+    why = "" if baseline.expected else f": {baseline.why}"
     return (
-        f"Baseline {baseline.label} (in {records[0].cell.scenario.name}, {repeats}, {number(seconds, 2)} s of CPU time "
-        f"each).{budget}"
+        f"Baseline {baseline.label}{why} (in {records[0].cell.scenario.name}, {repeats}, {number(seconds, 2)} s of CPU "
+        f"time each).{budget}"
     )
 
 
