@@ -61,7 +61,7 @@ def chosen_by(results: Results, rule: str) -> Results:
 
 
 def rechosen_notes(results: Results) -> Iterable[str]:
-    """Yield by which rule the points of a run were chosen anew, and for which methods they were not."""
+    """Yield by which rule the points of ``results`` were chosen anew, and for which methods they were not."""
     about = results.run.get(RECHOSEN)
     if about:
         yield f"operating points are those that the rule {about['rule']!r} chooses on validation, not the run's own"
