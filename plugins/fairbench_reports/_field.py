@@ -33,6 +33,7 @@ from fairbench.api.analysis import (
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._ranked import Quantity, Ranking, rankings
 from fairbench_reports._table import Section, sections
+from fairbench_reports.tradeoff import panel_titles
 
 GAPS = {"dp": "demographic_parity_difference", "eo": "equalized_odds_difference"}
 BENEFITS = {"dp": GIVEN, "eo": DESERVED}
@@ -119,6 +120,7 @@ class Board:
     """The methods on one dataset and attribute under one rule, in the order of the plan.
 
     Args:
+        title: dataset and attribute, and what else tells it from the other boards.
         section: scenario, dataset, attribute and preparation.
         rows: of all methods but baseline and references.
         baseline: what they are compared with.
@@ -126,16 +128,12 @@ class Board:
         budget: trials that the scenario grants each method; None if it says nothing.
     """
 
+    title: str
     section: Section
     rows: Sequence[FieldRow]
     baseline: Baseline
     tiers: Mapping[str, int]
     budget: int | None
-
-    @property
-    def title(self) -> str:
-        """Return dataset and attribute."""
-        return self.section.title
 
     @property
     def has_room(self) -> bool | None:
@@ -206,13 +204,17 @@ class UnderRule:
         return [row for board in self.boards for row in board.rows]
 
 
-def rules_of(record: Record) -> list[str]:
-    """Return the rules that a record's points were kept for: that of its choice, then the scenario's further ones."""
-    rule = rule_of(record)
-    also = "" if record.rule else record.cell.scenario.params.get("also", "")
-    return (
-        [] if rule is None else [str(rule), *(str(Rule.parse(text)) for text in str(also).split(";") if text.strip())]
-    )
+def rules_of(records: Sequence[Record]) -> list[str]:
+    """Return the rules for which points of a section were kept: that of the choice, then the scenario's further ones.
+
+    Where another rule has chosen since, there is only that one.
+    """
+    anew = dict.fromkeys(record.rule for record in records if record.rule)
+    rule = rule_of(records[0])
+    if anew or rule is None:
+        return list(anew)
+    also = str(records[0].cell.scenario.params.get("also", ""))
+    return list(dict.fromkeys([str(rule), *(str(Rule.parse(text)) for text in also.split(";") if text.strip())]))
 
 
 def fields(results: Results) -> list[UnderRule]:
@@ -221,25 +223,22 @@ def fields(results: Results) -> list[UnderRule]:
     Raises:
         StoreError: the run's store is damaged.
     """
-    rules = dict.fromkeys(rule for records in comparable(results.records) for rule in rules_of(records[0]))
+    rules = dict.fromkeys(rule for records in comparable(results.records) for rule in rules_of(records))
     return [found for rule in rules for found in _under(rule, results)]
 
 
 def _under(rule: str, results: Results) -> Iterator[UnderRule]:
     metric = GAPS[Rule.parse(rule).shown_gap]
-    own = [rules_of(records[0]) for records in comparable(results.records)]
-    results = results if all(rule in rules[:1] for rules in own if rules) else chosen_by(results, rule)
-    shown = [section for section in sections(results) if rule in rules_of(_first(section))]
+    rules = {records[0].cell.key: rules_of(records) for records in comparable(results.records)}
+    if any(rule != known[0] for known in rules.values() if rule in known):
+        results = chosen_by(results, rule)
+    shown = [section for section in sections(results) if rule in rules[section.key]]
     if not shown or metric not in results.labels:
         return
     ranked = rankings(results, [Quantity(metric, above=True)])
     with stored_rows(results) as stored:
         boards = list(_boards(shown, metric, BENEFITS[Rule.parse(rule).shown_gap], ranked, results, stored))
     yield UnderRule(rule, metric, results.labels[metric][0], boards, _overall(boards), ranked)
-
-
-def _first(section: Section) -> Record:
-    return next(record for row in section.rows for record in row.records)
 
 
 def _boards(
@@ -253,7 +252,7 @@ def _boards(
     standings = {here.section: here for here in section_standings(results)}
     every = {records[0].cell.key: records for records in comparable(results.records)}
     references = results.run.get("reference_methods", ())
-    for section in shown:
+    for title, section in zip(panel_titles(shown), shown):
         here = standings.get(section.key)
         if here is None:
             continue
@@ -287,7 +286,7 @@ def _boards(
                     Estimate.of(series(row.records, metric).values()),
                 )
             )
-        yield Board(section, rows, baseline, _tiers(section, ranked), budget_of(finished(every[section.key])[0]))
+        yield Board(title, section, rows, baseline, _tiers(section, ranked), budget_of(finished(every[section.key])[0]))
 
 
 def _choice(method: str, parameters: str) -> str:

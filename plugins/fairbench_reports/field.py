@@ -62,7 +62,7 @@ READING = (
     f"mean points: over datasets, each of which counts once; the interval (Student's t) needs {FEWEST} datasets. The "
     "order of the methods is that of the datasets above the coin, then of the mean, and no ranking",
     "tier 1 on a dataset holds the best and all that are not told apart from it at 5%, with Holm's correction over all "
-    "pairs; there are no tiers where nothing is told apart",
+    "pairs; there are no tiers where nothing is told apart, and the order is by points",
     f"{UNEQUAL} the budget is unequal to the others': other trials than the scenario grants, or more than three times "
     f"the median CPU time of the tuned methods; budget {UNEQUAL}: on how many datasets",
 )
@@ -83,7 +83,7 @@ def render(results: Results) -> str:
         lines += bullets(_tests(under))
         for board in under.boards:
             lines += [f"### {escape_markdown(board.title)}", "", escape_markdown(_about(board)), ""]
-            lines += _table(ON_ONE, [_on_one(board, row) for row in board.rows])
+            lines += _table(ON_ONE, [_on_one(board, row) for row in sorted(board.rows, key=_points)])
     post = f"post-processing is represented by {', '.join(POST_PROCESSING)}"
     none = "no scenario of this run names a rule by which operating points are chosen, so nothing is shown: run sweep"
     lines += ["## Notes", "", *bullets([*READING, post] if found else [none])]
@@ -173,6 +173,12 @@ def _on_one(board: Board, row: FieldRow) -> tuple[str, ...]:
         number(None if spent is None else spent.trials, 0) + unequal,
         _share(row.failed, row.cells),
     )
+
+
+def _points(row: FieldRow) -> float:
+    """Return what sorts the rows of a dataset: the most points first, those without a verdict last."""
+    above = row.standing.verdict.above if row.standing else None
+    return -above.value if above else 1.0
 
 
 def _harm(harmed: Harmed) -> str:

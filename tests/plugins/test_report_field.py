@@ -163,6 +163,8 @@ def test_the_tables_show_them(found):
         "-10.0 \\[-10.0, -10.0\\] g1 ▼ | 1.50 | 1.0 | - | 0 |"
     )
     assert lines == [over_all, row, row]
+    order = [line.split(" ")[1] for line in text.partition("### german by sex")[2].splitlines() if line[:1] == "|"]
+    assert order[2:6] == ["threshold", "tree", "boosting", "logistic"]  # by points; in the plan tree comes first
     assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 | - | - | - | - | 6/6 | 0 | 0 |" in text
     assert "2 datasets cannot show a difference at 5%" in text
 
@@ -236,6 +238,8 @@ def test_a_field_from_its_suite_to_a_stranger_s_row(fairbench, monkeypatch):
     stored = {(line["dataset"], line["method"]): float(line["gap"]) for line in lines if "eo <=" in line["rule"]}
     known = dict(zip(zip(means.dataset, means.method), means["mean"]))
     assert stored == {place: mean for place, mean in known.items() if place[1] != "constant"}
+    chosen = fairbench("report", "field", "--format", "field", "--rule", "min dp")[1]
+    assert [line for line in chosen.splitlines() if line.startswith("## ")] == ["## min dp", "## Notes"]
     assert "<html" in fairbench("report", "field", "--format", "html")[1]
 
     grid = ("field.toml", "--methods", "mine", "--plugin", "mine.py", "--no-reference", "--workers", "1")
