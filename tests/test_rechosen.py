@@ -192,6 +192,7 @@ def test_costly_methods_have_fewer_trials_on_large_data_only():
     assert ran(Sweep(trials=2, costly="noisy: 9", large=1), split).records[0].diagnostics["trials"] == (2.0,)
 
 
+@pytest.mark.long
 def test_the_command_and_python_choose_by_another_rule(fairbench):
     scenario = "sweep[trials=3,rule=max accuracy,also=max accuracy subject to eo <= 0.05]"
     grid = ("--methods", "threshold", "--datasets", "synthetic[rows=300]", "--repeats", "2", "--workers", "1")

@@ -32,22 +32,26 @@ def _of_methods(under: UnderRule) -> Iterator[str]:
     above = Counter(each.on_side(1) for each in methods)
     beating = len(methods) - above[0]
     if beating:
-        by_number = [f"{count} on {number}" for number, count in sorted(above.items(), reverse=True) if number]
-        yield f"{_of(beating, methods)} above the coin on at least one dataset ({', '.join(by_number)})."
+        by_number = [
+            f"{count} on {counted(number, 'dataset')}"
+            for number, count in sorted(above.items(), reverse=True)
+            if number
+        ]
+        yield f"{_of(beating, methods)} above the coin on some dataset: {', '.join(by_number)}."
     else:
         yield "none is above the coin on any dataset."
     both = [each.label for each in methods if each.count("above_common")]
     places = sum(row.above_common for row in under.rows)
     if both:
         yield (
-            f"{_of(len(both), methods)} above the stricter common threshold too on at least one ({_named(both)}), in "
-            f"{places} of {counted(len(judged), 'comparison')}."
+            f"{_of(len(both), methods)} above the stricter common threshold too on some dataset ({_named(both)}), in "
+            f"{counted(places, 'comparison')}."
         )
     elif beating:
         yield "None is above the stricter common threshold."
     nothing = [each.label for each in methods if not each.on_side(1)]
     if nothing and beating:
-        yield f"Above nothing anywhere: {_named(nothing)}."
+        yield f"{_of(len(nothing), methods)} above the coin on none: {_named(nothing)}."
     below = [each.label for each in methods if each.on_side(-1) > len(each.rows) / 2]
     if below:
         yield f"Below the coin on more than half of their datasets: {_named(below)}."
@@ -58,7 +62,7 @@ def _of_methods(under: UnderRule) -> Iterator[str]:
     )
     unequal = [each.label for each in methods if each.unequal]
     if unequal:
-        yield f"Budgets are unequal for {_named(unequal)}; the tables mark where."
+        yield f"Budgets are unequal for {len(unequal)} on some dataset, as the tables mark: {_named(unequal)}."
 
 
 def _of_datasets(under: UnderRule) -> Iterator[str]:
@@ -75,10 +79,13 @@ def _of_datasets(under: UnderRule) -> Iterator[str]:
             f"{_named(enough)}: such a method is above the coin there and not told apart from the best."
         )
     if more:
-        yield f"Others are above the coin where no post-processing method is among the best: {_named(more)}."
+        yield (
+            f"Post-processing is not enough on {_named(more)}: others are above the coin there, and such methods are "
+            "not, or are told apart from the best."
+        )
     if none:
         yield f"No method is above the coin on {_named(none)}."
-    without = [board.title for board in judged if board.has_room is False]
+    without = [board.title for board in judged if board.has_room is False and board not in won]
     unknown = [board.title for board in judged if board.has_room is None]
     if without:
         yield (

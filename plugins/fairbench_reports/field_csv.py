@@ -52,6 +52,7 @@ def _line(under: UnderRule, board: Board, row: FieldRow) -> dict[str, object]:
         "rule": under.rule,
         "metric": under.metric,
         **setting(board.section),
+        "scenario": board.section.cell.scenario.name,  # what tells of its parameters has columns of its own
         "method": clean(row.method),
         "parameters": clean(row.parameters),
         "baseline": clean(board.baseline.label),
