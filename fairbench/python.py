@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -120,6 +121,21 @@ class Run:
         from fairbench.analysis.framed import means_as_text
 
         return means_as_text(self.means, metrics, f" in {self.path}")
+
+    def by_rule(self, rule: str) -> Run:
+        """Return the run with the operating points that another rule chooses on validation; nothing is fitted.
+
+        Only scenarios that choose by a rule keep what is needed for it; other cells stay as they are, see the notes.
+
+        Args:
+            rule: e.g. ``"max accuracy subject to eo <= 0.05"``.
+
+        Raises:
+            SuiteError: it is no rule, or no cell can be chosen anew.
+        """
+        from fairbench.analysis.rechosen import chosen_by
+
+        return Run(replace(self._ended, results=chosen_by(self.results, rule)), self._registry)
 
     def verdicts(self) -> pandas.DataFrame:
         """Return the verdict on each method at each kind of gap, a row for each; see the tables of verdicts.

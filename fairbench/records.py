@@ -124,6 +124,7 @@ class Record:
         remarks: sentences to be shown with the cell, e.g. which setting of the process its method changed.
         supports: (group, rows of the test part) for every group of the dataset, in the order of the codes, at the last
             step. Empty if the cell had no test part, or an old store does not say.
+        rule: by which ``chosen`` was chosen after the run (``analysis.rechosen``); empty if it is the run's choice.
     """
 
     cell: Cell
@@ -139,6 +140,7 @@ class Record:
     alike: tuple[tuple[int, str], ...] = ()
     remarks: tuple[str, ...] = ()
     supports: tuple[tuple[str, int], ...] = ()
+    rule: str = ""
 
 
 @dataclass(frozen=True)

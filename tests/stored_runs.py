@@ -75,7 +75,7 @@ def stored_run(
             for repeat, samples in enumerate(several):
                 for text, decide in methods.items():
                     name = scenario if isinstance(scenario, str) else scenario[text]
-                    cell = Cell(Choice(dataset), parse_choices(text)[0], "sex", repeat, scenario=Choice(name))
+                    cell = Cell(Choice(dataset), parse_choices(text)[0], "sex", repeat, scenario=parse_choices(name)[0])
                     found = decide(repeat, samples)
                     points = {"": found} if isinstance(found, Predictions) else found
                     if points is None:

@@ -23,6 +23,7 @@ from fairbench.running.cell import (
     Workbench,
     _Clock,
     _put_back,
+    _workbench,
     run_cell,
 )
 from fairbench.running.checkpoints import Checkpoint
@@ -38,6 +39,14 @@ SMALL = "synthetic[rows=300]"
 @pytest.fixture(scope="module")
 def registry():
     return load_plugins(FILES)[0]
+
+
+@pytest.fixture
+def own_workbench():
+    """Leave no workbench behind that holds what a test gave it: tests of other files in this process share it."""
+    _workbench.cache_clear()
+    yield
+    _workbench.cache_clear()
 
 
 def cells_of(registry, *methods, datasets=(SMALL,), repeats=1):
@@ -98,6 +107,7 @@ def test_what_was_changed_is_listed_in_a_sentence():
     assert _put_back("it ran", ["a", "b", "c"]) == ("while it ran, a, b and c were changed; they were put back",)
 
 
+@pytest.mark.usefixtures("own_workbench")
 def test_a_cell_runs_with_what_the_run_began_with(registry, tmp_path):
     (cell,) = cells_of(registry, "constant")
     origin = registry.origin("methods", "constant").sha256

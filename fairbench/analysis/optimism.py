@@ -19,8 +19,8 @@ from fairbench.records import Record
 
 
 def rule_of(record: Record) -> Optional[Rule]:
-    """Return the rule by which the scenario of ``record`` chose its operating point; None if it names none."""
-    text = record.cell.scenario.params.get("rule")
+    """Return the rule by which the operating point of ``record`` was chosen, last of all; None if none is named."""
+    text = record.rule or record.cell.scenario.params.get("rule")
     try:
         return Rule.parse(text) if isinstance(text, str) else None
     except SuiteError:  # a parameter of another kind that happens to have the name

@@ -43,6 +43,7 @@ SHORT = {
 ABOVE_COIN = "above the coin, not above a stricter common threshold"
 ABOVE_BOTH = "above the coin and a stricter common threshold"
 NO_ROOM = "no room: the lines are not told apart at this gap"
+"""Why points are no share of the room: ``Verdict.no_skill`` where the attainable line is not told from the coin."""
 NO_ATTAINABLE = "no attainable line"
 NO_BETTER = "the baseline is no better than a constant"
 REPEATS, ROWS = "repeats", "rows"

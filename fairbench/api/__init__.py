@@ -23,7 +23,7 @@ from fairbench.data.rows import (
     images_only,
     tables_only,
 )
-from fairbench.data.selection import Chosen, Judged, Rule
+from fairbench.data.selection import SEEN_ROWS, SEEN_SELECTED, Chosen, Judged, Rule
 from fairbench.data.sources import Archive, DataFile, Wheel
 from fairbench.data.withheld import known_rows
 from fairbench.errors import CannotExport, DataError, GroupWithheld, NotApplicable, SuiteError, Undefined
@@ -83,6 +83,8 @@ __all__ = [
     "OUT_OF_MEMORY",
     "RAISED",
     "RETURNED",
+    "SEEN_ROWS",
+    "SEEN_SELECTED",
     "TIMED_OUT",
     "UNKNOWN_GROUP",
     "Archive",

@@ -9,9 +9,9 @@ that can be shown; ``draw_jointly`` draws test parts for two methods at once.
 ``baseline_of`` says which method is a section's baseline, ``SectionLines`` draws its reference lines, ``RatioLines``
 those of ratios, ``Line`` any other, and ``section_standings`` how each method stands. ``harm_between`` tells what a
 method changes for each group; ``within_dataset`` and ``across_datasets`` compare methods in tiers; ``hull`` and
-``area_skill`` are of fronts; ``selection`` compares choices with an oracle's, and ``ledger`` says what methods were
-given. Figures share ``SETTINGS`` and ``STYLES`` (colour and marker), write texts beside dots with
-``write_labels``, and import matplotlib with ``require_matplotlib``;
+``area_skill`` are of fronts; ``selection`` compares choices with an oracle's, ``chosen_by`` lets
+another rule choose, and ``ledger`` says what methods were given. Figures share ``SETTINGS`` and ``STYLES`` (colour and
+marker), write texts beside dots with ``write_labels``, and import matplotlib with ``require_matplotlib``;
 ``without_formula`` makes a cell of a CSV file harmless to a spreadsheet.
 """
 
@@ -96,6 +96,7 @@ from fairbench.analysis.labels import (
 )
 from fairbench.analysis.ledger import (
     Spent,
+    budget_of,
     ledger,
 )
 from fairbench.analysis.lines import (
@@ -145,6 +146,11 @@ from fairbench.analysis.ratios import (
     RATIOS,
     RatioLines,
 )
+from fairbench.analysis.rechosen import (
+    chosen_by,
+    rechosen_notes,
+    seen_on_validation,
+)
 from fairbench.analysis.resampling import (
     CountDraws,
     draw_counts,
@@ -187,6 +193,7 @@ from fairbench.analysis.variance import (
     variance_shares,
 )
 from fairbench.analysis.verdicts import (
+    NO_ROOM,
     SectionLines,
     Verdict,
 )
@@ -234,6 +241,7 @@ __all__ = [
     "Multiverse",
     "NOT_FAIR",
     "NO_INTERVAL",
+    "NO_ROOM",
     "NoiseFloor",
     "Optimism",
     "Placed",
@@ -263,8 +271,10 @@ __all__ = [
     "area_skill",
     "attainment",
     "baseline_of",
+    "budget_of",
     "by_method",
     "cannot_show",
+    "chosen_by",
     "chosen_points",
     "claimed_points",
     "coin",
@@ -304,6 +314,7 @@ __all__ = [
     "percentiles",
     "planned_repeats",
     "positives",
+    "rechosen_notes",
     "require_matplotlib",
     "row_spread",
     "row_variance",
@@ -311,6 +322,7 @@ __all__ = [
     "rule_of",
     "runs_within",
     "section_standings",
+    "seen_on_validation",
     "sections",
     "selection",
     "series",

@@ -30,6 +30,7 @@ def say_unfinished(results: Results) -> None:
         "fairbench report runs/table1 --format latex > table1.tex",
         "fairbench report runs/table1 --metrics accuracy,dp --methods faalgrad,threshold",
         "fairbench report runs/table1 --definitions aif360 --format markdown",
+        "fairbench report runs/field --rule 'max accuracy subject to eo <= 0.05'",
     )
 )
 @click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
@@ -48,6 +49,11 @@ def say_unfinished(results: Results) -> None:
     help="Show fairness measures as another library defines and names them: fairlearn, aif360, ffb, ffml, fair-maml "
     "or boundary-covariance.",
 )
+@click.option(
+    "--rule",
+    metavar="TEXT",
+    help="Let this rule choose among the stored operating points, by what was seen of them on validation.",
+)
 @names_option("--metrics", "metrics", "Show only these metrics; dp and eo stand for the two differences.")
 @names_option("--methods", "methods", "Show only these methods, e.g. 'faalgrad[split=config1],threshold'.")
 @names_option("--datasets", "datasets", "Show only these datasets.")
@@ -56,6 +62,7 @@ def report(
     run_directory: Path,
     name: str,
     definitions: Optional[str],
+    rule: Optional[str],
     metrics: Optional[str],
     methods: Optional[str],
     datasets: Optional[str],
@@ -65,11 +72,12 @@ def report(
 
     Tables are as wide as the terminal, or COLUMNS; where a table of verdicts is too wide, its columns move to tables
     below, the verdict last of all. Verdicts are those of the whole run, whatever is shown of it. The default format
-    also writes every report that is a file into the run directory, unless --definitions or a choice of methods,
+    also writes every report that is a file into the run directory, unless --definitions, --rule or a choice of methods,
     datasets or metrics is given.
     """
     from fairbench.analysis.definitions import find_view, viewed
     from fairbench.analysis.filtered import filtered
+    from fairbench.analysis.rechosen import chosen_by
     from fairbench.plugins.loading import load_plugins
     from fairbench.running.rundir import load_results
     from fairbench.running.store import run_folder
@@ -83,6 +91,8 @@ def report(
         find_view(definitions)  # refused before the run is read
     run_directory = run_folder(run_directory)
     results = load_results(run_directory)
+    if rule is not None:
+        results = chosen_by(results, rule)
     if definitions is not None:
         results = viewed(results, definitions)
     results = filtered(results, methods=methods, datasets=datasets, metrics=metrics)
@@ -96,7 +106,7 @@ def report(
     if isinstance(made, str) and (name == "terminal" or sys.stdout.isatty()):
         made = printable(made)
     click.echo(made, nl=isinstance(made, str))
-    if name == "terminal" and definitions is None and results.whole is None:
+    if name == "terminal" and definitions is None and rule is None and results.whole is None:
         write_reports(results, registry, run_directory)
         say(f"written to {run_directory}: report.*")
 

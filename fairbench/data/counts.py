@@ -25,7 +25,8 @@ class GroupRates:
     """Counts and rates of G groups, each an array (G,); NaN if a group has no rows to count.
 
     ``n`` and ``positives`` count rows and rows with y = 1; ``selection``, ``true_positive``, ``false_positive`` and
-    ``accuracy`` are fractions in [0, 1], taken in expectation over ``decision``.
+    ``accuracy`` are fractions in [0, 1], taken in expectation over ``decision``. ``selected`` (G, 2) is what the rates
+    are made of: how many rows are selected, by group and label.
     """
 
     n: Floats
@@ -34,6 +35,12 @@ class GroupRates:
     true_positive: Floats
     false_positive: Floats
     accuracy: Floats
+    selected: Floats
+
+    @property
+    def rows(self) -> Floats:
+        """Return the number of rows by group and label (G, 2)."""
+        return np.stack([self.n - self.positives, self.positives], axis=1)
 
 
 def group_rates(samples: Samples, predictions: Predictions) -> GroupRates:
@@ -79,6 +86,7 @@ def rates_of(rows: Floats, selected: Floats) -> GroupRates:
             true_positive=selected[:, 1] / rows[:, 1],
             false_positive=selected[:, 0] / rows[:, 0],
             accuracy=(selected[:, 1] + rows[:, 0] - selected[:, 0]) / n,
+            selected=selected,
         )
 
 

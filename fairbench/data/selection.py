@@ -30,6 +30,8 @@ FORMS = (
     "knee",
     "knee eo",
 )
+SEEN_ROWS, SEEN_SELECTED = "validation_rows", "validation_selected"
+"""Diagnostics with what a rule saw on validation: rows by group and label, and those that each point selects."""
 ROUNDING = 1e-9  # .55 - .5 is a little more than .05
 DIGITS = 12  # beyond which accuracies and gaps of equal counts can differ
 _PATTERN = re.compile(

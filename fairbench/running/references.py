@@ -15,7 +15,7 @@ from fairbench.system.isolation import process_state_kept
 
 BASELINE, ATTAINABLE = "mlp", "attainable"
 HOLDOUT = "holdout"
-COMPARING = (HOLDOUT, "selected", "tuned", "search")
+COMPARING = (HOLDOUT, "selected", "tuned", "tuned_together", "search", "sweep")
 """Scenarios in which methods are set against reference lines: one fit, or one choice of fits, for each split."""
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import FAILURES, OUT_OF_MEMORY, Cell, Record, Results, last_line
-from fairbench.api.analysis import names_of, planned_repeats, runs_within
+from fairbench.api.analysis import names_of, planned_repeats, rechosen_notes, runs_within
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
 
@@ -26,6 +26,7 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
     said = [*missing(results), *_remarks(results), *_notes(results), *_references(results)]
+    reading = [*rechosen_notes(results), *reading]
     return [*reading, *said, *_reference_cost(results), *_accepted(results), *_produced(results)]
 
 

@@ -90,7 +90,7 @@ def values_of(row: MethodRow, quantity: Quantity, lines: SectionLines) -> dict[i
     return {repeat: 100 * height for repeat, height in lines.heights(row.records, quantity.metric).items()}
 
 
-def rankings(results: Results) -> list[Ranking]:
+def rankings(results: Results, quantities: Sequence[Quantity] = QUANTITIES) -> list[Ranking]:
     """Return a ranking for each scenario, preparation and quantity with at least two methods to compare."""
     found = []
     with stored_rows(results) as rows:
@@ -100,7 +100,7 @@ def rankings(results: Results) -> list[Ranking]:
             if finished(records)
         }
         for block in _blocks(sections(results)):
-            for quantity in QUANTITIES:
+            for quantity in quantities:
                 ranking = _ranking(block, quantity, results, lines)
                 if ranking is not None:
                     found.append(ranking)

@@ -239,6 +239,9 @@ def _section(records: Sequence[Record], results: Results, tell: Mapping[str, set
     marked = _mark_best(rows, columns, results.run.get("reference_methods", ()))
     scenario = records[0].cell.scenario
     shown = only(scenario, tell[scenario.name])
+    anew = next((record.rule for record in records if record.rule), "")
+    if anew:
+        shown += f", points chosen by {anew!r} instead"
     return Section(
         records[0].cell, shown, tuple(steps), tuple(columns), tuple(group_columns), tuple(marked), rows_of_groups
     )

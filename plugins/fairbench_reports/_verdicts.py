@@ -68,13 +68,13 @@ def _texts(standing: Standing) -> list[str]:
         number(half),
         number(standing.rows),
         number(standing.floor_mean),
-        _above(verdict),
-        _room(verdict),
+        above_coin(verdict),
+        of_the_room(verdict),
         clean(verdict.reading),
     ]
 
 
-def _above(verdict: Verdict) -> str:
+def above_coin(verdict: Verdict) -> str:
     """Return the points above the coin with their interval: ``+1.1 [-5.7, +7.9]``."""
     above = verdict.above
     if above is None:
@@ -88,7 +88,7 @@ def _points(fraction: float) -> str:
     return f"{round(100 * fraction, 1) + 0.0:+.1f}"
 
 
-def _room(verdict: Verdict) -> str:
+def of_the_room(verdict: Verdict) -> str:
     """Return the room in points and, where it can be told from none, the share of it that the method makes use of."""
     if verdict.above is None or verdict.room is None:
         return NOTHING

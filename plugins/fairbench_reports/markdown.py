@@ -19,26 +19,27 @@ def render(results: Results) -> str:
     for section, judged in zip(shown, verdicts):
         lines += [f"## {escape_markdown(section.title)}", "", escape_markdown(section.setting), ""]
         lines += [*_table(section), ""]
-        lines += _list(section.notes())
+        lines += bullets(section.notes())
         for verdict in judged:
-            lines += [f"### {escape_markdown(verdict.title)}", "", *_verdict(verdict), "", *_list(verdict.notes)]
+            lines += [f"### {escape_markdown(verdict.title)}", "", *_verdict(verdict), "", *bullets(verdict.notes)]
     every = [verdict for judged in verdicts for verdict in judged]
-    lines += ["## Notes", "", *_list([*reading(results, every), *foot(results, shown, best="bold")])]
+    lines += ["## Notes", "", *bullets([*reading(results, every), *foot(results, shown, best="bold")])]
     return "\n".join(lines)
 
 
 def _table(section: Section) -> list[str]:
     headings = ["method", "repeats", *map(_heading, section.columns)]
     rule = ["---", *("---:" for _ in headings[1:])]
-    return [_row(headings), _row(rule), *(_row(_cells(row)) for row in section.rows)]
+    return [table_row(headings), table_row(rule), *(table_row(_cells(row)) for row in section.rows)]
 
 
 def _verdict(verdict: VerdictTable) -> list[str]:
     rule = ["---", *("---:" for _ in HEADINGS[1:-1]), "---"]
-    return [_row(HEADINGS), _row(rule), *(_row(map(escape_markdown, row)) for row in verdict.rows)]
+    return [table_row(HEADINGS), table_row(rule), *(table_row(map(escape_markdown, row)) for row in verdict.rows)]
 
 
-def _row(cells: Iterable[str]) -> str:
+def table_row(cells: Iterable[str]) -> str:
+    """Return a row of a table; the cells are escaped already."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -58,7 +59,8 @@ def _entry(entry: Entry) -> str:
     return (f"**{text}**" if entry.best else text) + entry.mark
 
 
-def _list(sentences: Iterable[str]) -> list[str]:
+def bullets(sentences: Iterable[str]) -> list[str]:
+    """Return the lines of a list of sentences, with an empty one at the end; none without sentences."""
     items = [f"- {escape_markdown(sentence)}" for sentence in sentences]
     return [*items, ""] if items else []
 

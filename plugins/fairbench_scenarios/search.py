@@ -29,7 +29,7 @@ from fairbench.api import (
     parameter,
 )
 
-from ._rules import SMALL_GAP, ByRule, choose, told_of_all
+from ._rules import SMALL_GAP, ByRule, judge, told_of_all
 
 GIVEN = "as given"
 DIGITS = 4  # significant, of a number that is drawn
@@ -129,7 +129,7 @@ class Search(ByRule):
                 yield Outcome(split.test, {}, "", number, state=trials.state())
         judged = self._judged(split, trials)
         chosen = rule.choose(judged)
-        said = told_of_all(rule, judged, chosen, len(trials.places))
+        said = told_of_all(rule, judged, chosen, len(trials.places), len(judged))
         tested = {label: test for label, (_, test) in trials.made.items()}
         yield Outcome(split.test, tested, chosen.label, diagnostics=said)
 
@@ -137,7 +137,7 @@ class Search(ByRule):
     def _fit(rule: Rule, split: Split, method: Method, seed: int) -> tuple[Predictions, Predictions]:
         """Return the predictions of a fit for the validation and for the test part."""
         points = Fitted.of(method.fit(split.train, split.validation, seed=seed)).points
-        point = points[choose(rule, split.validation, points).label]
+        point = points[rule.choose(judge(split.validation, points)).label]
         return point(known_rows(split.validation).inputs), point(split.test.inputs)
 
     @staticmethod

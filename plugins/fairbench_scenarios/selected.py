@@ -8,7 +8,7 @@ from typing import Callable
 
 from fairbench.api import Fitted, Method, Outcome, Rule, Scenario, Split, hookimpl, parameter
 
-from ._rules import SMALL_GAP, ByRule, choose, told
+from ._rules import SMALL_GAP, ByRule, judge, told
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class Selected(ByRule):
             NotApplicable: the rule cannot be applied to the validation part.
         """
         fitted = Fitted.of(method.fit(split.train, split.validation, seed=seed("fit")))
-        found = choose(Rule.parse(self.rule), split.validation, fitted.points)
+        judged = judge(split.validation, fitted.points)
+        found = Rule.parse(self.rule).choose(judged)
         inputs = split.test.inputs
         predictions = {name: predictor(inputs) for name, predictor in fitted.points.items()}
-        yield Outcome(split.test, predictions, found.label, diagnostics={**fitted.diagnostics, **told(found, 1, 1)})
+        said = {**fitted.diagnostics, **told(judged, found, 1, 1)}
+        yield Outcome(split.test, predictions, found.label, diagnostics=said)
 
 
 @hookimpl

@@ -21,7 +21,7 @@ from fairbench.api import (
 )
 
 from ._fits import fit_each
-from ._rules import choose, told
+from ._rules import judge, told
 
 FOUR_FIFTHS = "max accuracy subject to dp ratio >= 0.8"
 LEAST_RATIO = "max accuracy subject to dp ratio >= {:.12g}"
@@ -93,10 +93,11 @@ class Tuned:
             for point in fitted.points if self.points == "all" else [fitted.chosen]:
                 name = f"{label} {point}".strip()
                 points[name], curves[name] = fitted.points[point], fitted.diagnostics
-        found = choose(Rule.parse(self.rule), split.validation, points)
+        judged = judge(split.validation, points)
+        found = Rule.parse(self.rule).choose(judged)
         inputs = split.test.inputs
         predictions = {label: predictor(inputs) for label, predictor in points.items()}
-        said = {**curves[found.label], **told(found, len(configurations), len(configurations))}
+        said = {**curves[found.label], **told(judged, found, len(configurations), len(configurations))}
         yield Outcome(split.test, predictions, found.label, diagnostics=said)
 
 
