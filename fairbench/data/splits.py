@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.data.rows import Samples, Schema, Split, unchecked
+from fairbench.data.arrays import unchecked
+from fairbench.data.rows import Samples, Schema, Split
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 ALIGNMENT = 64  # bytes; the same whatever lay in memory before
