@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from fairbench.choices import metric_called
 from fairbench.data.own.declaration import own_data
 from fairbench.errors import UnknownName
-from fairbench.plugins.components import Limits
+from fairbench.plugins.executing import Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.quantities import bytes_of, retries_of, seconds_of

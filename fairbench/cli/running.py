@@ -17,7 +17,7 @@ from fairbench.cli.signals import status_of
 from fairbench.data.own.declaration import OwnData
 from fairbench.data.own.prepared import Prepared
 from fairbench.notation import show_params
-from fairbench.plugins.components import Limits
+from fairbench.plugins.executing import Limits
 from fairbench.quantities import bytes_of, seconds_of
 from fairbench.records import CRASHED, FAILED, FAILURES, OUT_OF_MEMORY, TIMED_OUT
 from fairbench.running.resume import Plan

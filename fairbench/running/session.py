@@ -20,7 +20,7 @@ from fairbench.data.files import DataSource
 from fairbench.data.own.declaration import OwnData
 from fairbench.data.own.prepared import Prepared, prepared
 from fairbench.errors import NotApplicable, SuiteError
-from fairbench.plugins.components import NO_LIMITS, Executor, Limits
+from fairbench.plugins.executing import NO_LIMITS, Executor, Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.quantities import duration
