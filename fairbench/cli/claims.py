@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from fairbench.cli.options import (
-    GivenPath,
-    accept_option,
-    data_dir_option,
-    examples,
-    executor_options,
-    offline_option,
-    plugin_option,
-    say,
-    wait_option,
-)
+from fairbench.cli.options import GivenPath, examples, out_option, say, session_options
 from fairbench.errors import printable
 
 if TYPE_CHECKING:
@@ -53,17 +43,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to print the claims.",
 )
-@click.option(
-    "--out",
-    type=GivenPath(path_type=Path, file_okay=False),
-    help="Run directory of the suite.  [default: a dated one under runs/]",
-)
-@executor_options
-@accept_option
-@wait_option
-@data_dir_option
-@offline_option
-@plugin_option
+@out_option("Run directory of the suite.  [default: a dated one under runs/]")
+@session_options
 def claims(file: Path, run_directory: Optional[Path], form: str, plugin: tuple[str, ...], **options: Any) -> int:
     """Recompute and judge the claims of a FILE.
 
