@@ -19,7 +19,7 @@ from fairbench.analysis.standings import JUDGED, section_standings
 from fairbench.api import Predictions
 from fairbench.cells import Cell, Choice, Preparation
 from fairbench.cli import notebook
-from fairbench.errors import NotApplicable, UnknownName
+from fairbench.errors import FairbenchError, NotApplicable, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.python import Run
 from fairbench.records import Record
@@ -161,6 +161,31 @@ def test_the_picture_is_that_of_the_report_and_of_another_gap(run):
 def test_what_cannot_be_drawn_is_refused_in_words(run, given, words):
     with pytest.raises(UnknownName, match=words):
         run.plot(**given)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda run: run.plot(3), "dataset is 3, of type int; it must be a text"),
+        (lambda run: run.plot(["adult", 3]), "dataset is 3, of type int; it must be a text"),
+        (lambda run: run.plot(metric=["dp"]), "metric is ['dp'], of type list; it must be a text"),
+        (lambda run: run.table(["accuracy"]), "a metric is ['accuracy'], of type list; it must be a text"),
+        (lambda run: run.by_rule(None), "rule is None, of type NoneType; it must be a text"),
+        (lambda run: run.compare("runs/x"), "other is 'runs/x', of type str; it must be a Run, such as fairbench.load"),
+        (lambda run: run.compare(run, methods=3), "methods is 3, of type int; it must be a text"),
+        (lambda run: run.compare(run.values), "other is scenario dataset sensitive"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_in_a_line_with_its_value(run, call, words):
+    with pytest.raises(FairbenchError) as refused:
+        call(run)
+    assert str(refused.value).startswith(words)
+    assert "\n" not in str(refused.value)
+
+
+def test_several_datasets_are_drawn_as_on_the_command_line(run):
+    pytest.importorskip("matplotlib")
+    assert len(run.plot(["adult", "compas"]).axes) == len(run.plot("adult,compas").axes) == 2
 
 
 def test_without_the_extra_the_error_says_what_to_install(run, monkeypatch):
