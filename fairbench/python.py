@@ -113,7 +113,7 @@ class Run:
 
         A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, unfinished ones
         too, and ‡ a method that makes the same decision for everybody in most repeats. Variants of a method on one
-        dataset are shown with the parameters in which they differ.
+        dataset, and of a scenario, are shown with the parameters in which they differ; ``means`` has all of them.
 
         Args:
             metrics: their names, in order; by default accuracy and the differences of demographic parity and equalized

@@ -133,6 +133,18 @@ def test_verdicts_tell_variants_and_settings_apart(tmp_path, monkeypatch):
             assert f"adult sex {scale} half[share={share}] {DP}" in shown
 
 
+def test_tables_and_comparisons_have_short_scenarios_and_frames_all_of_them(tmp_path):
+    long = f"sweep[costly='{'adversarial_debiasing fairgrad: 1; ' * 5}lfr: 0',trials=4]"
+    methods = {"mlp": unfair, "half": half}
+    adult = {"adult": [people((0.4, 0.4), (50, 50), seed=at) for at in range(2)]}
+    both = opened(stored_run(tmp_path, methods, adult, scenario={"mlp": "holdout", "half": long}))
+    assert list(both.table().index.get_level_values("scenario")) == ["holdout", "sweep"]
+    for frame in (both.means, both.values):
+        assert any("lfr: 0" in text for text in frame["scenario"])
+    assert "adult by sex, sweep: half" in str(both.compare(both))
+    assert "lfr: 0" not in str(both.compare(both)) + both._repr_html_()
+
+
 def test_names_that_steer_a_terminal_do_not(tmp_path):
     found = stored_run(tmp_path, {"mlp": unfair}, {"adult": [people((0.4, 0.4), (50, 50), seed=at) for at in range(2)]})
     found = replace(

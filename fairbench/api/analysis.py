@@ -183,6 +183,7 @@ from fairbench.analysis.values import (
     rows,
     runs_within,
     sections,
+    shown_parameters,
     supports,
     telling_parameters,
 )
@@ -326,6 +327,7 @@ __all__ = [
     "sections",
     "selection",
     "series",
+    "shown_parameters",
     "signed_gap",
     "stored_rows",
     "supports",

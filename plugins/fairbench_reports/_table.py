@@ -17,6 +17,7 @@ from fairbench.api.analysis import (
     measured_metrics,
     only,
     planned_repeats,
+    shown_parameters,
     supports,
     telling_parameters,
 )
@@ -97,7 +98,7 @@ class MethodRow:
 class Section:
     """What may be compared: the methods on one dataset and attribute, under one scenario and preparation.
 
-    ``scenario`` shows those of its parameters that distinguish it from the run's others of that name, if there are any;
+    ``scenario`` shows those of its parameters that ``shown_parameters`` names; the foot has the others;
     ``supports`` holds by group how many rows it has in the test parts, one number for each split.
     """
 
@@ -122,18 +123,21 @@ class Section:
     @property
     def setting(self) -> str:
         """Return the scenario and the preparation in words."""
+        return clean("; ".join([f"scenario {self.scenario}", *self.prepared]))
+
+    @property
+    def prepared(self) -> list[str]:
+        """Return the preparation in words, and which step the values are of if there are several."""
         preparation = self.cell.preparation
         among = "among" if preparation.sensitive_as_feature else "not among"
-        parts = [f"scenario {self.scenario}", FEATURES.get(preparation.scale, preparation.scale)]
-        parts.append(f"sensitive attribute {among} the features")
+        parts = [FEATURES.get(preparation.scale, preparation.scale), f"sensitive attribute {among} the features"]
         if preparation.stratify:
             parts.append("split stratified by label and group")
-        if preparation.assumption:
-            parts.append(preparation.assumption)
+        parts += preparation.assumptions
         if self.last_steps and self.last_steps != (0,):
             first, last = self.last_steps[0], self.last_steps[-1]
             parts.append(f"values at the last step ({first if first == last else f'{first} to {last}'})")
-        return clean("; ".join(parts))
+        return parts
 
     def notes(self) -> list[str]:
         """Return the sentences under the main table."""
@@ -211,14 +215,13 @@ def shared_parameters(results: Results) -> list[str]:
 
 
 def _scenario_parameters(results: Results) -> dict[str, tuple[set[str], str]]:
-    """Return for each scenario the parameters that titles show (all for a single variant), and a text with the rest."""
+    """Return for each scenario the parameters that titles show, and a text with the rest."""
     variants = {str(record.cell.scenario): record.cell.scenario for record in results.records}
-    telling = telling_parameters(variants.values())
+    shown = shown_parameters(variants.values())
     found = {}
     for choice in variants.values():
-        shown = telling[choice.name] or {*choice.params}
-        others = {*choice.params} - shown
-        found[choice.name] = (shown, only(choice, others) if others else "")
+        others = {*choice.params} - shown[choice.name]
+        found[choice.name] = (shown[choice.name], only(choice, others) if others else "")
     return found
 
 

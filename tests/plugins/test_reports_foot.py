@@ -1,4 +1,4 @@
-"""Reports on what stands beside numbers: remarks, accepted changes, skipped datasets, paths, columns, widths."""
+"""Reports on what stands beside numbers: remarks, changes, skipped datasets, scenarios, paths, columns, widths."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from fairbench_reports._table import sections
+from fairbench_reports.tradeoff import panel_titles
 
 from fairbench.cells import Choice
 from fairbench.records import Record, Value
@@ -150,3 +152,33 @@ def test_a_very_long_reason_is_cut() -> None:
     text = flat("markdown", results(done("logistic", accuracy=0.9), failed))
     assert 900 < text.count("z") <= 1000
     assert "z …" in text
+
+
+COSTLY = "adversarial: 1; " * 10 + "lfr: 0"
+
+
+def swept(**params: object) -> Record:
+    scenario = Choice("sweep", {"costly": COSTLY, **params})
+    return Record(cell(Choice("a"), scenario=scenario), "done", values=(Value(0, "", "", ACCURACY, 0.8),))
+
+
+@TEXTS
+def test_a_scenario_that_fills_lines_heads_no_section_but_stands_in_the_foot_and_in_exports(name: str) -> None:
+    found = results(swept(trials=4))
+    text = " ".join(re.sub(r"[\\{}]", "", REPORTS[name].render(found)).split())
+    assert "scenario sweep; features standardised" in text
+    assert text.count(COSTLY) == 1
+    assert f"every sweep here: sweep[costly={COSTLY},trials=4]" in text
+    assert f"sweep[costly={COSTLY},trials=4]" in REPORTS["csv"].render(found)
+
+
+def test_the_titles_of_panels_have_a_scenarios_name_and_what_tells_it_apart() -> None:
+    alone = Record(cell(Choice("a")), "done", values=(Value(0, "", "", ACCURACY, 0.8),))
+    assert panel_titles(sections(results(swept(trials=4)))) == ["adult by sex"]
+    both = results(swept(trials=4), alone)
+    assert panel_titles(sections(both)) == ["adult by sex; scenario sweep", "adult by sex; scenario holdout"]
+    variants = results(swept(rule="x; y"), swept(rule="z"))
+    assert panel_titles(sections(variants)) == [
+        "adult by sex; scenario sweep[rule=x; y]",
+        "adult by sex; scenario sweep[rule=z]",
+    ]
