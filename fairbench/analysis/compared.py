@@ -55,7 +55,7 @@ from fairbench.cells import Cell, Preparation
 from fairbench.errors import SuiteError
 from fairbench.notation import show_value
 from fairbench.records import DONE, Record, Results
-from fairbench.texts import counted, last_line
+from fairbench.texts import counted, error_line
 
 
 def compare_runs(first: Results, second: Results, wanted: Wanted = Wanted()) -> Compared:  # noqa: B008 - frozen
@@ -296,7 +296,7 @@ def _lost(line: _Line, other: str) -> list[Lost]:
 
 def _reasons(records: Sequence[Record]) -> str:
     """Return the first two reasons why cells are not done."""
-    found = dict.fromkeys(f"{r.status}: {last_line(r.reason) or 'no reason was kept'}" for r in records)
+    found = dict.fromkeys(f"{r.status}: {error_line(r.reason) or 'no reason was kept'}" for r in records)
     return "; ".join(list(found)[:2])
 
 

@@ -12,7 +12,7 @@ from fairbench.cells import Choice
 from fairbench.choices import metric_called, parse_choices
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.records import Results
-from fairbench.texts import last_line
+from fairbench.texts import error_line
 
 if TYPE_CHECKING:
     import pandas
@@ -139,7 +139,7 @@ def as_html(results: Results, means: pandas.DataFrame, summary: str) -> str:
     notes = results.run.get("notes", {})
     said = [f"{dataset}: {sentence}" for dataset, sentences in notes.items() for sentence in sentences]
     skipped = dict.fromkeys(
-        f"{record.cell.dataset}, {record.cell.method}: {last_line(record.reason)}"
+        f"{record.cell.dataset}, {record.cell.method}: {error_line(record.reason)}"
         for record in results.records
         if record.reason.strip()
     )

@@ -65,7 +65,7 @@ from fairbench.records import (
     no_rows,
 )
 from fairbench.seeding import derive_seed
-from fairbench.texts import counted, escape_markdown, last_line
+from fairbench.texts import counted, error_line, escape_markdown, last_line
 from fairbench.version import API_VERSION
 
 __all__ = [
@@ -139,6 +139,7 @@ __all__ = [
     "compares_groups",
     "counted",
     "decides_alike",
+    "error_line",
     "escape_markdown",
     "fit_estimator",
     "from_estimator",

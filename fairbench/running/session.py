@@ -41,7 +41,7 @@ from fairbench.running.suite import Suite, left_out, plan, read_suite
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
-from fairbench.texts import last_line
+from fairbench.texts import error_line
 
 
 class Observer:
@@ -233,7 +233,7 @@ class Session:
         with self.observer.downloads() as progress:
             available = gather(planned.cells, self.runner, progress)
         for label, reason in {**available.skipped, **available.failed}.items():
-            say(f"{label} is left out: {last_line(reason)}")
+            say(f"{label} is left out: {error_line(reason)}")
         # A worker loads code and data by itself: it must know which.
         runner = replace(self.runner, partial=path.absolute() / FOLDER, code=planned.code, data=available.digests)
         waiting = say if self.settings.wait else None
@@ -301,7 +301,7 @@ class Session:
                     self.observer.say(f"warning: {remark}")
                     remarks.add(remark)
             if self.settings.fail_fast and record.status in FAILURES:
-                cell, why = record.cell, last_line(record.reason)
+                cell, why = record.cell, error_line(record.reason)
                 where = f"{cell.method} on {cell.place}, repeat {cell.repeat}"
                 return f"stopped at the first failure: {where}, {record.status}: {why}"
             if budget.used_up and not budget.stopped:  # in a thread that cannot be interrupted

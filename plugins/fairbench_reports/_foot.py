@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from fairbench.api import FAILURES, OUT_OF_MEMORY, Cell, Record, Results, last_line
+from fairbench.api import FAILURES, OUT_OF_MEMORY, Cell, Record, Results, error_line
 from fairbench.api.analysis import names_of, planned_repeats, rechosen_notes, runs_within
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
@@ -47,7 +47,7 @@ def missing(results: Results) -> list[str]:
 
 def why(record: Record) -> str:
     """Return why a cell has no values: of a traceback, what was raised."""
-    return (last_line(record.reason) or "no reason was kept") if record.status in FAILURES else record.reason
+    return (error_line(record.reason) or "no reason was kept") if record.status in FAILURES else record.reason
 
 
 def one_line(text: str) -> str:

@@ -148,10 +148,19 @@ def test_the_report_on_loops_escapes_names_too() -> None:
 
 def test_a_very_long_reason_is_cut() -> None:
     method = Choice("tree")
-    failed = Record(cell(method), "failed", "Traceback\nRuntimeError: " + "z" * 9_000)
+    failed = Record(cell(method), "failed", "Traceback (most recent call last):\nRuntimeError: " + "z" * 9_000)
     text = flat("markdown", results(done("logistic", accuracy=0.9), failed))
     assert 900 < text.count("z") <= 1000
     assert "z …" in text
+
+
+@TEXTS
+def test_an_error_of_several_lines_is_told_with_its_type_and_first_line(name: str) -> None:
+    lines = 'Traceback (most recent call last):\n  File "fit.py", line 3, in fit\n    f()\n    ~^^\n'
+    failed = Record(cell(Choice("a")), "failed", f"{lines}ValueError: shapes differ\n  expected 3\nsee the manual\n")
+    text = flat(name, results(failed, done("b", accuracy=0.5)))
+    assert "1 cell failed (a on adult by sex): ValueError: shapes differ …" in text
+    assert "see the manual" not in text
 
 
 COSTLY = "adversarial: 1; " * 10 + "lfr: 0"
