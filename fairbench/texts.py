@@ -38,7 +38,7 @@ _TRACEBACK = re.compile(r"([ |+]*)(Exception Group )?Traceback \(most recent cal
 
 
 def error_line(reason: str) -> str:
-    """Return on one line why a cell failed: of a traceback the error with its message, and not where it was raised.
+    """Return the ``reason`` of a failure on one line: of a traceback the error with its message, without its place.
 
     Of a message of several lines this is the first, or the first two if the first one announces the second (it ends
     with a colon); an ellipsis stands for those left out. It is an empty text if there is none.
