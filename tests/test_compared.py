@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from stored_runs import DP, PARTS, drawn_parts, noisy, stored_run
 
 from fairbench.analysis.changes import IDENTICAL, PAIRED, PAIRED_ROWS, UNPAIRED, UNPAIRED_ROWS
 from fairbench.analysis.compared import compare_runs
@@ -26,9 +25,6 @@ from fairbench.data.score_limits import wilson
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.records import FRESH
 from fairbench.running.truth import Truth
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, PARTS, drawn_parts, noisy, stored_run
 
 ALL = ("accuracy", DP, "equalized_odds_difference", "roc_auc", "selection_rate")
 HOSTILE = "<script>alert(1)</script>"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,11 @@ import pytest
 from fairbench_reports import field, field_csv
 from fairbench_reports._field import fields
 from fairbench_reports._findings import findings
+from stored_runs import people, stored_run
 
 from fairbench import load
 from fairbench.api import Predictions
 from fairbench.records import Results
-
-sys.path.append(str(Path(__file__).parents[1]))  # the tests are imported by path
-from stored_runs import people, stored_run
 
 RULE = "max accuracy subject to dp <= 0.05"
 SWEEP = f"sweep[trials=4,rule={RULE}]"

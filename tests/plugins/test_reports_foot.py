@@ -5,16 +5,12 @@ from __future__ import annotations
 import csv
 import dataclasses
 import re
-import sys
-from pathlib import Path
 
 import pytest
+from report_helpers import ACCURACY, DP, EVIL, REPORTS, cell, done, latex_cells, markdown_cells, results, summary
 
 from fairbench.cells import Choice
 from fairbench.records import Record, Value
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from report_helpers import ACCURACY, DP, EVIL, REPORTS, cell, done, latex_cells, markdown_cells, results, summary
 
 TEXTS = pytest.mark.parametrize("name", ["terminal", "markdown", "latex"])
 
