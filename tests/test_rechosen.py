@@ -155,7 +155,7 @@ def test_counts_find_their_points_in_a_store_which_sorts_them(tmp_path):
         (record,) = store.records()
     points = list(dict.fromkeys(value.point for value in record.values))
     assert points == sorted(points) != list(seen_on_validation(record))
-    assert list(seen_on_validation(record))[0] == "as given"
+    assert next(iter(seen_on_validation(record))) == "as given"
     accuracies = [point.accuracy for point in seen_on_validation(record).values()]
     assert accuracies == list(record.diagnostics["validation_accuracy"])
     unknown = {**record.diagnostics, "validation_order": ()}

@@ -46,11 +46,15 @@ QUANTITIES = (Quantity("accuracy"), Quantity(DP), Quantity(EO), Quantity(DP, abo
 
 @dataclass(frozen=True)
 class Within:
-    """The methods on one dataset and attribute, in tiers; ``notes`` say what the order leaves out, and why."""
+    """The methods on one dataset and attribute, in tiers; ``notes`` say what the order leaves out, and why.
+
+    ``tested`` says whether a test could tell any apart: it needs two repeats that all have, and valid intervals.
+    """
 
     title: str
     placed: Sequence[Placed]
     notes: Sequence[str]
+    tested: bool
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,7 @@ def _within(
         notes.append(f"{section.title}: one repeat has no spread, so no methods are told apart")
     elif common and correction.reason:
         notes.append(f"{section.title}: no methods are told apart, because {clean(correction.reason)}")
-    return Within(section.title, placed, notes)
+    return Within(section.title, placed, notes, len(common) > 1 and correction.ratio is not None)
 
 
 def _by_dataset(
