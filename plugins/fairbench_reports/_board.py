@@ -192,26 +192,30 @@ class Overall:
 
 @dataclass(frozen=True)
 class UnderRule:
-    """The field under one rule.
+    """The field under one rule, in one setting: methods of others have other trials or features.
 
     Args:
         rule: in words.
+        setting: scenario and preparation in words; empty if there are no others under the rule.
         metric: the gap that the rule is about, at which methods are judged.
         heading: the gap in words.
         boards: one for each dataset and attribute.
         overall: the methods, those first that are above the coin on most datasets, then by their mean points.
         rankings: by points above the coin, one for each setting.
         left_out: what the rankings leave out for want of repeats, in sentences.
+        repeats: that the run asks for, on each dataset.
         kept: methods some cells of which are as the run's own rule chose, since they do not keep what it saw.
     """
 
     rule: str
+    setting: str
     metric: str
     heading: str
     boards: Sequence[Board]
     overall: Sequence[Overall]
     rankings: Sequence[Ranking]
     left_out: Sequence[str]
+    repeats: int
     kept: Sequence[str]
 
     @property

@@ -22,6 +22,7 @@ from fairbench.api.analysis import (
     finished,
     harm_between,
     ledger,
+    planned_repeats,
     rule_of,
     section_standings,
     series,
@@ -29,7 +30,7 @@ from fairbench.api.analysis import (
 )
 from fairbench.api.analysis import sections as comparable
 from fairbench_reports._board import Board, FieldRow, Harmed, Overall, UnderRule
-from fairbench_reports._ranked import Quantity, Ranking, rankings
+from fairbench_reports._ranked import Quantity, Ranking, rankings, setting_of
 from fairbench_reports._table import Section, sections
 from fairbench_reports._verdicts import remarks
 from fairbench_reports.tradeoff import panel_titles
@@ -54,7 +55,7 @@ def rules_of(records: Sequence[Record]) -> list[str]:
 
 
 def fields(results: Results) -> list[UnderRule]:
-    """Return the field under each rule that the run's scenarios name; none if no scenario names one.
+    """Return the field under each rule that the run's scenarios name, apart for each setting; none if none names one.
 
     Raises:
         StoreError: the run's store is damaged.
@@ -70,14 +71,30 @@ def _under(rule: str, results: Results) -> Iterator[UnderRule]:
         return
     if any(rule != known[0] for known in rules.values() if rule in known):
         results = chosen_by(results, rule)
-    shown = [section for section in sections(results) if rule in rules[section.key]]
-    own = [record for section in shown for row in section.rows for record in row.records]
-    kept = dict.fromkeys(record.cell.method.name for record in own if str(rule_of(record)) != rule)
-    complete, left_out = _complete(results, shown)
-    ranked = rankings(complete, [Quantity(metric, above=True)])
-    with stored_rows(results) as stored:
-        boards = list(_boards(shown, metric, BENEFITS[Rule.parse(rule).shown_gap], ranked, results, stored))
-    yield UnderRule(rule, metric, metric.replace("_", " "), boards, _overall(boards), ranked, left_out, list(kept))
+    by_setting: dict[str, list[Section]] = {}
+    for section in sections(results):
+        if rule in rules[section.key]:
+            by_setting.setdefault(setting_of(section), []).append(section)
+    heading, benefit = metric.replace("_", " "), BENEFITS[Rule.parse(rule).shown_gap]
+    for setting, shown in by_setting.items():
+        own = [record for section in shown for row in section.rows for record in row.records]
+        kept = dict.fromkeys(record.cell.method.name for record in own if str(rule_of(record)) != rule)
+        complete, left_out = _complete(results, shown)
+        ranked = rankings(complete, [Quantity(metric, above=True)])
+        with stored_rows(results) as stored:
+            boards = list(_boards(shown, metric, benefit, ranked, results, stored))
+        yield UnderRule(
+            rule=rule,
+            setting=setting if len(by_setting) > 1 else "",
+            metric=metric,
+            heading=heading,
+            boards=boards,
+            overall=_overall(boards),
+            rankings=ranked,
+            left_out=left_out,
+            repeats=planned_repeats(results),
+            kept=list(kept),
+        )
 
 
 def _complete(results: Results, shown: Sequence[Section]) -> tuple[Results, list[str]]:

@@ -115,11 +115,12 @@ def _blocks(shown: Sequence[Section]) -> list[list[Section]]:
     """Return the sections in blocks of the same scenario and preparation, whatever their dataset and attribute."""
     by_setting: dict[str, list[Section]] = {}
     for section in shown:
-        by_setting.setdefault(_setting(section), []).append(section)
+        by_setting.setdefault(setting_of(section), []).append(section)
     return list(by_setting.values())
 
 
-def _setting(section: Section) -> str:
+def setting_of(section: Section) -> str:
+    """Return scenario and preparation in words: the methods of sections that share it are compared over datasets."""
     return section.setting.partition("; values at the last step")[0]  # which steps those are differs between datasets
 
 
@@ -148,7 +149,7 @@ def _ranking(
     heading, arrow, decimals = column.heading, column.arrow, 3
     if quantity.above:
         heading, arrow, decimals = f"points of accuracy above the coin at {heading}", "↑", 1
-    return Ranking(_setting(block[0]), heading, decimals, arrow, sign, within, across, len(by_dataset), notes)
+    return Ranking(setting_of(block[0]), heading, decimals, arrow, sign, within, across, len(by_dataset), notes)
 
 
 def _ranked(

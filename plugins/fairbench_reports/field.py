@@ -30,6 +30,7 @@ OVERALL = (
     "sd gap",
     "CPU s",
     "x baseline",
+    "repeats",
     "failed",
     "skipped",
     f"budget {UNEQUAL}",
@@ -64,6 +65,8 @@ READING = (
     "worst group's change: in people per 100 against the baseline, of the group that fares worst by the method, in the "
     "favourable outcome (under a rule on equalized odds, of those who deserve it), with its 95% interval; "
     f"{LOSES} the loss holds beyond it; a group loses: on how many datasets",
+    "repeats: how many are finished, of how many that the run asks for if these are not all. Compare rows with the "
+    "same number: a method can be lucky in those that it has",
     "accuracy and gap are fractions, means ± standard deviations over the repeats; sd accuracy and sd gap are the "
     "medians of these deviations over the datasets",
     "CPU s: of one repeat with all its trials, x baseline: as a multiple of the baseline's; over all datasets the time "
@@ -85,7 +88,7 @@ def render(results: Results) -> str:
     if results.unfinished:
         lines += [escape_markdown(f"This run is not complete: {results.unfinished}."), ""]
     for under in found:
-        lines += [f"## {escape_markdown(under.rule)}", ""]
+        lines += [f"## {escape_markdown('; '.join(filter(None, [under.rule, under.setting])))}", ""]
         for paragraph in findings(under):
             lines += [escape_markdown(paragraph), ""]
         lines += ["### Over all datasets", "", *_table(OVERALL, [_over_all(each, under) for each in under.overall])]
@@ -148,6 +151,7 @@ def _over_all(each: Overall, under: UnderRule) -> tuple[str, ...]:
         number(each.median([row.gap.sd for row in rows])),
         number(sum(row.cpu_seconds for row in rows), 0),
         number(each.median([row.cost for row in rows]), 1),
+        _finished(sum(len(row.records) for row in rows), under.repeats * len(under.boards)),
         _share(failed, cells),
         _share(sum(row.skipped for row in rows), cells),
         str(each.unequal),
@@ -226,6 +230,10 @@ def _harm(harmed: Harmed) -> str:
 
 def _spread(found: Estimate) -> str:
     return number(found.mean) + ("" if found.sd is None else f" ± {number(found.sd)}")
+
+
+def _finished(part: int, whole: int) -> str:
+    return str(part) if part == whole else f"{part}/{whole}"
 
 
 def _share(part: int, whole: int) -> str:

@@ -238,6 +238,26 @@ def test_a_dataset_that_has_hardly_begun_has_no_tiers_and_takes_none_away(tmp_pa
     assert [bool(board.tiers) for board in under.boards] == [True, False]
 
 
+def test_methods_with_other_trials_are_compared_apart(tmp_path):
+    methods = {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1)}
+    places = {"mlp": "holdout", "tree": SWEEP, "threshold": SWEEP.replace("4", "8")}
+    found = fields(stored_run(tmp_path, methods, {"german": parts()}, scenario=places))
+    assert [(under.setting.partition("]")[0], len(under.overall)) for under in found] == [
+        ("scenario sweep[trials=4", 1),
+        ("scenario sweep[trials=8", 1),
+    ]
+
+
+def test_a_method_that_lacks_repeats_shows_it(tmp_path):
+    found = run_of(tmp_path, {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1)})
+    chosen = [record for record in found.records if record.cell.method.name != "tree" or record.cell.repeat == 2]
+    text = field.render(Results(chosen, found.run, len(chosen), found.labels, found.path))
+    over_all, on_one = (line for line in text.splitlines() if line.startswith("| tree |"))
+    assert " | 1/3 | 0 | 0 | 0 |" in over_all
+    assert on_one.startswith("| tree | 1/3 |")
+    assert "without a tier, for less than half of the repeats: tree (german by sex)" in text
+
+
 def test_an_unfinished_run_says_so_first(tmp_path):
     found = run_of(tmp_path, {"mlp": deciding(), "tree": deciding(refused=1)})
     begun = Results(found.records, found.run, 30, found.labels, found.path)
@@ -270,7 +290,7 @@ def test_where_nothing_is_above_the_coin_it_is_said(tmp_path):
 def test_the_tables_show_them(found):
     text = field.render(found)
     lines = [line for line in text.splitlines() if line.startswith("| tree |")]
-    over_all = "| tree | 2 | 0 | 0 | 0 | 0 | 0 | +20.0 | 2 | 0.000 | 0.000 | 9 | 1.0 | 0 | 0 | 0 |"
+    over_all = "| tree | 2 | 0 | 0 | 0 | 0 | 0 | +20.0 | 2 | 0.000 | 0.000 | 9 | 1.0 | 6 | 0 | 0 | 0 |"
     row = (
         "| tree | 3 | +20.0 \\[+20.0, +20.0\\] | above the coin | 2 | - | 0.950 ± 0.000 | 0.100 ± 0.000 | "
         "-10.0 \\[-10.0, -10.0\\] g1 ▼ | 1.50 | 1.0 | - |"
@@ -278,7 +298,7 @@ def test_the_tables_show_them(found):
     assert lines == [over_all, row, row]
     order = [line.split(" ")[1] for line in text.partition("### german by sex")[2].splitlines() if line[:1] == "|"]
     assert order[2:6] == ["threshold", "tree", "boosting", "logistic"]  # by points; in the plan tree comes first
-    assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 | - | - | 0 | - | 6/6 | 0 | 0 |" in text
+    assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 | - | - | 0 | - | 0/6 | 6/6 | 0 | 0 |" in text
     assert "| logistic | 0/3, 3 failed | - | no finished repeat | - |" in text
     assert "2 datasets cannot show a difference at 5%" in text
 
