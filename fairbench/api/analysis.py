@@ -194,6 +194,8 @@ from fairbench.analysis.variance import (
 )
 from fairbench.analysis.verdicts import (
     NO_ROOM,
+    WIDER,
+    WORSE,
     SectionLines,
     Verdict,
 )
@@ -263,6 +265,8 @@ __all__ = [
     "StoredRows",
     "Verdict",
     "Vertex",
+    "WIDER",
+    "WORSE",
     "accuracy_interval",
     "across_datasets",
     "against_coin",
