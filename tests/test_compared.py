@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
+from compared_runs import ALL, deciding, failing, found, run_in
 from scipy import stats
+from stored_runs import DP, PARTS, drawn_parts
 
 from fairbench.analysis.changes import IDENTICAL, PAIRED, PAIRED_ROWS, UNPAIRED, UNPAIRED_ROWS
 from fairbench.analysis.compared import compare_runs
@@ -26,10 +26,6 @@ from fairbench.data.score_limits import wilson
 from fairbench.errors import SuiteError, UnknownName
 from fairbench.records import FRESH
 from fairbench.running.truth import Truth
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from compared_runs import ALL, deciding, failing, found, run_in
-from stored_runs import DP, PARTS, drawn_parts
 
 
 @pytest.fixture

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
+from compared_runs import ALL, deciding, failing, run_in
 
 from fairbench.analysis.compared import compare_runs
 from fairbench.analysis.compared_shown import Shown, as_markdown, as_plain, as_text, number
 from fairbench.analysis.gate import gate
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from compared_runs import ALL, deciding, failing, run_in
 
 HOSTILE = "<script>alert(1)</script>"
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
+from compared_runs import deciding, found, run_in
+from stored_runs import DP, drawn_parts, noisy
 
 from fairbench.analysis.compared import compare_runs
 from fairbench.analysis.gate import gate, least_effects
 from fairbench.analysis.wanted import Wanted
 from fairbench.errors import SuiteError, UnknownName
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from compared_runs import deciding, found, run_in
-from stored_runs import DP, drawn_parts, noisy
 
 
 @pytest.fixture

@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parent / "plugins")]  # the tests are imported by path
 from stored_runs import DP, noisy, people, stored_run
 
 from fairbench.analysis.framed import VERDICT, WHO, verdict_frame

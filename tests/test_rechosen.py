@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +13,7 @@ from fairbench_scenarios.tuned import Tuned
 from fairbench_scenarios.tuned_together import TunedTogether
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_runs import PARTS, noisy, people
 
 from fairbench import load
 from fairbench.analysis.optimism import rule_of
@@ -24,9 +23,8 @@ from fairbench.cells import Cell, Choice
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, Record, Results
 from fairbench.running.outcomes import checked, measured
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path
-from stored_runs import PARTS, noisy, people
+from fairbench.running.packing import Measured as Stored
+from fairbench.running.store import FILE_NAME, Store
 
 RULES = (
     "max accuracy",
@@ -84,12 +82,13 @@ def split_of(seed: int, groups: int = 2) -> Split:
 
 
 def ran(scenario, split, method=None) -> Results:
-    """Return the results of one cell, as a run records them."""
+    """Return the results of one cell as a run's store returns them: values sorted by point, group and metric."""
     (outcome,) = scenario.run(split, method or Noisy(), lambda purpose: len(purpose))
     params = {name: getattr(scenario, name) for name in ("rule", "also") if hasattr(scenario, name)}
     cell = Cell(Choice("d"), Choice("noisy"), "sex", 0, scenario=Choice(scenario.name, params))
     record = measured(Record(cell, DONE, parts=PARTS), checked(outcome, "noisy", None), METRICS)
-    return Results([record], {}, 1, {})
+    values = tuple(sorted(record.values, key=lambda value: value[:4]))
+    return Results([replace(record, values=values)], {}, 1, {})
 
 
 def told(results: Results):
@@ -142,6 +141,21 @@ def test_what_is_stored_is_what_the_rule_saw():
         for name, rates in vars(now.rates).items():
             np.testing.assert_array_equal(getattr(seen[label].rates, name), rates, err_msg=name)
         assert (seen[label].accuracy, seen[label].gap("eo")) == (now.accuracy, now.gap("eo"))
+
+
+def test_counts_find_their_points_in_a_store_which_sorts_them(tmp_path):
+    """'as given' comes first in the run and last in the store, and its counts are equal to nobody else's."""
+    found = ran(Sweep(trials=4, rule="max accuracy"), split_of(2))
+    with Store(tmp_path / FILE_NAME, create=True) as store:
+        store.add(Stored(found.records[0], {}))
+        (record,) = store.records()
+    points = list(dict.fromkeys(value.point for value in record.values))
+    assert points == sorted(points) != list(seen_on_validation(record))
+    assert next(iter(seen_on_validation(record))) == "as given"
+    accuracies = [point.accuracy for point in seen_on_validation(record).values()]
+    assert accuracies == list(record.diagnostics["validation_accuracy"])
+    unknown = {**record.diagnostics, "validation_order": ()}
+    assert seen_on_validation(replace(record, diagnostics=unknown)) is None
 
 
 def test_without_further_rules_a_fit_keeps_one_point():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from stored_cells import TRUTH, cell, measured
 
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
@@ -16,9 +15,6 @@ from fairbench.running.layout import Body, CellRow, PredictionRow, digest, text_
 from fairbench.running.oldstore import prediction_digest, value_digest
 from fairbench.running.packing import pack, rows_of
 from fairbench.running.store import FILE_NAME, Measured, Store, Truth, run_folder
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_cells import TRUTH, cell, measured
 
 
 @pytest.fixture

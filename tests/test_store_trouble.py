@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stored_cells import TRUTH, cell, measured
 
 from fairbench.data.rows import Predictions
 from fairbench.errors import StoreError
 from fairbench.records import Parts, Value
 from fairbench.running.store import FILE_NAME, FORMAT, Measured, Store, Unstorable
 from fairbench.running.storefile import readable
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_cells import TRUTH, cell, measured
 
 
 @pytest.fixture

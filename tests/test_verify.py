@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fairbench.cells import Cell, Choice
+from fairbench.records import DONE, Record
+from fairbench.running.equality import unequal
 from fairbench.running.packing import Measured
 from fairbench.running.store import FILE_NAME, Store
 
@@ -115,6 +118,25 @@ def test_a_prediction_that_does_not_come_out_again_is_shown(fairbench):
     assert status == 1
     (row,) = [row for row in rows(out) if row["holds"] == "no"]
     assert row["differences"].startswith("the number of selected rows (decisions differ in 1 of 45) is ")
+
+
+def test_what_another_rule_would_choose_from_must_come_out_again():
+    """Whoever makes up what a rule saw on validation can choose points by their test values."""
+    seen = {"validation_selected": (1.0, 2.0), "validation_rows": (3.0, 4.0), "validation_order": (0.0,)}
+    told = {**seen, "trials": (2.0,), "fits": (2.0,), "loss": (0.5,)}
+    record = Record(Cell(Choice("d"), Choice("m"), "sex", 0), DONE, diagnostics=told)
+
+    def differs(**others):
+        return unequal(Measured(record, {}), Measured(replace(record, diagnostics={**told, **others}), {}))
+
+    assert differs(loss=(0.4,)) == []
+    assert differs(validation_order=()) == []  # of a run before it was kept
+    for name, numbers in told.items():
+        if name != "loss":
+            (found,) = differs(**{name: (*numbers[:-1], 9.0)})
+            what = f"number {len(numbers)} of the diagnostic {name}"
+            assert found == (what, str(numbers[-1]), "9.0", None)
+    assert differs(fits=(2.0, 1.0))[0][1:3] == ("nothing", "1.0")
 
 
 def test_other_versions_and_code_and_data_are_told_apart(fairbench):

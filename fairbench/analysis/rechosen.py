@@ -14,7 +14,7 @@ import numpy as np
 
 from fairbench.analysis.values import Measured, finished
 from fairbench.data.counts import rates_of
-from fairbench.data.selection import SEEN_ROWS, SEEN_SELECTED, Judged, Rule
+from fairbench.data.selection import SEEN_ORDER, SEEN_ROWS, SEEN_SELECTED, Judged, Rule
 from fairbench.errors import NotApplicable, SuiteError
 from fairbench.records import Record, Results
 
@@ -23,14 +23,16 @@ RECHOSEN = "rechosen"
 
 
 def seen_on_validation(record: Record) -> Optional[dict[str, Judged]]:
-    """Return what a rule saw of each stored point of a ``record``, in their order; None if that was not stored."""
-    rows, selected = record.diagnostics.get(SEEN_ROWS), record.diagnostics.get(SEEN_SELECTED)
-    points = Measured(record).points
-    if not rows or not selected or len(selected) != len(rows) * len(points):
+    """Return what a rule saw of each stored point of a ``record``, in its order; None if that was not stored."""
+    rows, selected, order = (record.diagnostics.get(name) for name in (SEEN_ROWS, SEEN_SELECTED, SEEN_ORDER))
+    points = sorted(Measured(record).points)
+    if not rows or not selected or not order or sorted(order) != list(range(len(points))):
+        return None
+    if len(selected) != len(rows) * len(points):
         return None
     table = np.array(rows, dtype=np.float64).reshape(-1, 2)
     each = np.array(selected, dtype=np.float64).reshape(len(points), -1, 2)
-    return {point: Judged(rates_of(table, here)) for point, here in zip(points, each)}
+    return {points[int(place)]: Judged(rates_of(table, here)) for place, here in zip(order, each)}
 
 
 def chosen_by(results: Results, rule: str) -> Results:

@@ -44,6 +44,9 @@ ABOVE_COIN = "above the coin, not above a stricter common threshold"
 ABOVE_BOTH = "above the coin and a stricter common threshold"
 NO_ROOM = "no room: the lines are not told apart at this gap"
 """Why points are no share of the room: ``Verdict.no_skill`` where the attainable line is not told from the coin."""
+WIDER = "wider gap than the baseline"
+WORSE = "below always predicting"
+"""Two of ``Verdict.notes``, the latter with the label that is always predicted."""
 NO_ATTAINABLE = "no attainable line"
 NO_BETTER = "the baseline is no better than a constant"
 REPEATS, ROWS = "repeats", "rows"
@@ -271,7 +274,7 @@ class SectionLines:
         baseline = self._baseline_vertex(metric, repeats).mean
         notes = self.notes(point.mean[1], baseline[1], columns, repeats)
         if point.mean[0] > baseline[0] + ROUNDING:
-            notes.append("wider gap than the baseline")
+            notes.append(WIDER)
         elif (
             reached is not None and len(reached.vertices) > 1 and point.mean[0] < reached.vertices[1].mean[0] - ROUNDING
         ):
@@ -324,7 +327,7 @@ class SectionLines:
             notes.append(NO_BETTER)
         if accuracy < constant - ROUNDING:
             label = int(np.mean([self.ones[repeat] for repeat in repeats]) >= 0.5)
-            notes.append(f"below always predicting {label}")
+            notes.append(f"{WORSE} {label}")
         ran = len({*Columns.of(records).repeats})
         if len(repeats) < ran:
             both = f"in which {self.baseline.label} too has this gap and an accuracy"

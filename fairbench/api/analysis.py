@@ -195,6 +195,8 @@ from fairbench.analysis.variance import (
 )
 from fairbench.analysis.verdicts import (
     NO_ROOM,
+    WIDER,
+    WORSE,
     SectionLines,
     Verdict,
 )
@@ -264,6 +266,8 @@ __all__ = [
     "StoredRows",
     "Verdict",
     "Vertex",
+    "WIDER",
+    "WORSE",
     "accuracy_interval",
     "across_datasets",
     "against_coin",

@@ -31,7 +31,13 @@ FORMS = (
     "knee eo",
 )
 SEEN_ROWS, SEEN_SELECTED = "validation_rows", "validation_selected"
-"""Diagnostics with what a rule saw on validation: rows by group and label, and those that each point selects."""
+"""Diagnostics with what a rule saw on validation: rows by group and label, and those that each point selects.
+
+A scenario gives them in the order of its points. A store sorts points by name, so each record says beside them which of
+the sorted points they are about, in ``SEEN_ORDER``.
+"""
+SEEN_ORDER = "validation_order"
+"""Diagnostic with the place of each point that a rule saw, in its order, among the stored points sorted by name."""
 ROUNDING = 1e-9  # .55 - .5 is a little more than .05
 DIGITS = 12  # beyond which accuracies and gaps of equal counts can differ
 _PATTERN = re.compile(

@@ -1,16 +1,23 @@
-"""Two results of one cell, compared to the last bit: every value that both have, and every prediction."""
+"""Two results of one cell, compared to the last bit: every value that both have, and every prediction.
+
+Of the diagnostics those are compared that decide what a report shows: what another rule would choose from, and what was
+tried.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
 from fairbench.cells import Cell
 from fairbench.data.rows import Predictions
+from fairbench.data.selection import SEEN_ORDER, SEEN_ROWS, SEEN_SELECTED
 from fairbench.records import Value
 from fairbench.running.store import Measured
+
+DECIDING = (SEEN_ROWS, SEEN_SELECTED, SEEN_ORDER, "trials", "fits")
 
 
 class Unequal(NamedTuple):
@@ -39,7 +46,20 @@ def unequal(one: Measured, two: Measured) -> list[Unequal]:
     ]
     if one.record.chosen != two.record.chosen:
         found.append(Unequal("the chosen operating point", repr(one.record.chosen), repr(two.record.chosen), None))
-    return [*found, *_unequal_predictions(one, two)]
+    return [
+        *found,
+        *_unequal_diagnostics(one.record.diagnostics, two.record.diagnostics),
+        *_unequal_predictions(one, two),
+    ]
+
+
+def _unequal_diagnostics(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[Unequal]:
+    for name in DECIDING:
+        first, second = (tuple(diagnostics.get(name, ())) for diagnostics in (one, two))
+        if first and second and first != second:
+            place = next((at for at, (a, b) in enumerate(zip(first, second)) if a != b), min(len(first), len(second)))
+            one_has, two_has = (str(told[place]) if place < len(told) else "nothing" for told in (first, second))
+            yield Unequal(f"number {place + 1} of the diagnostic {name}", one_has, two_has, None)
 
 
 def named(cell: Cell) -> str:

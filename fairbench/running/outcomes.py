@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from numbers import Number
 from operator import index
@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from fairbench.data.counts import rows_by_group
 from fairbench.data.rows import UNKNOWN_GROUP, Predictions, Samples
+from fairbench.data.selection import SEEN_ORDER, SEEN_SELECTED
 from fairbench.data.splits import same_bytes
 from fairbench.errors import Undefined, Unstorable
 from fairbench.plugins.components import Metric, Outcome
@@ -161,7 +162,10 @@ def measured(record: Record, outcome: Outcome, metrics: Sequence[Metric]) -> Rec
         )
     for name, value in outcome.values.items():
         values.append(_finite(outcome.step, outcome.chosen, "", name, value, "scenario measured"))
-    diagnostics: Mapping[str, Any] = {**record.diagnostics, **outcome.diagnostics}
+    diagnostics: dict[str, Any] = {**record.diagnostics, **outcome.diagnostics}
+    if SEEN_SELECTED in outcome.diagnostics:  # equals go to the earliest point, so the order that a rule saw counts
+        place = {point: float(place) for place, point in enumerate(sorted(outcome.predictions))}
+        diagnostics[SEEN_ORDER] = tuple(place[point] for point in outcome.predictions)
     return replace(record, values=tuple(values), chosen=outcome.chosen, diagnostics=diagnostics)
 
 

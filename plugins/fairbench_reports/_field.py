@@ -1,22 +1,19 @@
-"""The state of a field as neutral tables: under each rule every method on each dataset, and over all of them."""
+"""The state of a field: under each rule every method on each dataset, and over all of them."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from fairbench.api import FAILURES, Record, Results, Rule, Undefined
 from fairbench.api.analysis import (
     DESERVED,
     GIVEN,
-    NO_ROOM,
+    WIDER,
+    WORSE,
     Baseline,
-    Change,
-    CorrectedT,
     Estimate,
-    Spent,
-    Standing,
     StoredRows,
     budget_of,
     by_method,
@@ -25,183 +22,23 @@ from fairbench.api.analysis import (
     finished,
     harm_between,
     ledger,
+    planned_repeats,
     rule_of,
     section_standings,
     series,
     stored_rows,
 )
 from fairbench.api.analysis import sections as comparable
-from fairbench_reports._ranked import Quantity, Ranking, rankings
+from fairbench_reports._board import Board, FieldRow, Harmed, Overall, UnderRule
+from fairbench_reports._ranked import Quantity, Ranking, rankings, setting_of
 from fairbench_reports._table import Section, sections
+from fairbench_reports._verdicts import remarks
 from fairbench_reports.tradeoff import panel_titles
 
 GAPS = {"dp": "demographic_parity_difference", "eo": "equalized_odds_difference"}
 BENEFITS = {"dp": GIVEN, "eo": DESERVED}
 """What harm is measured in beside each gap: the favourable outcome, of all, or of those who deserve it."""
 FEWEST = 6  # datasets over which a mean has an interval
-POST_PROCESSING = (
-    "aif360_calibrated_eq_odds",
-    "aif360_eq_odds",
-    "aif360_reject_option",
-    "fairlearn_threshold_optimizer",
-    "parity_projection_posthoc",
-    "threshold",
-)
-"""Methods that leave the model as it is and change its decisions."""
-
-
-@dataclass(frozen=True)
-class Harmed:
-    """The group that a method serves worst against the baseline, and by how much its benefit changes."""
-
-    group: str
-    change: Change
-
-
-@dataclass(frozen=True)
-class FieldRow:
-    """A method on one dataset under one rule.
-
-    Args:
-        label: the method, with those parameters that tell it from the section's other variants.
-        method: its name.
-        parameters: all of its parameters, as the command line reads them.
-        records: its finished repeats.
-        cells: how many cells it has.
-        failed: how many of them failed, in whatever way.
-        skipped: how many were skipped, since the method does not apply.
-        standing: gap, points above the coin and verdict; None without a finished repeat.
-        spent: trials, fits and time; None likewise.
-        cost: CPU time as a multiple of the baseline's; None if one of the two is not known.
-        harmed: the group whose benefit falls most, or rises least; None if no group can be compared.
-        accuracy: over the repeats.
-        gap: likewise.
-    """
-
-    label: str
-    method: str
-    parameters: str
-    records: Sequence[Record]
-    cells: int
-    failed: int
-    skipped: int
-    standing: Standing | None
-    spent: Spent | None
-    cost: float | None
-    harmed: Harmed | None
-    accuracy: Estimate
-    gap: Estimate
-
-    @property
-    def side(self) -> int | None:
-        """Return 1 above the coin, 0 not told apart from it, -1 below; None without a verdict."""
-        above = self.standing.verdict.above if self.standing else None
-        return above.side if above else None
-
-    @property
-    def above_common(self) -> bool:
-        """Return whether the method is above the coin, and above the common threshold too."""
-        common = self.standing.verdict.common if self.standing else None
-        return self.side == 1 and common is not None and common.side == 1
-
-    @property
-    def no_room(self) -> bool:
-        """Return whether the lines are not told apart at the method's gap."""
-        return self.standing is not None and self.standing.verdict.no_skill == NO_ROOM
-
-    @property
-    def loses(self) -> bool:
-        """Return whether a group's benefit falls beyond its interval."""
-        return self.harmed is not None and self.harmed.change.fell
-
-
-@dataclass(frozen=True)
-class Board:
-    """The methods on one dataset and attribute under one rule, in the order of the plan.
-
-    Args:
-        title: dataset and attribute, and what else tells it from the other boards.
-        section: scenario, dataset, attribute and preparation.
-        rows: of all methods but baseline and references.
-        baseline: what they are compared with.
-        tiers: by label, among the points above the coin; empty if nothing is told apart at all.
-        budget: trials that the scenario grants each method; None if it says nothing.
-    """
-
-    title: str
-    section: Section
-    rows: Sequence[FieldRow]
-    baseline: Baseline
-    tiers: Mapping[str, int]
-    budget: int | None
-
-    @property
-    def has_room(self) -> bool | None:
-        """Return whether the attainable line is told apart from the coin at some method's gap; None if unknown.
-
-        It is unknown without an attainable line, without a valid interval, and over a flat coin.
-        """
-        told = {row.standing.verdict.no_skill for row in self.rows if row.standing is not None}
-        return True if "" in told else False if NO_ROOM in told else None
-
-
-@dataclass(frozen=True)
-class Overall:
-    """A method over the datasets of one rule.
-
-    Args:
-        label: the method.
-        rows: its rows, one for each dataset and attribute.
-        points: mean of the points above the coin over datasets, a fraction, with Student's interval from 6 datasets on.
-    """
-
-    label: str
-    rows: Sequence[FieldRow]
-    points: CorrectedT | None
-
-    def count(self, what: str) -> int:
-        """Return on how many datasets the property holds, ``no_room``, ``loses`` or ``above_common``."""
-        return sum(bool(getattr(row, what)) for row in self.rows)
-
-    def on_side(self, side: int | None) -> int:
-        """Return on how many datasets the verdict is on a side of the coin."""
-        return sum(row.side == side for row in self.rows)
-
-    def median(self, numbers: Sequence[float | None]) -> float | None:
-        """Return the median of those numbers that are known."""
-        known = [number for number in numbers if number is not None]
-        return statistics.median(known) if known else None
-
-    @property
-    def unequal(self) -> int:
-        """Return on how many datasets the budget is unequal to the others'."""
-        return sum(row.spent is not None and bool(row.spent.unequal) for row in self.rows)
-
-
-@dataclass(frozen=True)
-class UnderRule:
-    """The field under one rule.
-
-    Args:
-        rule: in words.
-        metric: the gap that the rule is about, at which methods are judged.
-        heading: of the gap.
-        boards: one for each dataset and attribute.
-        overall: the methods, those first that are above the coin on most datasets, then by their mean points.
-        rankings: by points above the coin, one for each setting.
-    """
-
-    rule: str
-    metric: str
-    heading: str
-    boards: Sequence[Board]
-    overall: Sequence[Overall]
-    rankings: Sequence[Ranking]
-
-    @property
-    def rows(self) -> list[FieldRow]:
-        """Return the rows of all datasets."""
-        return [row for board in self.boards for row in board.rows]
 
 
 def rules_of(records: Sequence[Record]) -> list[str]:
@@ -218,7 +55,7 @@ def rules_of(records: Sequence[Record]) -> list[str]:
 
 
 def fields(results: Results) -> list[UnderRule]:
-    """Return the field under each rule that the run's scenarios name; none if no scenario names one.
+    """Return the field under each rule that the run's scenarios name, apart for each setting; none if none names one.
 
     Raises:
         StoreError: the run's store is damaged.
@@ -230,15 +67,62 @@ def fields(results: Results) -> list[UnderRule]:
 def _under(rule: str, results: Results) -> Iterator[UnderRule]:
     metric = GAPS[Rule.parse(rule).shown_gap]
     rules = {records[0].cell.key: rules_of(records) for records in comparable(results.records)}
+    if metric not in results.labels or not any(rule in rules[section.key] for section in sections(results)):
+        return
     if any(rule != known[0] for known in rules.values() if rule in known):
         results = chosen_by(results, rule)
-    shown = [section for section in sections(results) if rule in rules[section.key]]
-    if not shown or metric not in results.labels:
-        return
-    ranked = rankings(results, [Quantity(metric, above=True)])
-    with stored_rows(results) as stored:
-        boards = list(_boards(shown, metric, BENEFITS[Rule.parse(rule).shown_gap], ranked, results, stored))
-    yield UnderRule(rule, metric, results.labels[metric][0], boards, _overall(boards), ranked)
+    by_setting: dict[str, list[Section]] = {}
+    for section in sections(results):
+        if rule in rules[section.key]:
+            by_setting.setdefault(setting_of(section), []).append(section)
+    heading, benefit = metric.replace("_", " "), BENEFITS[Rule.parse(rule).shown_gap]
+    for setting, shown in by_setting.items():
+        own = [record for section in shown for row in section.rows for record in row.records]
+        kept = dict.fromkeys(record.cell.method.name for record in own if str(rule_of(record)) != rule)
+        complete, left_out = _complete(results, shown)
+        ranked = rankings(complete, [Quantity(metric, above=True)])
+        with stored_rows(results) as stored:
+            boards = list(_boards(shown, metric, benefit, ranked, results, stored))
+        yield UnderRule(
+            rule=rule,
+            setting=setting if len(by_setting) > 1 else "",
+            metric=metric,
+            heading=heading,
+            boards=boards,
+            overall=_overall(boards),
+            rankings=ranked,
+            left_out=left_out,
+            repeats=planned_repeats(results),
+            kept=list(kept),
+        )
+
+
+def _complete(results: Results, shown: Sequence[Section]) -> tuple[Results, list[str]]:
+    """Return the results for rankings, and in sentences what they leave out.
+
+    Methods are tested over the repeats and datasets that all of them have, so one that is skipped on a dataset, or has
+    hardly begun there, would take all others' tests with it.
+    """
+    keys, without, unfit = set(), [], dict[str, list[str]]()
+    methods = max(len(section.rows) for section in shown)
+    for section in shown:
+        most = max(len(row.records) for row in section.rows)
+        enough = [row for row in section.rows if row.records and 2 * len(row.records) >= most]
+        if 2 * len(enough) < methods:
+            without.append(section.title)
+            continue
+        keys |= {record.cell.key for row in enough for record in row.records}
+        ranked = {row.label for row in enough}
+        for label in (row.label for row in section.rows if row.label not in ranked):
+            unfit.setdefault(label, []).append(section.title)
+    sentences = []
+    if without:
+        sentences.append(f"no tiers, since most methods have not run there yet: {', '.join(without)}")
+    if unfit:
+        named = (f"{label} ({', '.join(titles)})" for label, titles in unfit.items())
+        sentences.append(f"without a tier, for less than half of the repeats: {'; '.join(named)}")
+    records = [record for record in results.records if record.cell.key in keys]
+    return replace(results, records=records, whole=results.whole or results), sentences
 
 
 def _boards(
@@ -271,22 +155,27 @@ def _boards(
             cost = spent.get(method)
             rows.append(
                 FieldRow(
-                    row.label,
-                    row.method,
-                    row.parameters,
-                    row.records,
-                    len(records),
-                    sum(record.status in FAILURES for record in records),
-                    sum(record.status == "skipped" for record in records),
-                    told.get(row.records[0].cell.key) if row.records else None,
-                    cost,
-                    cost.cpu_seconds / typical if cost and typical else None,
-                    _harmed(stored, baseline, row.records, benefit),
-                    Estimate.of(series(row.records, "accuracy").values()),
-                    Estimate.of(series(row.records, metric).values()),
+                    label=row.label,
+                    method=row.method,
+                    parameters=row.parameters,
+                    repeats=row.repeats,
+                    records=row.records,
+                    cells=len(records),
+                    failed=sum(record.status in FAILURES for record in records),
+                    skipped=sum(record.status == "skipped" for record in records),
+                    standing=told.get(row.records[0].cell.key) if row.records else None,
+                    spent=cost,
+                    cpu_seconds=sum(record.cpu_seconds for record in records),
+                    cost=cost.cpu_seconds / typical if cost and typical else None,
+                    harmed=_harmed(stored, baseline, row.records, benefit),
+                    accuracy=Estimate.of(series(row.records, "accuracy").values()),
+                    gap=Estimate.of(series(row.records, metric).values()),
                 )
             )
-        yield Board(title, section, rows, baseline, _tiers(section, ranked), budget_of(finished(every[section.key])[0]))
+        judged = [(row.label, row.standing) for row in rows if row.standing is not None]
+        notes = remarks(here, judged, beside=(WIDER, WORSE)) if judged else []
+        budget = budget_of(finished(every[section.key])[0])
+        yield Board(title, section, rows, baseline, _tiers(section, ranked), budget, notes)
 
 
 def _choice(method: str, parameters: str) -> str:
@@ -294,12 +183,11 @@ def _choice(method: str, parameters: str) -> str:
 
 
 def _tiers(section: Section, ranked: Sequence[Ranking]) -> Mapping[str, int]:
-    """Return the tiers of a section; empty if they tell nothing apart."""
+    """Return the tiers of a section; empty if no test is possible."""
     for ranking in ranked:
         for within in ranking.within:
             if within.title == section.title and section.setting.startswith(ranking.setting):
-                tiers = {placed.method: placed.tier for placed in within.placed}
-                return tiers if len(set(tiers.values())) > 1 else {}
+                return {placed.method: placed.tier for placed in within.placed} if within.tested else {}
     return {}
 
 
@@ -325,9 +213,8 @@ def _overall(boards: Sequence[Board]) -> list[Overall]:
         pairs = [(board, row) for board in boards for row in board.rows if row.label == label]
         by_dataset: dict[str, list[float]] = {}
         for board, row in pairs:
-            above = row.standing.verdict.above if row.standing else None
-            if above:
-                by_dataset.setdefault(board.section.cell.dataset.name, []).append(above.value)
+            if row.points is not None:
+                by_dataset.setdefault(board.section.cell.dataset.name, []).append(row.points)
         means = [statistics.fmean(values) for values in by_dataset.values()]  # a dataset counts once
         points = corrected_t(means, 0.0 if len(means) >= FEWEST else None) if means else None
         found.append(Overall(label, [row for _, row in pairs], points))

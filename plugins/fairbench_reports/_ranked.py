@@ -46,11 +46,15 @@ QUANTITIES = (Quantity("accuracy"), Quantity(DP), Quantity(EO), Quantity(DP, abo
 
 @dataclass(frozen=True)
 class Within:
-    """The methods on one dataset and attribute, in tiers; ``notes`` say what the order leaves out, and why."""
+    """The methods on one dataset and attribute, in tiers; ``notes`` say what the order leaves out, and why.
+
+    ``tested`` says whether a test could tell any apart: it needs two repeats that all have, and valid intervals.
+    """
 
     title: str
     placed: Sequence[Placed]
     notes: Sequence[str]
+    tested: bool
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,12 @@ def _blocks(shown: Sequence[Section]) -> list[list[Section]]:
     """Return the sections in blocks of the same scenario and preparation, whatever their dataset and attribute."""
     by_setting: dict[str, list[Section]] = {}
     for section in shown:
-        by_setting.setdefault(_setting(section), []).append(section)
+        by_setting.setdefault(setting_of(section), []).append(section)
     return list(by_setting.values())
 
 
-def _setting(section: Section) -> str:
+def setting_of(section: Section) -> str:
+    """Return scenario and preparation in words: the methods of sections that share it are compared over datasets."""
     return section.setting.partition("; values at the last step")[0]  # which steps those are differs between datasets
 
 
@@ -144,7 +149,7 @@ def _ranking(
     heading, arrow, decimals = column.heading, column.arrow, 3
     if quantity.above:
         heading, arrow, decimals = f"points of accuracy above the coin at {heading}", "↑", 1
-    return Ranking(_setting(block[0]), heading, decimals, arrow, sign, within, across, len(by_dataset), notes)
+    return Ranking(setting_of(block[0]), heading, decimals, arrow, sign, within, across, len(by_dataset), notes)
 
 
 def _ranked(
@@ -204,7 +209,7 @@ def _within(
         notes.append(f"{section.title}: one repeat has no spread, so no methods are told apart")
     elif common and correction.reason:
         notes.append(f"{section.title}: no methods are told apart, because {clean(correction.reason)}")
-    return Within(section.title, placed, notes)
+    return Within(section.title, placed, notes, len(common) > 1 and correction.ratio is not None)
 
 
 def _by_dataset(

@@ -101,7 +101,18 @@ def of_the_room(verdict: Verdict) -> str:
 
 def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing]]) -> list[str]:
     """Return the section in one sentence, the smallest gap, and what must be known of single methods."""
-    notes = [standings.sentence(metric)]
+    return [clean(note) for note in (standings.sentence(metric), *remarks(standings, told)) if note]
+
+
+def remarks(standings: Standings, told: Sequence[tuple[str, Standing]], beside: Sequence[str] = ()) -> list[str]:
+    """Return the smallest gap that a section can show, and what must be known of single methods.
+
+    Args:
+        standings: of the section.
+        told: the methods by label, one or more, each at the same gap.
+        beside: how notes begin that the report shows beside each method.
+    """
+    notes = []
     smallest, baseline = told[0][1].smallest, standings.lines.baseline.label
     if baseline and not standings.lines.baseline.expected:
         notes.append(f"compared with {baseline}: {standings.lines.baseline.why}")
@@ -111,12 +122,14 @@ def _notes(standings: Standings, metric: str, told: Sequence[tuple[str, Standing
     elif smallest is not None:
         notes.append(f"at the rates of {baseline} {repeats} can show no gap: rates would have to leave [0, 1]")
     for text in dict.fromkeys(note for _, standing in told for note in standing.verdict.notes):
+        if text.startswith(tuple(beside)):
+            continue
         labels = [label for label, standing in told if text in standing.verdict.notes]
         of_all = len(labels) == len(told) and text.startswith(("the baseline", "no attainable"))
         notes.append(text if of_all or len(told) == 1 else f"{text}: {', '.join(labels)}")
     if any(standing.verdict.basis == "rows" for _, standing in told):
         notes.append("a single repeat has no spread: intervals are over the rows of its test part")
-    return [clean(note) for note in notes if note]
+    return [clean(note) for note in notes]
 
 
 def _without(results: Results) -> list[str]:

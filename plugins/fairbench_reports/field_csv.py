@@ -7,8 +7,9 @@ import io
 
 from fairbench.api import Report, Results, hookimpl
 from fairbench.api.analysis import without_formula
+from fairbench_reports._board import Board, FieldRow, UnderRule
 from fairbench_reports._entries import clean
-from fairbench_reports._field import Board, FieldRow, UnderRule, fields
+from fairbench_reports._field import fields
 from fairbench_reports.comma_separated import setting
 
 FIELDS = (
@@ -20,7 +21,7 @@ FIELDS = (
     *("accuracy", "accuracy_sd", "gap", "gap_sd", "gap_low", "gap_high"),
     *("above_coin", "above_coin_low", "above_coin_high"),
     *("above_common", "above_common_low", "above_common_high"),
-    *("room", "room_low", "skill", "verdict"),
+    *("room", "room_low", "skill", "verdict", "basis", "notes"),
     *("worst_group", "worst_change", "worst_change_low", "worst_change_high"),
     *("cpu_seconds", "cpu_ratio", "trials", "fits", "granted", "unequal"),
 )
@@ -76,6 +77,8 @@ def _line(under: UnderRule, board: Board, row: FieldRow) -> dict[str, object]:
         "room_low": room and room.low,
         "skill": verdict and verdict.skill,
         "verdict": clean(verdict.reading) if verdict else "no finished repeat",
+        "basis": verdict.basis if verdict and above and above.low is not None else "",
+        "notes": clean("; ".join(verdict.notes)) if verdict else "",
         "worst_group": harmed and clean(harmed.group),
         "worst_change": harmed and harmed.change.value,
         "worst_change_low": harmed and harmed.change.low,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from stored_runs import DP, EO, PARTS, coin_of, drawn_parts, noisy, stored_run, unfair
 
 from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT
 from fairbench.analysis.paired import change_limits
@@ -22,9 +21,6 @@ from fairbench.papers.claim_files import judge_run, read_claim_file, suite_path
 from fairbench.papers.claim_form import Range
 from fairbench.papers.claims import CONTRARY, DOES_NOT_HOLD, HELD, HOLDS, OPEN, UNJUDGED, judge
 from fairbench.papers.claims_shown import as_markdown, as_plain
-
-sys.path.append(str(Path(__file__).parents[1]))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, EO, PARTS, coin_of, drawn_parts, noisy, stored_run, unfair
 
 CLAIM = """
 [claims.one]

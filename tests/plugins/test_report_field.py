@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,11 @@ import pytest
 from fairbench_reports import field, field_csv
 from fairbench_reports._field import fields
 from fairbench_reports._findings import findings
+from stored_runs import people, stored_run
 
 from fairbench import load
 from fairbench.api import Predictions
 from fairbench.records import Results
-
-sys.path.append(str(Path(__file__).parents[1]))  # the tests are imported by path
-from stored_runs import people, stored_run
 
 RULE = "max accuracy subject to dp <= 0.05"
 SWEEP = f"sweep[trials=4,rule={RULE}]"
@@ -112,11 +109,18 @@ def test_the_mean_over_six_datasets_has_students_interval(tmp_path):
 def test_the_findings_are_those_of_the_numbers(found):
     methods, datasets = findings(fields(found)[0])
     assert methods.startswith("4 methods on 2 datasets, chosen on validation by 'max accuracy subject to dp <= 0.05'")
-    assert "2 of 4 are above the coin on some dataset: 2 on 2 datasets." in methods
-    assert "None is above the stricter common threshold." in methods  # the baseline has no scores
-    assert "2 of 4 are above the coin on none: boosting, logistic." in methods
-    assert "Of the 6 comparisons, 4 are above the coin; if no method were better than it, up to about 0" in methods
-    assert datasets.startswith("Post-processing is enough on german by sex, ricci by sex:")
+    assert "Of the 3 methods with a verdict, 2 are above the coin on some dataset: 2 on 2 datasets." in methods
+    assert "Whether any is above the stricter common threshold cannot be said" in methods  # the baseline has no scores
+    assert "1 is above the coin on none: boosting." in methods
+    assert "Without a verdict on any dataset: logistic." in methods
+    assert (
+        "Plain models, without any fairness method, above the coin: tree on 2 of 2, boosting on 0 of 2 data" in methods
+    )
+    assert "4 of 6 comparisons are above the coin; if no method were better than it, up to about 0.15 would" in methods
+    both = "(threshold +40.0, tree +20.0)"
+    assert datasets.startswith(
+        f"Post-processing is enough on german by sex {both}, ricci by sex {both}: a method of that"
+    )
     assert "How much room there is cannot be said on german by sex, ricci by sex, without an attainable" in datasets
 
 
@@ -141,34 +145,158 @@ def test_datasets_without_room_are_named(tmp_path):
         assert said in findings(fields(found)[0])[1]
 
 
+def run_of(folder, methods, datasets=("german",), repeats=3):
+    """Return a run of ``mlp`` in ``holdout`` and of other ``methods`` in ``sweep``, on the same parts."""
+    places = {method: "holdout" if method in ("mlp", "attainable") else SWEEP for method in methods}
+    folder.mkdir(exist_ok=True)
+    return stored_run(folder, methods, {name: parts()[:repeats] for name in datasets}, scenario=places)
+
+
+def scored(repeat, samples):
+    """Return right decisions with scores, so that one threshold for all is as right."""
+    return Predictions.from_score(0.2 + 0.6 * samples.y)
+
+
+def test_whether_any_is_above_a_common_threshold_is_said_only_where_it_is_known(tmp_path):
+    methods = {"mlp": scored, "tree": deciding(refused=1)}
+    told = findings(fields(run_of(tmp_path / "three", methods))[0])[0]
+    assert "1 is above the stricter common threshold too on some dataset (tree), in 1 comparison." in told
+    methods["tree"] = deciding(refused=4)  # at the coin
+    assert "stricter" not in findings(fields(run_of(tmp_path / "none", methods))[0])[0]
+
+
+def test_post_processing_is_judged_only_where_a_test_can_do_it(tmp_path):
+    methods = {"mlp": deciding(), "threshold": deciding(refused=1, given=1), "tree": deciding(refused=1)}
+
+    def said(name, without=(), **more):
+        kept = {method: decide for method, decide in methods.items() if method not in without}
+        return findings(fields(run_of(tmp_path / name, {**kept, **more}))[0])[1]
+
+    place = "on german by sex (threshold"
+    assert f"Post-processing is enough {place} +40.0, tree +20.0): a method" in said("enough")
+    behind = said("behind", threshold=deciding(refused=1), tree=deciding(refused=1, given=1))
+    assert f"Post-processing is not enough {place} +20.0, tree +40.0): a method of that kind is above" in behind
+    below = said("below", threshold=METHODS["boosting"])
+    assert f"Post-processing is not enough {place} +0.0, tree +20.0): others are above the coin there, and no" in below
+    absent = said("absent", without=["threshold"])
+    assert "Post-processing is not judged on german by sex (tree +20.0): others are above the coin" in absent
+    assert "no method of that kind has a verdict" in absent
+
+
+def test_a_single_repeat_is_not_said_to_show_that_post_processing_is_enough(tmp_path):
+    def parts_of(repeats):
+        return [people([0.4, 0.6], [100, 100], seed=repeat) for repeat in range(repeats)]
+
+    methods = {"mlp": deciding(), "threshold": deciding(refused=10), "tree": deciding(refused=9)}
+    found = stored_run(tmp_path, methods, {"german": parts_of(1)}, scenario={**HERE, "mlp": "holdout"})
+    (under,) = fields(found)
+    assert [row.side for row in under.boards[0].rows] == [1, 1]
+    assert "Post-processing is not judged on german by sex" in findings(under)[1]
+    assert "but no test is possible of whether others are better" in findings(under)[1]
+    assert "a single repeat has no spread: intervals are over the rows of its test part" in field.render(found)
+    assert {line["basis"] for line in csv.DictReader(io.StringIO(field_csv.render(found)))} == {"rows"}
+
+
+def test_more_accuracy_at_a_wider_gap_is_called_that(tmp_path):
+    methods = {"mlp": deciding(refused=2), "tree": deciding()}  # .9 at a gap of 0, and 1 at .2
+    found = run_of(tmp_path, methods)
+    (under,) = fields(found)
+    assert (under.overall[0].on_side(1), under.overall[0].count("wider")) == (1, 1)
+    assert "In 1 of these 1 comparison the gap is wider than the baseline's" in findings(under)[0]
+    assert "above the coin; wider gap than the baseline |" in field.render(found)
+    (line,) = csv.DictReader(io.StringIO(field_csv.render(found)))
+    assert "wider gap than the baseline" in line["notes"]
+
+
+def test_one_method_that_is_missing_on_a_dataset_does_not_take_the_tests_of_the_others(tmp_path):
+    def smaller(repeat, samples):
+        return deciding(refused=2)(repeat, samples) if len(samples) > 20 else None
+
+    methods = {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1), "boosting": smaller}
+    large = [people([0.4, 0.6], [20, 20], seed=repeat) for repeat in range(3)]
+    datasets = {"d0": parts(), **{f"d{number}": large for number in range(1, 6)}}
+    places = {method: "holdout" if method == "mlp" else SWEEP for method in methods}
+    (under,) = fields(stored_run(tmp_path, methods, datasets, scenario=places))
+    assert under.left_out == ["without a tier, for less than half of the repeats: boosting (d0 by sex)"]
+    assert under.rankings[0].across.tested
+    assert under.rankings[0].across.methods == ("tree", "threshold")
+    assert [board.told_apart for board in under.boards] == [True] * 6
+    assert ["boosting" in board.tiers for board in under.boards] == [False] + [True] * 5
+
+
+def test_a_dataset_that_has_hardly_begun_has_no_tiers_and_takes_none_away(tmp_path):
+    methods = {"mlp": deciding(), "tree": deciding(1), "threshold": deciding(1, 1), "boosting": deciding(2)}
+    found = run_of(tmp_path, methods, ("german", "ricci"))
+    first = {("ricci", "mlp", 0), ("ricci", "tree", 0)}
+    places = [(record.cell.dataset.name, record.cell.method.name, record.cell.repeat) for record in found.records]
+    begun = [record for record, place in zip(found.records, places) if place[0] == "german" or place in first]
+    (under,) = fields(Results(begun, found.run, 24, found.labels, found.path))
+    assert under.left_out == ["no tiers, since most methods have not run there yet: ricci by sex"]
+    assert [bool(board.tiers) for board in under.boards] == [True, False]
+
+
+def test_methods_with_other_trials_are_compared_apart(tmp_path):
+    methods = {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1)}
+    places = {"mlp": "holdout", "tree": SWEEP, "threshold": SWEEP.replace("4", "8")}
+    found = fields(stored_run(tmp_path, methods, {"german": parts()}, scenario=places))
+    assert [(under.setting.partition("]")[0], len(under.overall)) for under in found] == [
+        ("scenario sweep[trials=4", 1),
+        ("scenario sweep[trials=8", 1),
+    ]
+
+
+def test_a_method_that_lacks_repeats_shows_it(tmp_path):
+    found = run_of(tmp_path, {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1)})
+    chosen = [record for record in found.records if record.cell.method.name != "tree" or record.cell.repeat == 2]
+    text = field.render(Results(chosen, found.run, len(chosen), found.labels, found.path))
+    over_all, on_one = (line for line in text.splitlines() if line.startswith("| tree |"))
+    assert " | 1/3 | 0 | 0 | 0 |" in over_all
+    assert on_one.startswith("| tree | 1/3 |")
+    assert "without a tier, for less than half of the repeats: tree (german by sex)" in text
+
+
+def test_an_unfinished_run_says_so_first(tmp_path):
+    found = run_of(tmp_path, {"mlp": deciding(), "tree": deciding(refused=1)})
+    begun = Results(found.records, found.run, 30, found.labels, found.path)
+    assert field.render(begun).splitlines()[2] == "This run is not complete: 24 of 30 cells not run yet."
+    baseline = [record for record in found.records if record.cell.method.name == "mlp"]
+    early = Results(baseline, found.run, 30, found.labels, found.path)
+    assert "no scenario of this run names a rule" in field.render(early)
+    failed = run_of(tmp_path / "failed", {"mlp": deciding(), "tree": lambda repeat, samples: None})
+    assert "no method has a finished repeat under a rule yet" in field.render(failed)
+
+
 def test_another_baseline_than_the_usual_one_is_explained(tmp_path):
     methods = {"mlp": lambda repeat, samples: None, "tree": deciding(), "boosting": METHODS["boosting"]}
     found = stored_run(tmp_path, methods, {"german": parts()}, scenario=HERE)
-    assert "Baseline tree: none is named, and mlp did not run; the most accurate method (in sweep" in field.render(
-        found
-    )
+    said = "tree: none is named, and mlp did not run; the most accurate method"
+    assert f"On german by sex the coin is that of {said}." in findings(fields(found)[0])[1]
+    text = field.render(found)
+    assert "Baseline tree (in sweep, 3 repeats" in text
+    assert f"- compared with {said}" in text
 
 
 def test_where_nothing_is_above_the_coin_it_is_said(tmp_path):
     methods = {"mlp": deciding(), "boosting": METHODS["boosting"]}
     found = stored_run(tmp_path, methods, {"german": parts()}, scenario={"mlp": "holdout", "boosting": SWEEP})
     told, datasets = findings(fields(found)[0])
-    assert "none is above the coin on any dataset." in told
+    assert "None is above the coin on any dataset." in told
     assert "No method is above the coin on german by sex." in datasets
 
 
 def test_the_tables_show_them(found):
     text = field.render(found)
     lines = [line for line in text.splitlines() if line.startswith("| tree |")]
-    over_all = "| tree | 2 | 0 | 0 | 0 | 0 | 0 | +20.0 | 2 | 0.000 | 0.000 | 9 | 1.0 | 0 | 0 | 0 |"
+    over_all = "| tree | 2 | 0 | 0 | 0 | 0 | 0 | +20.0 | 2 | 0.000 | 0.000 | 9 | 1.0 | 6 | 0 | 0 | 0 |"
     row = (
-        "| tree | 2 | 0.950 ± 0.000 | 0.100 ± 0.000 | +20.0 \\[+20.0, +20.0\\] | - | above the coin | "
-        "-10.0 \\[-10.0, -10.0\\] g1 ▼ | 1.50 | 1.0 | - | 0 |"
+        "| tree | 3 | +20.0 \\[+20.0, +20.0\\] | above the coin | 2 | - | 0.950 ± 0.000 | 0.100 ± 0.000 | "
+        "-10.0 \\[-10.0, -10.0\\] g1 ▼ | 1.50 | 1.0 | - |"
     )
     assert lines == [over_all, row, row]
     order = [line.split(" ")[1] for line in text.partition("### german by sex")[2].splitlines() if line[:1] == "|"]
     assert order[2:6] == ["threshold", "tree", "boosting", "logistic"]  # by points; in the plan tree comes first
-    assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 | - | - | - | - | 6/6 | 0 | 0 |" in text
+    assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 | - | - | 0 | - | 0/6 | 6/6 | 0 | 0 |" in text
+    assert "| logistic | 0/3, 3 failed | - | no finished repeat | - |" in text
     assert "2 datasets cannot show a difference at 5%" in text
 
 

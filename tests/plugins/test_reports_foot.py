@@ -5,18 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import re
-import sys
-from pathlib import Path
 
 import pytest
 from fairbench_reports._table import sections
 from fairbench_reports.tradeoff import panel_titles
+from report_helpers import ACCURACY, DP, EVIL, REPORTS, cell, done, latex_cells, markdown_cells, results, summary
 
 from fairbench.cells import Choice
 from fairbench.records import Record, Value
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from report_helpers import ACCURACY, DP, EVIL, REPORTS, cell, done, latex_cells, markdown_cells, results, summary
 
 TEXTS = pytest.mark.parametrize("name", ["terminal", "markdown", "latex"])
 
