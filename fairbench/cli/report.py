@@ -84,7 +84,7 @@ def report(
     from fairbench.system.collector import uncollected
     from fairbench.system.output import output_on_stderr
 
-    click.get_current_context().with_resource(uncollected())  # the process ends with this command
+    click.get_current_context().with_resource(uncollected(ending=True))
     registry, _ = load_plugins(plugin)
     chosen = registry.report(name)
     if definitions is not None:
