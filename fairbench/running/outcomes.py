@@ -182,42 +182,40 @@ def measure(
             lacking.append(name)
         elif apart:
             parts.append((name, samples.select(rows), predictions.select(rows)))
-    watched, values = [_Watched(part, made) for _, part, made in parts], []
+    watched = [array for _, part, made in parts for array in _watched(part, made)]
+    of_all, values = watched[: len(watched) // len(parts)], []
     for metric in metrics:
-        seen = len(parts) if metric.by_group else 1  # others never see the copies of the groups' rows
-        for group, part, made in parts[:seen]:
+        for group, part, made in parts if metric.by_group else parts[:1]:
             values.append(_value(metric, part, made, step, point, group))
-        for kind, name in filter(None, [arrays.changed() for arrays in watched[:seen]]):
-            raise Unstorable(
-                f"a metric wrote to the {kind} that it measured: {metric.name} changed {name}; "
-                "copy what you want to change, e.g. with .copy()"
-            )
+        for array in watched if metric.by_group else of_all:  # others never see the copies of the groups' rows
+            if array.changed():
+                raise Unstorable(
+                    f"a metric wrote to the {array.kind} that it measured: {metric.name} changed {array.name}; "
+                    "copy what you want to change, e.g. with .copy()"
+                )
     return [_without(value, lacking) for value in values] if lacking else values
 
 
 class _Watched:
-    """The arrays of a part that metrics share, except the features, and what they hold."""
+    """An array that metrics share, and what it holds; ``kind`` and ``name`` say which it is."""
 
-    NAMES = (
-        *(("samples", "y"), ("samples", "group")),
-        *(("predictions", "y_pred"), ("predictions", "y_score"), ("predictions", "decision")),
-    )
+    def __init__(self, kind: str, owner: Any, name: str) -> None:
+        self.kind, self.owner, self.name = kind, owner, name
+        self._array = getattr(owner, name)
+        self._held: bytes = b"" if self._array is None else self._array.tobytes()
 
-    def __init__(self, samples: Samples, predictions: Predictions) -> None:
-        self._samples, self._predictions = samples, predictions
-        self._arrays = self._now()
-        self._held = [b"" if array is None else array.tobytes() for array in self._arrays]
+    def changed(self) -> bool:
+        """Return whether it holds something else by now, or is another array."""
+        array = getattr(self.owner, self.name)
+        return array is not self._array or (array is not None and not same_bytes(array, self._held))
 
-    def _now(self) -> tuple[Any, ...]:
-        made = self._predictions
-        return self._samples.y, self._samples.group, made.y_pred, made.y_score, made.decision
 
-    def changed(self) -> Optional[tuple[str, str]]:
-        """Return kind and name of an array that holds something else by now, or is another one; None if none is."""
-        for what, array, before, held in zip(self.NAMES, self._now(), self._arrays, self._held):
-            if array is not before or (array is not None and not same_bytes(array, held)):
-                return what
-        return None
+def _watched(samples: Samples, predictions: Predictions) -> list[_Watched]:
+    """Return the arrays that metrics share, except the features."""
+    return [
+        *(_Watched("samples", samples, name) for name in ("y", "group")),
+        *(_Watched("predictions", predictions, name) for name in ("y_pred", "y_score", "decision")),
+    ]
 
 
 def _without(value: Value, lacking: Sequence[str]) -> Value:
