@@ -134,7 +134,7 @@ class Strip:
 
 def strips(results: Results) -> list[Strip]:
     """Return the finished loops of a run, in the order of its plan; none if it holds no scenario with generations."""
-    done = [record for record in results.records if "generations" in record.cell.scenario.params and record.values]
+    done = [record for record in results.records if record.values and "generations" in record.cell.scenario.params]
     found = []
     for records in grouped(done, _place):
         lines = _lines(records)
