@@ -77,8 +77,8 @@ def report(
     from fairbench.system.collector import uncollected
     from fairbench.system.output import output_on_stderr
 
-    click.get_current_context().with_resource(uncollected())  # the process ends with this command
-    registry, _ = load_plugins(plugin)
+    click.get_current_context().with_resource(uncollected(ending=True))
+    registry, _ = load_plugins(plugin, kind="reports")
     chosen = registry.report(name)
     if definitions is not None:
         find_view(definitions)  # refused before the run is read

@@ -78,7 +78,7 @@ class MethodRow:
     method: str
     parameters: str
     repeats: str
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     alike: int
     entries: tuple[Entry, ...]
     by_group: Callable[[], Mapping[str, tuple[Entry, ...]]]
@@ -216,6 +216,10 @@ def shared_parameters(results: Results) -> list[str]:
 
 def _scenario_parameters(results: Results) -> dict[str, tuple[set[str], str]]:
     """Return for each scenario the parameters that titles show, and a text with the rest."""
+    return results.once("scenarios of fairbench_reports", lambda: _parameters_apart(results))
+
+
+def _parameters_apart(results: Results) -> dict[str, tuple[set[str], str]]:
     variants = {str(record.cell.scenario): record.cell.scenario for record in results.records}
     shown = shown_parameters(variants.values())
     found = {}
@@ -271,16 +275,16 @@ def _row(
     repeats: int,
 ) -> MethodRow:
     method = records[0].cell.method
-    done = finished(records)
+    done = Columns(finished(records))
     return MethodRow(
         label=clean(only(method, telling)),
         method=method.name,
         parameters=str(method)[len(method.name) + 1 : -1],  # what str() shows within the brackets
         repeats=str(repeats) if len(done) == repeats else f"{len(done)}/{repeats}",
-        records=tuple(done),
+        records=done,
         alike=alike_count(done),
-        entries=_entries(Columns(done), columns),
-        by_group=lambda: _by_group(Columns(done), group_columns, groups if done else ()),
+        entries=_entries(done, columns),
+        by_group=lambda: _by_group(done, group_columns, groups if done else ()),
     )
 
 
