@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import Report, Results, counted, escape_markdown, hookimpl
-from fairbench.api.analysis import Estimate
+from fairbench.api.analysis import Estimate, finished
 from fairbench_reports._board import PLAIN, POST_PROCESSING, Board, FieldRow, Harmed, Overall, UnderRule
 from fairbench_reports._field import FEWEST, GAPS, fields, rules_of
 from fairbench_reports._findings import findings
@@ -87,6 +87,8 @@ def render(results: Results) -> str:
     lines, found = ["# The state of the field", ""], fields(results)
     if results.unfinished:
         lines += [escape_markdown(f"This run is not complete: {results.unfinished}."), ""]
+    if results.whole is not None:
+        lines += ["Only a part of the run is shown, and counted here.", ""]
     for under in found:
         lines += [f"## {escape_markdown('; '.join(filter(None, [under.rule, under.setting])))}", ""]
         for paragraph in findings(under):
@@ -111,7 +113,9 @@ def _nothing(results: Results) -> str:
         )
     if not any(metric in results.labels for metric in GAPS.values()):
         return f"nothing is shown without one of the metrics {', '.join(GAPS.values())}"
-    return "no method has a finished repeat under a rule yet"
+    if not finished([record for record in results.records if rules_of([record])]):
+        return "no method has a finished repeat under a rule yet"
+    return "nothing is shown, since points above the coin have no other definitions: leave out --definitions"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -15,6 +15,8 @@ from fairbench_reports._field import fields
 from fairbench_reports._findings import findings
 
 from fairbench import load
+from fairbench.analysis.definitions import viewed
+from fairbench.analysis.filtered import filtered
 from fairbench.api import Predictions
 from fairbench.records import Results
 
@@ -314,6 +316,24 @@ def test_the_file_holds_them_in_full(found):
         pytest.approx([0.95, 0.1, 0.2, -0.1, 1.0])
     )
     assert (logistic["verdict"], logistic["failed"], logistic["accuracy"]) == ("no finished repeat", "3", "")
+
+
+def test_a_run_of_one_method_alone_says_that_it_is_its_own_baseline(tmp_path):
+    """As a stranger's is before it is merged."""
+    found = run_of(tmp_path, {"tree": deciding(refused=1)})
+    (said,) = findings(fields(found)[0])
+    assert said.startswith("There is no method to be compared, only the baseline: tree (none is named, and mlp did not")
+    assert said in field.render(found)
+
+
+def test_other_definitions_and_parts_of_a_run_are_explained(found):
+    assert "leave out --definitions" in field.render(viewed(found, "aif360"))
+    assert "nothing is shown without one of the metrics demographic" in field.render(
+        filtered(found, metrics="accuracy")
+    )
+    part = field.render(filtered(found, methods="tree"))
+    assert part.splitlines()[2] == "Only a part of the run is shown, and counted here."
+    assert "1 method on 2 datasets" in part
 
 
 def test_a_run_without_rules_says_so(tmp_path):
