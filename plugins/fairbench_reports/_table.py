@@ -122,18 +122,22 @@ class Section:
     @property
     def setting(self) -> str:
         """Return the scenario and the preparation in words."""
+        return clean("; ".join(self.choices))
+
+    @property
+    def choices(self) -> list[str]:
+        """Return the scenario in words, then each choice of the preparation."""
         preparation = self.cell.preparation
         among = "among" if preparation.sensitive_as_feature else "not among"
         parts = [f"scenario {self.scenario}", FEATURES.get(preparation.scale, preparation.scale)]
         parts.append(f"sensitive attribute {among} the features")
         if preparation.stratify:
             parts.append("split stratified by label and group")
-        if preparation.assumption:
-            parts.append(preparation.assumption)
+        parts += preparation.assumptions
         if self.last_steps and self.last_steps != (0,):
             first, last = self.last_steps[0], self.last_steps[-1]
             parts.append(f"values at the last step ({first if first == last else f'{first} to {last}'})")
-        return clean("; ".join(parts))
+        return parts
 
     def notes(self) -> list[str]:
         """Return the sentences under the main table."""

@@ -26,6 +26,9 @@ OVERALL = (
     "wider gap",
     "mean points",
     "a group loses",
+)
+COSTS = (
+    "method",
     "sd accuracy",
     "sd gap",
     "CPU s",
@@ -84,23 +87,25 @@ def render(results: Results) -> str:
     Rules are those that the scenarios name, ``also`` included: all choose among the same fits. Methods are judged at
     the gap that a rule is about.
     """
-    lines, found = ["# The state of the field", ""], fields(results)
+    lines, shown = ["# The state of the field", ""], fields(results)
     if results.unfinished:
         lines += [escape_markdown(f"This run is not complete: {results.unfinished}."), ""]
     if results.whole is not None:
         lines += ["Only a part of the run is shown, and counted here.", ""]
-    for under in found:
+    for under in shown:
         lines += [f"## {escape_markdown('; '.join(filter(None, [under.rule, under.setting])))}", ""]
-        for paragraph in findings(under):
-            lines += [escape_markdown(paragraph), ""]
+        about, *found = findings(under)
+        lines += [escape_markdown(about), "", *bullets(found)]
         lines += ["### Over all datasets", "", *_table(OVERALL, [_over_all(each, under) for each in under.overall])]
+        lines += ["### Stability, cost and failures", ""]
+        lines += _table(COSTS, [_costs(each, under) for each in under.overall])
         lines += bullets(_tests(under))
         for board in under.boards:
             lines += [f"### {escape_markdown(board.title)}", "", escape_markdown(_about(board)), ""]
             lines += _table(ON_ONE, [_on_one(board, row) for row in sorted(board.rows, key=_points)])
             lines += bullets(board.notes)
     post = f"post-processing is represented by {', '.join(POST_PROCESSING)}; plain models are {', '.join(PLAIN)}"
-    lines += ["## Notes", "", *bullets([*READING, post] if found else [_nothing(results)])]
+    lines += ["## Notes", "", *bullets([*READING, post] if shown else [_nothing(results)])]
     return "\n".join([*lines, *bullets(foot(results, sections(results), best=""))])
 
 
@@ -139,8 +144,6 @@ def _tests(under: UnderRule) -> list[str]:
 
 
 def _over_all(each: Overall, under: UnderRule) -> tuple[str, ...]:
-    rows = each.rows
-    failed, cells = sum(row.failed for row in rows), sum(row.cells for row in rows)
     return (
         each.label,
         str(each.on_side(1)),
@@ -151,6 +154,14 @@ def _over_all(each: Overall, under: UnderRule) -> tuple[str, ...]:
         str(each.count("wider")),
         _mean_points(each, len({board.section.cell.dataset.name for board in under.boards})),
         str(each.count("loses")),
+    )
+
+
+def _costs(each: Overall, under: UnderRule) -> tuple[str, ...]:
+    rows = each.rows
+    failed, cells = sum(row.failed for row in rows), sum(row.cells for row in rows)
+    return (
+        each.label,
         number(each.median([row.accuracy.sd for row in rows])),
         number(each.median([row.gap.sd for row in rows])),
         number(sum(row.cpu_seconds for row in rows), 0),

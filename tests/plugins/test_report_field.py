@@ -13,6 +13,8 @@ import pytest
 from fairbench_reports import field, field_csv
 from fairbench_reports._field import fields
 from fairbench_reports._findings import findings
+from fairbench_reports._table import sections
+from fairbench_reports.tradeoff import panel_titles
 
 from fairbench import load
 from fairbench.analysis.definitions import viewed
@@ -53,6 +55,12 @@ METHODS = {
     "constant": lambda repeat, samples: Predictions(np.ones_like(samples.y)),
 }
 HERE = {method: "holdout" if method == "mlp" else SWEEP for method in METHODS}
+
+
+def told(found: Results) -> str:
+    """Return the findings under the only rule."""
+    (under,) = fields(found)
+    return " ".join(findings(under))
 
 
 @pytest.fixture
@@ -112,21 +120,17 @@ def test_the_mean_over_six_datasets_has_students_interval(tmp_path):
 
 
 def test_the_findings_are_those_of_the_numbers(found):
-    methods, datasets = findings(fields(found)[0])
-    assert methods.startswith("4 methods on 2 datasets, chosen on validation by 'max accuracy subject to dp <= 0.05'")
-    assert "Of the 3 methods with a verdict, 2 are above the coin on some dataset: 2 on 2 datasets." in methods
-    assert "Whether any is above the stricter common threshold cannot be said" in methods  # the baseline has no scores
-    assert "1 is above the coin on none: boosting." in methods
-    assert "Without a verdict on any dataset: logistic." in methods
-    assert (
-        "Plain models, without any fairness method, above the coin: tree on 2 of 2, boosting on 0 of 2 data" in methods
-    )
-    assert "4 of 6 comparisons are above the coin; if no method were better than it, up to about 0.15 would" in methods
+    said = told(found)
+    assert said.startswith("4 methods on 2 datasets, chosen on validation by 'max accuracy subject to dp <= 0.05'")
+    assert "Of the 3 methods with a verdict, 2 are above the coin on some dataset: 2 on 2 datasets." in said
+    assert "Whether any is above the stricter common threshold cannot be said" in said  # the baseline has no scores
+    assert "1 is above the coin on none: boosting." in said
+    assert "Without a verdict on any dataset: logistic." in said
+    assert "Plain models, without any fairness method, above the coin: tree on 2 of 2, boosting on 0 of 2 data" in said
+    assert "4 of 6 comparisons are above the coin; if no method were better than it, up to about 0.15 would" in said
     both = "(threshold +40.0, tree +20.0)"
-    assert datasets.startswith(
-        f"Post-processing is enough on german by sex {both}, ricci by sex {both}: a method of that"
-    )
-    assert "How much room there is cannot be said on german by sex, ricci by sex, without an attainable" in datasets
+    assert f"Post-processing is enough on german by sex {both}, ricci by sex {both}: a method of that kind" in said
+    assert "How much room there is cannot be said on german by sex, ricci by sex, without an attainable" in said
 
 
 def test_datasets_without_room_are_named(tmp_path):
@@ -147,7 +151,7 @@ def test_datasets_without_room_are_named(tmp_path):
         folder = tmp_path / str(refused)
         folder.mkdir()
         found = stored_run(folder, methods, {"german": parts()}, scenario=places)
-        assert said in findings(fields(found)[0])[1]
+        assert said in told(found)
 
 
 def run_of(folder, methods, datasets=("german",), repeats=3):
@@ -164,10 +168,10 @@ def scored(repeat, samples):
 
 def test_whether_any_is_above_a_common_threshold_is_said_only_where_it_is_known(tmp_path):
     methods = {"mlp": scored, "tree": deciding(refused=1)}
-    told = findings(fields(run_of(tmp_path / "three", methods))[0])[0]
-    assert "1 is above the stricter common threshold too on some dataset (tree), in 1 comparison." in told
+    said = told(run_of(tmp_path / "three", methods))
+    assert "1 is above the stricter common threshold too on some dataset (tree), in 1 comparison." in said
     methods["tree"] = deciding(refused=4)  # at the coin
-    assert "stricter" not in findings(fields(run_of(tmp_path / "none", methods))[0])[0]
+    assert "stricter" not in told(run_of(tmp_path / "none", methods))
 
 
 def test_post_processing_is_judged_only_where_a_test_can_do_it(tmp_path):
@@ -175,7 +179,7 @@ def test_post_processing_is_judged_only_where_a_test_can_do_it(tmp_path):
 
     def said(name, without=(), **more):
         kept = {method: decide for method, decide in methods.items() if method not in without}
-        return findings(fields(run_of(tmp_path / name, {**kept, **more}))[0])[1]
+        return told(run_of(tmp_path / name, {**kept, **more}))
 
     place = "on german by sex (threshold"
     assert f"Post-processing is enough {place} +40.0, tree +20.0): a method" in said("enough")
@@ -196,8 +200,8 @@ def test_a_single_repeat_is_not_said_to_show_that_post_processing_is_enough(tmp_
     found = stored_run(tmp_path, methods, {"german": parts_of(1)}, scenario={**HERE, "mlp": "holdout"})
     (under,) = fields(found)
     assert [row.side for row in under.boards[0].rows] == [1, 1]
-    assert "Post-processing is not judged on german by sex" in findings(under)[1]
-    assert "but no test is possible of whether others are better" in findings(under)[1]
+    assert "Post-processing is not judged on german by sex" in told(found)
+    assert "but no test is possible of whether others are better" in told(found)
     assert "a single repeat has no spread: intervals are over the rows of its test part" in field.render(found)
     assert {line["basis"] for line in csv.DictReader(io.StringIO(field_csv.render(found)))} == {"rows"}
 
@@ -207,7 +211,7 @@ def test_more_accuracy_at_a_wider_gap_is_called_that(tmp_path):
     found = run_of(tmp_path, methods)
     (under,) = fields(found)
     assert (under.overall[0].on_side(1), under.overall[0].count("wider")) == (1, 1)
-    assert "In 1 of these 1 comparison the gap is wider than the baseline's" in findings(under)[0]
+    assert "In 1 of these 1 comparison the gap is wider than the baseline's" in told(found)
     assert "above the coin; wider gap than the baseline |" in field.render(found)
     (line,) = csv.DictReader(io.StringIO(field_csv.render(found)))
     assert "wider gap than the baseline" in line["notes"]
@@ -250,12 +254,19 @@ def test_methods_with_other_trials_are_compared_apart(tmp_path):
     ]
 
 
+def test_a_parameter_with_semicolons_does_not_spoil_titles(tmp_path):
+    places = {"mlp": "holdout", "tree": "sweep[trials=4,costly='aif360_lfr tree: 1; laftr: 0']"}
+    methods = {"mlp": deciding(), "tree": deciding(refused=1)}
+    shown = sections(stored_run(tmp_path, methods, {"german": parts()}, scenario=places))
+    assert panel_titles(shown) == ["german by sex; scenario holdout", "german by sex; scenario sweep"]
+
+
 def test_a_method_that_lacks_repeats_shows_it(tmp_path):
     found = run_of(tmp_path, {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1)})
     chosen = [record for record in found.records if record.cell.method.name != "tree" or record.cell.repeat == 2]
     text = field.render(Results(chosen, found.run, len(chosen), found.labels, found.path))
-    over_all, on_one = (line for line in text.splitlines() if line.startswith("| tree |"))
-    assert " | 1/3 | 0 | 0 | 0 |" in over_all
+    _, costs, on_one = (line for line in text.splitlines() if line.startswith("| tree |"))
+    assert costs.endswith(" | 1/3 | 0 | 0 | 0 |")
     assert on_one.startswith("| tree | 1/3 |")
     assert "without a tier, for less than half of the repeats: tree (german by sex)" in text
 
@@ -275,7 +286,7 @@ def test_another_baseline_than_the_usual_one_is_explained(tmp_path):
     methods = {"mlp": lambda repeat, samples: None, "tree": deciding(), "boosting": METHODS["boosting"]}
     found = stored_run(tmp_path, methods, {"german": parts()}, scenario=HERE)
     said = "tree: none is named, and mlp did not run; the most accurate method"
-    assert f"On german by sex the coin is that of {said}." in findings(fields(found)[0])[1]
+    assert f"On german by sex the coin is that of {said}." in told(found)
     text = field.render(found)
     assert "Baseline tree (in sweep, 3 repeats" in text
     assert f"- compared with {said}" in text
@@ -284,23 +295,24 @@ def test_another_baseline_than_the_usual_one_is_explained(tmp_path):
 def test_where_nothing_is_above_the_coin_it_is_said(tmp_path):
     methods = {"mlp": deciding(), "boosting": METHODS["boosting"]}
     found = stored_run(tmp_path, methods, {"german": parts()}, scenario={"mlp": "holdout", "boosting": SWEEP})
-    told, datasets = findings(fields(found)[0])
-    assert "None is above the coin on any dataset." in told
-    assert "No method is above the coin on german by sex." in datasets
+    assert "None is above the coin on any dataset." in told(found)
+    assert "No method is above the coin on german by sex." in told(found)
 
 
 def test_the_tables_show_them(found):
     text = field.render(found)
     lines = [line for line in text.splitlines() if line.startswith("| tree |")]
-    over_all = "| tree | 2 | 0 | 0 | 0 | 0 | 0 | +20.0 | 2 | 0.000 | 0.000 | 9 | 1.0 | 6 | 0 | 0 | 0 |"
+    over_all = "| tree | 2 | 0 | 0 | 0 | 0 | 0 | +20.0 | 2 |"
+    costs = "| tree | 0.000 | 0.000 | 9 | 1.0 | 6 | 0 | 0 | 0 |"
     row = (
         "| tree | 3 | +20.0 \\[+20.0, +20.0\\] | above the coin | 2 | - | 0.950 ± 0.000 | 0.100 ± 0.000 | "
         "-10.0 \\[-10.0, -10.0\\] g1 ▼ | 1.50 | 1.0 | - |"
     )
-    assert lines == [over_all, row, row]
+    assert lines == [over_all, costs, row, row]
     order = [line.split(" ")[1] for line in text.partition("### german by sex")[2].splitlines() if line[:1] == "|"]
     assert order[2:6] == ["threshold", "tree", "boosting", "logistic"]  # by points; in the plan tree comes first
-    assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 | - | - | 0 | - | 0/6 | 6/6 | 0 | 0 |" in text
+    assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 |" in text
+    assert "| logistic | - | - | 0 | - | 0/6 | 6/6 | 0 | 0 |" in text
     assert "| logistic | 0/3, 3 failed | - | no finished repeat | - |" in text
     assert "2 datasets cannot show a difference at 5%" in text
 
