@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import Report, Results, counted, escape_markdown, hookimpl
-from fairbench.api.analysis import Estimate, finished
+from fairbench.api.analysis import WIDER, Estimate, finished
 from fairbench_reports._board import PLAIN, POST_PROCESSING, Board, FieldRow, Harmed, Overall, UnderRule
 from fairbench_reports._field import FEWEST, GAPS, fields, rules_of
 from fairbench_reports._findings import findings
@@ -48,7 +48,6 @@ ON_ONE = (
     "accuracy",
     "gap",
     "worst group's change",
-    "CPU s",
     "x baseline",
     "trials",
 )
@@ -72,8 +71,8 @@ READING = (
     "same number: a method can be lucky in those that it has",
     "accuracy and gap are fractions, means ± standard deviations over the repeats; sd accuracy and sd gap are the "
     "medians of these deviations over the datasets",
-    "CPU s: of one repeat with all its trials, x baseline: as a multiple of the baseline's; over all datasets the time "
-    "of all cells together, those without values included, and the median multiple",
+    "x baseline: CPU time of one repeat with all its trials, as a multiple of the baseline's; over all datasets the "
+    "median of these. CPU s: of all cells together, those without values included",
     "tier 1 on a dataset holds the best and all that are not told apart from it at 5%, with Holm's correction over all "
     "pairs: with many methods only large differences are. There are no tiers where nothing is told apart",
     f"{UNEQUAL} the budget is unequal to the others': other trials than the scenario grants, or more than three times "
@@ -205,13 +204,12 @@ def _on_one(board: Board, row: FieldRow) -> tuple[str, ...]:
         row.label,
         _repeats(row),
         NOTHING if verdict is None else above_coin(verdict),
-        "; ".join([_said(row), *row.remarks]),
+        "; ".join([_said(row), *(note.replace(WIDER, "wider gap") for note in row.remarks)]),
         NOTHING if tier is None else str(tier),
         NOTHING if verdict is None else of_the_room(verdict),
         _spread(row.accuracy),
         _spread(row.gap),
         NOTHING if row.harmed is None else _harm(row.harmed),
-        number(None if spent is None else spent.cpu_seconds, 2),
         number(row.cost, 1),
         number(None if spent is None else spent.trials, 0) + unequal,
     )
