@@ -392,7 +392,7 @@ def test_a_field_from_its_suite_to_a_stranger_s_row(fairbench, monkeypatch):
     text = fairbench("report", "field", "--format", "field")[1]
     assert text.count("\n## max accuracy subject to") == 2
     penalty = [line for line in text.splitlines() if line.startswith("| penalty\\_dp |")]
-    assert [" 1 ! |" in line for line in penalty] == [False, False, True] * 2  # 210 and 309 training rows
+    assert [" 1 ! |" in line for line in penalty] == [False, False, False, True] * 2  # 210 and 309 training rows
     lines = list(csv.DictReader(io.StringIO(fairbench("report", "field", "--format", "field-csv")[1])))
     assert {(line["rule"], line["method"]) for line in lines} == {
         (rule, method)
@@ -404,6 +404,13 @@ def test_a_field_from_its_suite_to_a_stranger_s_row(fairbench, monkeypatch):
     stored = {(line["dataset"], line["method"]): float(line["gap"]) for line in lines if "eo <=" in line["rule"]}
     known = dict(zip(zip(means.dataset, means.method), means["mean"]))
     assert stored == {place: mean for place, mean in known.items() if place[1] != "constant"}
+    alone = SUITE.replace("also=", "rule=")
+    Path("alone.toml").write_text(alone)
+    assert fairbench("run", "alone.toml", "--workers", "1", "--out", "alone")[0] == 0
+    single = csv.DictReader(io.StringIO(fairbench("report", "alone", "--format", "field-csv")[1]))
+    numbers = ("rule", "dataset", "method", "accuracy", "gap", "above_coin_low", "skill", "worst_group", "worst_change")
+    shared = [[line[name] for name in numbers] for line in lines if "eo <=" in line["rule"]]
+    assert [[line[name] for name in numbers] for line in single] == shared  # as a run with that rule has them
     chosen = fairbench("report", "field", "--format", "field", "--rule", "min dp")[1]
     assert [line for line in chosen.splitlines() if line.startswith("## ")] == ["## min dp", "## Notes"]
     assert "<html" in fairbench("report", "field", "--format", "html")[1]
