@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from fairbench.api import Predictions
 from fairbench.records import Results
 
 sys.path.append(str(Path(__file__).parents[1]))  # the tests are imported by path
-from stored_runs import people, stored_run
+from stored_runs import drawn_parts, noisy, optimal, people, stored_run, unfair
 
 RULE = "max accuracy subject to dp <= 0.05"
 SWEEP = f"sweep[trials=4,rule={RULE}]"
@@ -115,6 +116,8 @@ def test_the_mean_over_six_datasets_has_students_interval(tmp_path):
     points = fields(found)[0].overall[0].points
     # of the others: .95 at a gap of .3; the coin rises from .6 to 1 at .4, so that it is .9: .05
     assert points.mean == pytest.approx((0.2 + 0.05) / 2)
+    five = [record for record in found.records if record.cell.dataset.name != "d5"]
+    assert fields(Results(five, found.run, 30, found.labels, folder))[0].overall[0].points.low is None
     sd = math.sqrt(6 * 0.075**2 / 5)
     assert points.high - points.mean == pytest.approx(2.5705818 * sd / math.sqrt(6))
 
@@ -244,6 +247,54 @@ def test_a_dataset_that_has_hardly_begun_has_no_tiers_and_takes_none_away(tmp_pa
     assert [bool(board.tiers) for board in under.boards] == [True, False]
 
 
+def test_the_worst_of_half_of_the_datasets_is_not_most_of_them(tmp_path):
+    """20 rows in one dataset, 40 in the other."""
+    tests = {"german": parts(), "ricci": [people([0.4, 0.6], [20, 20], seed=repeat) for repeat in range(3)]}
+
+    def wrong(least):
+        def decide(repeat, samples):
+            return Predictions(1 - samples.y) if len(samples) >= least else deciding(1)(repeat, samples)
+
+        return {"mlp": deciding(), "tree": decide}
+
+    places, below = {"mlp": "holdout", "tree": SWEEP}, "Below the coin on more than half of the datasets with a verdict"
+    assert below not in told(stored_run(tmp_path, wrong(40), tests, scenario=places))
+    (tmp_path / "both").mkdir()
+    assert f"{below}: tree." in told(stored_run(tmp_path / "both", wrong(20), tests, scenario=places))
+
+
+def test_harm_under_a_rule_on_equalized_odds_is_among_the_deserving(tmp_path):
+    places = {"mlp": "holdout", "tree": SWEEP.replace("dp", "eo")}
+    methods = {"mlp": deciding(), "tree": deciding(refused=1)}
+    found = stored_run(tmp_path, methods, {"german": parts()}, scenario=places)
+    ((row,),) = [under.boards[0].rows for under in fields(found)]
+    assert (row.harmed.group, row.harmed.change.value) == ("g1", pytest.approx(-1 / 6))  # of six
+    slower = [
+        replace(record, cpu_seconds=3.0) if record.cell.method.name == "tree" else record for record in found.records
+    ]
+    (line,) = csv.DictReader(io.StringIO(field_csv.render(replace(found, records=slower))))
+    assert (line["cpu_seconds"], line["cpu_ratio"]) == ("3.0", "2.0")
+
+
+def test_the_file_has_each_number_in_its_column(tmp_path):
+    methods = {
+        "mlp": unfair,
+        "attainable": optimal,
+        "tree": lambda repeat, samples: noisy(samples, flips=0.15, seed=repeat),
+        "boosting": lambda repeat, samples: noisy(samples, flips=0.2, seed=repeat) if repeat else None,
+    }
+    places = {method: "holdout" if method in ("mlp", "attainable") else SWEEP for method in methods}
+    found = stored_run(tmp_path, methods, {"german": drawn_parts()}, scenario=places)
+    tree, boosting = csv.DictReader(io.StringIO(field_csv.render(found)))
+    for value in ("gap", "above_coin", "above_common", "worst_change"):
+        low, middle, high = (float(tree[value + end]) for end in ("_low", "", "_high"))
+        assert low < middle < high, value
+    assert float(tree["room_low"]) < float(tree["room"])
+    assert float(tree["skill"]) == pytest.approx(float(tree["above_coin"]) / float(tree["room"]))
+    assert [boosting[name] for name in ("repeats", "cells", "failed", "skipped")] == ["4", "5", "1", "0"]
+    assert [tree[name] for name in ("repeats", "cells", "failed", "basis")] == ["5", "5", "0", "repeats"]
+
+
 def test_methods_with_other_trials_are_compared_apart(tmp_path):
     methods = {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1)}
     places = {"mlp": "holdout", "tree": SWEEP, "threshold": SWEEP.replace("4", "8")}
@@ -269,6 +320,8 @@ def test_a_method_that_lacks_repeats_shows_it(tmp_path):
     assert costs.endswith(" | 1/3 | 0 | 0 | 0 |")
     assert on_one.startswith("| tree | 1/3 |")
     assert "without a tier, for less than half of the repeats: tree (german by sex)" in text
+    half = [record for record in chosen if record.cell.repeat > 0]
+    assert fields(Results(half, found.run, len(half), found.labels, found.path))[0].left_out == []
 
 
 def test_an_unfinished_run_says_so_first(tmp_path):
