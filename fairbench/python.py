@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from fairbench.choices import metric_called
 from fairbench.data.own.declaration import own_data
 from fairbench.errors import UnknownName
-from fairbench.plugins.components import Limits
+from fairbench.plugins.executing import Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.quantities import bytes_of, retries_of, seconds_of
@@ -25,12 +25,16 @@ from fairbench.running.arguments import (
     Names,
     PathText,
     files_of,
+    flag_of,
     folder_of,
     given_path,
+    joined,
     listed,
     path_of,
     plain_number,
     shares_of,
+    text_of,
+    wrong_type,
 )
 from fairbench.running.rundir import choose_directory, load_results
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor, chosen_suite
@@ -109,7 +113,7 @@ class Run:
 
         A dash stands where a metric is undefined in every repeat; † marks means that leave repeats out, unfinished ones
         too, and ‡ a method that makes the same decision for everybody in most repeats. Variants of a method on one
-        dataset are shown with the parameters in which they differ.
+        dataset, and of a scenario, are shown with the parameters in which they differ; ``means`` has all of them.
 
         Args:
             metrics: their names, in order; by default accuracy and the differences of demographic parity and equalized
@@ -117,10 +121,12 @@ class Run:
 
         Raises:
             UnknownName: the run has no such metric.
+            SuiteError: a metric is no text.
         """
         from fairbench.analysis.framed import means_as_text
 
-        return means_as_text(self.means, metrics, f" in {self.path}")
+        names = [text_of("a metric", metric) for metric in metrics]
+        return means_as_text(self.means, names, f" in {self.path}")
 
     def by_rule(self, rule: str) -> Run:
         """Return the run with the operating points that another rule chooses on validation; nothing is fitted.
@@ -135,7 +141,7 @@ class Run:
         """
         from fairbench.analysis.rechosen import chosen_by
 
-        return Run(replace(self._ended, results=chosen_by(self.results, rule)), self._registry)
+        return Run(replace(self._ended, results=chosen_by(self.results, text_of("rule", rule))), self._registry)
 
     def verdicts(self) -> pandas.DataFrame:
         """Return the verdict on each method at each kind of gap, a row for each; see the tables of verdicts.
@@ -148,43 +154,57 @@ class Run:
 
         return verdict_frame(self.results)
 
-    def plot(self, dataset: Optional[str] = None, metric: str = "demographic_parity_difference") -> Any:
+    def plot(self, dataset: Optional[Names] = None, metric: str = "demographic_parity_difference") -> Any:
         """Return a figure of matplotlib: accuracy against the gap, with both reference lines, a panel for each dataset.
 
         It is the picture of ``fairbench report RUN --format tradeoff``; nothing is shown or written.
 
         Args:
-            dataset: the only one to draw, as on the command line; by default all.
+            dataset: the only one to draw, or several, as on the command line; by default all.
             metric: the gap, ``dp``, ``eo`` or a name.
 
         Raises:
             UnknownName: the run has no such dataset, or the gap has no lines.
+            SuiteError: a name is no text.
             NotApplicable: matplotlib, the extra ``plots``, is not installed, or there is nothing to draw.
         """
         from fairbench.analysis.filtered import filtered
         from fairbench.analysis.standings import JUDGED
 
-        gap = metric_called(metric, JUDGED)
+        shown = None if dataset is None else joined("dataset", dataset)
+        gap = metric_called(text_of("metric", metric), JUDGED)
         if gap not in JUDGED:
             raise UnknownName("gap with reference lines", metric, JUDGED, f"; there are {', '.join(JUDGED)}")
         draw = self._registry.report("tradeoff").figure
         assert draw is not None  # noqa: S101 - it is a picture
-        return draw(filtered(self.results, datasets=dataset), gap)
+        return draw(filtered(self.results, datasets=shown), gap)
 
-    def compare(self, other: Run, **wanted: Names) -> Shown:
+    def compare(
+        self,
+        other: Run,
+        *,
+        methods: Optional[Names] = None,
+        datasets: Optional[Names] = None,
+        metrics: Optional[Names] = None,
+    ) -> Shown:
         """Return what changed from this run to another one, as ``fairbench compare`` prints it.
 
         Args:
             other: the later run, or the one with the other code.
-            wanted: ``methods``, ``datasets`` and ``metrics`` to compare, as on the command line; by default all.
+            methods: those to compare, as on the command line; by default all.
+            datasets: likewise.
+            metrics: likewise.
 
         Raises:
             UnknownName: neither run has something of that name.
-            SuiteError: the runs have no method in common on the same data.
+            SuiteError: the runs have no method in common on the same data, or an argument is of another type.
         """
         from fairbench.analysis.compared_shown import compare_shown
 
-        given = {name: ",".join(listed(name, names) or ()) for name, names in wanted.items()}
+        if not isinstance(other, Run):
+            raise wrong_type("other", other, "a Run, such as fairbench.load('runs/after')")
+        wanted = {"methods": methods, "datasets": datasets, "metrics": metrics}
+        given = {name: joined(name, names) for name, names in wanted.items() if names is not None}
         return compare_shown(self.results, other.results, **given)
 
     def __str__(self) -> str:
@@ -333,14 +353,14 @@ def run(
             retries_of(plain_number(retries)),
         ),
         budget=seconds_of("budget", plain_number(budget)),
-        fail_fast=bool(fail_fast),
+        fail_fast=flag_of("fail_fast", fail_fast),
         data_dir=folder_of("data_dir", data_dir),
-        offline=offline,
+        offline=flag_of("offline", offline),
         plugins=files_of(plugins),
-        accept_changes=accept_changes,
+        accept_changes=flag_of("accept_changes", accept_changes),
         own=chosen.own(own),
     )
-    session = Session(settings, _observer(quiet))
+    session = Session(settings, _observer(flag_of("quiet", quiet)))
     planned = session.plan(chosen)
     path = choose_directory(planned, place)
     return Run(session.run(planned, path), session.registry)
@@ -355,7 +375,7 @@ def load(path: PathText, *, plugins: Union[PathText, Sequence[PathText]] = ()) -
 
     Raises:
         StoreError: it is no run directory, or it is damaged.
-        SuiteError: the path is empty.
+        SuiteError: the path is empty, or no path.
         PluginError: a plugin file cannot be used.
     """
     place = Path(given_path("path", path))

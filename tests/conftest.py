@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from fairbench.api import Predictions, Samples, Schema
 from fairbench.cli.main import main
 
+HERE = Path(__file__).parent
+sys.path += [str(HERE), str(HERE / "plugins"), str(HERE / "page")]  # tests are imported by path, helpers by name
 os.environ["COLUMNS"] = "100"  # of tables, whoever runs the tests
 os.environ.setdefault("FAIRBENCH_NO_REFERENCE", "1")  # tests of reference lines ask for them
 os.environ["FAIRBENCH_ENVIRONMENTS"] = os.devnull  # isolated plugins of whoever runs the tests have no part in them

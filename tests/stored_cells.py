@@ -1,4 +1,4 @@
-"""A small store of which everything can be read, to compare it with what it was."""
+"""A cell with all that a store keeps, and a small store of which everything can be read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,38 @@ import numpy as np
 from fairbench.api import Samples, Schema
 from fairbench.cells import Cell, Choice
 from fairbench.data.rows import Predictions
-from fairbench.records import DONE, FAILED, Parts, Record, Value
+from fairbench.records import DONE, FAILED, UNKNOWN, Parts, Record, Value
 from fairbench.running.store import Measured, Store, Truth
+
+TRUTH = Truth(np.array([0, 1, 1]), np.array([0, 0, 1]), ("female", "male"))
+
+
+def cell(repeat=0, method="mlp"):
+    return Cell(Choice("compas"), Choice(method, {"hidden": [8], "lr": 0.1}), "race", repeat, metrics=("accuracy",))
+
+
+def measured(repeat=0, status=DONE, value=0.5, predictions=None):
+    values = (
+        Value(0, "", "", "accuracy", value),
+        Value(0, "", "female", "true_positive_rate", None, "no row with y = 1"),
+    )
+    record = Record(
+        cell(repeat),
+        status,
+        "" if status == DONE else "why",
+        values,
+        "",
+        {"loss": (1.0, 0.5)},
+        1.5,
+        1.2,
+        {"fairbench-harness": "0.1.0"},
+        Parts(6, 2, 3, UNKNOWN),
+        ((0, ""),),
+        ("a remark",),
+    )
+    return Measured(
+        record, {(0, ""): (TRUTH, predictions or Predictions(np.array([0, 1, 0]), np.array([0.1, 0.9, 1 / 3])))}
+    )
 
 
 def filled(path, repeats=3):

@@ -126,9 +126,11 @@ def test_plugins_import_only_the_api_and_their_own_package(path):
             assert name.startswith(("fairbench.api", package)), f"{path.name} imports {name}"
 
 
-@pytest.mark.parametrize("path", CORE + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_module_is_longer_than_a_person_reads_at_a_sitting(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 420
+@pytest.mark.parametrize("folder", ["fairbench", "plugins", "benchmarks", "tests"])
+def test_no_module_is_longer_than_a_person_reads_at_a_sitting(folder):
+    lines = {str(path): len(path.read_text("utf-8").splitlines()) for path in (ROOT / folder).rglob("*.py")}
+    assert len(lines) > 5
+    assert {path: number for path, number in lines.items() if number > 400} == {}
 
 
 @pytest.mark.parametrize("path", CORE + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))

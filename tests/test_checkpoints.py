@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from added_components import added
 
 from fairbench.cells import Cell, Choice
 from fairbench.data.files import DataSource
@@ -19,7 +20,6 @@ from fairbench.data.rows import Predictions
 from fairbench.errors import NotApplicable
 from fairbench.plugins.components import Outcome
 from fairbench.plugins.loading import load_plugins
-from fairbench.plugins.registry import Plugin
 from fairbench.records import DONE, FAILED, SKIPPED, Parts, Record
 from fairbench.running.cell import CellRunner, run_cell
 from fairbench.running.checkpoints import Checkpoint
@@ -70,13 +70,8 @@ CALLS: list[str] = []
 def bench(tmp_path):
     """Return a runner with checkpoints and its registry, to which the scenario is added."""
     CALLS.clear()
-    runner = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
-    registry, _ = load_plugins()
-    if "counting" not in registry.names("scenarios"):
-        registry._frozen = False  # a plugin file could not be watched as this is
-        registry.add(Plugin("test", "local file", ""), {"scenarios": [Counting]})
-        registry.freeze()
-    return runner
+    with added(scenarios=[Counting]):
+        yield CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
 
 
 def cell_of(**params):

@@ -1,22 +1,22 @@
-"""Two runs compared: identities, oracles, what is lost, and the gate."""
+"""Two runs compared: identities, oracles, what is lost."""
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
+from compared_runs import ALL, deciding, failing, found, run_in
 from scipy import stats
+from stored_runs import DP, PARTS, drawn_parts
 
 from fairbench.analysis.changes import IDENTICAL, PAIRED, PAIRED_ROWS, UNPAIRED, UNPAIRED_ROWS
 from fairbench.analysis.compared import compare_runs
-from fairbench.analysis.compared_shown import Shown, as_markdown, as_plain, as_text, number
+from fairbench.analysis.compared_shown import as_text
 from fairbench.analysis.differences import paired_rows, unpaired_t
-from fairbench.analysis.gate import gate, least_effects
+from fairbench.analysis.gate import gate
 from fairbench.analysis.intervals import Correction
 from fairbench.analysis.paired import change_limits
 from fairbench.analysis.ranks import holm
@@ -27,36 +27,10 @@ from fairbench.errors import SuiteError, UnknownName
 from fairbench.records import FRESH
 from fairbench.running.truth import Truth
 
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, PARTS, drawn_parts, noisy, stored_run
-
-ALL = ("accuracy", DP, "equalized_odds_difference", "roc_auc", "selection_rate")
-HOSTILE = "<script>alert(1)</script>"
-
-
-def deciding(flips, seed, select=(0.0, 0.3)):
-    return lambda repeat, samples: noisy(samples, flips=flips, seed=seed + repeat, select=select)
-
-
-def failing(repeat, samples):
-    return None
-
 
 @pytest.fixture
 def runs(tmp_path):
-    """Make a run of the methods given, on these test parts."""
-
-    def make(methods, parts=None, **more):
-        place = tmp_path / str(len(list(tmp_path.iterdir())))
-        place.mkdir()
-        return stored_run(place, methods, {"d": drawn_parts() if parts is None else parts}, metrics=ALL, **more)
-
-    return make
-
-
-def found(compared, metric="accuracy"):
-    (change,) = [change for change in compared.changes if change.metric == metric]
-    return change
+    return partial(run_in, tmp_path)
 
 
 def accuracies(results, metric="accuracy"):
@@ -298,104 +272,6 @@ def test_cells_of_one_run_are_told_once(runs):
 def test_runs_without_a_value_say_so(runs):
     shown = as_text(compare_runs(runs({"mlp": failing}), runs({"mlp": failing})))
     assert shown.splitlines()[-1] == "no value is in both runs"
-
-
-# the gate
-
-
-def test_the_gate_fails_on_what_is_worse_beyond_its_interval_and_the_least_effect(runs):
-    one, other = runs({"mlp": deciding(0.1, 0)}), runs({"mlp": deciding(0.2, 0)})
-    worse = compare_runs(one, other, Wanted.of("", "", "accuracy"))
-    lost = -found(worse).difference.value
-    assert not gate(worse, {}).passed
-    assert [change.metric for change in gate(worse, {}).worse] == ["accuracy"]
-    assert not gate(worse, {"": lost - 1e-9}).passed
-    assert gate(worse, {"": lost + 1e-9}).passed
-    assert [change.metric for change in gate(worse, {"": 1}).small] == ["accuracy"]
-    assert gate(worse, {"accuracy": 1}).passed
-    assert not gate(worse, {"": 1, "accuracy": 0}).passed, "a metric's own least effect goes before the others'"
-    assert gate(compare_runs(other, one, Wanted.of("", "", "accuracy")), {}).passed
-
-
-def test_a_least_effect_may_be_named_by_an_alias(runs):
-    compared = compare_runs(runs({"mlp": deciding(0.1, 0)}), runs({"mlp": deciding(0.2, 0)}))
-    assert least_effects(compared, {"": 0.5, "DP": 0.1}) == {"": 0.5, DP: 0.1}
-    with pytest.raises(SuiteError, match="demographic_parity_difference is given twice"):
-        least_effects(compared, {DP: 0.2, "dp": 0.1})
-    with pytest.raises(UnknownName, match="no metric compared here is named 'd'"):
-        least_effects(compared, {"d": 0.1})
-
-
-def test_the_gate_knows_that_a_gap_gets_worse_as_it_grows(runs):
-    one = runs({"mlp": deciding(0.1, 0, (0.0, 0.0))})
-    other = runs({"mlp": deciding(0.1, 0, (0.0, 0.6))})
-    wanted = Wanted.of("", "", f"{DP},selection_rate")
-    wider = gate(compare_runs(one, other, wanted), {})
-    assert [change.metric for change in wider.worse] == [DP]
-    assert wider.undirected == ("selection_rate",)
-    assert gate(compare_runs(other, one, wanted), {}).passed
-
-
-def test_a_large_change_within_its_interval_passes(runs):
-    values = iter([0.1, 0.4, 0.1, 0.4, 0.1, 0.4])
-    one = runs({"mlp": deciding(0.1, 0)}, drawn_parts(repeats=2))
-    other = runs({"mlp": lambda repeat, samples: noisy(samples, flips=next(values), seed=3)}, drawn_parts(repeats=2))
-    compared = compare_runs(one, other, Wanted.of("", "", "accuracy"))
-    assert found(compared).difference.value < -0.05
-    assert gate(compared, {}).passed
-    assert found(compare_runs(other, one, Wanted.of("", "", "accuracy"))).reading == "not told apart"
-
-
-def test_a_gate_that_can_check_nothing_fails(runs):
-    run = runs({"mlp": deciding(0.1, 0)})
-    assert not gate(compare_runs(run, run, Wanted.of("", "", "selection_rate")), {}).passed
-
-
-# how it is shown
-
-
-def test_hostile_names_are_shown_as_text(runs):
-    name = "acme[note='<script>alert(1)</script>|x']"
-    compared = compare_runs(
-        runs({name: deciding(0.1, 0), "acme[note=b]": failing}), runs({name: deciding(0.2, 0), "acme[note=b]": failing})
-    )
-    assert HOSTILE in as_text(compared)
-    shown = as_markdown(compared, gate(compared, {}))
-    assert HOSTILE not in shown
-    assert "&lt;script" in shown
-    (header, *rows) = [line for line in shown.splitlines() if line.startswith("|")]
-    assert len(rows) == 1 + len(ALL)
-    assert {line.replace(r"\|", "").count("|") for line in rows} == {header.count("|")}
-    same = as_markdown(compare_runs(*[runs({name: deciding(0.1, 0)})] * 2))
-    assert "Identical:" in same
-    assert HOSTILE not in same
-
-
-def test_text_is_at_most_80_columns_wide_and_no_cell_is_empty_of_sense(runs):
-    one, other = runs({"mlp": deciding(0.1, 0)}), runs({"mlp": deciding(0.2, 0)})
-    short = replace(one, path=None), replace(other, path=None)
-    shown = as_text(compare_runs(*short), gate(compare_runs(*short), {"": 0.01}), {"": 0.01})
-    assert max(map(len, shown.splitlines())) <= 80
-    assert "nan" not in shown.lower().split()
-    assert "gate: FAILED" in shown
-
-
-def test_json_has_every_change_and_the_gate(runs):
-    compared = compare_runs(runs({"mlp": deciding(0.1, 0)}), runs({"mlp": deciding(0.2, 0)}))
-    read = json.loads(json.dumps(as_plain(compared, gate(compared, {"": 0.01}), {"": 0.01}), allow_nan=False))
-    assert len(read["changes"]) == len(ALL)
-    assert read["gate"]["passed"] is False
-    assert read["unfinished"] == []
-    assert list(Shown(compared).frame["metric"]) == list(ALL)
-    assert str(Shown(compared)) == as_text(compared)
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(0.25, "+0.2500"), (-3e-18, "+0.0000"), (2e-5, "+2.0e-05"), (None, "-"), (12345.678, "+12345.7")],
-)
-def test_numbers_show_what_counts(value, shown):
-    assert number(value, signed=True) == shown
 
 
 @pytest.mark.parametrize(

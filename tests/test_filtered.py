@@ -6,13 +6,10 @@ import csv
 import io
 import json
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parent / "plugins")]  # the tests are imported by path
 from stored_runs import DP, noisy, people, stored_run
 
 from fairbench.analysis.filtered import filtered, unfiltered

@@ -9,7 +9,7 @@ from typing import Optional
 
 import numpy as np
 import pytest
-from fairbench_scenarios._rules import choose
+from fairbench_scenarios._rules import judge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,9 +167,10 @@ def test_a_rule_judges_by_the_rows_whose_group_is_known():
         "all": lambda inputs: Predictions(np.ones(len(inputs), int)),
     }
     assert hidden.sum() > 1
-    assert choose(Rule.parse("max accuracy"), seen, points).label == "all"
+    rule = Rule.parse("max accuracy")
+    assert rule.choose(judge(seen, points)).label == "all"
     everything = replace(seen, group=part.group)
-    assert choose(Rule.parse("max accuracy"), everything, points).label == "x"
+    assert rule.choose(judge(everything, points)).label == "x"
 
 
 def test_a_method_that_cannot_do_what_it_says_with_unknown_groups_is_found():

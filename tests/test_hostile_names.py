@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +14,8 @@ import pandas as pd
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from report_helpers import Cells
+from stored_runs import METRICS, PARTS, noisy
 
 from fairbench.analysis import export
 from fairbench.analysis.audit import audit_predictions
@@ -32,11 +33,6 @@ from fairbench.running.packing import Measured
 from fairbench.running.store import FILE_NAME, Store
 from fairbench.running.truth import Truth
 from fairbench.texts import without_formula
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-sys.path.append(str(Path(__file__).parent / "plugins"))
-from report_helpers import Cells
-from stored_runs import METRICS, PARTS, noisy
 
 PIECES = [
     *(

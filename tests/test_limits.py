@@ -11,7 +11,7 @@ import pytest
 import fairbench as door
 from fairbench.cells import Cell, Choice
 from fairbench.errors import SuiteError
-from fairbench.plugins.components import RETURNED, Ended
+from fairbench.plugins.executing import RETURNED, Ended
 from fairbench.quantities import bytes_of, duration, retries_of, seconds_of
 from fairbench.records import DONE, FAILED, Parts, Record, Results
 from fairbench.running.budget import Budget

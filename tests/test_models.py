@@ -151,6 +151,10 @@ def test_rows_to_come_can_lack_numbers_and_have_new_categories(network):
         model.predict(row.assign(income="much"))
     with pytest.raises(DataError, match="no group is called 'x'; there are female, male"):
         model.predict(row, ["x"])
+    with pytest.raises(FairbenchError, match="features is 3, of type int; it must be a pandas table with"):
+        model.predict(3)
+    with pytest.raises(DataError, match="no group is called 3"):
+        model.predict(row, 3)
     with pytest.raises(DataError, match="2 groups for 1 rows"):
         model.predict(row, ["male", "male"])
 

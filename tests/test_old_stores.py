@@ -11,12 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from stored_cells import everything, filled
 
 from fairbench.errors import StoreError
 from fairbench.running.store import FILE_NAME, FORMAT, Store
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_cells import everything, filled
 
 SECOND = Path(__file__).parent / "old_store" / FILE_NAME  # what ``filled`` wrote with a fairbench of format 2
 

@@ -14,6 +14,7 @@ import pytest
 
 from fairbench.cells import Choice
 from fairbench.errors import PluginError, UnknownName
+from fairbench.plugins.kinds import KINDS
 from fairbench.plugins.loading import BUILT_IN, entry_points, load_plugins
 from fairbench.plugins.registry import Plugin
 
@@ -84,6 +85,28 @@ def test_only_the_named_plugins_are_loaded(monkeypatch):
     assert registry.names("datasets") == []
     assert "mlp" in registry.names("methods")
     assert "faalgrad" not in registry.names("methods")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_one_kind_every_component_is_there_and_other_built_ins_are_left_out(kind):
+    registry, _ = load_plugins(kind=kind)
+    assert registry.names(kind) == load_plugins()[0].names(kind)
+    assert len(registry.plugins) < len(load_plugins()[0].plugins) / 2
+
+
+def test_a_local_file_is_loaded_whatever_kind_is_asked_for():
+    registry, _ = load_plugins([str(MASSAGING / "src" / "massaging" / "method.py")], kind="reports")
+    assert registry.names("methods") == ["massaging"]
+
+
+@pytest.mark.long
+def test_reports_are_loaded_without_torch_and_scikit_learn():
+    words = (
+        "import sys; from fairbench.plugins.loading import load_plugins; "
+        "print(load_plugins(kind='reports')[0].names('reports'), *({'torch', 'sklearn', 'pandas'} & {*sys.modules}))"
+    )
+    told = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str(load_plugins()[0].names("reports"))
 
 
 def test_an_unknown_name_among_those_to_load_is_refused():

@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parent / "plugins")]  # the tests are imported by path
 from stored_runs import DP, noisy, people, stored_run
 
 from fairbench.analysis.framed import VERDICT, WHO, verdict_frame
@@ -19,7 +16,7 @@ from fairbench.analysis.standings import JUDGED, section_standings
 from fairbench.api import Predictions
 from fairbench.cells import Cell, Choice, Preparation
 from fairbench.cli import notebook
-from fairbench.errors import NotApplicable, UnknownName
+from fairbench.errors import FairbenchError, NotApplicable, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.python import Run
 from fairbench.records import Record
@@ -133,6 +130,18 @@ def test_verdicts_tell_variants_and_settings_apart(tmp_path, monkeypatch):
             assert f"adult sex {scale} half[share={share}] {DP}" in shown
 
 
+def test_tables_and_comparisons_have_short_scenarios_and_frames_all_of_them(tmp_path):
+    long = f"sweep[costly='{'adversarial_debiasing fairgrad: 1; ' * 5}lfr: 0',trials=4]"
+    methods = {"mlp": unfair, "half": half}
+    adult = {"adult": [people((0.4, 0.4), (50, 50), seed=at) for at in range(2)]}
+    both = opened(stored_run(tmp_path, methods, adult, scenario={"mlp": "holdout", "half": long}))
+    assert list(both.table().index.get_level_values("scenario")) == ["holdout", "sweep"]
+    for frame in (both.means, both.values):
+        assert any("lfr: 0" in text for text in frame["scenario"])
+    assert "adult by sex, sweep: half" in str(both.compare(both))
+    assert "lfr: 0" not in str(both.compare(both)) + both._repr_html_()
+
+
 def test_names_that_steer_a_terminal_do_not(tmp_path):
     found = stored_run(tmp_path, {"mlp": unfair}, {"adult": [people((0.4, 0.4), (50, 50), seed=at) for at in range(2)]})
     found = replace(
@@ -161,6 +170,31 @@ def test_the_picture_is_that_of_the_report_and_of_another_gap(run):
 def test_what_cannot_be_drawn_is_refused_in_words(run, given, words):
     with pytest.raises(UnknownName, match=words):
         run.plot(**given)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda run: run.plot(3), "dataset is 3, of type int; it must be a text"),
+        (lambda run: run.plot(["adult", 3]), "dataset is 3, of type int; it must be a text"),
+        (lambda run: run.plot(metric=["dp"]), "metric is ['dp'], of type list; it must be a text"),
+        (lambda run: run.table(["accuracy"]), "a metric is ['accuracy'], of type list; it must be a text"),
+        (lambda run: run.by_rule(None), "rule is None, of type NoneType; it must be a text"),
+        (lambda run: run.compare("runs/x"), "other is 'runs/x', of type str; it must be a Run, such as fairbench.load"),
+        (lambda run: run.compare(run, methods=3), "methods is 3, of type int; it must be a text"),
+        (lambda run: run.compare(run.values), "other is scenario dataset sensitive"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_in_a_line_with_its_value(run, call, words):
+    with pytest.raises(FairbenchError) as refused:
+        call(run)
+    assert str(refused.value).startswith(words)
+    assert "\n" not in str(refused.value)
+
+
+def test_several_datasets_are_drawn_as_on_the_command_line(run):
+    pytest.importorskip("matplotlib")
+    assert len(run.plot(["adult", "compas"]).axes) == len(run.plot("adult,compas").axes) == 2
 
 
 def test_without_the_extra_the_error_says_what_to_install(run, monkeypatch):

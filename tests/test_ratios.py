@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_runs import METRICS, noisy, people, stored_run
 
 from fairbench.analysis.counts import stored_rows
 from fairbench.analysis.intervals import NO_INTERVAL, corrected_t
@@ -17,9 +15,6 @@ from fairbench.analysis.ratios import Decided, RatioLines, above_ratio_coin, lin
 from fairbench.analysis.values import finished, sections
 from fairbench.analysis.verdicts import NO_BETTER, SectionLines
 from fairbench.api import Predictions
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_runs import METRICS, noisy, people, stored_run
 
 DP, EO = "demographic_parity_ratio", "equalized_odds_ratio"
 RATIO = 0.15 / 0.70

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +13,7 @@ from fairbench_scenarios.tuned import Tuned
 from fairbench_scenarios.tuned_together import TunedTogether
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_runs import PARTS, noisy, people
 
 from fairbench import load
 from fairbench.analysis.optimism import rule_of
@@ -26,9 +25,6 @@ from fairbench.records import DONE, Record, Results
 from fairbench.running.outcomes import checked, measured
 from fairbench.running.packing import Measured as Stored
 from fairbench.running.store import FILE_NAME, Store
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path
-from stored_runs import PARTS, noisy, people
 
 RULES = (
     "max accuracy",

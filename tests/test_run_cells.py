@@ -10,7 +10,7 @@ import pytest
 from fairbench.cells import Choice
 from fairbench.data.files import DataSource
 from fairbench.errors import DataError, NotApplicable, Unstorable
-from fairbench.plugins.components import RAISED, RETURNED, Ended, Limits
+from fairbench.plugins.executing import RAISED, RETURNED, Ended, Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import CRASHED, DONE, FAILED, OUT_OF_MEMORY, TIMED_OUT
 from fairbench.running.cell import CellRunner, Workbench, status_of

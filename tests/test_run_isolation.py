@@ -14,7 +14,7 @@ from fairbench.choices import parse_choices
 from fairbench.data.alike import decides_alike
 from fairbench.data.files import DataSource
 from fairbench.errors import Unstorable
-from fairbench.plugins.components import RETURNED, Ended
+from fairbench.plugins.executing import RETURNED, Ended
 from fairbench.plugins.loading import load_plugins
 from fairbench.records import DONE, FAILED, Parts
 from fairbench.running.cell import CellRunner, run_cell

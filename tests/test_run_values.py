@@ -9,14 +9,13 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from added_components import added
 
 from fairbench.analysis.export import rescored
 from fairbench.analysis.values import Measured
 from fairbench.data.files import DataSource
 from fairbench.data.rows import Predictions
 from fairbench.plugins.components import Fitted, Outcome
-from fairbench.plugins.loading import load_plugins
-from fairbench.plugins.registry import Plugin
 from fairbench.records import DONE, FAILED, POOL, Parts, Results
 from fairbench.running.cell import CellRunner, Workbench, run_cell
 from fairbench.running.store import FILE_NAME, Store
@@ -59,11 +58,8 @@ class OneBuffer:
 
 @pytest.fixture(scope="module")
 def registry():
-    registry, _ = load_plugins()
-    registry._frozen = False  # in place of a plugin file
-    if "counts" not in registry.names("scenarios"):
-        registry.add(Plugin("counts", "local file", ""), {"scenarios": [Counts], "methods": [OneBuffer]})
-    return registry
+    with added(scenarios=[Counts], methods=[OneBuffer]) as registry:
+        yield registry
 
 
 def measured(registry, scenario="counts", method="constant", metric="accuracy"):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from stored_runs import DP, EO, noisy, people, stored_run
 
 from fairbench.analysis.counts import count_jointly, stored_rows
 from fairbench.analysis.lines import AboveLine
@@ -15,9 +13,6 @@ from fairbench.analysis.values import finished, sections
 from fairbench.analysis.verdicts import NO_ROOM, ROWS, SectionLines, Verdict
 from fairbench.api import Predictions
 from fairbench.running.truth import Truth
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, EO, noisy, people, stored_run
 
 OPPORTUNITY = "equal_opportunity_difference"
 

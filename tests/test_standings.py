@@ -5,17 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from stored_runs import DP, EO, PARTS, noisy, people, stored_run
 
 from fairbench.analysis.intervals import corrected_t
 from fairbench.analysis.standings import is_baseline, section_standings
 from fairbench.api import Predictions
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, EO, PARTS, noisy, people, stored_run
 
 
 def unfair(repeat, samples):

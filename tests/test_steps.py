@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from added_components import added
 
 from fairbench.cells import Cell, Choice
 from fairbench.data.files import DataSource
 from fairbench.data.preparation import split_dataset
 from fairbench.data.rows import Predictions
 from fairbench.plugins.components import Metric, Outcome
-from fairbench.plugins.registry import Plugin
 from fairbench.records import DONE
 from fairbench.running.cell import CellRunner, measure, run_cell
 from fairbench.running.checkpoints import Progress
@@ -46,13 +46,8 @@ SPLITS: list = []
 @pytest.fixture
 def runner(tmp_path):
     SPLITS.clear()
-    runner = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
-    registry = runner.workbench.registry
-    if Curves.name not in registry.names("scenarios"):
-        registry._frozen = False  # a plugin file could not be watched as this is
-        registry.add(Plugin("test", "local file", ""), {"scenarios": [Curves]})
-        registry.freeze()
-    return runner
+    with added(scenarios=[Curves]):
+        yield CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
 
 
 CELL = Cell(

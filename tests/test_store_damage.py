@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from stored_cells import everything, filled
 
 from fairbench.cells import canonical
 from fairbench.errors import StoreError
@@ -21,9 +22,6 @@ from fairbench.running import hotcopy
 from fairbench.running.layout import Body, CellRow, PredictionRow, text_id, unpack
 from fairbench.running.store import FILE_NAME, Store
 from fairbench.running.storefile import explained, readable
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_cells import everything, filled
 
 
 @pytest.fixture

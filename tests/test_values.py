@@ -28,6 +28,7 @@ from fairbench.analysis.values import (
     planned_repeats,
     rows,
     sections,
+    shown_parameters,
     supports,
 )
 from fairbench.cells import Cell, Choice, Preparation
@@ -197,6 +198,15 @@ def test_what_may_be_compared_is_of_one_scenario_dataset_attribute_and_preparati
     together = [dataclasses.replace(one, repeat=1, method=Choice("tree")) for one in apart]
     records = [Record(one, DONE) for one in (*apart, *together)]
     assert sections(records) == [[records[place], records[place + 5]] for place in range(5)]
+
+
+def test_tables_show_what_tells_scenarios_apart_or_all_that_fits_on_a_line():
+    long = {"costly": "adversarial_debiasing fairgrad: 1; lfr: 0" * 3, "trials": 4}
+    short = Choice("selected", {"rule": "max accuracy"})
+    assert shown_parameters([Choice("sweep", long), short, short]) == {"sweep": set(), "selected": {"rule"}}
+    both = [Choice("sweep", long), Choice("sweep", {**long, "trials": 20})]
+    assert shown_parameters(both) == {"sweep": {"trials"}}
+    assert shown_parameters([]) == {}
 
 
 def test_repeats_of_one_method_belong_together_whatever_the_order_of_its_parameters():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from stored_runs import DP, EO, coin_of, drawn_parts, optimal, people, stored_run, unfair, verdicts
 
 from fairbench.analysis.counts import Counts, StoredRows, stored_rows
 from fairbench.analysis.gaps import gap
@@ -22,9 +20,6 @@ from fairbench.analysis.verdicts import (
 from fairbench.api import Predictions
 from fairbench.cells import Choice
 from fairbench.running.truth import Truth
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, EO, coin_of, drawn_parts, optimal, people, stored_run, unfair, verdicts
 
 GAPS = (DP, EO)
 

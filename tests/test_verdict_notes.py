@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 from fairbench_reports import fronts, harm, latex, lines, markdown, noise, terminal
+from stored_runs import DP, noisy, people, stored_run
 
 from fairbench.api import Predictions
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, noisy, people, stored_run
 
 
 def unfair(repeat, samples):

@@ -94,6 +94,16 @@ def test_a_value_that_does_not_come_out_again_is_shown_with_both_numbers(fairben
     assert "synthetic[rows=300] by group, coin" in out
 
 
+def test_a_run_whose_own_tables_are_no_table_is_refused(fairbench):
+    assert fairbench(*RUN)[0] == 0
+    run = json.loads(Path("r/run.json").read_text())
+    run["suite"]["data"] = ["loans"]
+    Path("r/run.json").write_text(json.dumps(run))
+    for words in (["verify", "r", *ONE], ["export-model", "r", "coin/synthetic/0", "--out", "m"], ["lines", "r"]):
+        status, _, err = fairbench(*words)
+        assert (status, "data is ['loans']; it must be a table" in err) == (2, True), err
+
+
 def test_a_prediction_that_does_not_come_out_again_is_shown(fairbench):
     assert fairbench(*RUN)[0] == 0
 

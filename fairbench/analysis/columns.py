@@ -54,6 +54,11 @@ class Columns(Sequence[Record]):
         return [record.cell.repeat for record in self.records]
 
     @cached_property
+    def _one_each(self) -> bool:
+        """Return whether every repeat has one record."""
+        return len({*self.repeats}) == len(self.repeats)
+
+    @cached_property
     def _tables(self) -> list[tuple[Shape, str, list[int], Floats, list[tuple[int, PackedValues]]]]:
         """Return for each shape and chosen point the places of its records (J), their numbers (J, P) and reasons."""
         packed = [PackedValues.of(record.values) for record in self.records]
@@ -94,15 +99,19 @@ class Columns(Sequence[Record]):
         """
         asked = metric, group, step, point
         if asked not in self._series:
-            found: dict[int, list[float]] = {}
-            for repeat, number in zip(self.repeats, self.column(metric, group, step=step, point=point).tolist()):
-                if number == number:
-                    found.setdefault(repeat, []).append(number)
-            self._series[asked] = {
-                repeat: numbers[0] if len(numbers) == 1 else statistics.fmean(numbers)
-                for repeat, numbers in found.items()
-            }
+            numbers = self.column(metric, group, step=step, point=point)
+            self._series[asked] = self._by_repeat(numbers)
         return self._series[asked]
+
+    def _by_repeat(self, numbers: Floats) -> dict[int, float]:
+        """Return the mean number of each repeat, from those of the records (n,), without NaN."""
+        if self._one_each and not np.isnan(numbers).any():
+            return dict(zip(self.repeats, numbers.tolist()))
+        found: dict[int, list[float]] = {}
+        for repeat, number in zip(self.repeats, numbers.tolist()):
+            if number == number:
+                found.setdefault(repeat, []).append(number)
+        return {repeat: some[0] if len(some) == 1 else statistics.fmean(some) for repeat, some in found.items()}
 
     def estimate(self, metric: str, group: str = "") -> Estimate:
         """Return the ``estimate`` of a ``metric`` in a ``group`` over the records, as ``Measured.value`` finds it."""

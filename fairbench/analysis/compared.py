@@ -8,7 +8,7 @@ p that Holm's correction adjusts for the number of all changes that were tested.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -47,6 +47,7 @@ from fairbench.analysis.values import (
     measured_metrics,
     only,
     sections,
+    shown_parameters,
     telling_parameters,
 )
 from fairbench.analysis.wanted import Wanted
@@ -54,7 +55,7 @@ from fairbench.cells import Cell, Preparation
 from fairbench.errors import SuiteError
 from fairbench.notation import show_value
 from fairbench.records import DONE, Record, Results
-from fairbench.texts import counted, last_line
+from fairbench.texts import counted, error_line
 
 
 def compare_runs(first: Results, second: Results, wanted: Wanted = Wanted()) -> Compared:  # noqa: B008 - frozen
@@ -119,10 +120,11 @@ class _Comparing:
     def every(self) -> list[_Line]:
         """Return every method of every section, also those of one run."""
         runs = [{_section(found[0].cell): found for found in sections(r.records)} for r in (self.first, self.second)]
+        shown = shown_parameters(found[0].cell.scenario for run in runs for found in run.values())
         lines = []
         for key in dict.fromkeys([*runs[0], *runs[1]]):
             here = [run.get(key, []) for run in runs]
-            lines += _lines(_place((here[0] or here[1])[0].cell), here[0], here[1])
+            lines += _lines(_place((here[0] or here[1])[0].cell, shown), here[0], here[1])
         return lines
 
     @cached_property
@@ -233,14 +235,19 @@ def _section(cell: Cell) -> tuple[str, str, str, Preparation]:
     return identity(cell.scenario), identity(cell.dataset), cell.group, cell.preparation
 
 
-def _place(cell: Cell) -> str:
-    """Return a section in words: what differs from the usual preparation and scenario is named."""
+def _place(cell: Cell, shown: Mapping[str, Collection[str]]) -> str:
+    """Return a section in words: what differs from the usual preparation and scenario is named.
+
+    Args:
+        cell: one of the section's.
+        shown: by scenario, the parameters that are shown of it.
+    """
     usual, here = Preparation(), cell.preparation
     fields = ("scale", "sensitive_as_feature", "stratify")
     more = [
         f"{name}={show_value(getattr(here, name))}" for name in fields if getattr(here, name) != getattr(usual, name)
     ]
-    scenario = [] if cell.scenario.name == "holdout" else [str(cell.scenario)]
+    scenario = [] if cell.scenario.name == "holdout" else [only(cell.scenario, shown[cell.scenario.name])]
     return ", ".join([cell.place, *more, *scenario])
 
 
@@ -289,7 +296,7 @@ def _lost(line: _Line, other: str) -> list[Lost]:
 
 def _reasons(records: Sequence[Record]) -> str:
     """Return the first two reasons why cells are not done."""
-    found = dict.fromkeys(f"{r.status}: {last_line(r.reason) or 'no reason was kept'}" for r in records)
+    found = dict.fromkeys(f"{r.status}: {error_line(r.reason) or 'no reason was kept'}" for r in records)
     return "; ".join(list(found)[:2])
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairbench.analysis.standings import JUDGED, section_standings
-from fairbench.analysis.values import CELL, cell_row, only, telling_parameters
+from fairbench.analysis.values import CELL, cell_row, only, shown_parameters, telling_parameters
 from fairbench.cells import Choice
 from fairbench.choices import metric_called, parse_choices
-from fairbench.errors import UnknownName
+from fairbench.errors import SuiteError, UnknownName
 from fairbench.records import Results
-from fairbench.texts import last_line
+from fairbench.texts import error_line
 
 if TYPE_CHECKING:
     import pandas
@@ -49,6 +49,7 @@ def means_as_text(means: pandas.DataFrame, metrics: Sequence[str], where: str) -
     wanted = named or [name for name in SHOWN if name in known] or known
     means["shown"] = [_shown(row) for row in means.to_dict("records")]
     means["method"] = _labels(means.to_dict("records"))
+    means["scenario"] = _scenarios(means["scenario"])
     rows = [name for name in ROW if name in ("dataset", "method") or means[name].nunique() > 1]
     table = means.pivot_table("shown", rows, "metric", aggfunc="first", sort=False)
     return table.reindex(columns=wanted)
@@ -66,6 +67,21 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         only(choice, telling[place][choice.name]) + (" ‡" if str(row.get("constant")).lower() == "true" else "")
         for place, choice, row in zip(places, choices, rows)
     ]
+
+
+def _scenarios(texts: Iterable[str]) -> list[str]:
+    """Return the scenarios with the parameters that tables show of them."""
+    read = {text: _scenario(text) for text in dict.fromkeys(texts)}
+    shown = shown_parameters(read.values())
+    return [only(read[text], shown[read[text].name]) for text in texts]
+
+
+def _scenario(text: str) -> Choice:
+    """Return a scenario as it was before it was shown; one with a name that nobody could type stays as it is."""
+    try:
+        return parse_choices(text)[0]
+    except SuiteError:
+        return Choice(text)
 
 
 def _params(text: str) -> Mapping[str, Any]:
@@ -123,7 +139,7 @@ def as_html(results: Results, means: pandas.DataFrame, summary: str) -> str:
     notes = results.run.get("notes", {})
     said = [f"{dataset}: {sentence}" for dataset, sentences in notes.items() for sentence in sentences]
     skipped = dict.fromkeys(
-        f"{record.cell.dataset}, {record.cell.method}: {last_line(record.reason)}"
+        f"{record.cell.dataset}, {record.cell.method}: {error_line(record.reason)}"
         for record in results.records
         if record.reason.strip()
     )
@@ -140,7 +156,7 @@ def _verdicts_as_html(frame: pandas.DataFrame) -> str:
     """Return the verdicts as a table, with the interval beside the points; empty if there are none."""
     if not len(frame):
         return ""
-    labelled = frame.assign(method=_labels(frame.to_dict("records")))
+    labelled = frame.assign(method=_labels(frame.to_dict("records")), scenario=_scenarios(frame["scenario"]))
     telling = [name for name in ROW if name in ("dataset", "sensitive", "method") or frame[name].nunique() > 1]
     shown = labelled[[*telling, "metric"]].copy()
     shown["gap"] = ["" if value != value else f"{value:.3f}" for value in frame["value"]]

@@ -17,7 +17,7 @@ from fairbench.errors import DataError, NotApplicable, SuiteError
 from fairbench.records import Parts, Results
 from fairbench.running.grid import gather
 from fairbench.running.session import Session, chosen_suite
-from fairbench.texts import last_line
+from fairbench.texts import error_line
 
 RATES = (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE)
 FEW_ROWS = 10
@@ -129,7 +129,7 @@ def planned_sizes(
         available = gather([cell for cells in splits_of.values() for cell in cells], session.runner, progress)
     left_out = {**available.skipped, **available.failed}
     for label, reason in left_out.items():
-        session.observer.say(f"{label} is left out: {last_line(reason)}")
+        session.observer.say(f"{label} is left out: {error_line(reason)}")
     for (label, group), cells in splits_of.items():
         if label in left_out:
             continue

@@ -39,6 +39,7 @@ CELL = (
     "tuning",
     "fit",
 )
+LINE = 120  # letters of a scenario that tables show in full
 MEASURED = ("step", "point", "chosen", "group", "metric", "value", "reason")
 COLUMNS = (*CELL, *MEASURED, "status", "seconds", "cell")
 
@@ -279,6 +280,18 @@ def telling_parameters(choices: Iterable[Choice]) -> dict[str, set[str]]:
         }
         for choice, several in variants.items()
     }
+
+
+def shown_parameters(choices: Iterable[Choice]) -> dict[str, set[str]]:
+    """Return for each name among the ``choices``, such as scenarios, the parameters that tables show of it.
+
+    These are the parameters in which its variants differ. Of a single variant they are all of them, but none if its
+    text would be longer than a line.
+    """
+    variants = {str(choice): choice for choice in choices}
+    telling = telling_parameters(variants.values())
+    whole = {choice.name: {*choice.params} if len(text) <= LINE else set() for text, choice in variants.items()}
+    return {name: names or whole[name] for name, names in telling.items()}
 
 
 def only(choice: Choice, names: Collection[str]) -> str:

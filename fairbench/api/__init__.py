@@ -28,16 +28,10 @@ from fairbench.data.sources import Archive, DataFile, Wheel
 from fairbench.data.withheld import known_rows
 from fairbench.errors import CannotExport, DataError, GroupWithheld, NotApplicable, SuiteError, Undefined
 from fairbench.plugins.components import (
-    NO_LIMITS,
-    RAISED,
-    RETURNED,
     Arrays,
     DatasetSpec,
-    Ended,
     Evidence,
-    Executor,
     Fitted,
-    Limits,
     Method,
     Metric,
     Outcome,
@@ -51,6 +45,7 @@ from fairbench.plugins.components import (
     Tunable,
     parameter,
 )
+from fairbench.plugins.executing import NO_LIMITS, RAISED, RETURNED, Ended, Executor, Limits
 from fairbench.plugins.exported import ESTIMATOR, ExportablePredictor, Exported
 from fairbench.plugins.group_use import UsesGroup
 from fairbench.plugins.hooks import hookimpl
@@ -70,7 +65,7 @@ from fairbench.records import (
     no_rows,
 )
 from fairbench.seeding import derive_seed
-from fairbench.texts import counted, escape_markdown, last_line
+from fairbench.texts import counted, error_line, escape_markdown, last_line
 from fairbench.version import API_VERSION
 
 __all__ = [
@@ -144,6 +139,7 @@ __all__ = [
     "compares_groups",
     "counted",
     "decides_alike",
+    "error_line",
     "escape_markdown",
     "fit_estimator",
     "from_estimator",

@@ -183,6 +183,7 @@ from fairbench.analysis.values import (
     rows,
     runs_within,
     sections,
+    shown_parameters,
     supports,
     telling_parameters,
 )
@@ -330,6 +331,7 @@ __all__ = [
     "sections",
     "selection",
     "series",
+    "shown_parameters",
     "signed_gap",
     "stored_rows",
     "supports",

@@ -14,7 +14,8 @@ from typing import Any, Callable, ClassVar, Optional, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.data.rows import FLOAT32_ROUNDING, Inputs, Predictions, Samples
+from fairbench.data.arrays import FLOAT32_ROUNDING
+from fairbench.data.rows import Inputs, Predictions, Samples
 from fairbench.data.withheld import GrouplessSamples
 from fairbench.errors import CannotExport, DataError, NotApplicable, PluginError
 from fairbench.plugins.components import Method, Predictor, parameter

@@ -25,7 +25,8 @@ from fairbench.api.gaps import Gap, gap_by_label, group_means, parity_gap, squar
 from fairbench.api.inner_loop import INNER_LOOPS, Adapted, unroll
 from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
-from fairbench.data.rows import Inputs, Predictions, Samples, unchecked
+from fairbench.data.arrays import unchecked
+from fairbench.data.rows import Inputs, Predictions, Samples
 from fairbench.data.withheld import GrouplessSamples
 from fairbench.errors import FairbenchError, GroupWithheld
 from fairbench.plugins.exported import ExportablePredictor

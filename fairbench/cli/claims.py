@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from fairbench.cli.options import (
-    GivenPath,
-    accept_option,
-    data_dir_option,
-    examples,
-    executor_options,
-    offline_option,
-    plugin_option,
-    say,
-    wait_option,
-)
+from fairbench.cli.options import GivenPath, examples, out_option, say, session_options
+from fairbench.cli.reports import read_results
 from fairbench.errors import printable
 
 if TYPE_CHECKING:
@@ -34,8 +25,8 @@ if TYPE_CHECKING:
         "fairbench claims claims.toml --run runs/paper",
         "fairbench claims claims.toml --run runs/paper --format json",
     )
-    + "\n\nExit status: 0 if every claim holds; 1 if one does not hold, is not told apart or cannot be judged; 2 for "
-    "bad input; 130 after Ctrl-C."
+    + "\n\nExit status: 0 if the run is finished and every claim holds; 1 if a claim does not hold, is not told apart "
+    "or cannot be judged, or if cells have not been run yet; 2 for bad input; 130 after Ctrl-C."
 )
 @click.argument("file", type=GivenPath(path_type=Path))
 @click.option(
@@ -53,17 +44,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to print the claims.",
 )
-@click.option(
-    "--out",
-    type=GivenPath(path_type=Path, file_okay=False),
-    help="Run directory of the suite.  [default: a dated one under runs/]",
-)
-@executor_options
-@accept_option
-@wait_option
-@data_dir_option
-@offline_option
-@plugin_option
+@out_option("Run directory of the suite.  [default: a dated one under runs/]")
+@session_options
 def claims(file: Path, run_directory: Optional[Path], form: str, plugin: tuple[str, ...], **options: Any) -> int:
     """Recompute and judge the claims of a FILE.
 
@@ -73,14 +55,14 @@ def claims(file: Path, run_directory: Optional[Path], form: str, plugin: tuple[s
     from fairbench.cli.signals import interrupt_advises
     from fairbench.papers.claim_files import judge_run, read_claim_file, suite_path
     from fairbench.plugins.loading import load_plugins
-    from fairbench.running.rundir import choose_directory, load_results
+    from fairbench.running.rundir import choose_directory
     from fairbench.running.session import chosen_suite
 
     if run_directory is not None:
         if options["out"] is not None:
             raise click.UsageError("--run judges a finished run, and --out is for one to be made; give one of them")
         registry, _ = load_plugins(plugin)
-        results = load_results(run_directory)
+        results = read_results(run_directory)
         found = read_claim_file(file, registry, results)
         return _show(judge_run(found, results, registry), results, file, form)
     suite = chosen_suite(suite_path(file), {})
@@ -105,4 +87,5 @@ def _show(judgements: Sequence[Judgement], results: Results, file: Path, form: s
         click.echo(json.dumps(as_plain(judgements, results, str(file)), allow_nan=False))
     else:
         click.echo(printable(as_markdown(judgements, results, str(file))), nl=False)
-    return 0 if all(judgement.standing == HOLDS for judgement in judgements) else 1
+    hold = all(judgement.standing == HOLDS for judgement in judgements)
+    return 0 if hold and not results.unfinished else 1

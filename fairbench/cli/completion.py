@@ -26,6 +26,6 @@ def known_names(kind: str) -> list[str]:
     except (OSError, ValueError, KeyError):
         from fairbench.plugins.loading import load_plugins
 
-        registry, _ = load_plugins()
+        registry, _ = load_plugins(kind=kind)
         names = registry.names(kind)
     return [*names, "all"] if kind in ("methods", "datasets") else names

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairbench.cli.options import complete_name, data_dir_option, examples, json_option, offline_option, plugin_option
+from fairbench.cli.options import (
+    complete_name,
+    data_dir_option,
+    examples,
+    json_option,
+    offline_option,
+    plugin_option,
+    print_rows,
+)
 from fairbench.data.checksums import one_line
 
 if TYPE_CHECKING:
@@ -210,8 +217,7 @@ def file_rows(
 
 def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(row))
+        print_rows(rows, as_json)
         return
     titles = ("dataset", "file", "bytes", "state", "path", "origin")
     cells: list[tuple[str, ...]] = [titles]

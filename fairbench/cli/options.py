@@ -1,4 +1,4 @@
-"""What several commands share: options, shell completion, and rows as JSON or as a table."""
+"""What several commands share: arguments and options, shell completion, and rows as JSON or as a table."""
 
 from __future__ import annotations
 
@@ -110,15 +110,6 @@ def cell_options(command: Command) -> Command:
     return command
 
 
-def executor_options(command: Command) -> Command:
-    """Add ``cell_options`` and what limits the whole run; ``session`` reads them."""
-    command = click.option(
-        "--budget", metavar="TIME", help="Stop the run after this time; repeats are run one after the other."
-    )(command)
-    command = click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")(command)
-    return cell_options(command)
-
-
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -134,23 +125,54 @@ def only_with_dry_run(context: click.Context, parameter: click.Parameter, given:
     return given
 
 
-probe_option = click.option(
-    "--probe",
-    is_flag=True,
-    callback=only_with_dry_run,
-    help="With --dry-run, run a cell of each method and dataset that never ran here, for at most a minute each.",
-)
-accept_option = click.option(
-    "--accept-changes",
-    is_flag=True,
-    help="Keep finished cells although the code has changed within a version, and say so under the tables.",
-)
-wait_option = click.option(
-    "--wait",
-    is_flag=True,
-    help="Wait for another run that is writing to the directory.  [default: end with a message that names it]",
-)
+def dry_run_options(command: Command) -> Command:
+    """Add ``--dry-run`` and ``--probe``; the function ``dry_run`` does what they ask for."""
+    dry = click.option(
+        "--dry-run", is_flag=True, is_eager=True, help="Print the cells and how long they will take, and run nothing."
+    )
+    probe = click.option(
+        "--probe",
+        is_flag=True,
+        callback=only_with_dry_run,
+        help="With --dry-run, run a cell of each method and dataset that never ran here, for at most a minute each.",
+    )
+    return dry(probe(command))
+
+
+def session_options(command: Command) -> Command:
+    """Add what commands that run or continue a plan share; ``session`` reads it."""
+    options = (
+        cell_options,
+        click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails."),
+        click.option(
+            "--budget", metavar="TIME", help="Stop the run after this time; repeats are run one after the other."
+        ),
+        click.option(
+            "--accept-changes",
+            is_flag=True,
+            help="Keep finished cells although the code has changed within a version, and say so under the tables.",
+        ),
+        click.option(
+            "--wait",
+            is_flag=True,
+            help="Wait for another run that is writing to the directory.  [default: end with a message that names it]",
+        ),
+        data_dir_option,
+        offline_option,
+        plugin_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.  [default: a table]")
+run_argument = click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+
+
+def out_option(help_text: str) -> Callable[[Command], Command]:
+    """Return the option ``--out``, the directory of a run that is made or continued."""
+    return click.option("--out", type=GivenPath(path_type=Path, file_okay=False), help=help_text)
 
 
 def examples(*lines: str) -> str:

@@ -125,9 +125,8 @@ def power(datasets: Sequence[str], as_json: bool, **options: Any) -> int:
     """
     from fairbench.analysis.power import accuracy_view, power_view
     from fairbench.analysis.sizes import measured_rates, planned_sizes
-    from fairbench.cli.running import Terminal
+    from fairbench.cli.running import session
     from fairbench.running.rundir import load_results
-    from fairbench.running.session import Session, Settings
 
     if bool(options["measured"]) != bool(options["method"]):
         raise click.UsageError("Give --measured and --method together: the run, and the method whose rates count.")
@@ -137,14 +136,9 @@ def power(datasets: Sequence[str], as_json: bool, **options: Any) -> int:
     if not datasets:
         raise click.UsageError("Name at least one of the DATASETS, or give a table of your own with --data.")
     measured = options["measured"] and load_results(options["measured"])
-    settings = Settings(
-        data_dir=options["data_dir"],
-        offline=options["offline"],
-        plugins=options["plugin"],
-        own=(own,) if own else (),
-    )
+    opened = session(options, options["plugin"], (own,) if own else ())
     shown = False
-    for dataset, group, sizes in planned_sizes(Session(settings, Terminal()), datasets, options["group"]):
+    for dataset, group, sizes in planned_sizes(opened, datasets, options["group"]):
         rates = dict.fromkeys(RATES, sizes.base_rate)
         if measured:
             rates.update(measured_rates(measured, options["method"], dataset, group))

@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from fairbench.cli.options import GivenPath, Shown, complete_name, examples, names_option, plugin_option, say
-from fairbench.cli.reports import write_reports
+from fairbench.cli.options import Shown, complete_name, examples, names_option, plugin_option, run_argument, say
+from fairbench.cli.reports import read_results, write_reports
 from fairbench.errors import printable
 
 if TYPE_CHECKING:
     from fairbench.analysis.values import LongRow
-    from fairbench.records import Results
-
-
-def say_unfinished(results: Results) -> None:
-    """Say on stderr how many cells have not been run yet, if any."""
-    if results.unfinished:
-        click.echo(results.unfinished, err=True)
 
 
 @click.command(
@@ -33,7 +26,7 @@ def say_unfinished(results: Results) -> None:
         "fairbench report runs/field --rule 'max accuracy subject to eo <= 0.05'",
     )
 )
-@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+@run_argument
 @click.option(
     "--format",
     "name",
@@ -84,8 +77,8 @@ def report(
     from fairbench.system.collector import uncollected
     from fairbench.system.output import output_on_stderr
 
-    click.get_current_context().with_resource(uncollected())  # the process ends with this command
-    registry, _ = load_plugins(plugin)
+    click.get_current_context().with_resource(uncollected(ending=True))
+    registry, _ = load_plugins(plugin, kind="reports")
     chosen = registry.report(name)
     if definitions is not None:
         find_view(definitions)  # refused before the run is read
@@ -117,7 +110,7 @@ def report(
         "fairbench export runs/table1 --format jsonl --predictions > predictions.jsonl",
     )
 )
-@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+@run_argument
 @click.option(
     "--format",
     "name",
@@ -140,12 +133,10 @@ def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: boo
     """
     from fairbench.analysis import export as exporting
     from fairbench.analysis import values
-    from fairbench.running.rundir import load_results
 
     if spreadsheet and name != "csv":
         raise click.UsageError("--spreadsheet is for --format csv; spreadsheets do not run JSON lines")
-    results = load_results(run_directory)
-    say_unfinished(results)
+    results = read_results(run_directory)
     rows: Iterable[LongRow]
     columns: tuple[str, ...]
     if what == "predictions":
@@ -163,7 +154,7 @@ def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: boo
         "fairbench rescore runs/table1 --metrics accuracy,acme_gap --plugin acme_gap.py",
     )
 )
-@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+@run_argument
 @names_option("--metrics", "metrics", "Metrics to compute.", default="all")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV.")
 @plugin_option
@@ -175,11 +166,10 @@ def rescore(run_directory: Path, metrics: str, as_json: bool, plugin: tuple[str,
     from fairbench.analysis import export as exporting
     from fairbench.analysis import values
     from fairbench.plugins.loading import load_plugins
-    from fairbench.running.rundir import load_results
     from fairbench.system.output import output_on_stderr
 
     registry, _ = load_plugins(plugin)
+    results = read_results(run_directory)
     with output_on_stderr():
-        results = exporting.rescored(load_results(run_directory), run_directory, registry, metrics)
-    say_unfinished(results)
+        results = exporting.rescored(results, run_directory, registry, metrics)
     exporting.write(values.rows(results), Shown(sys.stdout), "jsonl" if as_json else "csv", columns=values.COLUMNS)

@@ -1,9 +1,11 @@
-"""Writing the reports that are files beside a run's results."""
+"""Reading the results of a run, and writing the reports that are files beside them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from fairbench.cli.options import say
 from fairbench.errors import NotApplicable
@@ -13,6 +15,20 @@ from fairbench.system.writing import replace_file
 if TYPE_CHECKING:
     from fairbench.plugins.registry import Registry
     from fairbench.records import Results
+
+
+def read_results(path: Path) -> Results:
+    """Return the results of a run directory, and say on stderr how many cells have not been run yet, if any.
+
+    Raises:
+        StoreError: it is no run directory, or it is damaged.
+    """
+    from fairbench.running.rundir import load_results
+
+    results = load_results(path)
+    if results.unfinished:
+        click.echo(results.unfinished, err=True)
+    return results
 
 
 def write_reports(results: Results, registry: Registry, path: Path) -> None:

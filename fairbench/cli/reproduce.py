@@ -14,18 +14,14 @@ import click
 
 from fairbench.cli.options import (
     GivenPath,
-    accept_option,
     complete_choices,
-    data_dir_option,
+    dry_run_options,
     examples,
-    executor_options,
     names_option,
-    offline_option,
-    plugin_option,
+    out_option,
     print_rows,
-    probe_option,
     say,
-    wait_option,
+    session_options,
 )
 from fairbench.cli.show import paper_parts
 from fairbench.system.writing import replace_file
@@ -57,27 +53,15 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
     help="Multiply the paper's number of runs by this factor, in every table; overrides --quick.",
 )
 @names_option("--datasets", "datasets", "Run only these datasets.  [default: the paper's]")
-@click.option(
-    "--out",
-    type=GivenPath(path_type=Path, file_okay=False),
-    help="Run directory.  [default: runs/reproduce-PAPER]",
-)
+@out_option("Run directory.  [default: runs/reproduce-PAPER]")
 @click.option(
     "--document",
     type=GivenPath(path_type=Path, dir_okay=False),
     help="Also write the document here, and its figures to a folder beside it: docs/x.md, docs/x/figure2-paper.png.",
 )
-@executor_options
-@accept_option
-@wait_option
-@click.option(
-    "--dry-run", is_flag=True, is_eager=True, help="Print the cells and how long they will take, and run nothing."
-)
-@probe_option
+@dry_run_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the comparisons, or with --dry-run the cells.")
-@data_dir_option
-@offline_option
-@plugin_option
+@session_options
 def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     """Rerun a paper's tables and figures.
 

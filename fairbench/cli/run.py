@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -10,21 +9,14 @@ import click
 
 from fairbench.cli.options import (
     GivenPath,
-    accept_option,
-    data_dir_option,
+    dry_run_options,
     examples,
-    executor_options,
     names_option,
-    offline_option,
     only_with_dry_run,
-    plugin_option,
-    probe_option,
-    say,
-    wait_option,
+    out_option,
+    session_options,
 )
 from fairbench.cli.own import confirm, declared_data, own_data_options
-from fairbench.cli.reports import write_reports
-from fairbench.errors import printable
 
 
 def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,16 +105,8 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_suite_options
 @own_data_options
 @click.option("--yes", is_flag=True, help="Do not ask whether the columns of --data are meant as guessed.")
-@click.option(
-    "--out", type=GivenPath(path_type=Path, file_okay=False), help="Run directory.  [default: a dated one under runs/]"
-)
-@executor_options
-@accept_option
-@wait_option
-@click.option(
-    "--dry-run", is_flag=True, is_eager=True, help="Print the cells and how long they will take, and run nothing."
-)
-@probe_option
+@out_option("Run directory.  [default: a dated one under runs/]")
+@dry_run_options
 @click.option(
     "--json",
     "as_json",
@@ -130,16 +114,13 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     callback=only_with_dry_run,
     help="With --dry-run, print the cells as JSON lines.",
 )
-@data_dir_option
-@offline_option
-@plugin_option
+@session_options
 def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     """Run methods on datasets and print tables.
 
     The grid of methods, datasets and repeats comes from a SUITE file, from options, or from both.
     """
-    from fairbench.cli.running import dry_run, exit_status, session, summary
-    from fairbench.cli.signals import interrupt_advises
+    from fairbench.cli.running import dry_run, run_and_report, session
     from fairbench.running.rundir import choose_directory
     from fairbench.running.session import chosen_suite
 
@@ -152,12 +133,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     if options["dry_run"]:
         dry_run(opened, planned, path, options)
         return 0
-    with interrupt_advises(path):
-        ended = opened.run(planned, path, sys.argv[1:])
-        write_reports(ended.results, opened.registry, path)
-        click.echo(printable(str(opened.registry.report("terminal").render(ended.results))))
-        say(summary(ended))
-    return exit_status(ended)
+    return run_and_report(opened, planned, path, "terminal")
 
 
 def _given(suite: Optional[Path], options: dict[str, Any]) -> dict[str, Any]:

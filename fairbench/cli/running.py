@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,17 +14,20 @@ from fairbench.cells import Cell
 from fairbench.cli.options import say
 from fairbench.cli.own import print_own_data
 from fairbench.cli.progress import cell_progress, download_progress
-from fairbench.cli.signals import status_of
+from fairbench.cli.reports import write_reports
+from fairbench.cli.signals import interrupt_advises, status_of
 from fairbench.data.own.declaration import OwnData
 from fairbench.data.own.prepared import Prepared
+from fairbench.errors import printable
 from fairbench.notation import show_params
-from fairbench.plugins.components import Limits
+from fairbench.plugins.executing import NO_LIMITS, Limits
 from fairbench.quantities import bytes_of, seconds_of
 from fairbench.records import CRASHED, FAILED, FAILURES, OUT_OF_MEMORY, TIMED_OUT
 from fairbench.running.resume import Plan
 from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
 
+_AS_GIVEN = ("workers", "fail_fast", "data_dir", "offline", "accept_changes", "wait")  # settings of the same name
 FAILURE_STATUS = {FAILED: 1, TIMED_OUT: 3, OUT_OF_MEMORY: 4, CRASHED: 5}  # exit status if cells failed in one way only
 
 
@@ -98,28 +102,11 @@ class Terminal(Observer):
             yield advance
 
 
-def cell_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of ``Settings`` that ``cell_options`` add.
-
-    Args:
-        options: of the command.
-
-    Raises:
-        SuiteError: ``--executor`` does not name exactly one executor, or a limit is no duration or size.
-    """
-    limits = Limits(
-        seconds_of("--timeout", options["timeout"]),
-        bytes_of("--memory-limit", options["memory_limit"]),
-        options["retries"],
-    )
-    return {"workers": options["workers"], "executor": chosen_executor(options["executor"]), "limits": limits}
-
-
 def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[OwnData] = ()) -> Session:
     """Return a session with a command's options, and say which plugins cannot be used.
 
     Args:
-        options: of the command.
+        options: of the command; those of ``session_options`` that it does not have stay at their defaults.
         plugin: paths of local plugin files.
         own: tables of the user's own.
 
@@ -127,18 +114,37 @@ def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[O
         DataError: a table does not fit what is said of it.
         SuiteError: ``--executor`` does not name exactly one executor, or a limit is no duration or size.
     """
+    limits = Limits(
+        seconds_of("--timeout", options.get("timeout")),
+        bytes_of("--memory-limit", options.get("memory_limit")),
+        options.get("retries", NO_LIMITS.retries),
+    )
     settings = Settings(
-        **cell_settings(options),
-        budget=seconds_of("--budget", options["budget"]),
-        fail_fast=options["fail_fast"],
-        data_dir=options["data_dir"],
-        offline=options["offline"],
+        executor=chosen_executor(options.get("executor")),
+        limits=limits,
+        budget=seconds_of("--budget", options.get("budget")),
         plugins=plugin,
-        accept_changes=options["accept_changes"],
-        wait=options["wait"],
         own=tuple(own),
+        **{name: options[name] for name in _AS_GIVEN if name in options},
     )
     return Session(settings, Terminal())
+
+
+def run_and_report(opened: Session, planned: Plan, path: Path, report: str) -> int:
+    """Run what a directory lacks of a plan, write its reports and print one; return the exit status.
+
+    Args:
+        opened: the session.
+        planned: the plan.
+        path: the run directory.
+        report: the one to print, by name.
+    """
+    with interrupt_advises(path):
+        ended = opened.run(planned, path, sys.argv[1:])
+        write_reports(ended.results, opened.registry, path)
+        click.echo(printable(str(opened.registry.report(report).render(ended.results))))
+        say(summary(ended))
+    return exit_status(ended)
 
 
 def summary(ended: Finished) -> str:

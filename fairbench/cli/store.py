@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairbench.cli.options import GivenPath, examples, plugin_option, say
+from fairbench.cli.options import GivenPath, examples, plugin_option, run_argument, say
 
 if TYPE_CHECKING:
     from fairbench.running.salvage import Checked
@@ -19,7 +19,6 @@ _out = click.option(
     metavar="NEW",
     help="The new run directory; it must not exist, or be empty.",
 )
-_run = click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
 
 
 @click.group(
@@ -30,7 +29,7 @@ def store() -> None:
 
 
 @store.command(epilog=examples("fairbench store check runs/table1"))
-@_run
+@run_argument
 def check(run_directory: Path) -> int:
     """Compare everything in a run with its checksums.
 
@@ -50,7 +49,7 @@ def check(run_directory: Path) -> int:
 
 
 @store.command(epilog=examples("fairbench store salvage runs/table1 --out runs/saved"))
-@_run
+@run_argument
 @_out
 @plugin_option
 def salvage(run_directory: Path, out: Path, plugin: tuple[str, ...]) -> int:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from fairbench.cli.options import (
-    GivenPath,
     cell_options,
     data_dir_option,
     examples,
@@ -16,6 +15,7 @@ from fairbench.cli.options import (
     offline_option,
     plugin_option,
     print_rows,
+    run_argument,
     say,
 )
 
@@ -31,7 +31,7 @@ TOLD = 3  # differences of a cell
         "fairbench verify runs/table1 --all --workers 2 --json",
     )
 )
-@click.argument("run_directory", metavar="RUN", type=GivenPath(path_type=Path))
+@run_argument
 @click.option("--cells", type=click.IntRange(min=1), default=5, show_default=True, help="Number of cells to draw.")
 @click.option("--all", "every", is_flag=True, help="Execute all finished cells.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the draw, to draw the same cells again.  [default: any]")
@@ -57,25 +57,15 @@ def verify(
     import random
 
     from fairbench.cli.progress import reading_progress
-    from fairbench.cli.running import Terminal, cell_settings
-    from fairbench.data.own.declaration import declared
-    from fairbench.running.runfile import read_run
-    from fairbench.running.session import Session, Settings
-    from fairbench.running.store import run_folder
+    from fairbench.cli.running import session
+    from fairbench.running.session import own_tables
     from fairbench.running.verify import verify
     from fairbench.texts import counted
 
-    own = read_run(run_folder(run_directory))["suite"].get("data", {})
-    settings = Settings(
-        **cell_settings(options),
-        data_dir=options["data_dir"],
-        offline=options["offline"],
-        plugins=plugin,
-        own=tuple(declared(name, table, f"{run_directory}: suite.data.{name}") for name, table in own.items()),
-    )
+    opened = session(options, plugin, own_tables(run_directory))
     drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
     with reading_progress() as advance:
-        found = verify(run_directory, Session(settings, Terminal()), None if every else cells, drawn, advance)
+        found = verify(run_directory, opened, None if every else cells, drawn, advance)
     print_rows([_row(one, as_json) for one in found], as_json)
     if not as_json:
         for one in found:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.data import tables
+from fairbench.data.arrays import check_key, check_labels, copied, fractions, frozen, unchecked
 from fairbench.data.columns import check_length, features, refuse_missing, shown
 from fairbench.errors import DataError, NotApplicable
 from fairbench.records import OVERLAPS, POOL, UNKNOWN
@@ -20,50 +21,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Keys = Mapping[str, NDArray[Any]]
-Checked = TypeVar("Checked")
-ROUNDING = 1e-9  # how far a score may lie outside [0, 1]: sums of many terms in float64
 UNKNOWN_GROUP = -1
 """The code of a row whose group is not known; see ``UsesGroup``."""
-FLOAT32_ROUNDING = 1e-6  # the same for scores that come as float32
-
-
-def _frozen(array: Any, dtype: Any = None) -> NDArray[Any]:
-    """Return a read-only view (or a converted copy) of the array."""
-    view: NDArray[Any] = np.asarray(array, dtype=dtype).view()
-    view.flags.writeable = False
-    return view
-
-
-def _copied(array: Any, dtype: Any) -> NDArray[Any]:
-    """Return a read-only copy, which cannot change through another reference."""
-    copy = np.array(array, dtype=dtype)
-    copy.flags.writeable = False
-    return copy
-
-
-def unchecked(kind: type[Checked], **fields: Any) -> Checked:
-    """Return an instance built from fields that were already checked as parts of another instance."""
-    made = object.__new__(kind)
-    made.__dict__.update(fields)
-    return made
-
-
-def _check_labels(y: NDArray[Any], where: str) -> None:
-    if y.ndim == 1 and y.dtype.kind in "biuf" and ((y == 0) | (y == 1)).all():
-        return
-    values = set(y.ravel().tolist())
-    if y.ndim != 1 or not values <= {0, 1}:
-        seen = ", ".join(sorted(map(shown, values))[:5])
-        raise DataError(f"{where}: y must hold 0 and 1 only, one for each row; seen {seen} in shape {y.shape}")
-
-
-def _check_key(name: str, values: NDArray[Any], where: str) -> None:
-    """Refuse a task key that is neither numbers nor strings, or that is missing in some row."""
-    if values.ndim != 1 or values.dtype.kind not in "biufU":
-        raise DataError(f"{where}: key {name!r} is {values.ndim}-dimensional of {values.dtype}; use numbers or strings")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        row = int(np.isfinite(values).argmin())
-        raise DataError(f"{where}: key {name!r} is {values[row]} in row {row}; every row needs a task")
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +75,7 @@ class Dataset:
         tables.check_kinds(self)
         n, where = len(self.X), self.name
         set_field = object.__setattr__
-        set_field(self, "y", _frozen(tables.labels(self.y, n, where)))
+        set_field(self, "y", frozen(tables.labels(self.y, n, where)))
         if len(np.unique(self.y)) < 2:
             raise DataError(f"{where}: all {n} labels are {self.y[0]}; a benchmark needs both classes")
         groups, protected = tables.groups(self.sensitive_features, self.protected_group, where)
@@ -125,10 +84,10 @@ class Dataset:
         if self.keys is not None:
             set_field(self, "keys", tables.keys(self.keys, n, where))
             for name, values in self.key_arrays().items():
-                _check_key(name, values, where)
+                check_key(name, values, where)
         if isinstance(self.X, np.ndarray):
             set_field(self, "image_shape", tables.check_images(self.X, self.image_shape, where))
-            set_field(self, "X", _copied(self.X, None))  # the loader, or a plugin, may keep a reference
+            set_field(self, "X", copied(self.X, None))  # the loader, or a plugin, may keep a reference
         else:
             self._check_features(self.X)
         known = [name for part in (self.X, self.keys) for name in getattr(part, "columns", ())]
@@ -208,11 +167,11 @@ class _Rows:
             low, high, names = int(self.group.min()), int(self.group.max()), len(self.schema.group_names)
             if not UNKNOWN_GROUP <= low <= high < names:
                 raise DataError(f"group codes run from {low} to {high} but only {names} are named")
-        object.__setattr__(self, "X", _frozen(self.X, np.float32))
-        object.__setattr__(self, "group", _frozen(self.group, np.int64))
-        keys = {name: _frozen(values) for name, values in self.keys.items()}
+        object.__setattr__(self, "X", frozen(self.X, np.float32))
+        object.__setattr__(self, "group", frozen(self.group, np.int64))
+        keys = {name: frozen(values) for name, values in self.keys.items()}
         for name, values in keys.items():
-            _check_key(name, values, "inputs")
+            check_key(name, values, "inputs")
             check_length(f"key {name!r}", len(values), len(self.X), "inputs")
         object.__setattr__(self, "keys", keys)
 
@@ -281,10 +240,10 @@ class Samples(_Rows):
         super().__post_init__()
         if self.rows is not None:
             check_length("rows", len(self.rows), len(self.X), "samples")
-            object.__setattr__(self, "rows", _frozen(self.rows, np.int64))
+            object.__setattr__(self, "rows", frozen(self.rows, np.int64))
         check_length("y", len(self.y), len(self.X), "samples")
-        _check_labels(np.asarray(self.y), "samples")
-        object.__setattr__(self, "y", _frozen(self.y, np.int64))
+        check_labels(np.asarray(self.y), "samples")
+        object.__setattr__(self, "y", frozen(self.y, np.int64))
 
     @property
     def inputs(self) -> Inputs:
@@ -293,9 +252,9 @@ class Samples(_Rows):
 
     def select(self, rows: NDArray[Any]) -> Samples:
         """Return the rows selected by a boolean mask or an array of positions (positions can repeat)."""
-        fields = {name: _frozen(getattr(self, name)[rows]) for name in ("X", "group", "y")}
-        places = None if self.rows is None else _frozen(self.rows[rows])
-        keys = {name: _frozen(values) for name, values in self._selected_keys(rows).items()}
+        fields = {name: frozen(getattr(self, name)[rows]) for name in ("X", "group", "y")}
+        places = None if self.rows is None else frozen(self.rows[rows])
+        keys = {name: frozen(values) for name, values in self._selected_keys(rows).items()}
         return unchecked(Samples, schema=self.schema, keys=keys, rows=places, **fields)
 
 
@@ -339,19 +298,6 @@ def images_only(schema: Schema, who: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _fractions(values: Any, what: str, n: int) -> Floats:
-    """Return numbers (n,) in [0, 1]; values that rounding carried past an end are moved back to it."""
-    given = np.asarray(values)
-    array = np.asarray(given, dtype=np.float64)
-    if array.shape != (n,):
-        raise DataError(f"{what} has shape {array.shape}; a value is needed for each of the {n} rows")
-    rounding = FLOAT32_ROUNDING if given.dtype == np.float32 else ROUNDING
-    if n and not (array.min() >= -rounding and array.max() <= 1 + rounding):  # false for NaN too
-        reach = f"from {float(array.min())!r} to {float(array.max())!r}"
-        raise DataError(f"{what} runs {reach}; it must stay within [0, 1] without NaN")
-    return _frozen(array.clip(0, 1))
-
-
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """Decisions for n rows; the arrays are copied, so that a method can reuse its own.
@@ -370,12 +316,12 @@ class Predictions:
         """Check ranges and fill in the decision of a deterministic method."""
         y_pred = np.asarray(self.y_pred)
         n = len(y_pred)
-        _check_labels(y_pred, "predictions")
-        object.__setattr__(self, "y_pred", _copied(y_pred, np.int64))
+        check_labels(y_pred, "predictions")
+        object.__setattr__(self, "y_pred", copied(y_pred, np.int64))
         if self.y_score is not None:
-            object.__setattr__(self, "y_score", _fractions(self.y_score, "y_score", n))
+            object.__setattr__(self, "y_score", fractions(self.y_score, "y_score", n))
         decision = self.y_pred if self.decision is None else self.decision
-        object.__setattr__(self, "decision", _fractions(decision, "decision", n))
+        object.__setattr__(self, "decision", fractions(decision, "decision", n))
 
     @property
     def randomised(self) -> bool:
@@ -389,7 +335,7 @@ class Predictions:
         Raises:
             DataError: a score is outside [0, 1] or NaN.
         """
-        y_score = _fractions(y_score, "y_score", len(y_score))
+        y_score = fractions(y_score, "y_score", len(y_score))
         return cls(np.asarray(y_score >= threshold, dtype=np.int64), y_score)
 
     @classmethod
@@ -404,12 +350,12 @@ class Predictions:
         Raises:
             DataError: a chance or a score is outside [0, 1] or NaN.
         """
-        decision = _fractions(decision, "decision", len(decision))
+        decision = fractions(decision, "decision", len(decision))
         drawn = np.random.default_rng(seed).random(len(decision)) < decision
         return cls(drawn.astype(np.int64), y_score, decision)
 
     def select(self, rows: NDArray[Any]) -> Predictions:
         """Return the predictions for the rows selected by a mask or an array of positions."""
-        y_score = None if self.y_score is None else _frozen(self.y_score[rows])
-        y_pred, decision = _frozen(self.y_pred[rows]), _frozen(self.decision[rows])
+        y_score = None if self.y_score is None else frozen(self.y_score[rows])
+        y_pred, decision = frozen(self.y_pred[rows]), frozen(self.decision[rows])
         return unchecked(Predictions, y_pred=y_pred, y_score=y_score, decision=decision)

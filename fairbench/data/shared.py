@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fairbench.data.arrays import unchecked
 from fairbench.data.digest import SEEDS
-from fairbench.data.rows import Dataset, unchecked
+from fairbench.data.rows import Dataset
 from fairbench.errors import NotApplicable
 
 if TYPE_CHECKING:

@@ -8,14 +8,15 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.data.rows import Samples, Schema, Split, unchecked
+from fairbench.data.arrays import unchecked
+from fairbench.data.rows import Samples, Schema, Split
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 ALIGNMENT = 64  # bytes; the same whatever lay in memory before
@@ -99,7 +100,7 @@ class KeptSplit:
         """Return a split with its own copies of the arrays."""
         memory = self._copied() if self._file is None else _mapped(self._file, self._size, mmap.ACCESS_COPY)
         arrays = tuple(place.of(memory) for place in self.places)
-        schema = replace(self.schema)
+        schema = unchecked(Schema, **vars(self.schema))
         fields: dict[str, dict[str, Any]] = {part: {"schema": schema, "keys": {}, "rows": None} for part in PARTS}
         for place, array in zip(self.places, arrays):
             known = fields[place.part]

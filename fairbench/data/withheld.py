@@ -8,7 +8,8 @@ from typing import Any, ClassVar, NoReturn, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.data.rows import UNKNOWN_GROUP, Inputs, Samples, Split, unchecked
+from fairbench.data.arrays import unchecked
+from fairbench.data.rows import UNKNOWN_GROUP, Inputs, Samples, Split
 from fairbench.errors import FairbenchError, GroupWithheld
 
 

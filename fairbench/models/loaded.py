@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
@@ -19,6 +18,7 @@ from fairbench.models.files import ABOUT, Written, read
 from fairbench.plugins.components import Predictor
 from fairbench.plugins.exported import ESTIMATOR, NETWORK, Exported
 from fairbench.plugins.loading import load_plugins
+from fairbench.running.arguments import PathText, files_of, given_path, listed, wrong_type
 
 if TYPE_CHECKING:
     import pandas
@@ -83,7 +83,12 @@ class LoadedModel:
 
         Raises:
             DataError: a column is missing or does not fit, or a group is missing or unknown.
+            SuiteError: an argument is of another type.
         """
+        import pandas
+
+        if not isinstance(features, pandas.DataFrame):
+            raise wrong_type("features", features, f"a pandas table with the columns {', '.join(self.columns)}")
         X = self._encoding.apply(features)
         codes = np.zeros(len(X), np.int64)
         if groups is not None:
@@ -100,7 +105,7 @@ class LoadedModel:
 
     def _codes(self, groups: Sequence[str], n: int) -> Any:
         known = {name: code for code, name in enumerate(self.groups)}
-        given = list(groups)
+        given = list(listed("groups", groups) or ())
         unknown = [group for group in given if group not in known]
         if unknown:
             raise DataError(f"no group is called {unknown[0]!r}; there are {', '.join(self.groups)}")
@@ -113,20 +118,21 @@ class LoadedModel:
         return f"LoadedModel({self.about.get('method')}, {self._where})"
 
 
-def load_model(path: Union[str, PathLike[str]], *, plugins: Sequence[str] = ()) -> LoadedModel:
+def load_model(path: PathText, *, plugins: Union[PathText, Sequence[PathText]] = ()) -> LoadedModel:
     """Return a model that ``fairbench export-model`` has written; nothing in its files is executed.
 
     Args:
         path: its folder.
-        plugins: paths of local plugin files, if one of them supplies the method.
+        plugins: path of a local plugin file, or several, if one of them supplies the method.
 
     Raises:
         CannotExport: a file is missing, damaged, or holds what no written model holds.
         UnknownName: no plugin supplies the method.
+        SuiteError: the path is empty, or no path.
     """
-    where = Path(path)
+    where = Path(given_path("path", path))
     written = read(where)
-    return LoadedModel(written, predictor_of(written, tuple(map(str, plugins)), where), where)
+    return LoadedModel(written, predictor_of(written, files_of(plugins), where), where)
 
 
 def predictor_of(written: Written, plugins: tuple[str, ...], where: Path) -> Predictor:

@@ -137,6 +137,8 @@ def _claim(
     tests: Sequence[str],
 ) -> Claim:
     text, source, table = node.get("text", str), node.get("source", str, ""), ""
+    if not text.strip():
+        raise PaperError(f"{node.where}: text is {text!r}; say in words what is claimed")
     own = [] if tables is None else ["table"]
     if tables is not None:
         table = node.get("table", str)

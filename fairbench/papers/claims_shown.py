@@ -79,6 +79,7 @@ def as_plain(judgements: Sequence[Judgement], results: Results, name: str) -> di
     return {
         "file": name,
         "run": str(results.path or ""),
+        "unfinished": results.unfinished,
         "all_hold": all(judgement.standing == HOLDS for judgement in judgements),
         "claims": [
             {

@@ -14,7 +14,7 @@ from fairbench.papers.columns import ACCURACY, DIAGNOSTIC, MEAN_OF, METRIC, NUMB
 from fairbench.papers.grids import CONSTANT, Grid, Key
 from fairbench.papers.published import Number, PublishedRow
 from fairbench.records import DONE, Record
-from fairbench.texts import last_line
+from fairbench.texts import error_line
 
 GAPS = (Column("demographic_parity_difference", heading="DP"), Column("equalized_odds_difference", heading="EO"))
 SELECTED = Column("selection_rate")
@@ -176,7 +176,7 @@ class Measurements:
 
 def brief(record: Record) -> str:
     """Return a record's reason on one line: of a traceback the last one."""
-    return last_line(record.reason) or "no reason was kept"
+    return error_line(record.reason) or "no reason was kept"
 
 
 def constants(measurements: Measurements, grid: Grid, dataset: str) -> dict[int, float]:

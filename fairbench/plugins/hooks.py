@@ -9,7 +9,8 @@ import pluggy
 from fairbench.plugins.kinds import KINDS
 
 if TYPE_CHECKING:
-    from fairbench.plugins.components import DatasetSpec, Executor, Method, Metric, Paper, Report, Scenario
+    from fairbench.plugins.components import DatasetSpec, Method, Metric, Paper, Report, Scenario
+    from fairbench.plugins.executing import Executor
 
 NAMESPACE = "fairbench"
 

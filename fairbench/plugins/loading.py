@@ -84,6 +84,7 @@ def load_plugins(
     only: Optional[Sequence[str]] = None,
     own: Sequence[OwnData] = (),
     places: Optional[Sequence[str]] = None,
+    kind: Optional[str] = None,
 ) -> tuple[Registry, list[Plugin]]:
     """Load every plugin.
 
@@ -93,6 +94,8 @@ def load_plugins(
             ``FAIRBENCH_PLUGINS``, or all.
         own: tables of the user's own, each of which is a dataset.
         places: folders whose entry points are loaded; by default those that imports search, and isolated plugins too.
+        kind: what is asked for, e.g. ``reports``: built-in modules that supply none are left out, as is what they
+            import. Other plugins are loaded all the same. None for every kind.
 
     Returns:
         The registry, and the plugins that could not be used.
@@ -106,7 +109,8 @@ def load_plugins(
         only = [name.strip() for name in os.environ.get("FAIRBENCH_PLUGINS", "").split(",") if name.strip()]
     sources = tuple((os.path.abspath(file), _content(Path(file))) for file in files)
     isolated = found_environments() if places is None else ()
-    registry = _load(sources, tuple(only), with_contents(own), isolated, None if places is None else tuple(places))
+    where = None if places is None else tuple(places)
+    registry = _load(sources, tuple(only), with_contents(own), isolated, where, kind)
     return registry, registry.problems
 
 
@@ -124,6 +128,7 @@ def _load(
     own: tuple[tuple[OwnData, Contents], ...] = (),
     isolated: tuple[Found, ...] = (),
     places: Optional[tuple[str, ...]] = None,
+    kind: Optional[str] = None,
 ) -> Registry:
     registry = Registry(restricted=bool(only))
     points = entry_points(places)
@@ -139,7 +144,8 @@ def _load(
                     f"project's distribution with a package of the same name: {ADVICE}"
                 )
             for module in _modules(point):
-                _register(registry, Plugin(module, point.distribution, point.version))
+                if kind is None or point.distribution != BUILT_IN or _supplies(module, kind):
+                    _register(registry, Plugin(module, point.distribution, point.version))
     for found in isolated:
         if not only or found.name in only:
             _register_isolated(registry, found)
@@ -167,6 +173,11 @@ def _modules(point: EntryPoint) -> Iterator[str]:
     for found in sorted(pkgutil.iter_modules(getattr(package, "__path__", [])), key=lambda found: found.name):
         if not found.name.startswith("_"):
             yield f"{point.module}.{found.name}"
+
+
+def _supplies(module: str, kind: str) -> bool:
+    """Return whether a built-in module supplies components of a kind: whether its source names the hook."""
+    return f"{NAMESPACE}_{kind}".encode() in _source_of(module)
 
 
 def _register(registry: Registry, plugin: Plugin, source: Optional[bytes] = None) -> None:
@@ -221,7 +232,7 @@ def _register_isolated(registry: Registry, found: Found) -> None:
 
 
 def _source_of(name: str) -> bytes:
-    """Return the source of a module that cannot be imported; an empty text if there is none."""
+    """Return the source of a module, which is not imported; an empty text if there is none."""
     with suppress(Exception, SystemExit):  # no such module, or a package that fails as well
         spec = importlib.util.find_spec(name)
         return Path((spec and spec.origin) or "").read_bytes()

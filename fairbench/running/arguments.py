@@ -1,18 +1,45 @@
-"""What callers from Python pass, checked: one text or several, shares, paths."""
+"""What callers from Python pass, checked: texts, one name or several, shares, paths, and yes or no."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
 
+from fairbench.data.columns import shown
 from fairbench.errors import SuiteError
 
 Names = Union[str, Sequence[str]]
 PathText = Union[str, "PathLike[str]"]
+
+
+def wrong_type(what: str, value: Any, wanted: str) -> SuiteError:
+    """Return the error about an argument that is not what is wanted of it, with the value that was given."""
+    return SuiteError(
+        f"{what} is {' '.join(shown(value).split())}, of type {type(value).__name__}; it must be {wanted}"
+    )
+
+
+def text_of(what: str, text: str) -> str:
+    """Return the text; anything else is refused."""
+    if not isinstance(text, str):
+        raise wrong_type(what, text, "a text")
+    return text
+
+
+def flag_of(what: str, flag: bool) -> bool:
+    """Return True or False; anything else is refused, as "no" would count as yes."""
+    if not isinstance(flag, (bool, np.bool_)):
+        raise wrong_type(what, flag, "True or False")
+    return bool(flag)
+
+
+def joined(what: str, names: Names) -> str:
+    """Return one text or several as the command line takes them, with commas between; a list of nothing is refused."""
+    return ",".join(text_of(what, name) for name in listed(what, names) or ())
 
 
 def listed(what: str, names: Optional[Names]) -> Optional[tuple[str, ...]]:
@@ -43,7 +70,9 @@ def plain_number(value: Any) -> Any:
 
 
 def given_path(what: str, path: PathText) -> PathText:
-    """Refuse an empty path, which would be the current folder."""
+    """Refuse what is no path, and an empty path, which would be the current folder."""
+    if not isinstance(path, str) and not (isinstance(path, PathLike) and isinstance(fspath(path), str)):
+        raise wrong_type(what, path, "a path: a text or a pathlib.Path")
     if not str(path).strip():
         raise SuiteError(f"{what} is an empty path; the folder you are in is written '.'")
     return path
@@ -64,5 +93,6 @@ def folder_of(what: str, path: Optional[PathText]) -> Optional[Path]:
 
 def files_of(plugins: Union[PathText, Iterable[PathText]]) -> tuple[str, ...]:
     """Return the paths of one plugin file, or of several."""
-    files = [plugins] if isinstance(plugins, (str, PathLike)) else plugins
+    several = isinstance(plugins, Iterable) and not isinstance(plugins, (str, bytes))
+    files: Iterable[Any] = plugins if several else (plugins,)  # type: ignore[assignment] # see above
     return tuple(str(Path(given_path("plugins", file))) for file in files)

@@ -12,7 +12,7 @@ from fairbench.cells import Cell
 from fairbench.data.files import fetch_all
 from fairbench.data.inspection import measured_notes
 from fairbench.errors import DataError, NotApplicable, PluginError, Unstorable
-from fairbench.plugins.components import NO_LIMITS, Ended, Executor, Limits
+from fairbench.plugins.executing import NO_LIMITS, Ended, Executor, Limits
 from fairbench.records import FAILED, FAILURES, SKIPPED, Record
 from fairbench.running.cell import CellRunner, status_of, unmeasured
 from fairbench.running.checkpoints import Checkpoint, begun_cells

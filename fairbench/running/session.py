@@ -17,10 +17,10 @@ from typing import Any, Optional
 from fairbench.cells import Cell, Choice
 from fairbench.choices import parse_choices
 from fairbench.data.files import DataSource
-from fairbench.data.own.declaration import OwnData
+from fairbench.data.own.declaration import OwnData, declared
 from fairbench.data.own.prepared import Prepared, prepared
 from fairbench.errors import NotApplicable, SuiteError
-from fairbench.plugins.components import NO_LIMITS, Executor, Limits
+from fairbench.plugins.executing import NO_LIMITS, Executor, Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.quantities import duration
@@ -34,13 +34,14 @@ from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
 from fairbench.running.hyperparameters import checked_parameters, default_parameters
 from fairbench.running.resume import Plan
-from fairbench.running.runfile import RUN_FILE
+from fairbench.running.runfile import RUN_FILE, read_run
 from fairbench.running.sharing import scratch, share_datasets
+from fairbench.running.store import run_folder
 from fairbench.running.suite import Suite, left_out, plan, read_suite
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
-from fairbench.texts import last_line
+from fairbench.texts import error_line
 
 
 class Observer:
@@ -232,7 +233,7 @@ class Session:
         with self.observer.downloads() as progress:
             available = gather(planned.cells, self.runner, progress)
         for label, reason in {**available.skipped, **available.failed}.items():
-            say(f"{label} is left out: {last_line(reason)}")
+            say(f"{label} is left out: {error_line(reason)}")
         # A worker loads code and data by itself: it must know which.
         runner = replace(self.runner, partial=path.absolute() / FOLDER, code=planned.code, data=available.digests)
         waiting = say if self.settings.wait else None
@@ -300,7 +301,7 @@ class Session:
                     self.observer.say(f"warning: {remark}")
                     remarks.add(remark)
             if self.settings.fail_fast and record.status in FAILURES:
-                cell, why = record.cell, last_line(record.reason)
+                cell, why = record.cell, error_line(record.reason)
                 where = f"{cell.method} on {cell.place}, repeat {cell.repeat}"
                 return f"stopped at the first failure: {where}, {record.status}: {why}"
             if budget.used_up and not budget.stopped:  # in a thread that cannot be interrupted
@@ -354,9 +355,27 @@ def suite_of(results: Results) -> Suite:
     if isinstance(found.get("stratify"), bool):  # kept before it could hold both
         found["stratify"] = (found["stratify"],)
     found["parameters"] = checked_parameters(found.get("parameters", {}), RUN_FILE)
-    if not isinstance(found.get("data", {}), dict):
-        raise SuiteError(f"suite {RUN_FILE}: data is {found['data']!r}; it must be a table")
+    found["data"] = _declarations(kept)
     return Suite(**found)
+
+
+def own_tables(path: Path) -> tuple[OwnData, ...]:
+    """Return the tables of the user's own that a run directory, or the store in one, was made with.
+
+    Raises:
+        StoreError: it is no run directory.
+        SuiteError: a declaration cannot be read, or its rows were given in Python.
+    """
+    tables = _declarations(read_run(run_folder(path))["suite"])
+    return tuple(declared(name, table, f"{path}: suite.data.{name}") for name, table in tables.items())
+
+
+def _declarations(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the suite that a run keeps declares of tables of the user's own, by name."""
+    tables = kept.get("data", {})
+    if not isinstance(tables, dict):
+        raise SuiteError(f"suite {RUN_FILE}: data is {tables!r}; it must be a table")
+    return tables
 
 
 def chosen_executor(text: Optional[str]) -> Optional[Choice]:

@@ -23,7 +23,7 @@ from fairbench.running.session import Session
 from fairbench.running.store import FILE_NAME, Measured, Store, run_folder
 from fairbench.system.generators import generators_kept
 from fairbench.system.threads import one_thread
-from fairbench.texts import counted, last_line
+from fairbench.texts import counted, error_line
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _compared(stored: Measured, now: Optional[Measured], changed: Sequence[str],
         return Verified(cell, values, (), changed, problem)
     record = now.record
     if record.status != DONE:
-        return Verified(cell, values, (), changed, f"{record.status}: {last_line(record.reason)}")
+        return Verified(cell, values, (), changed, f"{record.status}: {error_line(record.reason)}")
     lacking = {value[:4] for value in stored.record.values} - {value[:4] for value in record.values}
     if lacking:
         return Verified(cell, values, (), changed, f"{counted(len(lacking), 'stored value')} did not come out again")

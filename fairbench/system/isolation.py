@@ -37,9 +37,9 @@ _SIGNALS = (
     *(signal.SIGPIPE, signal.SIGALRM, signal.SIGTERM, signal.SIGCHLD, signal.SIGTSTP, signal.SIGWINCH),
     *(signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU),
 )
-_LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
+_LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
 _OF_LIBRARIES = (b"KMP_", b"TORCH")  # scikit-learn's and torch's variables
-_handler_of: Any = import_module("_signal").getsignal  # signal.getsignal, which names constants, takes 80 times as long
+_raw_signal: Any = import_module("_signal")  # what ``signal`` wraps: to name every constant takes many times as long
 _UNKNOWN = object()
 
 
@@ -55,7 +55,8 @@ def process_state_kept() -> Iterator[list[str]]:
         A list that holds at the end of the block the names of what was changed, e.g. ``the working directory``.
     """
     changed: list[str] = []
-    with _settings_kept(changed), output_on_stderr(), _alarms_kept(changed), _no_return_of_forks():
+    process = os.getpid()
+    with _settings_kept(changed), output_on_stderr(), _alarms_kept(changed):
         try:
             yield changed
         except BaseException as error:
@@ -63,6 +64,8 @@ def process_state_kept() -> Iterator[list[str]]:
             if interrupt in (None, error):
                 raise
             raise type(interrupt)(*interrupt.args) from None
+        finally:
+            end_if_forked(process)
 
 
 def _interrupt_behind(error: Optional[BaseException]) -> Optional[KeyboardInterrupt]:
@@ -70,15 +73,6 @@ def _interrupt_behind(error: Optional[BaseException]) -> Optional[KeyboardInterr
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error
-
-
-@contextmanager
-def _no_return_of_forks() -> Iterator[None]:
-    process = os.getpid()
-    try:
-        yield
-    finally:
-        end_if_forked(process)
 
 
 def end_if_forked(process: int) -> None:
@@ -95,7 +89,7 @@ def _alarm(number: int, frame: Optional[FrameType]) -> NoReturn:
 
 
 def _handlers() -> Handlers:
-    return {number: _handler_of(number) for number in _SIGNALS}
+    return {number: _raw_signal.getsignal(number) for number in _SIGNALS}
 
 
 @contextmanager
@@ -105,10 +99,10 @@ def _alarms_kept(changed: list[str]) -> Iterator[None]:
         yield  # where no handler can be set
         return
     pending = {timer for timer in _TIMERS.values() if any(signal.getitimer(timer))}
-    before, mask = _handlers(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    before, mask = _handlers(), _raw_signal.pthread_sigmask(signal.SIG_BLOCK, ())
     guarded: Handlers = {number: _alarm for number in _TIMERS if before[number] == signal.SIG_DFL}
     for number, handler in guarded.items():
-        signal.signal(number, handler)
+        _raw_signal.signal(number, handler)
     try:
         yield
     finally:
@@ -124,8 +118,8 @@ def _alarms_kept(changed: list[str]) -> Iterator[None]:
             changed.append("a signal handler")
         for number, handler in before.items():
             if handler is not None and left[number] is not handler:  # None: set by native code
-                signal.signal(number, handler)
-        if signal.pthread_sigmask(signal.SIG_SETMASK, mask) != mask:
+                _raw_signal.signal(number, handler)
+        if _raw_signal.pthread_sigmask(signal.SIG_SETMASK, mask) != mask:
             changed.append("the signal mask")
 
 

@@ -45,7 +45,7 @@ from fairbench.testing.methods import (
     method_takes_three_groups,
 )
 from fairbench.testing.rules import Nonconforming, require
-from fairbench.texts import last_line
+from fairbench.texts import error_line
 
 __all__ = [
     "CHECKS",
@@ -129,5 +129,5 @@ def _checked(name: str, check: Callable[[Any], Any], component: Any) -> Checked:
     except Nonconforming as error:
         return Checked(name, check.__name__, "failed", str(error))
     except Exception:
-        return Checked(name, check.__name__, "failed", last_line(traceback.format_exc()))
+        return Checked(name, check.__name__, "failed", error_line(traceback.format_exc()))
     return Checked(name, check.__name__, "passed", note or "")

@@ -17,18 +17,8 @@ from fairbench.data.rows import Dataset, Predictions, Samples, Split
 from fairbench.errors import FairbenchError, NotApplicable, Undefined
 from fairbench.papers.published import read_published
 from fairbench.papers.rerun import read_rerun
-from fairbench.plugins.components import (
-    RAISED,
-    RETURNED,
-    DatasetSpec,
-    Executor,
-    Metric,
-    Outcome,
-    Paper,
-    Report,
-    Resumable,
-    Scenario,
-)
+from fairbench.plugins.components import DatasetSpec, Metric, Outcome, Paper, Report, Resumable, Scenario
+from fairbench.plugins.executing import RAISED, RETURNED, Executor
 from fairbench.plugins.parameters import check_parameters, values
 from fairbench.plugins.registry import describe
 from fairbench.records import DONE, Partial, Record, Results, Value

@@ -156,7 +156,8 @@ class _Jobs:
 
     def _submit(self, batch: Batch) -> None:
         try:
-            self.sent[self.submitter.submit(_run_here, batch, str(self.sign))] = batch
+            with _own_stderr(self.sign.with_name("controllers")):
+                self.sent[self.submitter.submit(_run_here, batch, str(self.sign))] = batch
         except (OSError, RuntimeError) as error:
             raise NotApplicable(f"a job cannot be submitted: {last_line(str(error))}; {AGAIN}") from error
 
@@ -227,6 +228,26 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _own_stderr(path: Path) -> Iterator[None]:
+    """Let processes that the block starts write their errors into a file.
+
+    A local job has a process of submitit that waits for it, and prints a traceback when Ctrl-C or ``cancel`` ends it.
+    """
+    try:
+        ours = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from fairbench.api import FAILURES, OUT_OF_MEMORY, Cell, Record, Results, last_line
+from fairbench.api import FAILURES, OUT_OF_MEMORY, Cell, Record, Results, error_line
 from fairbench.api.analysis import names_of, planned_repeats, rechosen_notes, runs_within
 from fairbench_reports._entries import PARTIAL, UNDEFINED, clean
 from fairbench_reports._table import ALIKE, Section, shared_parameters
@@ -25,7 +25,8 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
         best: how this report marks the best of a column, e.g. ``bold``; empty if it does not.
     """
     reading = [*_reading(results, shown, best), *shared_parameters(results)]
-    said = [*missing(results), *_remarks(results), *_notes(results), *_references(results)]
+    told = results.once("remarks of fairbench_reports", lambda: [*missing(results), *_remarks(results)])
+    said = [*told, *_notes(results), *_references(results)]
     reading = [*rechosen_notes(results), *reading]
     return [*reading, *said, *_reference_cost(results), *_accepted(results), *_produced(results)]
 
@@ -33,8 +34,9 @@ def foot(results: Results, shown: Sequence[Section], best: str) -> list[str]:
 def missing(results: Results) -> list[str]:
     """Return a sentence for each reason why cells have no values."""
     lines = []
+    without = [record for record in results.records if record.status in ENDED]
     for status, words in ENDED.items():
-        here = [record for record in results.records if record.status == status]
+        here = [record for record in without if record.status == status]
         lines += _grouped(((why(record), record.cell) for record in here), f" {words}")
     if results.unfinished:
         lines.append(results.unfinished)
@@ -47,7 +49,7 @@ def missing(results: Results) -> list[str]:
 
 def why(record: Record) -> str:
     """Return why a cell has no values: of a traceback, what was raised."""
-    return (last_line(record.reason) or "no reason was kept") if record.status in FAILURES else record.reason
+    return (error_line(record.reason) or "no reason was kept") if record.status in FAILURES else record.reason
 
 
 def one_line(text: str) -> str:

@@ -17,6 +17,7 @@ from fairbench.api.analysis import (
     measured_metrics,
     only,
     planned_repeats,
+    shown_parameters,
     supports,
     telling_parameters,
 )
@@ -77,7 +78,7 @@ class MethodRow:
     method: str
     parameters: str
     repeats: str
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     alike: int
     entries: tuple[Entry, ...]
     by_group: Callable[[], Mapping[str, tuple[Entry, ...]]]
@@ -97,7 +98,7 @@ class MethodRow:
 class Section:
     """What may be compared: the methods on one dataset and attribute, under one scenario and preparation.
 
-    ``scenario`` shows those of its parameters that distinguish it from the run's others of that name, if there are any;
+    ``scenario`` shows those of its parameters that ``shown_parameters`` names; the foot has the others;
     ``supports`` holds by group how many rows it has in the test parts, one number for each split.
     """
 
@@ -122,15 +123,14 @@ class Section:
     @property
     def setting(self) -> str:
         """Return the scenario and the preparation in words."""
-        return clean("; ".join(self.choices))
+        return clean("; ".join([f"scenario {self.scenario}", *self.prepared]))
 
     @property
-    def choices(self) -> list[str]:
-        """Return the scenario in words, then each choice of the preparation."""
+    def prepared(self) -> list[str]:
+        """Return the preparation in words, and which step the values are of if there are several."""
         preparation = self.cell.preparation
         among = "among" if preparation.sensitive_as_feature else "not among"
-        parts = [f"scenario {self.scenario}", FEATURES.get(preparation.scale, preparation.scale)]
-        parts.append(f"sensitive attribute {among} the features")
+        parts = [FEATURES.get(preparation.scale, preparation.scale), f"sensitive attribute {among} the features"]
         if preparation.stratify:
             parts.append("split stratified by label and group")
         parts += preparation.assumptions
@@ -215,14 +215,17 @@ def shared_parameters(results: Results) -> list[str]:
 
 
 def _scenario_parameters(results: Results) -> dict[str, tuple[set[str], str]]:
-    """Return for each scenario the parameters that titles show (all for a single variant), and a text with the rest."""
+    """Return for each scenario the parameters that titles show, and a text with the rest."""
+    return results.once("scenarios of fairbench_reports", lambda: _parameters_apart(results))
+
+
+def _parameters_apart(results: Results) -> dict[str, tuple[set[str], str]]:
     variants = {str(record.cell.scenario): record.cell.scenario for record in results.records}
-    telling = telling_parameters(variants.values())
+    shown = shown_parameters(variants.values())
     found = {}
     for choice in variants.values():
-        shown = telling[choice.name] or {*choice.params}
-        others = {*choice.params} - shown
-        found[choice.name] = (shown, only(choice, others) if others else "")
+        others = {*choice.params} - shown[choice.name]
+        found[choice.name] = (shown[choice.name], only(choice, others) if others else "")
     return found
 
 
@@ -272,16 +275,16 @@ def _row(
     repeats: int,
 ) -> MethodRow:
     method = records[0].cell.method
-    done = finished(records)
+    done = Columns(finished(records))
     return MethodRow(
         label=clean(only(method, telling)),
         method=method.name,
         parameters=str(method)[len(method.name) + 1 : -1],  # what str() shows within the brackets
         repeats=str(repeats) if len(done) == repeats else f"{len(done)}/{repeats}",
-        records=tuple(done),
+        records=done,
         alike=alike_count(done),
-        entries=_entries(Columns(done), columns),
-        by_group=lambda: _by_group(Columns(done), group_columns, groups if done else ()),
+        entries=_entries(done, columns),
+        by_group=lambda: _by_group(done, group_columns, groups if done else ()),
     )
 
 

@@ -37,9 +37,18 @@ class VerdictTable:
 
 
 def verdict_tables(results: Results, shown: Sequence[Section]) -> list[list[VerdictTable]]:
-    """Return for each section its tables, one for each kind of gap; empty where no method is compared."""
-    if not shown:
-        return []
+    """Return for each section its tables, one for each kind of gap; empty where no method is compared.
+
+    They are made once for all reports.
+
+    Args:
+        results: of the run.
+        shown: its ``sections``.
+    """
+    return results.once("verdict tables of fairbench_reports", lambda: _verdict_tables(results, shown)) if shown else []
+
+
+def _verdict_tables(results: Results, shown: Sequence[Section]) -> list[list[VerdictTable]]:
     standings = {here.section: here for here in section_standings(results)}
     return [_tables(section, standings.get(section.key)) for section in shown]
 

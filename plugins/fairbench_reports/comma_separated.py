@@ -79,11 +79,11 @@ def render(results: Results) -> str:
     shown = sections(results)
     compared = {here.section: here.methods for here in section_standings(results)} if shown else {}
     for section in shown:
-        where = setting(section)
+        where = _texts(setting(section))
         for row, told in judged(section, compared.get(section.key, ())):
+            method = {**where, **_texts(who(row))}
             for column, entry in zip(section.columns, row.entries):
-                line = {**where, **who(row), **what(column, entry, told.get(column.metric), row)}
-                writer.writerow({name: without_formula(_text(cell)) for name, cell in line.items()})
+                writer.writerow({**method, **_texts(what(column, entry, told.get(column.metric), row))})
     return text.getvalue()
 
 
@@ -160,8 +160,8 @@ def _standing(standing: Standing, row: MethodRow) -> dict[str, object]:
     }
 
 
-def _text(cell: object) -> object:
-    return str(cell).lower() if isinstance(cell, bool) else cell
+def _texts(line: Mapping[str, object]) -> dict[str, object]:
+    return {name: without_formula(str(cell).lower() if isinstance(cell, bool) else cell) for name, cell in line.items()}
 
 
 @hookimpl

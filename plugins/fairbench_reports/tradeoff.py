@@ -128,7 +128,7 @@ def panel_titles(shown: Sequence[Section]) -> list[str]:
     scenarios = [section.cell.scenario for section in shown]
     telling = telling_parameters(scenarios)
     labels = [f"scenario {only(scenario, telling[scenario.name])}" for scenario in scenarios]
-    settings = [(label, *section.choices[1:]) for label, section in zip(labels, shown)]
+    settings = [(label, *section.prepared) for label, section in zip(labels, shown)]
     shared = set(settings[0]).intersection(*settings) if settings else set()
     shared = shared.difference(*(section.cell.preparation.assumptions for section in shown))
     return [

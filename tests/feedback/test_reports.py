@@ -210,6 +210,17 @@ def test_the_same_records_give_the_same_bytes():
         assert curves.render(found, form) == curves.render(found, form)
 
 
+def test_a_picture_of_many_rows_has_a_palette_which_keeps_it_small():
+    loops = [
+        record(f"m{row}", repeat, steps=falling(0.9, 0.7 + 0.05 * repeat)) for row in range(6) for repeat in (0, 1)
+    ]
+    made, unpacked = curves.render(results(*loops)), io.BytesIO()
+    image = Image.open(io.BytesIO(made))
+    image.convert("RGB").save(unpacked, "PNG", optimize=True)
+    assert image.mode == "P"
+    assert len(made) < 0.6 * len(unpacked.getvalue())
+
+
 def test_an_undefined_generation_leaves_a_gap_and_no_error():
     steps = [{"accuracy": 0.8, EO: None}, {"accuracy": None}, {EO: None, DP: None}]
     assert picture(results(record(steps=steps))).format == "PNG"

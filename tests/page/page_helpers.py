@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-
-sys.path.append(str(Path(__file__).parents[1]))  # the tests are imported by path, which leaves their folder out
 from stored_runs import DP, coin_of, drawn_parts, noisy, stored_run, unfair
 
 from fairbench.api import Predictions, Results

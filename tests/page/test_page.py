@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,13 +15,11 @@ from fairbench_reports._page.labels import LETTER, SIZE, Named, placed
 from fairbench_reports._page.summary import weak
 from fairbench_reports._table import sections
 from fairbench_reports._verdicts import POINTS, verdict_tables
+from page_helpers import CHINESE, METHODS, SCRIPT, Page, hostile_run, small_run
 
 from fairbench.api.analysis import FAIR, NOT_FAIR
 from fairbench.cells import Cell, Choice
 from fairbench.records import DONE, SKIPPED, Record, Results, Value
-
-sys.path.append(str(Path(__file__).parent))
-from page_helpers import CHINESE, METHODS, SCRIPT, Page, hostile_run, small_run
 
 LABELS = {"accuracy": ("accuracy", "higher"), "demographic_parity_difference": ("DP diff.", "lower")}
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import importlib
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from fairbench_reports import html
-
-sys.path.append(str(Path(__file__).parent))
 from page_helpers import CHINESE, SCRIPT, hostile_run, small_run
 from test_page import bare, loop
 

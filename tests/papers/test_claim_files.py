@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from stored_runs import DP, EO, PARTS, coin_of, drawn_parts, noisy, stored_run, unfair
 
 from fairbench.analysis.intervals import NO_INTERVAL, CorrectedT
 from fairbench.analysis.paired import change_limits
@@ -23,10 +22,6 @@ from fairbench.papers.claim_form import Range
 from fairbench.papers.claims import CONTRARY, DOES_NOT_HOLD, HELD, HOLDS, OPEN, UNJUDGED, judge
 from fairbench.papers.claims_shown import as_markdown, as_plain
 
-sys.path.append(str(Path(__file__).parents[1]))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, EO, PARTS, coin_of, drawn_parts, noisy, stored_run, unfair
-
-EXAMPLE = Path(__file__).parents[2] / "benchmarks" / "claims" / "claims.toml"
 CLAIM = """
 [claims.one]
 text = "One claim."
@@ -297,6 +292,7 @@ def test_a_range_holds_the_whole_interval(low, high, outcome):
         ('text = "One claim."', "", "claims.one: 'text' is missing"),
         ('text = "One claim."', 'text = "x"\ntable = "t"', "claims.one: 'table' is not known here"),
         ('text = "One claim."', 'txt = "x"', "claims.one: 'text' is missing"),
+        ('"One claim."', '" "', "claims.one: text is ' '; say in words what is claimed"),
         ("[claims.one]", 'suites = "x"\n[claims.one]', "'suites' is not known here; did you mean 'suite'?"),
         ("demographic_parity_difference", "demographic_parity", "claims.one: no metric is named 'demographic_parity'"),
         ('["demographic_parity_difference"]', "[]", "metrics is empty"),
@@ -371,28 +367,3 @@ def test_several_scenarios_or_attributes_must_be_told_apart(judged, run):
     assert "2 rows of threshold on german (threshold by sex, holdout, threshold by age" in found.contrasts[0].reason
     (found,) = judged(claim("accuracy", "[0.9, 0.1]", 'method = "threshold", group = "age"'), both)
     assert found.standing == HOLDS
-
-
-# the command
-
-
-@pytest.mark.long
-def test_the_example_has_a_claim_that_holds_and_one_that_does_not(fairbench, tmp_path):
-    status, out, err = fairbench("claims", EXAMPLE, "--workers", 1, "--out", tmp_path / "run")
-    assert status == 1, err
-    assert re.findall(r"^## (.*?):", out, re.M) == [HOLDS, DOES_NOT_HOLD, OPEN, HOLDS]
-    status, out, _ = fairbench("claims", EXAMPLE, "--run", tmp_path / "run", "--format", "json")
-    read = json.loads(out)
-    assert (status, read["all_hold"]) == (1, False)
-    one = tmp_path / "one.toml"
-    one.write_text(
-        'suite = "nosuch.toml"\n'
-        + claim("accuracy", "[0.75, 0.1]", 'method = "logistic", datasets = "sklearn-diabetes"')
-    )
-    assert fairbench("claims", one, "--run", tmp_path / "run")[0] == 0
-    status, _, err = fairbench("claims", one)
-    assert (status, "nosuch.toml" in err) == (2, True)
-    status, _, err = fairbench("claims", one, "--run", tmp_path)
-    assert (status, "is not a run directory" in err) == (2, True)
-    status, _, err = fairbench("claims", one, "--run", tmp_path / "run", "--out", "x")
-    assert (status, "give one of them" in err) == (2, True)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from aif360_helpers import PRIVILEGED, UNPRIVILEGED, theirs, two_group_split
 
 from fairbench.api import Fitted, NotApplicable
 from fairbench.errors import UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.system.threads import one_thread
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from aif360_helpers import PRIVILEGED, UNPRIVILEGED, theirs, two_group_split
 
 pytest.importorskip("aif360")
 REGISTRY, _ = load_plugins()

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from aif360_helpers import two_group_split
 from fairbench_aif360._library import at_work, check_optimiser
 
 from fairbench.api import Fitted, NotApplicable
@@ -20,9 +20,6 @@ from fairbench.data.examples import example_images
 from fairbench.plugins import loading
 from fairbench.plugins.loading import EntryPoint, load_plugins
 from fairbench.plugins.registry import BUILT_IN
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from aif360_helpers import two_group_split
 
 pytest.importorskip("aif360")
 REGISTRY, _ = load_plugins()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from attainable_helpers import joined, measured
 from fairbench_baselines._constraints import CONSTRAINTS
 from fairbench_baselines._scores import LARGE, Candidates, log_loss, stratified_folds, with_group
 from fairbench_baselines.attainable import Attainable
@@ -23,9 +22,6 @@ from sklearn.preprocessing import StandardScaler
 from fairbench.api import NotApplicable, Samples
 from fairbench.data.examples import example_images, example_split
 from fairbench.system.threads import one_thread
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from attainable_helpers import joined, measured
 
 QUICK = {"folds": 3, "rounds": 10}
 TOLERANCES = ("0", "0.01", "0.02", "0.05", "0.1", "0.15", "0.2", "0.3")

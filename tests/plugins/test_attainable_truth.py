@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from attainable_helpers import joined, measured
 from fairbench_baselines._constraints import CONSTRAINTS, ScoredRows
 from fairbench_baselines.attainable import Attainable
 from fairbench_datasets._synthetic_model import Distribution
@@ -24,9 +24,6 @@ from fairbench.api import Predictions, Samples, Schema, group_rates
 from fairbench.cells import Preparation
 from fairbench.data.preparation import split_dataset
 from fairbench.system.threads import one_thread
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from attainable_helpers import joined, measured
 
 NAMES = ("dp", "eopp", "eo")
 DIFFERENCES = ("demographic_parity_difference", "equal_opportunity_difference", "equalized_odds_difference")

@@ -167,13 +167,14 @@ def test_nothing_is_left_of_a_run_that_is_stopped(tasks, tmp_path, name, kind, o
     folder.mkdir()
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=TESTS, name=name, kind=kind, options=options, folder=str(folder)))
-    out = tmp_path / "out"
+    out, err = tmp_path / "out", tmp_path / "err"
     with (
         out.open("w") as file,
+        err.open("w") as errors,
         subprocess.Popen(
             [sys.executable, str(script)],
             stdout=file,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             env={**os.environ, "TMPDIR": str(tmp_path)},
         ) as process,
     ):
@@ -185,6 +186,7 @@ def test_nothing_is_left_of_a_run_that_is_stopped(tasks, tmp_path, name, kind, o
         process.wait(PATIENCE)
     wait_until(lambda: all(is_gone(int(path.name)) for path in folder.iterdir()))
     assert number == signal.SIGKILL or not list(tmp_path.glob("jobs-*"))
+    assert "submitit" not in err.read_text()  # its processes end in silence
 
 
 def rows(exported):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import zipfile
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from fairbench_datasets.health import LABELS, Health
+from health_files import CLAIM_COLUMNS, make_tables, pinned, write
 
 from fairbench.api import DataError, Dataset
 from fairbench.cells import Preparation
@@ -24,9 +23,6 @@ from fairbench.data.preparation import split_dataset
 from fairbench.plugins.loading import load_plugins
 from fairbench.running.cell import Workbench
 from fairbench.running.suite import Suite, plan
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from health_files import CLAIM_COLUMNS, make_tables, pinned, write
 
 FAIRBINN = Health(variant="fairbinn", label="charlson_positive")
 DAYS = {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bilevel_helpers import flat, make_samples
 from fairbench_bilevel._batches import StratifiedBatches
 from fairbench_bilevel._penalties import PENALTIES, make_penalty
 from fairbench_bilevel._players import SplitNetwork
@@ -19,9 +18,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from fairbench.api import Samples, derive_seed
 from fairbench.api.torch import as_batch, one_thread
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from bilevel_helpers import flat, make_samples
 
 FAST = {"hidden": (16, 8), "batch_size": 64, "epochs": 4}
 FLOAT = 2e-5  # float32 weights of order one after some dozens of Adam steps, whose quotients round differently

@@ -9,11 +9,10 @@ labels, and scales by standard deviations; where a bound does not hold here, the
 from __future__ import annotations
 
 import os
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from adult_helpers import PLAIN, Adult
 from fairbench_baselines.mlp import MLP
 from fairbench_bilevel.fairbinn import FairBiNN
 from fairbench_bilevel.fairbinn_coupled import FairBiNNCoupled
@@ -23,9 +22,6 @@ from scipy.stats import spearmanr
 
 from fairbench.api.torch import one_thread
 from fairbench.running.suite import plan
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from adult_helpers import PLAIN, Adult
 
 pytestmark = [
     pytest.mark.skipif("FAIRBENCH_LONG" not in os.environ, reason="takes three minutes: FAIRBENCH_LONG=1 asks for it"),

@@ -6,12 +6,8 @@ One split and one seed are less sure than the means, so bounds are wider here wh
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from adult_helpers import PLAIN, Adult
 
 pytestmark = [

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import fairlearn.metrics
 import numpy as np
 import pytest
 import torch
+from bilevel_helpers import make_samples
 from fairbench_bilevel._penalties import PENALTIES
 from fairbench_bilevel._players import Player
 from fairbench_bilevel._training import FALLS_EVERY, decision_gap
@@ -18,9 +17,6 @@ from fairbench_bilevel.fairbinn_coupled import FairBiNNCoupled
 from fairbench_bilevel.lagrangian_dp import LagrangianDP
 
 from fairbench.api import Fitted, NotApplicable, Samples, Schema
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from bilevel_helpers import make_samples
 
 FAST = {"hidden": (16, 8), "batch_size": 64, "epochs": 4}
 KINDS = (FairBiNN, FairBiNNCoupled, LagrangianDP)

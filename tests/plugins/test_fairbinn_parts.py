@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bilevel_helpers import flat, make_samples
 from fairbench_bilevel._batches import StratifiedBatches, deal, strata
 from fairbench_bilevel._gradients import fairness_slope
 from fairbench_bilevel._penalties import PENALTIES, Penalty, legacy_gap, make_penalty, squared_gap
@@ -24,9 +23,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from fairbench.api import NotApplicable, Samples, Schema
 from fairbench.api.torch import Batch, as_batch
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from bilevel_helpers import flat, make_samples
 
 DOUBLE = 1e-12  # float64 on means of a few terms of order one
 

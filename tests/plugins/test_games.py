@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bilevel_helpers import make_samples
 from fairbench_baselines.mlp import MLP
 from fairbench_penalties._criteria import CRITERIA, deviations
 from fairbench_penalties.adversarial_debiasing import AdversarialDebiasing, ScoreAdversary, against
 from fairbench_penalties.fairgrad import FairGrad, error_coefficients, fairness, grown, row_weights, shares
 from fairbench_penalties.laftr import LAFTR, adversary_objective
 from fairbench_penalties.primal_dual import PrimalDual, ascended, violations
-
-from fairbench.api import NotApplicable, Samples, Schema, group_rates
-from fairbench.api.torch import as_batch, parity_gap
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from bilevel_helpers import make_samples
 from penalty_helpers import (
     LEARNING,
     QUICK,
@@ -34,6 +27,9 @@ from penalty_helpers import (
     predict,
     scores,
 )
+
+from fairbench.api import NotApplicable, Samples, Schema, group_rates
+from fairbench.api.torch import as_batch, parity_gap
 
 GAMES = (AdversarialDebiasing, LAFTR, FairGrad, PrimalDual)
 

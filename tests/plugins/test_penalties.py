@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from bilevel_helpers import make_samples
 from fairbench_baselines.mlp import MLP
 from fairbench_penalties import hsic as kernels
 from fairbench_penalties.gap_penalties import (
@@ -18,14 +16,6 @@ from fairbench_penalties.gap_penalties import (
 from fairbench_penalties.group_dro import GroupDRO, cell_losses, raised
 from fairbench_penalties.hsic import HSIC, hsic
 from fairbench_penalties.prejudice_remover import PrejudiceRemover, prejudice_index
-from sklearn.metrics import mutual_info_score
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
-
-from fairbench.api import NotApplicable
-from fairbench.api.torch import as_batch, gap_by_label, parity_gap
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from bilevel_helpers import make_samples
 from penalty_helpers import (
     LEARNING,
     QUICK,
@@ -39,6 +29,11 @@ from penalty_helpers import (
     predict,
     scores,
 )
+from sklearn.metrics import mutual_info_score
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from fairbench.api import NotApplicable
+from fairbench.api.torch import as_batch, gap_by_label, parity_gap
 
 GAPS = (DemographicParityPenalty, EqualizedOddsPenalty, EqualOpportunityPenalty)
 PENALTIES = (*GAPS, HSIC, PrejudiceRemover)

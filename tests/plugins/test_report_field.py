@@ -5,70 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fairbench_reports import field, field_csv
 from fairbench_reports._field import fields
-from fairbench_reports._findings import findings
 from fairbench_reports._table import sections
 from fairbench_reports.tradeoff import panel_titles
+from field_helpers import RULE, SWEEP, deciding, parts, run_of, two_datasets
+from stored_runs import drawn_parts, noisy, optimal, people, stored_run, unfair
 
 from fairbench import load
 from fairbench.analysis.definitions import viewed
 from fairbench.analysis.filtered import filtered
-from fairbench.api import Predictions
 from fairbench.records import Results
-
-sys.path.append(str(Path(__file__).parents[1]))  # the tests are imported by path
-from stored_runs import drawn_parts, noisy, optimal, people, stored_run, unfair
-
-RULE = "max accuracy subject to dp <= 0.05"
-SWEEP = f"sweep[trials=4,rule={RULE}]"
-
-
-def parts():
-    """Return three test parts: ten rows in each of two groups, four and six of them with y = 1; a constant has .5."""
-    return [people([0.4, 0.6], [10, 10], seed=repeat) for repeat in range(3)]
-
-
-def deciding(refused: int = 0, given: int = 0):
-    """Return decisions that are right but for some of y = 1 in the second group, and of y = 0 in the first."""
-
-    def decide(repeat, samples):
-        made = samples.y.copy()
-        made[np.flatnonzero((samples.group == 1) & (samples.y == 1))[:refused]] = 0
-        made[np.flatnonzero((samples.group == 0) & (samples.y == 0))[:given]] = 1
-        return Predictions(made)
-
-    return decide
-
-
-METHODS = {
-    "mlp": deciding(),  # accuracy 1 at a gap of .2: the coin rises from .5 by 2.5 for each unit of the gap
-    "tree": deciding(refused=1),  # .95 at .1, where the coin is .75
-    "threshold": deciding(refused=1, given=1),  # .9 at 0, where the coin is .5
-    "boosting": lambda repeat, samples: Predictions(np.zeros_like(samples.y)),  # .5 at 0
-    "logistic": lambda repeat, samples: None,  # fails
-    "constant": lambda repeat, samples: Predictions(np.ones_like(samples.y)),
-}
-HERE = {method: "holdout" if method == "mlp" else SWEEP for method in METHODS}
-
-
-def told(found: Results) -> str:
-    """Return the findings under the only rule."""
-    (under,) = fields(found)
-    return " ".join(findings(under))
 
 
 @pytest.fixture
 def found(tmp_path) -> Results:
-    """Return a run of these methods on two datasets."""
-    tests = {"german": parts(), "ricci": parts()}
-    return stored_run(tmp_path, METHODS, tests, scenario=HERE, references=("constant",))
+    """Return a run of six methods on two datasets."""
+    return two_datasets(tmp_path)
 
 
 def test_the_numbers_of_a_dataset_are_those_computed_by_hand(found):
@@ -122,104 +79,6 @@ def test_the_mean_over_six_datasets_has_students_interval(tmp_path):
     assert points.high - points.mean == pytest.approx(2.5705818 * sd / math.sqrt(6))
 
 
-def test_the_findings_are_those_of_the_numbers(found):
-    said = told(found)
-    assert said.startswith("4 methods on 2 datasets, chosen on validation by 'max accuracy subject to dp <= 0.05'")
-    assert "Of the 3 methods with a verdict, 2 are above the coin on some dataset: 2 on 2 datasets." in said
-    assert "Whether any is above the stricter common threshold cannot be said" in said  # the baseline has no scores
-    assert "1 is above the coin on none: boosting." in said
-    assert "Without a verdict on any dataset: logistic." in said
-    assert "Plain models, without any fairness method, above the coin: tree on 2 of 2, boosting on 0 of 2 data" in said
-    assert "4 of 6 comparisons are above the coin; if no method were better than it, up to about 0.15 would" in said
-    both = "(threshold +40.0, tree +20.0)"
-    assert f"Post-processing is enough on german by sex {both}, ricci by sex {both}: a method of that kind" in said
-    assert "How much room there is cannot be said on german by sex, ricci by sex, without an attainable" in said
-
-
-def test_datasets_without_room_are_named(tmp_path):
-    """At a gap of .1 the attainable line is at .95, or on the coin at .75."""
-
-    def reaching(refused):
-        return lambda repeat, samples: {
-            "dp<=0.1": deciding(refused=refused)(repeat, samples),
-            "unconstrained": deciding()(repeat, samples),
-        }
-
-    def half(repeat, samples):
-        return Predictions.from_decision(samples.y / 2, seed=repeat)  # the coin itself
-
-    for refused, said in ((6, "There is no room to show anything on german by sex"), (1, "On every dataset the")):
-        methods = {"mlp": deciding(), "attainable": reaching(refused), "tree": half}
-        places = {"mlp": "holdout", "attainable": "holdout", "tree": SWEEP}
-        folder = tmp_path / str(refused)
-        folder.mkdir()
-        found = stored_run(folder, methods, {"german": parts()}, scenario=places)
-        assert said in told(found)
-
-
-def run_of(folder, methods, datasets=("german",), repeats=3):
-    """Return a run of ``mlp`` in ``holdout`` and of other ``methods`` in ``sweep``, on the same parts."""
-    places = {method: "holdout" if method in ("mlp", "attainable") else SWEEP for method in methods}
-    folder.mkdir(exist_ok=True)
-    return stored_run(folder, methods, {name: parts()[:repeats] for name in datasets}, scenario=places)
-
-
-def scored(repeat, samples):
-    """Return right decisions with scores, so that one threshold for all is as right."""
-    return Predictions.from_score(0.2 + 0.6 * samples.y)
-
-
-def test_whether_any_is_above_a_common_threshold_is_said_only_where_it_is_known(tmp_path):
-    methods = {"mlp": scored, "tree": deciding(refused=1)}
-    said = told(run_of(tmp_path / "three", methods))
-    assert "1 is above the stricter common threshold too on some dataset (tree), in 1 comparison." in said
-    methods["tree"] = deciding(refused=4)  # at the coin
-    assert "stricter" not in told(run_of(tmp_path / "none", methods))
-
-
-def test_post_processing_is_judged_only_where_a_test_can_do_it(tmp_path):
-    methods = {"mlp": deciding(), "threshold": deciding(refused=1, given=1), "tree": deciding(refused=1)}
-
-    def said(name, without=(), **more):
-        kept = {method: decide for method, decide in methods.items() if method not in without}
-        return told(run_of(tmp_path / name, {**kept, **more}))
-
-    place = "on german by sex (threshold"
-    assert f"Post-processing is enough {place} +40.0, tree +20.0): a method" in said("enough")
-    behind = said("behind", threshold=deciding(refused=1), tree=deciding(refused=1, given=1))
-    assert f"Post-processing is not enough {place} +20.0, tree +40.0): a method of that kind is above" in behind
-    below = said("below", threshold=METHODS["boosting"])
-    assert f"Post-processing is not enough {place} +0.0, tree +20.0): others are above the coin there, and no" in below
-    absent = said("absent", without=["threshold"])
-    assert "Post-processing is not judged on german by sex (tree +20.0): others are above the coin" in absent
-    assert "no method of that kind has a verdict" in absent
-
-
-def test_a_single_repeat_is_not_said_to_show_that_post_processing_is_enough(tmp_path):
-    def parts_of(repeats):
-        return [people([0.4, 0.6], [100, 100], seed=repeat) for repeat in range(repeats)]
-
-    methods = {"mlp": deciding(), "threshold": deciding(refused=10), "tree": deciding(refused=9)}
-    found = stored_run(tmp_path, methods, {"german": parts_of(1)}, scenario={**HERE, "mlp": "holdout"})
-    (under,) = fields(found)
-    assert [row.side for row in under.boards[0].rows] == [1, 1]
-    assert "Post-processing is not judged on german by sex" in told(found)
-    assert "but no test is possible of whether others are better" in told(found)
-    assert "a single repeat has no spread: intervals are over the rows of its test part" in field.render(found)
-    assert {line["basis"] for line in csv.DictReader(io.StringIO(field_csv.render(found)))} == {"rows"}
-
-
-def test_more_accuracy_at_a_wider_gap_is_called_that(tmp_path):
-    methods = {"mlp": deciding(refused=2), "tree": deciding()}  # .9 at a gap of 0, and 1 at .2
-    found = run_of(tmp_path, methods)
-    (under,) = fields(found)
-    assert (under.overall[0].on_side(1), under.overall[0].count("wider")) == (1, 1)
-    assert "In 1 of these 1 comparison the gap is wider than the baseline's" in told(found)
-    assert "above the coin; wider gap |" in field.render(found)
-    (line,) = csv.DictReader(io.StringIO(field_csv.render(found)))
-    assert "wider gap than the baseline" in line["notes"]
-
-
 def test_one_method_that_is_missing_on_a_dataset_does_not_take_the_tests_of_the_others(tmp_path):
     def smaller(repeat, samples):
         return deciding(refused=2)(repeat, samples) if len(samples) > 20 else None
@@ -245,22 +104,6 @@ def test_a_dataset_that_has_hardly_begun_has_no_tiers_and_takes_none_away(tmp_pa
     (under,) = fields(Results(begun, found.run, 24, found.labels, found.path))
     assert under.left_out == ["no tiers, since most methods have not run there yet: ricci by sex"]
     assert [bool(board.tiers) for board in under.boards] == [True, False]
-
-
-def test_the_worst_of_half_of_the_datasets_is_not_most_of_them(tmp_path):
-    """20 rows in one dataset, 40 in the other."""
-    tests = {"german": parts(), "ricci": [people([0.4, 0.6], [20, 20], seed=repeat) for repeat in range(3)]}
-
-    def wrong(least):
-        def decide(repeat, samples):
-            return Predictions(1 - samples.y) if len(samples) >= least else deciding(1)(repeat, samples)
-
-        return {"mlp": deciding(), "tree": decide}
-
-    places, below = {"mlp": "holdout", "tree": SWEEP}, "Below the coin on more than half of the datasets with a verdict"
-    assert below not in told(stored_run(tmp_path, wrong(40), tests, scenario=places))
-    (tmp_path / "both").mkdir()
-    assert f"{below}: tree." in told(stored_run(tmp_path / "both", wrong(20), tests, scenario=places))
 
 
 def test_harm_under_a_rule_on_equalized_odds_is_among_the_deserving(tmp_path):
@@ -335,23 +178,6 @@ def test_an_unfinished_run_says_so_first(tmp_path):
     assert "no method has a finished repeat under a rule yet" in field.render(failed)
 
 
-def test_another_baseline_than_the_usual_one_is_explained(tmp_path):
-    methods = {"mlp": lambda repeat, samples: None, "tree": deciding(), "boosting": METHODS["boosting"]}
-    found = stored_run(tmp_path, methods, {"german": parts()}, scenario=HERE)
-    said = "tree: none is named, and mlp did not run; the most accurate method"
-    assert f"On german by sex the coin is that of {said}." in told(found)
-    text = field.render(found)
-    assert "Baseline tree (in sweep, 3 repeats" in text
-    assert f"- compared with {said}" in text
-
-
-def test_where_nothing_is_above_the_coin_it_is_said(tmp_path):
-    methods = {"mlp": deciding(), "boosting": METHODS["boosting"]}
-    found = stored_run(tmp_path, methods, {"german": parts()}, scenario={"mlp": "holdout", "boosting": SWEEP})
-    assert "None is above the coin on any dataset." in told(found)
-    assert "No method is above the coin on german by sex." in told(found)
-
-
 def test_the_tables_show_them(found):
     text = field.render(found)
     lines = [line for line in text.splitlines() if line.startswith("| tree |")]
@@ -381,14 +207,6 @@ def test_the_file_holds_them_in_full(found):
         pytest.approx([0.95, 0.1, 0.2, -0.1, 1.0])
     )
     assert (logistic["verdict"], logistic["failed"], logistic["accuracy"]) == ("no finished repeat", "3", "")
-
-
-def test_a_run_of_one_method_alone_says_that_it_is_its_own_baseline(tmp_path):
-    """As a stranger's is before it is merged."""
-    found = run_of(tmp_path, {"tree": deciding(refused=1)})
-    (said,) = findings(fields(found)[0])
-    assert said.startswith("There is no method to be compared, only the baseline: tree (none is named, and mlp did not")
-    assert said in field.render(found)
 
 
 def test_other_definitions_and_parts_of_a_run_are_explained(found):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
-
-from fairbench.cells import Cell, Choice
-from fairbench.records import Record, Value
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from fairbench_reports._table import sections
 from fairbench_reports.fronts import Lines, References, fronts, render, show
 from report_helpers import ACCURACY, DP, done, results
+
+from fairbench.cells import Cell, Choice
+from fairbench.records import Record, Value
 
 POINTS = {"t=.3": (0.2, 0.8), "t=.5": (0.1, 0.7), "t=.7": (0.15, 0.6)}
 

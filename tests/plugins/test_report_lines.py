@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from fairbench_reports import comma_separated, lines
 from fairbench_reports._table import sections
 from fairbench_reports._verdicts import HEADINGS, verdict_tables
+from stored_runs import DP, EO, METRICS, PARTS, noisy, people, stored_run
 
 from fairbench.analysis.claimed import claimed_points
 from fairbench.analysis.counts import stored_rows
 from fairbench.analysis.verdicts import SectionLines
 from fairbench.api import Predictions
-
-sys.path.append(str(Path(__file__).parents[1]))  # the tests are imported by path, which leaves their folder out
-from stored_runs import DP, EO, METRICS, PARTS, noisy, people, stored_run
 
 DP_RATIO, EO_RATIO = "demographic_parity_ratio", "equalized_odds_ratio"
 CLAIMS = {

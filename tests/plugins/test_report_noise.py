@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from fairbench_reports.noise import render
+from report_helpers import DP, done, results
 from scipy.stats import norm, t
 
 from fairbench.analysis.gaps import newcombe
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from report_helpers import DP, done, results
 
 RUN = ("--datasets", "synthetic[rows=600]", "--workers", "1", "--out", "r")
 PLUGIN = '''"""A dataset with a group of one row, and one whose test part it is in."""

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import io
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fairbench_reports import ranks, ranks_diagram
+from fairbench_reports._ranked import EO, rankings
+from report_helpers import DP, done, results
 
 from fairbench.api import Results
 from fairbench.api.analysis import SectionLines, by_method, stored_rows
 from fairbench.cells import Choice
 from fairbench.records import Parts, Record
 from fairbench.running.rundir import load_results
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from fairbench_reports import ranks, ranks_diagram
-from fairbench_reports._ranked import EO, rankings
-from report_helpers import DP, done, results
 
 LEVELS = {"good": 0.9, "fair": 0.8, "poor": 0.6}
 

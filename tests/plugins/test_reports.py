@@ -6,19 +6,10 @@ import csv
 import dataclasses
 import io
 import re
-import sys
-from pathlib import Path
 
 import pytest
 from fairbench_reports import comma_separated
 from markdown_it import MarkdownIt
-
-from fairbench.api import Report, Results
-from fairbench.cells import Choice, Preparation
-from fairbench.notation import show_value
-from fairbench.records import Record, Value
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from report_helpers import (
     ACCURACY,
     DP,
@@ -36,6 +27,11 @@ from report_helpers import (
     results,
     summary,
 )
+
+from fairbench.api import Report, Results
+from fairbench.cells import Choice, Preparation
+from fairbench.notation import show_value
+from fairbench.records import Record, Value
 
 
 @pytest.fixture

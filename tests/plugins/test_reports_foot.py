@@ -1,20 +1,18 @@
-"""Reports on what stands beside numbers: remarks, accepted changes, skipped datasets, paths, columns, widths."""
+"""Reports on what stands beside numbers: remarks, changes, skipped datasets, scenarios, paths, columns, widths."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 import re
-import sys
-from pathlib import Path
 
 import pytest
+from fairbench_reports._table import sections
+from fairbench_reports.tradeoff import panel_titles
+from report_helpers import ACCURACY, DP, EVIL, REPORTS, cell, done, latex_cells, markdown_cells, results, summary
 
 from fairbench.cells import Choice
 from fairbench.records import Record, Value
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from report_helpers import ACCURACY, DP, EVIL, REPORTS, cell, done, latex_cells, markdown_cells, results, summary
 
 TEXTS = pytest.mark.parametrize("name", ["terminal", "markdown", "latex"])
 
@@ -146,7 +144,46 @@ def test_the_report_on_loops_escapes_names_too() -> None:
 
 def test_a_very_long_reason_is_cut() -> None:
     method = Choice("tree")
-    failed = Record(cell(method), "failed", "Traceback\nRuntimeError: " + "z" * 9_000)
+    failed = Record(cell(method), "failed", "Traceback (most recent call last):\nRuntimeError: " + "z" * 9_000)
     text = flat("markdown", results(done("logistic", accuracy=0.9), failed))
     assert 900 < text.count("z") <= 1000
     assert "z …" in text
+
+
+@TEXTS
+def test_an_error_of_several_lines_is_told_with_its_type_and_first_line(name: str) -> None:
+    lines = 'Traceback (most recent call last):\n  File "fit.py", line 3, in fit\n    f()\n    ~^^\n'
+    failed = Record(cell(Choice("a")), "failed", f"{lines}ValueError: shapes differ\n  expected 3\nsee the manual\n")
+    text = flat(name, results(failed, done("b", accuracy=0.5)))
+    assert "1 cell failed (a on adult by sex): ValueError: shapes differ …" in text
+    assert "see the manual" not in text
+
+
+COSTLY = "adversarial: 1; " * 10 + "lfr: 0"
+
+
+def swept(**params: object) -> Record:
+    scenario = Choice("sweep", {"costly": COSTLY, **params})
+    return Record(cell(Choice("a"), scenario=scenario), "done", values=(Value(0, "", "", ACCURACY, 0.8),))
+
+
+@TEXTS
+def test_a_scenario_that_fills_lines_heads_no_section_but_stands_in_the_foot_and_in_exports(name: str) -> None:
+    found = results(swept(trials=4))
+    text = " ".join(re.sub(r"[\\{}]", "", REPORTS[name].render(found)).split())
+    assert "scenario sweep; features standardised" in text
+    assert text.count(COSTLY) == 1
+    assert f"every sweep here: sweep[costly={COSTLY},trials=4]" in text
+    assert f"sweep[costly={COSTLY},trials=4]" in REPORTS["csv"].render(found)
+
+
+def test_the_titles_of_panels_have_a_scenarios_name_and_what_tells_it_apart() -> None:
+    alone = Record(cell(Choice("a")), "done", values=(Value(0, "", "", ACCURACY, 0.8),))
+    assert panel_titles(sections(results(swept(trials=4)))) == ["adult by sex"]
+    both = results(swept(trials=4), alone)
+    assert panel_titles(sections(both)) == ["adult by sex; scenario sweep", "adult by sex; scenario holdout"]
+    variants = results(swept(rule="x; y"), swept(rule="z"))
+    assert panel_titles(sections(variants)) == [
+        "adult by sex; scenario sweep[rule=x; y]",
+        "adult by sex; scenario sweep[rule=z]",
+    ]

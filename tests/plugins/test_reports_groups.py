@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from report_helpers import ACCURACY, DP, REPORTS, done, results, summary
 
 import fairbench
 from fairbench.api import Results
 from fairbench.api.analysis import positives, stored_rows
 from fairbench.running.rundir import load_results
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from report_helpers import ACCURACY, DP, REPORTS, done, results, summary
 
 LACKS = "group 'd' has no row in the test part"
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from fairbench_reports import latex, lines
 from fairbench_reports._verdicts import HEADINGS
+from report_helpers import REPORTS, latex_cells, markdown_cells
+from stored_runs import DP, PARTS, noisy, people, stored_run
 
 from fairbench.analysis.lines import published_above_coin
 from fairbench.analysis.standings import section_standings
 from fairbench.api import Predictions
-
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # the tests are imported by path
-from report_helpers import REPORTS, latex_cells, markdown_cells
-from stored_runs import DP, PARTS, noisy, people, stored_run
 
 ALL = ("terminal", "markdown", "latex", "latex-column", "csv")
 

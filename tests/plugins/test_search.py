@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from added_components import added
 from fairbench_baselines.constant import Constant
 from fairbench_scenarios import search
 from fairbench_scenarios.search import GIVEN, Search, propose
@@ -15,7 +16,6 @@ from fairbench_scenarios.search import GIVEN, Search, propose
 from fairbench.api import Cell, Choice, Fitted, NotApplicable, Options, Predictions, Range, Samples, Schema, Split
 from fairbench.data.files import DataSource
 from fairbench.plugins.loading import load_plugins
-from fairbench.plugins.registry import Plugin
 from fairbench.records import DONE, FAILED
 from fairbench.running.cell import CellRunner, run_cell
 
@@ -111,12 +111,13 @@ def test_it_goes_on_after_any_trial_as_if_nothing_had_happened():
         assert len(FITS) == 5 - number  # what was finished is not fitted again
 
 
-def test_a_cell_that_stops_goes_on_with_its_next_trial(tmp_path):
-    registry, _ = load_plugins()
-    if "dial" not in registry.names("methods"):
-        registry._frozen = False  # a plugin file could not be watched as this is
-        registry.add(Plugin("test", "local file", ""), {"methods": [Dial]})
-        registry.freeze()
+@pytest.fixture
+def registry():
+    with added(methods=[Dial]) as registry:
+        yield registry
+
+
+def test_a_cell_that_stops_goes_on_with_its_next_trial(registry, tmp_path):
     bench = CellRunner(DataSource(None, offline=True), partial=tmp_path / "partial")
     scenario = registry.complete("scenarios", Choice("search", {"trials": 5}))
     cell = Cell(

@@ -5,19 +5,16 @@ from __future__ import annotations
 import io
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from report_helpers import ACCURACY, DP, done, results
 
 from fairbench.api import NotApplicable
 from fairbench.cells import Cell, Choice
 from fairbench.records import Record, Value
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
-from report_helpers import ACCURACY, DP, done, results
 
 matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra plots")
 

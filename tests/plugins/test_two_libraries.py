@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import runpy
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parent))  # the tests are imported by path, which leaves their folder out
 from aif360_helpers import two_group_split
 
 pytest.importorskip("aif360")

@@ -32,7 +32,7 @@ from fairbench.running.suite import ALL
 from fairbench.system.threads import VARIABLES
 from fairbench.testing.audit.made import REPEATS, Made, make_pair
 from fairbench.testing.audit.worker import REFUSED
-from fairbench.texts import last_line
+from fairbench.texts import error_line, last_line
 
 LEVEL = 1e-6  # chance of predicting coin tosses so well by luck; cheats are far below it
 METRICS = ("accuracy", "demographic_parity_difference", "equalized_odds_difference")
@@ -228,7 +228,7 @@ def _judged(label: str, methods: str, one: Process, two: Process, metrics: Seque
     failed = next((record for record in own[0] + own[1] if record.status in FAILURES), None)
     skipped = next((record for record in own[0] + own[1] if record.status == SKIPPED), None)
     if failed:
-        yield AuditFinding(label, RUNS, FOUND, last_line(failed.reason))
+        yield AuditFinding(label, RUNS, FOUND, error_line(failed.reason))
     if skipped and not failed:
         yield AuditFinding(label, RUNS, UNTRIED, skipped.reason)
     elif not failed:
