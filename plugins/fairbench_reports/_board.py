@@ -148,8 +148,8 @@ class Board:
 
         It is unknown without an attainable line, without a valid interval, and over a flat coin.
         """
-        told = {row.standing.verdict.no_skill for row in self.rows if row.standing and row.standing.verdict.above}
-        return True if "" in told else False if told == {NO_ROOM} else None
+        told = {row.standing.verdict.no_skill for row in self.rows if row.standing is not None}
+        return True if "" in told else False if NO_ROOM in told else None
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ def _under(rule: str, results: Results) -> Iterator[UnderRule]:
         ranked = rankings(complete, [Quantity(metric, above=True)])
         with stored_rows(results) as stored:
             boards = list(_boards(shown, metric, benefit, ranked, results, stored))
+        if not boards:
+            continue
         yield UnderRule(
             rule=rule,
             setting=setting if len(by_setting) > 1 else "",

@@ -13,8 +13,11 @@ BY_CHANCE = 0.025  # of 95% intervals lie above 0 by chance if none of the metho
 
 
 def findings(under: UnderRule) -> list[str]:
-    """Return the findings as paragraphs: methods, then datasets."""
-    return [" ".join(part) for part in (_of_methods(under), _of_datasets(under)) if part]
+    """Return the findings as sentences: what was compared, then about methods, then about datasets."""
+    if not under.overall:
+        only = dict.fromkeys(f"{board.baseline.label} ({board.baseline.why})" for board in under.boards)
+        return [f"There is no method to be compared, only the baseline: {'; '.join(only)}."]
+    return [*_of_methods(under), *_of_datasets(under)]
 
 
 def _of_methods(under: UnderRule) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fairbench.api import Report, Results, counted, escape_markdown, hookimpl
-from fairbench.api.analysis import Estimate
+from fairbench.api.analysis import WIDER, Estimate, finished
 from fairbench_reports._board import PLAIN, POST_PROCESSING, Board, FieldRow, Harmed, Overall, UnderRule
 from fairbench_reports._field import FEWEST, GAPS, fields, rules_of
 from fairbench_reports._findings import findings
@@ -26,6 +26,9 @@ OVERALL = (
     "wider gap",
     "mean points",
     "a group loses",
+)
+COSTS = (
+    "method",
     "sd accuracy",
     "sd gap",
     "CPU s",
@@ -45,7 +48,6 @@ ON_ONE = (
     "accuracy",
     "gap",
     "worst group's change",
-    "CPU s",
     "x baseline",
     "trials",
 )
@@ -69,8 +71,8 @@ READING = (
     "same number: a method can be lucky in those that it has",
     "accuracy and gap are fractions, means ± standard deviations over the repeats; sd accuracy and sd gap are the "
     "medians of these deviations over the datasets",
-    "CPU s: of one repeat with all its trials, x baseline: as a multiple of the baseline's; over all datasets the time "
-    "of all cells together, those without values included, and the median multiple",
+    "x baseline: CPU time of one repeat with all its trials, as a multiple of the baseline's; over all datasets the "
+    "median of these. CPU s: of all cells together, those without values included",
     "tier 1 on a dataset holds the best and all that are not told apart from it at 5%, with Holm's correction over all "
     "pairs: with many methods only large differences are. There are no tiers where nothing is told apart",
     f"{UNEQUAL} the budget is unequal to the others': other trials than the scenario grants, or more than three times "
@@ -84,21 +86,25 @@ def render(results: Results) -> str:
     Rules are those that the scenarios name, ``also`` included: all choose among the same fits. Methods are judged at
     the gap that a rule is about.
     """
-    lines, found = ["# The state of the field", ""], fields(results)
+    lines, shown = ["# The state of the field", ""], fields(results)
     if results.unfinished:
         lines += [escape_markdown(f"This run is not complete: {results.unfinished}."), ""]
-    for under in found:
+    if results.whole is not None:
+        lines += ["Only a part of the run is shown, and counted here.", ""]
+    for under in shown:
         lines += [f"## {escape_markdown('; '.join(filter(None, [under.rule, under.setting])))}", ""]
-        for paragraph in findings(under):
-            lines += [escape_markdown(paragraph), ""]
+        about, *found = findings(under)
+        lines += [escape_markdown(about), "", *bullets(found)]
         lines += ["### Over all datasets", "", *_table(OVERALL, [_over_all(each, under) for each in under.overall])]
+        lines += ["### Stability, cost and failures", ""]
+        lines += _table(COSTS, [_costs(each, under) for each in under.overall])
         lines += bullets(_tests(under))
         for board in under.boards:
             lines += [f"### {escape_markdown(board.title)}", "", escape_markdown(_about(board)), ""]
             lines += _table(ON_ONE, [_on_one(board, row) for row in sorted(board.rows, key=_points)])
             lines += bullets(board.notes)
     post = f"post-processing is represented by {', '.join(POST_PROCESSING)}; plain models are {', '.join(PLAIN)}"
-    lines += ["## Notes", "", *bullets([*READING, post] if found else [_nothing(results)])]
+    lines += ["## Notes", "", *bullets([*READING, post] if shown else [_nothing(results)])]
     return "\n".join([*lines, *bullets(foot(results, sections(results), best=""))])
 
 
@@ -111,7 +117,9 @@ def _nothing(results: Results) -> str:
         )
     if not any(metric in results.labels for metric in GAPS.values()):
         return f"nothing is shown without one of the metrics {', '.join(GAPS.values())}"
-    return "no method has a finished repeat under a rule yet"
+    if not finished([record for record in results.records if rules_of([record])]):
+        return "no method has a finished repeat under a rule yet"
+    return "nothing is shown, since points above the coin have no other definitions: leave out --definitions"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -135,8 +143,6 @@ def _tests(under: UnderRule) -> list[str]:
 
 
 def _over_all(each: Overall, under: UnderRule) -> tuple[str, ...]:
-    rows = each.rows
-    failed, cells = sum(row.failed for row in rows), sum(row.cells for row in rows)
     return (
         each.label,
         str(each.on_side(1)),
@@ -147,6 +153,14 @@ def _over_all(each: Overall, under: UnderRule) -> tuple[str, ...]:
         str(each.count("wider")),
         _mean_points(each, len({board.section.cell.dataset.name for board in under.boards})),
         str(each.count("loses")),
+    )
+
+
+def _costs(each: Overall, under: UnderRule) -> tuple[str, ...]:
+    rows = each.rows
+    failed, cells = sum(row.failed for row in rows), sum(row.cells for row in rows)
+    return (
+        each.label,
         number(each.median([row.accuracy.sd for row in rows])),
         number(each.median([row.gap.sd for row in rows])),
         number(sum(row.cpu_seconds for row in rows), 0),
@@ -190,13 +204,12 @@ def _on_one(board: Board, row: FieldRow) -> tuple[str, ...]:
         row.label,
         _repeats(row),
         NOTHING if verdict is None else above_coin(verdict),
-        "; ".join([_said(row), *row.remarks]),
+        "; ".join([_said(row), *(note.replace(WIDER, "wider gap") for note in row.remarks)]),
         NOTHING if tier is None else str(tier),
         NOTHING if verdict is None else of_the_room(verdict),
         _spread(row.accuracy),
         _spread(row.gap),
         NOTHING if row.harmed is None else _harm(row.harmed),
-        number(None if spent is None else spent.cpu_seconds, 2),
         number(row.cost, 1),
         number(None if spent is None else spent.trials, 0) + unequal,
     )

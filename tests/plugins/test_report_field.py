@@ -5,56 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fairbench_reports import field, field_csv
 from fairbench_reports._field import fields
-from fairbench_reports._findings import findings
-from stored_runs import people, stored_run
+from fairbench_reports._table import sections
+from fairbench_reports.tradeoff import panel_titles
+from field_helpers import RULE, SWEEP, deciding, parts, run_of, two_datasets
+from stored_runs import drawn_parts, noisy, optimal, people, stored_run, unfair
 
 from fairbench import load
-from fairbench.api import Predictions
+from fairbench.analysis.definitions import viewed
+from fairbench.analysis.filtered import filtered
 from fairbench.records import Results
-
-RULE = "max accuracy subject to dp <= 0.05"
-SWEEP = f"sweep[trials=4,rule={RULE}]"
-
-
-def parts():
-    """Return three test parts: ten rows in each of two groups, four and six of them with y = 1; a constant has .5."""
-    return [people([0.4, 0.6], [10, 10], seed=repeat) for repeat in range(3)]
-
-
-def deciding(refused: int = 0, given: int = 0):
-    """Return decisions that are right but for some of y = 1 in the second group, and of y = 0 in the first."""
-
-    def decide(repeat, samples):
-        made = samples.y.copy()
-        made[np.flatnonzero((samples.group == 1) & (samples.y == 1))[:refused]] = 0
-        made[np.flatnonzero((samples.group == 0) & (samples.y == 0))[:given]] = 1
-        return Predictions(made)
-
-    return decide
-
-
-METHODS = {
-    "mlp": deciding(),  # accuracy 1 at a gap of .2: the coin rises from .5 by 2.5 for each unit of the gap
-    "tree": deciding(refused=1),  # .95 at .1, where the coin is .75
-    "threshold": deciding(refused=1, given=1),  # .9 at 0, where the coin is .5
-    "boosting": lambda repeat, samples: Predictions(np.zeros_like(samples.y)),  # .5 at 0
-    "logistic": lambda repeat, samples: None,  # fails
-    "constant": lambda repeat, samples: Predictions(np.ones_like(samples.y)),
-}
-HERE = {method: "holdout" if method == "mlp" else SWEEP for method in METHODS}
 
 
 @pytest.fixture
 def found(tmp_path) -> Results:
-    """Return a run of these methods on two datasets."""
-    tests = {"german": parts(), "ricci": parts()}
-    return stored_run(tmp_path, METHODS, tests, scenario=HERE, references=("constant",))
+    """Return a run of six methods on two datasets."""
+    return two_datasets(tmp_path)
 
 
 def test_the_numbers_of_a_dataset_are_those_computed_by_hand(found):
@@ -102,110 +73,10 @@ def test_the_mean_over_six_datasets_has_students_interval(tmp_path):
     points = fields(found)[0].overall[0].points
     # of the others: .95 at a gap of .3; the coin rises from .6 to 1 at .4, so that it is .9: .05
     assert points.mean == pytest.approx((0.2 + 0.05) / 2)
+    five = [record for record in found.records if record.cell.dataset.name != "d5"]
+    assert fields(Results(five, found.run, 30, found.labels, folder))[0].overall[0].points.low is None
     sd = math.sqrt(6 * 0.075**2 / 5)
     assert points.high - points.mean == pytest.approx(2.5705818 * sd / math.sqrt(6))
-
-
-def test_the_findings_are_those_of_the_numbers(found):
-    methods, datasets = findings(fields(found)[0])
-    assert methods.startswith("4 methods on 2 datasets, chosen on validation by 'max accuracy subject to dp <= 0.05'")
-    assert "Of the 3 methods with a verdict, 2 are above the coin on some dataset: 2 on 2 datasets." in methods
-    assert "Whether any is above the stricter common threshold cannot be said" in methods  # the baseline has no scores
-    assert "1 is above the coin on none: boosting." in methods
-    assert "Without a verdict on any dataset: logistic." in methods
-    assert (
-        "Plain models, without any fairness method, above the coin: tree on 2 of 2, boosting on 0 of 2 data" in methods
-    )
-    assert "4 of 6 comparisons are above the coin; if no method were better than it, up to about 0.15 would" in methods
-    both = "(threshold +40.0, tree +20.0)"
-    assert datasets.startswith(
-        f"Post-processing is enough on german by sex {both}, ricci by sex {both}: a method of that"
-    )
-    assert "How much room there is cannot be said on german by sex, ricci by sex, without an attainable" in datasets
-
-
-def test_datasets_without_room_are_named(tmp_path):
-    """At a gap of .1 the attainable line is at .95, or on the coin at .75."""
-
-    def reaching(refused):
-        return lambda repeat, samples: {
-            "dp<=0.1": deciding(refused=refused)(repeat, samples),
-            "unconstrained": deciding()(repeat, samples),
-        }
-
-    def half(repeat, samples):
-        return Predictions.from_decision(samples.y / 2, seed=repeat)  # the coin itself
-
-    for refused, said in ((6, "There is no room to show anything on german by sex"), (1, "On every dataset the")):
-        methods = {"mlp": deciding(), "attainable": reaching(refused), "tree": half}
-        places = {"mlp": "holdout", "attainable": "holdout", "tree": SWEEP}
-        folder = tmp_path / str(refused)
-        folder.mkdir()
-        found = stored_run(folder, methods, {"german": parts()}, scenario=places)
-        assert said in findings(fields(found)[0])[1]
-
-
-def run_of(folder, methods, datasets=("german",), repeats=3):
-    """Return a run of ``mlp`` in ``holdout`` and of other ``methods`` in ``sweep``, on the same parts."""
-    places = {method: "holdout" if method in ("mlp", "attainable") else SWEEP for method in methods}
-    folder.mkdir(exist_ok=True)
-    return stored_run(folder, methods, {name: parts()[:repeats] for name in datasets}, scenario=places)
-
-
-def scored(repeat, samples):
-    """Return right decisions with scores, so that one threshold for all is as right."""
-    return Predictions.from_score(0.2 + 0.6 * samples.y)
-
-
-def test_whether_any_is_above_a_common_threshold_is_said_only_where_it_is_known(tmp_path):
-    methods = {"mlp": scored, "tree": deciding(refused=1)}
-    told = findings(fields(run_of(tmp_path / "three", methods))[0])[0]
-    assert "1 is above the stricter common threshold too on some dataset (tree), in 1 comparison." in told
-    methods["tree"] = deciding(refused=4)  # at the coin
-    assert "stricter" not in findings(fields(run_of(tmp_path / "none", methods))[0])[0]
-
-
-def test_post_processing_is_judged_only_where_a_test_can_do_it(tmp_path):
-    methods = {"mlp": deciding(), "threshold": deciding(refused=1, given=1), "tree": deciding(refused=1)}
-
-    def said(name, without=(), **more):
-        kept = {method: decide for method, decide in methods.items() if method not in without}
-        return findings(fields(run_of(tmp_path / name, {**kept, **more}))[0])[1]
-
-    place = "on german by sex (threshold"
-    assert f"Post-processing is enough {place} +40.0, tree +20.0): a method" in said("enough")
-    behind = said("behind", threshold=deciding(refused=1), tree=deciding(refused=1, given=1))
-    assert f"Post-processing is not enough {place} +20.0, tree +40.0): a method of that kind is above" in behind
-    below = said("below", threshold=METHODS["boosting"])
-    assert f"Post-processing is not enough {place} +0.0, tree +20.0): others are above the coin there, and no" in below
-    absent = said("absent", without=["threshold"])
-    assert "Post-processing is not judged on german by sex (tree +20.0): others are above the coin" in absent
-    assert "no method of that kind has a verdict" in absent
-
-
-def test_a_single_repeat_is_not_said_to_show_that_post_processing_is_enough(tmp_path):
-    def parts_of(repeats):
-        return [people([0.4, 0.6], [100, 100], seed=repeat) for repeat in range(repeats)]
-
-    methods = {"mlp": deciding(), "threshold": deciding(refused=10), "tree": deciding(refused=9)}
-    found = stored_run(tmp_path, methods, {"german": parts_of(1)}, scenario={**HERE, "mlp": "holdout"})
-    (under,) = fields(found)
-    assert [row.side for row in under.boards[0].rows] == [1, 1]
-    assert "Post-processing is not judged on german by sex" in findings(under)[1]
-    assert "but no test is possible of whether others are better" in findings(under)[1]
-    assert "a single repeat has no spread: intervals are over the rows of its test part" in field.render(found)
-    assert {line["basis"] for line in csv.DictReader(io.StringIO(field_csv.render(found)))} == {"rows"}
-
-
-def test_more_accuracy_at_a_wider_gap_is_called_that(tmp_path):
-    methods = {"mlp": deciding(refused=2), "tree": deciding()}  # .9 at a gap of 0, and 1 at .2
-    found = run_of(tmp_path, methods)
-    (under,) = fields(found)
-    assert (under.overall[0].on_side(1), under.overall[0].count("wider")) == (1, 1)
-    assert "In 1 of these 1 comparison the gap is wider than the baseline's" in findings(under)[0]
-    assert "above the coin; wider gap than the baseline |" in field.render(found)
-    (line,) = csv.DictReader(io.StringIO(field_csv.render(found)))
-    assert "wider gap than the baseline" in line["notes"]
 
 
 def test_one_method_that_is_missing_on_a_dataset_does_not_take_the_tests_of_the_others(tmp_path):
@@ -235,6 +106,38 @@ def test_a_dataset_that_has_hardly_begun_has_no_tiers_and_takes_none_away(tmp_pa
     assert [bool(board.tiers) for board in under.boards] == [True, False]
 
 
+def test_harm_under_a_rule_on_equalized_odds_is_among_the_deserving(tmp_path):
+    places = {"mlp": "holdout", "tree": SWEEP.replace("dp", "eo")}
+    methods = {"mlp": deciding(), "tree": deciding(refused=1)}
+    found = stored_run(tmp_path, methods, {"german": parts()}, scenario=places)
+    ((row,),) = [under.boards[0].rows for under in fields(found)]
+    assert (row.harmed.group, row.harmed.change.value) == ("g1", pytest.approx(-1 / 6))  # of six
+    slower = [
+        replace(record, cpu_seconds=3.0) if record.cell.method.name == "tree" else record for record in found.records
+    ]
+    (line,) = csv.DictReader(io.StringIO(field_csv.render(replace(found, records=slower))))
+    assert (line["cpu_seconds"], line["cpu_ratio"]) == ("3.0", "2.0")
+
+
+def test_the_file_has_each_number_in_its_column(tmp_path):
+    methods = {
+        "mlp": unfair,
+        "attainable": optimal,
+        "tree": lambda repeat, samples: noisy(samples, flips=0.15, seed=repeat),
+        "boosting": lambda repeat, samples: noisy(samples, flips=0.2, seed=repeat) if repeat else None,
+    }
+    places = {method: "holdout" if method in ("mlp", "attainable") else SWEEP for method in methods}
+    found = stored_run(tmp_path, methods, {"german": drawn_parts()}, scenario=places)
+    tree, boosting = csv.DictReader(io.StringIO(field_csv.render(found)))
+    for value in ("gap", "above_coin", "above_common", "worst_change"):
+        low, middle, high = (float(tree[value + end]) for end in ("_low", "", "_high"))
+        assert low < middle < high, value
+    assert float(tree["room_low"]) < float(tree["room"])
+    assert float(tree["skill"]) == pytest.approx(float(tree["above_coin"]) / float(tree["room"]))
+    assert [boosting[name] for name in ("repeats", "cells", "failed", "skipped")] == ["4", "5", "1", "0"]
+    assert [tree[name] for name in ("repeats", "cells", "failed", "basis")] == ["5", "5", "0", "repeats"]
+
+
 def test_methods_with_other_trials_are_compared_apart(tmp_path):
     methods = {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1)}
     places = {"mlp": "holdout", "tree": SWEEP, "threshold": SWEEP.replace("4", "8")}
@@ -245,14 +148,23 @@ def test_methods_with_other_trials_are_compared_apart(tmp_path):
     ]
 
 
+def test_a_parameter_with_semicolons_does_not_spoil_titles(tmp_path):
+    places = {"mlp": "holdout", "tree": "sweep[trials=4,costly='aif360_lfr tree: 1; laftr: 0']"}
+    methods = {"mlp": deciding(), "tree": deciding(refused=1)}
+    shown = sections(stored_run(tmp_path, methods, {"german": parts()}, scenario=places))
+    assert panel_titles(shown) == ["german by sex; scenario holdout", "german by sex; scenario sweep"]
+
+
 def test_a_method_that_lacks_repeats_shows_it(tmp_path):
     found = run_of(tmp_path, {"mlp": deciding(), "tree": deciding(refused=1), "threshold": deciding(1, 1)})
     chosen = [record for record in found.records if record.cell.method.name != "tree" or record.cell.repeat == 2]
     text = field.render(Results(chosen, found.run, len(chosen), found.labels, found.path))
-    over_all, on_one = (line for line in text.splitlines() if line.startswith("| tree |"))
-    assert " | 1/3 | 0 | 0 | 0 |" in over_all
+    _, costs, on_one = (line for line in text.splitlines() if line.startswith("| tree |"))
+    assert costs.endswith(" | 1/3 | 0 | 0 | 0 |")
     assert on_one.startswith("| tree | 1/3 |")
     assert "without a tier, for less than half of the repeats: tree (german by sex)" in text
+    half = [record for record in chosen if record.cell.repeat > 0]
+    assert fields(Results(half, found.run, len(half), found.labels, found.path))[0].left_out == []
 
 
 def test_an_unfinished_run_says_so_first(tmp_path):
@@ -266,36 +178,20 @@ def test_an_unfinished_run_says_so_first(tmp_path):
     assert "no method has a finished repeat under a rule yet" in field.render(failed)
 
 
-def test_another_baseline_than_the_usual_one_is_explained(tmp_path):
-    methods = {"mlp": lambda repeat, samples: None, "tree": deciding(), "boosting": METHODS["boosting"]}
-    found = stored_run(tmp_path, methods, {"german": parts()}, scenario=HERE)
-    said = "tree: none is named, and mlp did not run; the most accurate method"
-    assert f"On german by sex the coin is that of {said}." in findings(fields(found)[0])[1]
-    text = field.render(found)
-    assert "Baseline tree (in sweep, 3 repeats" in text
-    assert f"- compared with {said}" in text
-
-
-def test_where_nothing_is_above_the_coin_it_is_said(tmp_path):
-    methods = {"mlp": deciding(), "boosting": METHODS["boosting"]}
-    found = stored_run(tmp_path, methods, {"german": parts()}, scenario={"mlp": "holdout", "boosting": SWEEP})
-    told, datasets = findings(fields(found)[0])
-    assert "None is above the coin on any dataset." in told
-    assert "No method is above the coin on german by sex." in datasets
-
-
 def test_the_tables_show_them(found):
     text = field.render(found)
     lines = [line for line in text.splitlines() if line.startswith("| tree |")]
-    over_all = "| tree | 2 | 0 | 0 | 0 | 0 | 0 | +20.0 | 2 | 0.000 | 0.000 | 9 | 1.0 | 6 | 0 | 0 | 0 |"
+    over_all = "| tree | 2 | 0 | 0 | 0 | 0 | 0 | +20.0 | 2 |"
+    costs = "| tree | 0.000 | 0.000 | 9 | 1.0 | 6 | 0 | 0 | 0 |"
     row = (
         "| tree | 3 | +20.0 \\[+20.0, +20.0\\] | above the coin | 2 | - | 0.950 ± 0.000 | 0.100 ± 0.000 | "
-        "-10.0 \\[-10.0, -10.0\\] g1 ▼ | 1.50 | 1.0 | - |"
+        "-10.0 \\[-10.0, -10.0\\] g1 ▼ | 1.0 | - |"
     )
-    assert lines == [over_all, row, row]
+    assert lines == [over_all, costs, row, row]
     order = [line.split(" ")[1] for line in text.partition("### german by sex")[2].splitlines() if line[:1] == "|"]
     assert order[2:6] == ["threshold", "tree", "boosting", "logistic"]  # by points; in the plan tree comes first
-    assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 | - | - | 0 | - | 0/6 | 6/6 | 0 | 0 |" in text
+    assert "| logistic | 0 | 0 | 0 | 0 | 2 | 0 | - | 0 |" in text
+    assert "| logistic | - | - | 0 | - | 0/6 | 6/6 | 0 | 0 |" in text
     assert "| logistic | 0/3, 3 failed | - | no finished repeat | - |" in text
     assert "2 datasets cannot show a difference at 5%" in text
 
@@ -311,6 +207,16 @@ def test_the_file_holds_them_in_full(found):
         pytest.approx([0.95, 0.1, 0.2, -0.1, 1.0])
     )
     assert (logistic["verdict"], logistic["failed"], logistic["accuracy"]) == ("no finished repeat", "3", "")
+
+
+def test_other_definitions_and_parts_of_a_run_are_explained(found):
+    assert "leave out --definitions" in field.render(viewed(found, "aif360"))
+    assert "nothing is shown without one of the metrics demographic" in field.render(
+        filtered(found, metrics="accuracy")
+    )
+    part = field.render(filtered(found, methods="tree"))
+    assert part.splitlines()[2] == "Only a part of the run is shown, and counted here."
+    assert "1 method on 2 datasets" in part
 
 
 def test_a_run_without_rules_says_so(tmp_path):
@@ -357,7 +263,7 @@ def test_a_field_from_its_suite_to_a_stranger_s_row(fairbench, monkeypatch):
     text = fairbench("report", "field", "--format", "field")[1]
     assert text.count("\n## max accuracy subject to") == 2
     penalty = [line for line in text.splitlines() if line.startswith("| penalty\\_dp |")]
-    assert [" 1 ! |" in line for line in penalty] == [False, False, True] * 2  # 210 and 309 training rows
+    assert [" 1 ! |" in line for line in penalty] == [False, False, False, True] * 2  # 210 and 309 training rows
     lines = list(csv.DictReader(io.StringIO(fairbench("report", "field", "--format", "field-csv")[1])))
     assert {(line["rule"], line["method"]) for line in lines} == {
         (rule, method)
@@ -369,6 +275,13 @@ def test_a_field_from_its_suite_to_a_stranger_s_row(fairbench, monkeypatch):
     stored = {(line["dataset"], line["method"]): float(line["gap"]) for line in lines if "eo <=" in line["rule"]}
     known = dict(zip(zip(means.dataset, means.method), means["mean"]))
     assert stored == {place: mean for place, mean in known.items() if place[1] != "constant"}
+    alone = SUITE.replace("also=", "rule=")
+    Path("alone.toml").write_text(alone)
+    assert fairbench("run", "alone.toml", "--workers", "1", "--out", "alone")[0] == 0
+    single = csv.DictReader(io.StringIO(fairbench("report", "alone", "--format", "field-csv")[1]))
+    numbers = ("rule", "dataset", "method", "accuracy", "gap", "above_coin_low", "skill", "worst_group", "worst_change")
+    shared = [[line[name] for name in numbers] for line in lines if "eo <=" in line["rule"]]
+    assert [[line[name] for name in numbers] for line in single] == shared  # as a run with that rule has them
     chosen = fairbench("report", "field", "--format", "field", "--rule", "min dp")[1]
     assert [line for line in chosen.splitlines() if line.startswith("## ")] == ["## min dp", "## Notes"]
     assert "<html" in fairbench("report", "field", "--format", "html")[1]
