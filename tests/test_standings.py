@@ -11,7 +11,7 @@ import pytest
 from stored_runs import DP, EO, PARTS, noisy, people, stored_run
 
 from fairbench.analysis.intervals import corrected_t
-from fairbench.analysis.standings import is_baseline, section_standings
+from fairbench.analysis.standings import section_standings
 from fairbench.api import Predictions
 
 
@@ -59,8 +59,9 @@ def test_baseline_and_references_are_not_judged_and_all_others_are(tmp_path):
     (here,) = section_standings(found)
     assert [done[0].cell.method.name for done, _ in here.methods] == ["half"]
     assert {*here.methods[0][1]} == {DP, EO}
-    assert is_baseline([record for record in found.records if record.cell.method.name == "mlp"], here.lines)
-    assert not is_baseline(here.methods[0][0], here.lines)
+    baseline = here.lines.baseline
+    assert baseline.ran([record for record in found.records if record.cell.method.name == "mlp"])
+    assert not baseline.ran(here.methods[0][0])
 
 
 def test_a_suite_of_references_alone_has_nothing_to_judge(tmp_path):

@@ -31,7 +31,7 @@ def told(error):
         (ValueError("\nAll 5 fits failed.\nIt is likely"), "ValueError: All 5 fits failed. …"),
         (SystemExit(3), "SystemExit: 3"),
         (KeyError(), "KeyError"),
-        (SyntaxError("invalid", ("x.py", 1, 2, "a b", 1, 3)), "SyntaxError: invalid"),
+        (SyntaxError("invalid", ("x.py", 1, 2, "a b")), "SyntaxError: invalid"),
     ],
 )
 def test_of_a_traceback_the_line_is_the_error_with_what_its_message_says_first(error, line):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from fairbench.analysis.columns import series
 from fairbench.analysis.filtered import unfiltered
@@ -34,6 +35,15 @@ class Baseline:
     def name(self) -> str:
         """Return the method's name; empty if there is no baseline."""
         return self.records[0].cell.method.name if self.records else ""
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Return the keys of its cells."""
+        return frozenset(record.cell.key for record in self.records)
+
+    def ran(self, records: Sequence[Record]) -> bool:
+        """Return whether these ``records``, of one method, are its own."""
+        return not self.keys.isdisjoint(record.cell.key for record in records)
 
     @property
     def expected(self) -> bool:

@@ -109,7 +109,7 @@ class Standings:
             tuple(
                 (done, _standings(done, metrics, ratios, smallest))
                 for done in methods
-                if done[0].cell.method.name not in references and not is_baseline(done, lines)
+                if done[0].cell.method.name not in references and not lines.baseline.ran(done)
             ),
         )
 
@@ -155,11 +155,6 @@ class Standings:
                 shown.append(f"{name} {100 * above.value:+.1f} points, {points}")
         more = [f"and {len(found) - 3} more"] if len(found) > 3 else []
         return f" ({'; '.join([*shown, *more])})"
-
-
-def is_baseline(records: Sequence[Record], lines: SectionLines) -> bool:
-    """Return whether these ``records`` are those of the method that the ``lines`` are drawn through."""
-    return records[0].cell.key in lines.baseline_keys
 
 
 def smallest_gaps(lines: SectionLines) -> dict[str, Detectable]:

@@ -231,11 +231,6 @@ class SectionLines:
         return {metric: columns.series(metric) for metric in ("accuracy", *GAPS)}
 
     @cached_property
-    def baseline_keys(self) -> frozenset[str]:
-        """Return the keys of the baseline's cells."""
-        return frozenset(record.cell.key for record in self.baseline.records)
-
-    @cached_property
     def _baseline_alike(self) -> bool:
         return alike_count(self.baseline.records) == len(self.baseline.records)
 

@@ -151,8 +151,7 @@ def _boards(
         rows = []
         for method, records in cells.items():
             row = labels[method]
-            known = {record.cell.key for record in records}
-            if row.method in references or known & here.lines.baseline_keys:
+            if row.method in references or baseline.ran(records):
                 continue
             cost = spent.get(method)
             rows.append(

@@ -81,13 +81,13 @@ def compared_rows(section: Section, baseline: Baseline, results: Results) -> Ite
     """Yield the methods that are compared: all but the baseline, references and those without a finished repeat."""
     references = results.run.get("reference_methods", ())
     for row in section.rows:
-        if row.records and row.records != baseline.records and row.method not in references:
+        if row.records and not baseline.ran(row.records) and row.method not in references:
             yield row
 
 
 def baseline_label(section: Section, baseline: Baseline) -> str:
     """Return the label of the baseline in the section's tables."""
-    own = (row.label for row in section.rows if row.records == baseline.records)
+    own = (row.label for row in section.rows if baseline.ran(row.records))
     return next(own, baseline.label)  # which need not be among what is shown
 
 
