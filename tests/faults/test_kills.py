@@ -113,13 +113,19 @@ def test_no_child_of_a_killed_coordinator_lives_on_under_other_executors(
 
 def test_workers_that_are_killed_cost_no_finished_cell(nursery, undisturbed, tally, tmp_path):
     count, kept = tally("kill -9 of workers"), {}
-    run = nursery.start([*GRID, *PROCESSES], tmp_path, DRAWS_SECONDS="0.1")
+    command = [*GRID, *PROCESSES]
+    run = nursery.start(command, tmp_path, DRAWS_SECONDS="0.1")
     for number in WORKER_ROUNDS:
         chance, before = Random(number), len(reported(tmp_path))
         cells, pause = chance.randint(1, 2), chance.uniform(0, 0.1)
         run.wait_for_cells(before + cells)
         run.wait_for_a_worker()
         time.sleep(pause)
+        if run.ended:
+            run.wait()
+            assert "3 worker processes in a row ended while they started" in run.err  # each was killed in a round
+            run = nursery.start(command, tmp_path, DRAWS_SECONDS="0.1")
+            run.wait_for_a_worker()
         os.kill(chance.choice(workers(run.pid)), signal.SIGKILL)
         kept = count.round(tmp_path, kept)
     run.signal(signal.SIGINT)  # the rest can be quicker
