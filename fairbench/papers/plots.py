@@ -95,7 +95,8 @@ def _write_texts(figure: Any, grid: Sequence[Any], panels: Sequence[Panel]) -> N
     """Write the texts beside the dots, once it is known where these are."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call] # matplotlib says no types here
+    canvas: Any = FigureCanvasAgg(figure)
+    renderer = canvas.get_renderer()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes, panel in zip(grid, panels):

@@ -93,6 +93,6 @@ def folder_of(what: str, path: Optional[PathText]) -> Optional[Path]:
 
 def files_of(plugins: Union[PathText, Iterable[PathText]]) -> tuple[str, ...]:
     """Return the paths of one plugin file, or of several."""
-    several = isinstance(plugins, Iterable) and not isinstance(plugins, (str, bytes))
-    files: Iterable[Any] = plugins if several else (plugins,)  # type: ignore[assignment] # see above
-    return tuple(str(Path(given_path("plugins", file))) for file in files)
+    if isinstance(plugins, (str, bytes)) or not isinstance(plugins, Iterable):
+        plugins = [plugins]
+    return tuple(str(Path(given_path("plugins", file))) for file in plugins)

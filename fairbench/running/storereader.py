@@ -66,7 +66,7 @@ class StoreReader:
 
     def cells(self, key: Optional[str] = None) -> list[CellRow]:
         """Return the row of a cell, or of all cells, each as it was written."""
-        rows = [CellRow._make(row) for row in self._select(f"SELECT {HEAD} FROM cells", key)]  # noqa: S608 - our names
+        rows = [CellRow._make(row) for row in self._select(f"SELECT {HEAD} FROM cells", key)]  # noqa: S608 - HEAD names our columns
         if key is not None and not rows:
             raise StoreError(f"{self.path} holds no cell of key {key}; it may be damaged; {SOUND}")
         for row in rows:
