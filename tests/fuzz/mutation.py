@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from random import Random
-from typing import Any
+from typing import Any, Optional
 
 STRANGE = [
     *(b"\0", b'"', b"'", b"\r", b"\n", b"\r\n", b"\t", b",", b";", b"|", b" ", b"=", b"#", b"\\", b"\x1b[31m", b"\x7f"),
@@ -112,12 +112,16 @@ def _lines(content: bytes, random: Random, others: Sequence[bytes]) -> bytes:
     return b"".join(rows)
 
 
+def _word(content: bytes, random: Random) -> Optional[re.Match[bytes]]:
+    """Return the word, number or sign at a place of the file or after it; None if the file has none."""
+    return TOKEN.search(content, random.randint(0, len(content))) or TOKEN.search(content)
+
+
 def _token(content: bytes, random: Random, others: Sequence[bytes]) -> bytes:
     """Replace a word, number or sign by a strange value, by another of the file, or by none."""
-    found = list(TOKEN.finditer(content))
-    if not found:
+    one, other = _word(content, random), _word(content, random)
+    if one is None or other is None:
         return content
-    one, other = random.choice(found), random.choice(found)
     new = random.choice((random.choice(VALUES), random.choice(VALUES), other.group(), b""))
     return content[: one.start()] + new + content[one.end() :]
 
@@ -147,13 +151,10 @@ def _repeat(content: bytes, random: Random, others: Sequence[bytes]) -> bytes:
 
 def _nest(content: bytes, random: Random, others: Sequence[bytes]) -> bytes:
     """Put brackets around a word, some or very many."""
-    found = list(TOKEN.finditer(content))
-    if not found:
+    one = _word(content, random)
+    if one is None:
         return content
-    one, (opens, closes) = (
-        random.choice(found),
-        random.choice(((b"[", b"]"), (b"(", b")"), (b"{", b"}"), (b'{"a":', b"}"))),
-    )
+    opens, closes = random.choice(((b"[", b"]"), (b"(", b")"), (b"{", b"}"), (b'{"a":', b"}")))
     depth = random.choice((1, 2, 25, 3000))
     return content[: one.start()] + opens * depth + one.group() + closes * depth + content[one.end() :]
 
