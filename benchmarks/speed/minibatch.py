@@ -1,4 +1,4 @@
-"""A pass of a baseline's network over its mini-batches: the written-out gradient against torch's graph."""
+"""A pass of a network over its mini-batches, as ``Network.train`` makes it, against torch's graph and AdamW."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from _timing import Row, alternately
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api.torch import Batch, minibatches, mlp
+from fairbench.api.optimisers import FusedAdamW
+from fairbench.api.torch import Batch, Layers, minibatches, mlp
 
 SHAPES = {
     "as adult": (31655, 104, 256),
@@ -31,20 +32,22 @@ def batch(rows: int, features: int) -> Batch:
 def one_pass(rows: Batch, size: int, written_out: bool) -> tuple[Callable[[], None], torch.nn.Module]:
     """Return what trains for one epoch, and the network that it trains."""
     model = mlp(rows.n_features, (HIDDEN,), seed=0)
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     order = torch.Generator().manual_seed(0)
+    layers, direct = Layers(model), FusedAdamW(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
 
     def run() -> None:
         for features, labels in minibatches(rows, size, order):
-            if written_out:
-                model.backpropagate(features, labels)
-            else:
-                loss = cross_entropy(model(features), labels)
-                optimizer.zero_grad()
-                loss.backward()
+            direct.follow(layers.gradients(features, labels)[0])
+
+    def in_graph() -> None:
+        for features, labels in minibatches(rows, size, order):
+            loss = cross_entropy(model(features), labels)
+            optimizer.zero_grad()
+            loss.backward()
             optimizer.step()
 
-    return run, model
+    return run if written_out else in_graph, model
 
 
 def measure(quick: bool) -> Iterator[Row]:

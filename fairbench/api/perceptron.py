@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Callable
+from typing import Callable, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -71,26 +71,11 @@ class Perceptron(nn.Sequential):
             self.zero_grad()
             torch.autograd.backward(loss)
             return loss.detach()
-        mean: Tensor = cross_entropy(self.set_gradients(features, labels), labels)
-        return mean
-
-    @torch.no_grad()
-    def set_gradients(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Set ``.grad`` as ``backpropagate`` does, without torch's graph.
-
-        Args:
-            features: (n, d).
-            labels: (n, 1).
-
-        Returns:
-            The logits (n, 1).
-        """
-        kept = trace(self, features)
-        slope = (kept[-1].sigmoid() - labels).div_(len(labels))  # of the mean, by the logits
-        gradients, _ = backward(self, kept, slope, inputs=False)
+        gradients, logits = Layers(self).gradients(features, labels)
         for parameter, gradient in zip(self.parameters(), gradients):
             parameter.grad = gradient
-        return kept[-1]
+        mean: Tensor = cross_entropy(logits, labels)
+        return mean
 
 
 def _before_relu(slope: Tensor, output: Tensor) -> Tensor:
@@ -105,55 +90,83 @@ _KINDS: Mapping[type[nn.Module], tuple[Callable[[Tensor], Tensor], Callable[[Ten
 }
 
 
-def trace(layers: nn.Sequential, features: Tensor) -> list[Tensor]:
-    """Return the features (n, d) followed by the output of each linear layer with its activation, in order.
+class _Layer(NamedTuple):
+    """A linear layer and the activation after it, if there is one: see ``_KINDS``."""
 
-    No graph is built, because ``backward`` needs none.
+    bias: Tensor
+    weight: Tensor
+    across: Tensor  # the weight, transposed
+    activate: Callable[[Tensor], Tensor] | None
+    before: Callable[[Tensor, Tensor], Tensor] | None
 
-    Args:
-        layers: linear layers, each followed by an activation of ``ACTIVATIONS`` or by none; the first one is linear.
-        features: (n, d).
+
+class Layers:
+    """Linear layers with their activations, looked up once, for passes that build no graph of torch's.
+
+    To look a layer's weight up costs as much as a small product with it. What a pass returns is bit for bit what
+    torch's graph gives. Later passes see steps that move the parameters in place, and no other tensors in their place.
     """
-    kept = [features]
-    with torch.no_grad():
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        """Look the layers up.
+
+        Args:
+            layers: linear ones, each followed by an activation of ``ACTIVATIONS`` or by none; the first one is linear.
+        """
+        self._layers: list[_Layer] = []
         for layer in layers:
             if isinstance(layer, nn.Linear):
-                kept.append(torch.addmm(layer.bias, kept[-1], layer.weight.t()))
+                weight = layer.weight.detach()
+                self._layers.append(_Layer(layer.bias.detach(), weight, weight.t(), None, None))
             else:
-                activate, _ = _KINDS[type(layer)]
-                activate(kept[-1])
-    return kept
+                activate, before = _KINDS[type(layer)]
+                self._layers[-1] = self._layers[-1]._replace(activate=activate, before=before)
 
+    def __len__(self) -> int:
+        """Return the number of linear layers."""
+        return len(self._layers)
 
-def backward(
-    layers: nn.Sequential, kept: Sequence[Tensor], slope: Tensor, *, weights: bool = True, inputs: bool = True
-) -> tuple[list[Tensor], Tensor]:
-    """Return the gradients of a loss with respect to the layers' parameters, in order, and to the features.
+    def trace(self, features: Tensor) -> list[Tensor]:
+        """Return the features (n, d) followed by the output of each linear layer with its activation, in order."""
+        kept = [features]
+        for layer in self._layers:
+            output = torch.addmm(layer.bias, kept[-1], layer.across)
+            kept.append(output if layer.activate is None else layer.activate(output))
+        return kept
 
-    The result is bit for bit that of torch's graph.
+    def backward(
+        self, kept: Sequence[Tensor], slope: Tensor, *, weights: bool = True, inputs: bool = True
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return the gradients of a loss with respect to the parameters, in order, and to the features.
 
-    Args:
-        layers: as given to ``trace``.
-        kept: what ``trace`` returned.
-        slope: gradient of the loss by the output of the layers.
-        weights: whether to compute the parameters' gradients; if not, the list is empty.
-        inputs: whether to compute the gradient with respect to the features; if not, that with respect to the output of
-            the first linear layer is returned in its place, which saves one product.
-    """
-    gradients: list[Tensor] = []
-    place = len(kept) - 1
-    with torch.no_grad():
-        for layer in reversed(list(layers)):  # by place, a Sequential is slow
-            if not isinstance(layer, nn.Linear):
-                _, before = _KINDS[type(layer)]
-                slope = before(slope, kept[place])
-                continue
-            place -= 1
+        Args:
+            kept: what ``trace`` returned.
+            slope: gradient of the loss by the output of the layers.
+            weights: whether to compute the parameters' gradients; if not, the list is empty.
+            inputs: whether to compute the gradient with respect to the features; if not, that with respect to the
+                output of the first linear layer is returned in its place, which saves one product.
+        """
+        gradients: list[Tensor] = []
+        for place in range(len(self._layers) - 1, -1, -1):
+            layer = self._layers[place]
+            if layer.before is not None:
+                slope = layer.before(slope, kept[place + 1])
             if weights:
                 gradients += [slope.sum(0), slope.t().mm(kept[place])]
             if place or inputs:
                 slope = slope.mm(layer.weight)
-    return gradients[::-1], slope
+        return gradients[::-1], slope
+
+    def gradients(self, features: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the gradients of the mean binary cross-entropy, in the order of the parameters, and the logits (n, 1).
+
+        Args:
+            features: (n, d).
+            labels: (n, 1).
+        """
+        kept = self.trace(features)
+        slope = kept[-1].sigmoid().sub_(labels).div_(labels.shape[0])  # of the mean, by the logits
+        return self.backward(kept, slope, inputs=False)[0], kept[-1]
 
 
 class _Linear(nn.Linear):

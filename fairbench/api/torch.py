@@ -23,7 +23,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from fairbench.api.exports import exported_network
 from fairbench.api.gaps import Gap, gap_by_label, group_means, parity_gap, squared_gap
 from fairbench.api.inner_loop import INNER_LOOPS, Adapted, unroll
-from fairbench.api.perceptron import ACTIVATIONS, Perceptron, backward, linear, mlp, seeded, trace
+from fairbench.api.perceptron import ACTIVATIONS, Layers, Perceptron, linear, mlp, seeded
 from fairbench.api.projection import Contrasts, Infeasible, Projection, project, project_parity
 from fairbench.data.arrays import unchecked
 from fairbench.data.rows import Inputs, Predictions, Samples
@@ -35,6 +35,7 @@ __all__ = [
     "ACTIVATIONS",
     "Adapted",
     "Batch",
+    "Layers",
     "Contrasts",
     "Gap",
     "INNER_LOOPS",
@@ -44,7 +45,6 @@ __all__ = [
     "Perceptron",
     "Projection",
     "as_batch",
-    "backward",
     "deal",
     "gap_by_label",
     "gradient",
@@ -59,7 +59,6 @@ __all__ = [
     "project_parity",
     "seeded",
     "squared_gap",
-    "trace",
     "train_model",
     "unroll",
     "weighted_loss",

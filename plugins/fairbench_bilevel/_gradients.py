@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from fairbench.api.torch import Batch, backward, trace
+from fairbench.api.torch import Batch, Layers
 
 from ._penalties import Penalty
 from ._slopes import SLOPES, sigmoid_slope
@@ -35,17 +35,17 @@ def fairness_slope(penalty: Penalty, eta: float, logit: Tensor, batch: Batch) ->
 class Pass:
     """A pass of rows through consecutive parts of a network, from which the gradients of any part can be computed."""
 
-    def __init__(self, parts: Sequence[nn.Sequential], features: Tensor) -> None:
+    def __init__(self, parts: Sequence[Layers], features: Tensor) -> None:
         """Run the rows through the parts and keep what each layer computes.
 
         Args:
-            parts: layers as ``trace`` takes them; a part may be empty.
+            parts: of the network, looked up after the players took over its parameters; a part may be empty.
             features: (n, d).
         """
         self.parts = parts
         self.kept: list[list[Tensor]] = []
         for part in parts:
-            self.kept.append(trace(part, features))
+            self.kept.append(part.trace(features))
             features = self.kept[-1][-1]
         self.output = features
 
@@ -61,7 +61,7 @@ class Pass:
         gradients: list[list[Tensor]] = [[] for _ in self.parts]
         first = min(place for place, part in enumerate(self.parts) if wanted[place] and len(part))
         for place in range(len(self.parts) - 1, -1 if inputs else first - 1, -1):
-            gradients[place], slope = backward(
-                self.parts[place], self.kept[place], slope, weights=wanted[place], inputs=inputs or place > first
+            gradients[place], slope = self.parts[place].backward(
+                self.kept[place], slope, weights=wanted[place], inputs=inputs or place > first
             )
         return gradients, slope

@@ -10,7 +10,7 @@ from torch.autograd import grad
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from fairbench.api import Method, hookimpl, parameter
-from fairbench.api.torch import Batch, Model, unroll
+from fairbench.api.torch import Batch, Layers, Model, unroll
 
 from ._batches import StratifiedBatches
 from ._gradients import Pass, accuracy_slope, fairness_slope
@@ -62,21 +62,22 @@ class FairBiNN(Bilevel):
         """Return leader and follower, and how they play."""
         leader = Player(model.leading(), self.lr, decay=self.lr_decay)
         follower = Player(model.following(), self.fair_lr, decay=self.fair_lr_decay, optimizer=self.follower_optimizer)
+        parts = before, block, after = [Layers(part) for part in model.parts]
 
         def lead(batch: Batch) -> Tensor:
-            run = Pass(model.parts, batch.X)
+            run = Pass(parts, batch.X)
             bce, slope = accuracy_slope(run.output, batch.y)
-            (before, _, after), _ = run.back(slope, (True, False, True))
-            leader.step([*before, *after])
+            (by_before, _, by_after), _ = run.back(slope, (True, False, True))
+            leader.step([*by_before, *by_after])
             return bce
 
         def follow(batch: Batch) -> Tensor:
-            handed = Pass([model.before], batch.X).output
+            handed = Pass([before], batch.X).output
             for _ in range(self.follower_steps):
-                run = Pass([model.block, model.after], handed)
+                run = Pass([block, after], handed)
                 unfairness, slope = fairness_slope(penalty, eta, run.output, batch)
-                (block, _), _ = run.back(slope, (True, False))
-                follower.step(block)
+                (by_block, _), _ = run.back(slope, (True, False))
+                follower.step(by_block)
             return unfairness
 
         def anticipate(mine: Batch, theirs: Batch) -> Losses:

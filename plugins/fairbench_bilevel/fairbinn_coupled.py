@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fairbench.api import Method, hookimpl, parameter
+from fairbench.api.torch import Layers
 
 from ._batches import StratifiedBatches
 from ._gradients import Pass, accuracy_slope, fairness_slope
@@ -45,19 +46,20 @@ class FairBiNNCoupled(Bilevel):
         """Return leader and follower, and how they play: the follower first, both on the same batch."""
         leader = Player(model.leading(), self.lr, decay=self.lr_decay)
         follower = Player(model.following(), self.fair_lr, decay=self.fair_lr_decay)
-        reaches = len(model.before) > 0
+        before, block, after = (Layers(part) for part in model.parts)
+        reaches = len(before) > 0
 
         def play(batches: StratifiedBatches) -> Iterator[tuple[Tensor, Tensor]]:
             for batch in batches:
                 # The layers before the block are run forwards and backwards once for both losses: their gradient comes
                 # through their output to the block, and is linear in the gradient there.
-                outer = Pass([model.before], batch.X)
-                inner = Pass([model.block, model.after], outer.output)
+                outer = Pass([before], batch.X)
+                inner = Pass([block, after], outer.output)
                 unfairness, slope = fairness_slope(penalty, eta, inner.output, batch)
                 (by_block, leaked), leaked_before = inner.back(slope, (True, True), inputs=reaches)
                 follower.step(by_block)
 
-                inner = Pass([model.block, model.after], outer.output)
+                inner = Pass([block, after], outer.output)
                 bce, slope = accuracy_slope(inner.output, batch.y)
                 (_, by_after), felt = inner.back(slope, (False, True), inputs=reaches)
                 by_both = [mine + self.coupling * theirs for mine, theirs in zip(by_after, leaked)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fairbench.api import Method, hookimpl
+from fairbench.api.torch import Layers
 
 from ._batches import StratifiedBatches
 from ._gradients import Pass, accuracy_slope, fairness_slope
@@ -35,10 +36,11 @@ class LagrangianDP(FairNetwork):
     def game(self, model: SplitNetwork, penalty: Penalty, eta: float) -> tuple[list[Player], Play]:
         """Return the only player, and how it plays."""
         everyone = Player([*model.leading(), *model.following()], self.lr, decay=self.lr_decay)
+        parts = [Layers(part) for part in model.parts]
 
         def play(batches: StratifiedBatches) -> Iterator[tuple[Tensor, Tensor]]:
             for batch in batches:
-                run = Pass(model.parts, batch.X)
+                run = Pass(parts, batch.X)
                 bce, by_accuracy = accuracy_slope(run.output, batch.y)
                 unfairness, by_fairness = fairness_slope(penalty, eta, run.output, batch)
                 (before, block, after), _ = run.back(by_accuracy + by_fairness, (True, True, True))

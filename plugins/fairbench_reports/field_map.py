@@ -88,8 +88,9 @@ def _draw(shown: Sequence[UnderRule]) -> bytes:
     for under, room in zip(shown, widths):
         tall = INCH["line"] * len(under.overall)
         bottom = height - INCH["head"] - INCH["names"] - tall
-        place = left + label + INCH["gap"], bottom, room - label - INCH["gap"], tall
-        _draw_panel(figure.add_axes([part / whole for part, whole in zip(place, (width, height) * 2)]), under)
+        begin, wide = left + label + INCH["gap"], room - label - INCH["gap"]
+        place = begin / width, bottom / height, wide / width, tall / height
+        _draw_panel(figure.add_axes(place), under)
         title = "\n".join(textwrap.wrap("; ".join(filter(None, [under.rule, under.setting])), int(13 * room)))
         figure.text((left + 0.1) / width, 1 - 0.1 / height, title, va="top", fontsize=10)
         left += room
