@@ -272,7 +272,8 @@ def test_a_script_without_a_guard_runs_in_workers_and_leaves_threads_alone(folde
 def test_ctrl_c_in_a_script_returns_the_run(folder):
     Path("main.py").write_text(
         "import fairbench\n"
-        "found = fairbench.run(methods='mlp[epochs=2000]', datasets='synthetic[rows=20000]', out='r', workers=1)\n"
+        "slow = 'mlp[epochs=9000,patience=9000]'\n"
+        "found = fairbench.run(methods=slow, datasets='synthetic[rows=20000]', out='r', workers=1)\n"
         "print(found.interrupted, found.summary)\n"
     )
     process = subprocess.Popen(
