@@ -59,7 +59,7 @@ class Adam(_Moments):
 class FusedAdamW(_Moments):
     """Adam with decoupled weight decay, as ``torch.optim.AdamW(..., fused=True)`` computes it, bit for bit.
 
-    It calls torch's kernel directly: 10 microseconds for a network of two layers instead of 80.
+    It calls torch's kernel directly, which takes a quarter of the time for a network of two layers.
 
     References:
         Loshchilov and Hutter (2019), Decoupled weight decay regularization.
