@@ -17,14 +17,20 @@ READY = b""  # a worker's word that it has loaded what the function needs
 RETURNED, RAISED = "returned", "raised"  # as in fairbench.api, which a warden need not import
 
 
-def work(pipe: Connection, function: bytes) -> None:
-    """Say when all is loaded, then answer items until the pipe is closed; this is what a worker runs."""
+def work(pipe: Connection, leash: Connection) -> None:
+    """Say when all is loaded, then answer items until the pipe is closed; this is what a worker runs.
+
+    Args:
+        pipe: brings the pickled function and then the items, and takes the answers. The function need not be the one
+            that was loaded ahead, only equal to it: a run's private folder is known later.
+        leash: of the worker's warden.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    watched(pipe.close)
+    watched(leash, pipe.close)
     process = os.getpid()
-    with suppress(BaseException):  # then each item says why
-        _function(function)
     try:
+        function = pipe.recv_bytes()
+        load(function)
         pipe.send_bytes(READY)
         while True:
             number, item = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our own parent
@@ -34,6 +40,12 @@ def work(pipe: Connection, function: bytes) -> None:
             pipe.send_bytes(pickle.dumps((number, *outcome)))
     except (EOFError, OSError):
         return  # the parent wants nothing more
+
+
+def load(function: bytes) -> None:
+    """Load all that a function needs; if that fails, each item says why."""
+    with suppress(BaseException):
+        _function(function)
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,7 @@
 """Cells in worker processes: a worker that dies costs only its cell, and Ctrl-C leaves no process behind.
 
+The workers are forks of one process that has loaded what they need, see ``_nursery``.
+
 Neither pebble 5.2 nor loky 3.7 can stand in for ``_pool``: adapted to ``Processes.map``, they failed some of its tests.
 Both: workers, and what they have started, end when their parent is killed; what a worker has started ends with it; what
 cannot be pickled costs only its item; memory is limited. Pebble alone: a fork that comes back answers for nobody; the
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from typing import Callable, ClassVar, TypeVar
 
 from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hookimpl, parameter
+from fairbench_executors._nursery import Nursery, ahead, found_ahead
 from fairbench_executors._pool import AGAIN, NoWorker, Pool, Task, check_limits, cpus, ended
 
 T = TypeVar("T")
@@ -27,6 +30,13 @@ class Processes:
 
     name: ClassVar[str] = "processes"
     workers: int = parameter(cpus(), "worker processes; by default one for each CPU", minimum=1)
+
+    def warm(self, function: Callable[[T], R]) -> Nursery:
+        """Begin to load what a function needs, for a ``map`` of it, or of an equal one, that comes soon.
+
+        Return what the caller must keep until then, and end after that.
+        """
+        return ahead(function, pickle.dumps(function))
 
     def map(
         self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS
@@ -48,8 +58,9 @@ class Processes:
             KeyboardInterrupt: the user has stopped the run; results that had arrived are yielded first.
         """
         check_limits(limits, self.name)
-        pool = Pool(pickle.dumps(function), self.workers, limits)
-        pool.waiting.extend(Task(number, item) for number, item in enumerate(items))
+        tasks = [Task(number, item) for number, item in enumerate(items)]
+        pool = Pool(pickle.dumps(function), self.workers, limits, found_ahead(function) if tasks else None)
+        pool.waiting.extend(tasks)
         try:
             while pool.advance():
                 while pool.finished:

@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 
 class TwoPartError(Exception):
@@ -153,10 +154,36 @@ def start_a_child(item: str) -> str:
 def kill_the_dask_worker(item: str) -> str:
     """Kill the process that hands this one its items if the item is "kill"; return any other."""
     if item == "kill":
-        warden = os.getppid()
-        stat = Path(f"/proc/{warden}/stat").read_text()
-        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        os.kill(ancestors()[4], signal.SIGKILL)
         time.sleep(60)
+    return item
+
+
+def ancestors() -> list[int]:
+    """Return this process, its warden, their nursery, its warden, who started it, and so on."""
+    found = [os.getpid()]
+    while found[-1] > 1:
+        found.append(int(Path(f"/proc/{found[-1]}/stat").read_text().rpartition(")")[2].split()[1]))
+    return found
+
+
+def family(item: str) -> tuple[list[int], bool, int]:
+    """Return the ancestors of this process, whether it is a fork of its nursery, and its sockets; "kill" kills it."""
+    if item == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    found = ancestors()
+    commands = {Path(f"/proc/{process}/cmdline").read_bytes() for process in (found[0], found[2])}
+    files = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    return found, len(commands) == 1, sum(file.startswith("socket:") for file in files)
+
+
+def kill_the_nursery(item: str) -> str:
+    """Kill the nursery of this worker if the item is "nursery", its warden if it is "warden", or itself on "kill"."""
+    if item in ("nursery", "warden"):
+        os.kill(ancestors()[2 if item == "nursery" else 3], signal.SIGKILL)
+        time.sleep(0.5)
+    if item == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
     return item
 
 
@@ -171,6 +198,30 @@ def anything(item: str) -> str:
     if item in ("value", "two", "exit", "unpicklable"):
         return fail(item)
     return item
+
+
+def load_with_a_thread() -> Callable[[str], Any]:
+    """Return ``family`` and leave a thread behind."""
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    return family
+
+
+def load_as_a_cell_does(folder: str) -> Callable[[str], Any]:
+    """Return ``family`` after all plugins have been loaded as for a cell; say so by a file."""
+    from fairbench.data.files import DataSource
+    from fairbench.running.cell import CellRunner
+
+    _ = CellRunner(DataSource()).workbench
+    Path(folder, str(os.getpid())).touch()
+    return family
+
+
+def load_slowly(folder: str) -> Callable[[int], int]:
+    """Return ``square``: after a second in the second process that loads, after a minute in others; leave a child."""
+    Path(folder, str(os.getpid())).touch()
+    subprocess.Popen(["sleep", "60"], start_new_session=True)
+    time.sleep(1 if len(list(Path(folder).iterdir())) == 2 else 60)
+    return square
 
 
 def load(what: str) -> Callable[[int], int]:
