@@ -57,7 +57,7 @@ def test_gaps_and_their_gradients_agree_with_the_cpu(gap):
     score, group = torch.tensor(random.random(5000)), torch.tensor(random.integers(0, 3, 5000))
     both = []
     for device in ("cpu", "cuda"):
-        leaf = score.to(device).requires_grad_()
+        leaf = score.to(device).detach().requires_grad_()
         value = gap(leaf, group.to(device))
         value.backward()
         both.append((value.detach().cpu(), leaf.grad.cpu()))

@@ -36,7 +36,6 @@ GRACE = 5.0  # seconds a process has to end before it is killed
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 ENVIRONMENT["PYTHONSAFEPATH"] = "1"  # python -c would take a random.py of the current folder for Python's own
 ENVIRONMENT["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pyarrow's allocator, which pandas loads
-ACCELERATORS = ("/dev/nvidia", "/dev/kfd", "/dev/dri/", "/dev/accel")  # device files that stay open while one is in use
 STARTING = threading.Lock()  # what a new process must not inherit is hidden for as long as it starts
 
 
@@ -195,21 +194,11 @@ def _bury(*_: Any) -> None:
 
 
 def _can_fork() -> bool:
-    """Return whether this process has one thread, and has not begun to use an accelerator.
+    """Return whether this process has one thread: a lock that another one held would stay locked in a fork.
 
-    A lock that another thread held would stay locked in a fork, and the drivers of accelerators refuse to work in one.
+    A process that uses CUDA, which does not work in a fork, has several threads.
     """
-    return LINUX and len(os.listdir("/proc/self/task")) == 1 and not any(map(_is_accelerator, _open_files()))
-
-
-def _open_files() -> Iterator[str]:
-    for file in os.listdir("/proc/self/fd"):
-        with suppress(OSError):  # the one that listed them
-            yield os.readlink(f"/proc/self/fd/{file}")
-
-
-def _is_accelerator(file: str) -> bool:
-    return file.startswith(ACCELERATORS)
+    return LINUX and len(os.listdir("/proc/self/task")) == 1
 
 
 def spawned(target: Callable[..., None], *arguments: Any) -> Any:

@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from fairbench_executors import _nursery
-
 
 class TwoPartError(Exception):
     """Pickles, but cannot be unpickled: its __init__ wants more than the message that pickle passes."""
@@ -205,13 +203,6 @@ def anything(item: str) -> str:
 def load_with_a_thread() -> Callable[[str], Any]:
     """Return ``family`` and leave a thread behind."""
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-    return family
-
-
-def load_with_a_device(device: str) -> Callable[[str], Any]:
-    """Return ``family`` and leave a file open that counts as an accelerator's here."""
-    _nursery.ACCELERATORS = (device,)
-    os.open(device, os.O_RDONLY)
     return family
 
 
