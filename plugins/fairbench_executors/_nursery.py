@@ -36,6 +36,7 @@ GRACE = 5.0  # seconds a process has to end before it is killed
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 ENVIRONMENT["PYTHONSAFEPATH"] = "1"  # python -c would take a random.py of the current folder for Python's own
 ENVIRONMENT["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pyarrow's allocator, which pandas loads
+PUT_OFF: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
 STARTING = threading.Lock()  # what a new process must not inherit is hidden for as long as it starts
 
 
@@ -204,8 +205,8 @@ def _can_fork() -> bool:
 def spawned(target: Callable[..., None], *arguments: Any) -> Any:
     """Start a fresh Python process that calls a function of ours, and ends when this process does; return it."""
     process = multiprocessing.get_context("spawn").Process(target=target, args=arguments, daemon=True)
-    with STARTING, environment_of_a_worker(), script_hidden(), _daemons_may_have_children():
-        process.start()
+    with interrupt_put_off(), STARTING, environment_of_a_worker(), script_hidden(), _daemons_may_have_children():
+        process.start()  # interrupted, it would leave the new process with half of what it needs, which it would say
     return process
 
 
@@ -255,3 +256,26 @@ def _daemons_may_have_children() -> Iterator[None]:
         yield
     finally:
         process.daemon = daemon
+
+
+@contextmanager
+def interrupt_put_off() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block.
+
+    A signal mask would not do: the signal then goes to another thread (numpy starts some), and Python raises
+    KeyboardInterrupt in the main one all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where Python raises no KeyboardInterrupt
+        return
+    seen: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in PUT_OFF}
+    for number in PUT_OFF:
+        signal.signal(number, lambda number, frame: seen.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: set by native code
+    for put_off in dict.fromkeys(seen):
+        signal.raise_signal(put_off)

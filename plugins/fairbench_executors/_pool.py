@@ -10,18 +10,16 @@ import math
 import os
 import pickle
 import signal
-import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple, Optional
 
 from fairbench.api import CRASHED, OUT_OF_MEMORY, RAISED, RETURNED, TIMED_OUT, Ended, Limits, NotApplicable
-from fairbench_executors._nursery import Leash, Nursery
+from fairbench_executors._nursery import Leash, Nursery, interrupt_put_off
 from fairbench_executors._warden import children
 from fairbench_executors._worker import READY, pickled_error
 
@@ -30,7 +28,6 @@ STARTS = 3  # workers that die in a row while they start, after which no other i
 PAUSE = 1.0  # seconds after which the caller is asked whether it wants to go on
 GLANCE = 0.1  # seconds between two looks at the memory of workers, where that is limited
 AGAIN = "what has finished is kept; give the same command again to go on"
-PUT_OFF: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
 
 
 class WorkerDied(RuntimeError):
@@ -354,26 +351,3 @@ def _cause_of_death(code: int) -> str:
     except ValueError:
         name = f"signal {-code}"
     return f"was killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
-
-
-@contextmanager
-def interrupt_put_off() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block.
-
-    A signal mask would not do: the signal then goes to another thread (numpy starts some), and Python raises
-    KeyboardInterrupt in the main one all the same.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # where Python raises no KeyboardInterrupt
-        return
-    seen: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in PUT_OFF}
-    for number in PUT_OFF:
-        signal.signal(number, lambda number, frame: seen.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: set by native code
-    for put_off in dict.fromkeys(seen):
-        signal.raise_signal(put_off)

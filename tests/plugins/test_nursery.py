@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import util
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,23 @@ def test_what_is_warm_ends_when_it_is_let_go(tasks, tmp_path):
     del warm
     gc.collect()
     wait_until(lambda: is_gone(nursery))
+
+
+def test_a_stop_while_a_nursery_starts_waits_until_it_has_been_told_what_to_do(tasks, monkeypatch, capfd):
+    """One that had been told half of it would end with a traceback."""
+    spawn, started = util.spawnv_passfds, []
+
+    def interrupted(path, arguments, files):
+        process = spawn(path, arguments, files)
+        if any("spawn_main" in str(argument) for argument in arguments):
+            started.append(process)
+            signal.raise_signal(signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(util, "spawnv_passfds", interrupted)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a command does
+    with pytest.raises(KeyboardInterrupt):
+        Processes().warm(Loaded(tasks.load_with_a_thread))
+    signal.signal(signal.SIGTERM, before)
+    wait_until(lambda: all(map(is_gone, started)))
+    assert "Traceback" not in capfd.readouterr().err
