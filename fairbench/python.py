@@ -37,8 +37,7 @@ from fairbench.running.arguments import (
     wrong_type,
 )
 from fairbench.running.rundir import choose_directory, load_results
-from fairbench.running.session import Finished, Observer, Session, chosen_suite
-from fairbench.running.settings import Settings, chosen_executor
+from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor, chosen_suite
 from fairbench.texts import counted
 
 if TYPE_CHECKING:
@@ -361,7 +360,7 @@ def run(
         accept_changes=flag_of("accept_changes", accept_changes),
         own=chosen.own(own),
     )
-    session = Session(settings, _observer(flag_of("quiet", quiet)), soon=True)
+    session = Session(settings, _observer(flag_of("quiet", quiet)))
     planned = session.plan(chosen)
     path = choose_directory(planned, place)
     return Run(session.run(planned, path), session.registry)

@@ -29,8 +29,7 @@ from fairbench.errors import CannotExport, DataError, FairbenchError
 from fairbench.models.exporting import chosen_cell, export_model
 from fairbench.models.files import ABOUT, ARRAYS, SKOPS, read
 from fairbench.running.runfile import read_run
-from fairbench.running.session import Session
-from fairbench.running.settings import Settings
+from fairbench.running.session import Session, Settings
 from fairbench.running.store import FILE_NAME, Store
 
 pytest.importorskip("safetensors")

@@ -66,7 +66,7 @@ def claims(file: Path, run_directory: Optional[Path], form: str, plugin: tuple[s
         found = read_claim_file(file, registry, results)
         return _show(judge_run(found, results, registry), results, file, form)
     suite = chosen_suite(suite_path(file), {})
-    opened = session(options, plugin, suite.own(), soon=True)
+    opened = session(options, plugin, suite.own())
     found = read_claim_file(file, opened.registry)
     planned = opened.plan(suite)
     path = choose_directory(planned, options["out"])

@@ -34,8 +34,7 @@ def described_dataset(
     from fairbench.cli.data import file_rows
     from fairbench.cli.running import Terminal
     from fairbench.errors import DataError, NotApplicable
-    from fairbench.running.session import Session
-    from fairbench.running.settings import Settings
+    from fairbench.running.session import Session, Settings
 
     session = Session(Settings(data_dir=data_dir, plugins=plugin, own=own), Terminal() if own else None)
     component = session.registry.get("datasets", choice.name)

@@ -36,6 +36,6 @@ def lines(run_directory: Path, baseline: Optional[str], plugin: tuple[str, ...],
 
     path = run_folder(run_directory)
     suite = suite_of(load_results(path))
-    opened = session(options, plugin, suite.own(), soon=True)
+    opened = session(options, plugin, suite.own())
     planned = opened.plan(replace(suite, reference=True, baseline=suite.baseline if baseline is None else baseline))
     return run_and_report(opened, planned, path, "lines")

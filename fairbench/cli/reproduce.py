@@ -74,7 +74,7 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     from fairbench.running.resume import Plan
     from fairbench.running.rundir import RUNS, choose_directory
 
-    opened = session(options, plugin, soon=not options["dry_run"])
+    opened = session(options, plugin)
     registry = opened.registry
     _refuse_empty_parts(paper, registry)
     times = options["times"] or (1 if options["quick"] else None)

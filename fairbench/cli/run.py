@@ -125,7 +125,7 @@ def run(suite: Optional[Path], plugin: tuple[str, ...], **options: Any) -> int:
     from fairbench.running.session import chosen_suite
 
     chosen = chosen_suite(suite, _given(suite, options))
-    opened = session(options, plugin, chosen.own(), soon=not options["dry_run"])
+    opened = session(options, plugin, chosen.own())
     planned = opened.plan(chosen)
     if not options["dry_run"]:
         confirm(options["data"], options["yes"])

@@ -24,8 +24,7 @@ from fairbench.plugins.executing import NO_LIMITS, Limits
 from fairbench.quantities import bytes_of, seconds_of
 from fairbench.records import CRASHED, FAILED, FAILURES, OUT_OF_MEMORY, TIMED_OUT
 from fairbench.running.resume import Plan
-from fairbench.running.session import Finished, Observer, Session
-from fairbench.running.settings import Settings, chosen_executor
+from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
 
 _AS_GIVEN = ("workers", "fail_fast", "data_dir", "offline", "accept_changes", "wait")  # settings of the same name
@@ -103,16 +102,13 @@ class Terminal(Observer):
             yield advance
 
 
-def session(
-    options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[OwnData] = (), soon: bool = False
-) -> Session:
+def session(options: Mapping[str, Any], plugin: tuple[str, ...], own: Sequence[OwnData] = ()) -> Session:
     """Return a session with a command's options, and say which plugins cannot be used.
 
     Args:
         options: of the command; those of ``session_options`` that it does not have stay at their defaults.
         plugin: paths of local plugin files.
         own: tables of the user's own.
-        soon: whether a run comes next.
 
     Raises:
         DataError: a table does not fit what is said of it.
@@ -131,7 +127,7 @@ def session(
         own=tuple(own),
         **{name: options[name] for name in _AS_GIVEN if name in options},
     )
-    return Session(settings, Terminal(), soon)
+    return Session(settings, Terminal())
 
 
 def run_and_report(opened: Session, planned: Plan, path: Path, report: str) -> int:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 from fairbench.cells import Cell, Choice
+from fairbench.choices import parse_choices
 from fairbench.data.files import DataSource
 from fairbench.data.own.declaration import OwnData, declared
 from fairbench.data.own.prepared import Prepared, prepared
 from fairbench.errors import NotApplicable, SuiteError
-from fairbench.plugins.executing import Executor
+from fairbench.plugins.executing import NO_LIMITS, Executor, Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.quantities import duration
@@ -34,10 +35,10 @@ from fairbench.running.growth import measure_more
 from fairbench.running.hyperparameters import checked_parameters, default_parameters
 from fairbench.running.resume import Plan
 from fairbench.running.runfile import RUN_FILE, read_run
-from fairbench.running.settings import Settings, warmed
 from fairbench.running.sharing import scratch, share_datasets
 from fairbench.running.store import run_folder
 from fairbench.running.suite import Suite, left_out, plan, read_suite
+from fairbench.running.warming import warmed
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
@@ -62,6 +63,42 @@ class Observer:
     def cells(self, planned: int, finished: int) -> Iterator[Any]:
         """Watch cells, some of them finished before: yield a function of each new ``Record``, or None."""
         yield None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how cells run; nothing of it can change a number.
+
+    Args:
+        workers: processes of one thread each; by default as many as there are processors.
+        executor: the executor by name, which overrides ``workers``.
+        limits: what a cell may use, and how often it is tried again if its process dies.
+        budget: seconds of wall-clock time that the session may take, loading of data included; then it is stopped.
+        fail_fast: stop the session at the first cell that fails.
+        data_dir: folder that is asked for raw data first.
+        offline: download nothing.
+        plugins: paths of local plugin files.
+        accept_changes: keep finished cells although code of the same version has changed.
+        wait: wait for another run that is writing to the directory, instead of ending with an error.
+        own: tables of the user's own.
+    """
+
+    workers: Optional[int] = None
+    executor: Optional[Choice] = None
+    limits: Limits = NO_LIMITS
+    budget: Optional[float] = None
+    fail_fast: bool = False
+    data_dir: Optional[Path] = None
+    offline: bool = False
+    plugins: tuple[str, ...] = ()
+    accept_changes: bool = False
+    wait: bool = False
+    own: tuple[OwnData, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the number of workers."""
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            raise SuiteError(f"workers is {self.workers!r}; it must be a whole number, at least 1")
 
 
 @dataclass(frozen=True)
@@ -110,15 +147,8 @@ class Finished:
 class Session:
     """The plugins and data that runs use, and the runs themselves."""
 
-    def __init__(
-        self, settings: Optional[Settings] = None, observer: Optional[Observer] = None, soon: bool = False
-    ) -> None:
+    def __init__(self, settings: Optional[Settings] = None, observer: Optional[Observer] = None) -> None:
         """Load the plugins, and say which cannot be used.
-
-        Args:
-            settings: where and how cells run.
-            observer: is told about the progress.
-            soon: whether a run comes next, so that worker processes can load what they need meanwhile.
 
         Raises:
             PluginError: a local plugin file cannot be used.
@@ -126,15 +156,14 @@ class Session:
             SuiteError: it has the name of another dataset.
         """
         self.settings, self.observer = settings or Settings(), observer or Observer()
-        files = tuple(map(os.path.abspath, self.settings.plugins))  # the current folder may change
-        source = DataSource(self.settings.data_dir, self.settings.offline, self.settings.plugins)
-        self.runner = CellRunner(source, files, own=self.settings.own)
-        self.warm = warmed(self.settings, self.runner) if soon else None
         self.registry: Registry = load_plugins(self.settings.plugins, own=self.settings.own)[0]
         for own in self.settings.own:
             self.observer.own_data(prepared(own))
         for sentence in self.registry.warnings:
             self.observer.say(f"warning: {sentence}")
+        files = tuple(map(os.path.abspath, self.settings.plugins))  # the current folder may change
+        source = DataSource(self.settings.data_dir, self.settings.offline, self.settings.plugins)
+        self.runner = CellRunner(source, files, own=self.settings.own)
 
     def plan(self, suite: Suite) -> Plan:
         """Return what a suite asks for, with the digests of all code that has a part in it.
@@ -147,13 +176,24 @@ class Session:
             self.observer.say(sentence)
         return Plan.of(suite.to_dict(), cells, self.registry, grows=False, accept=self.settings.accept_changes)
 
+    def executor(self, cells: int) -> Choice:
+        """Return the executor that the settings name.
+
+        A single worker runs in this process, unless there are limits, which only another process can enforce.
+        """
+        if self.settings.executor is not None:
+            return self.settings.executor
+        workers = max(1, min(self.settings.workers or self.registry.get("executors", "processes")().workers, cells))
+        hard = bool(self.settings.limits) or self.settings.budget is not None
+        return Choice("processes", {"workers": workers}) if workers > 1 or hard else Choice("serial")
+
     def built_executor(self, cells: int) -> tuple[Executor, Choice]:
         """Return the executor for a number of cells, and the choice that names it.
 
         Raises:
             SuiteError: a parameter is wrong, or the executor cannot enforce the limits.
         """
-        choice = self.settings.executor_for(cells, self.registry)
+        choice = self.executor(cells)
         executor: Executor = self.registry.build("executors", choice)
         if self.settings.limits:
             try:
@@ -180,13 +220,8 @@ class Session:
         """
         budget = Budget(self.settings.budget)
         executor, choice = self.built_executor(len(planned.cells))
-        try:
-            with one_thread(), generators_kept():
-                interrupt, stopped = self._run(planned, path, executor, str(choice), command, budget)
-        finally:
-            if self.warm is not None:
-                self.warm.end()
-                self.warm = None
+        with warmed(executor) as executor, one_thread(), generators_kept():
+            interrupt, stopped = self._run(planned, path, executor, str(choice), command, budget)
         return Finished(rundir.load_results(path), path, interrupt, stopped)
 
     def _run(
@@ -342,3 +377,19 @@ def _declarations(kept: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(tables, dict):
         raise SuiteError(f"suite {RUN_FILE}: data is {tables!r}; it must be a table")
     return tables
+
+
+def chosen_executor(text: Optional[str]) -> Optional[Choice]:
+    """Return the one executor that a text such as ``processes[workers=2]`` names; None for None.
+
+    Raises:
+        SuiteError: it is no text, or names none or several.
+    """
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise SuiteError(f"executor is {text!r}; it must be a text such as 'processes[workers=2]'")
+    choices = parse_choices(text)
+    if len(choices) != 1:
+        raise SuiteError(f"{text!r} names {len(choices)} executors; name one")
+    return choices[0]

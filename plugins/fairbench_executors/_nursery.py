@@ -1,8 +1,9 @@
-"""A process that loads once what all workers of a pool need, and forks a worker whenever one is wanted.
+"""A process that loads libraries once for all workers of a pool, and forks a worker whenever one is wanted.
 
-To load plugins and their libraries takes seconds of CPU time, a fork milliseconds. The coordinator has threads, whose
-locks a fork would copy; a nursery has one thread and has computed nothing. Where a plugin has started a thread all the
-same, and on other systems than Linux, the nursery starts each worker afresh, and the worker loads by itself.
+To load torch and scikit-learn takes seconds of CPU time, a fork milliseconds. Plugins are not loaded before the fork:
+what they open, draw or write when they are imported must be each worker's own. The coordinator has threads, whose locks
+a fork would copy; a nursery has one thread and has computed nothing. Where a library has started a thread all the same,
+and on other systems than Linux, the nursery starts each worker afresh, and the worker loads everything by itself.
 
     coordinator - warden - nursery - warden - worker
                                    - warden - worker
@@ -22,15 +23,15 @@ import socket
 import sys
 import threading
 import time
-import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from multiprocessing import Pipe, resource_tracker, util
 from multiprocessing.connection import Connection
 from typing import Any, Callable, NoReturn, Optional
 
 from fairbench_executors._warden import LINUX, watched
-from fairbench_executors._worker import load, work
+from fairbench_executors._worker import work
 
 GRACE = 5.0  # seconds a process has to end before it is killed
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -86,15 +87,16 @@ class Leash:
 class Nursery:
     """The coordinator's side of a nursery."""
 
-    def __init__(self, function: bytes) -> None:
-        """Let it begin to load what a pickled function needs."""
+    def __init__(self, modules: Sequence[str] = ()) -> None:
+        """Let it begin to import modules by name, those of libraries; one that cannot be imported is passed over."""
+        self.modules = modules
         end, held = Pipe()
         self.leash = Leash(end)
         self.loaded = False  # as far as is known
         self.stopped = self._buried = False
         self._requests, theirs = Pipe()
         with held, theirs:
-            self._process = spawned(_nurse, held, theirs, function)
+            self._process = spawned(_nurse, held, theirs, modules)
 
     def start(self, pipe: Connection, leash: Connection) -> None:
         """Let it start a worker as soon as it has loaded; if it has ended, so does the other end of the leash."""
@@ -127,32 +129,14 @@ class Nursery:
         self._process.close()
 
 
-_ahead: weakref.WeakKeyDictionary[Nursery, tuple[Any, tuple[int, str], dict[str, str]]] = weakref.WeakKeyDictionary()
-
-
-def ahead(function: Any, pickled: bytes) -> Nursery:
-    """Return a nursery for ``found_ahead``; the caller ends it in the end, and it ends as well when it is let go."""
-    nursery = Nursery(pickled)
-    _ahead[nursery] = function, (os.getpid(), os.getcwd()), dict(os.environ)
-    return nursery
-
-
-def found_ahead(function: Any) -> Optional[Nursery]:
-    """Return a nursery that was started ahead for an equal function and in the same surroundings; once."""
-    for nursery, (loaded, place, variables) in list(_ahead.items()):
-        same = place == (os.getpid(), os.getcwd())
-        if same and os.environ.items() >= variables.items() and loaded == function:  # libraries add some variables
-            del _ahead[nursery]
-            return nursery
-    return None
-
-
-def _nurse(leash: Connection, requests: Connection, function: bytes) -> None:
+def _nurse(leash: Connection, requests: Connection, modules: Sequence[str]) -> None:
     """Load, then start workers until nobody can ask for more; this is what a nursery runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watched(leash, requests.close, outlived=True)
     if LINUX:
-        load(function)
+        for module in modules:
+            with suppress(Exception):  # a worker that needs it says why it cannot be imported
+                import_module(module)
         gc.collect()
         gc.freeze()  # a collection in a worker would write to pages that it shares
     signal.signal(signal.SIGCHLD, _bury)
@@ -162,7 +146,7 @@ def _nurse(leash: Connection, requests: Connection, function: bytes) -> None:
         while True:
             word, files, _, _ = socket.recv_fds(asked, 1, 2)
             if not word:
-                _leave()
+                break
             for file in files:
                 os.set_inheritable(file, False)
             pipe, leash = Connection(files[0]), Connection(files[1])
@@ -172,8 +156,9 @@ def _nurse(leash: Connection, requests: Connection, function: bytes) -> None:
                 break
             pipe.close()
             leash.close()
-    atexit._clear()  # what was registered while all was loaded, the nursery will do
-    work(pipe, leash)
+    multiprocessing.process._children.clear()  # type: ignore[attr-defined]  # workers, which outlive their nursery
+    if word:
+        work(pipe, leash)
     _leave()
 
 
@@ -228,7 +213,7 @@ def environment_of_a_worker() -> Iterator[None]:
     finally:
         for name, value in saved.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)  # another thread may have removed it
             else:
                 os.environ[name] = value
 

@@ -106,6 +106,7 @@ class _Worker:
         self.task: Optional[Task] = None
         self.ready = False  # whether it has started: its libraries are loaded
         self.since = 0.0  # when it began its task, or, as long as it is not ready, was started
+        self.unsent: tuple[bytes, ...] = ()  # what it is sent once it is there; nobody would read it before
         with theirs, held:
             nursery.start(theirs, held)
 
@@ -115,6 +116,17 @@ class _Worker:
         ended = self.leash.ended
         self.nursery.loaded = self.nursery.loaded or self.leash.warden > 0
         return ended
+
+    def deliver(self) -> None:
+        """Send what has not been sent, if the process is there.
+
+        Raises:
+            OSError: it has ended.
+        """
+        if self.unsent and not self.ended and self.leash.warden:
+            for message in self.unsent:
+                self.pipe.send_bytes(message)
+            self.unsent = ()
 
     def memory(self, limit: int) -> int:
         """Return how many bytes it holds with all that it has started; before it is there, what its nursery holds."""
@@ -157,6 +169,7 @@ class Pool:
             NoWorker: one worker after the other has ended while it started, and no other is left.
         """
         self._hand_out()
+        self._deliver()
         busy = [worker for worker in self.workers if worker.task]
         if busy and not self.finished:
             ends = [end for worker in busy for end in (worker.pipe, worker.leash.fileno)]
@@ -205,24 +218,27 @@ class Pool:
             except Exception as error:  # pickle raises almost anything
                 self.finished.append((task, Outcome(RAISED, pickled_error(error), traceback.format_exc())))
                 continue
-            first = [] if idle is not None else [self.function]
             with interrupt_put_off():  # so that every process that was started is among those that are ended
                 if idle is None:
                     idle = _Worker(self._nursery())
+                    idle.unsent = (self.function,)
                 else:
                     self.workers.remove(idle)
                 self.workers.append(idle)
-                idle.task, idle.since = task, time.monotonic()
+                idle.task, idle.since, idle.unsent = task, time.monotonic(), (*idle.unsent, message)
+            self._deliver()
+
+    def _deliver(self) -> None:
+        for worker in list(self.workers):
             try:
-                for sent in (*first, message):
-                    idle.pipe.send_bytes(sent)
+                worker.deliver()
             except OSError:  # it died while it was idle, or while it started
-                self._bury(idle)
+                self._bury(worker)
 
     def _nursery(self) -> Nursery:
         """Return the nursery in use, or a new one if it has ended."""
         if not self.nurseries or self.nurseries[-1].ended:
-            self.nurseries.append(Nursery(self.function))
+            self.nurseries.append(Nursery(self.nurseries[-1].modules if self.nurseries else ()))
         return self.nurseries[-1]
 
     def _collect(self, worker: _Worker) -> None:

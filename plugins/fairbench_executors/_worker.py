@@ -21,8 +21,7 @@ def work(pipe: Connection, leash: Connection) -> None:
     """Say when all is loaded, then answer items until the pipe is closed; this is what a worker runs.
 
     Args:
-        pipe: brings the pickled function and then the items, and takes the answers. The function need not be the one
-            that was loaded ahead, only equal to it: a run's private folder is known later.
+        pipe: brings the pickled function and then the items, and takes the answers.
         leash: of the worker's warden.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -30,7 +29,8 @@ def work(pipe: Connection, leash: Connection) -> None:
     process = os.getpid()
     try:
         function = pipe.recv_bytes()
-        load(function)
+        with suppress(BaseException):  # each item will say why
+            _function(function)
         pipe.send_bytes(READY)
         while True:
             number, item = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our own parent
@@ -40,12 +40,6 @@ def work(pipe: Connection, leash: Connection) -> None:
             pipe.send_bytes(pickle.dumps((number, *outcome)))
     except (EOFError, OSError):
         return  # the parent wants nothing more
-
-
-def load(function: bytes) -> None:
-    """Load all that a function needs; if that fails, each item says why."""
-    with suppress(BaseException):
-        _function(function)
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,6 @@
 """Cells in worker processes: a worker that dies costs only its cell, and Ctrl-C leaves no process behind.
 
-The workers are forks of one process that has loaded what they need, see ``_nursery``.
+The workers are forks of one process that has loaded the libraries that they need, see ``_nursery``.
 
 Neither pebble 5.2 nor loky 3.7 can stand in for ``_pool``: adapted to ``Processes.map``, they failed some of its tests.
 Both: workers, and what they have started, end when their parent is killed; what a worker has started ends with it; what
@@ -12,12 +12,13 @@ and it is tried again; an exception brings its traceback; time is limited.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Callable, ClassVar, TypeVar
 
 from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hookimpl, parameter
-from fairbench_executors._nursery import Nursery, ahead, found_ahead
+from fairbench_executors._nursery import Nursery
 from fairbench_executors._pool import AGAIN, NoWorker, Pool, Task, check_limits, cpus, ended
 
 T = TypeVar("T")
@@ -31,12 +32,21 @@ class Processes:
     name: ClassVar[str] = "processes"
     workers: int = parameter(cpus(), "worker processes; by default one for each CPU", minimum=1)
 
-    def warm(self, function: Callable[[T], R]) -> Nursery:
-        """Begin to load what a function needs, for a ``map`` of it, or of an equal one, that comes soon.
+    @contextmanager
+    def warm(self, modules: Sequence[str]) -> Iterator[Processes]:
+        """Yield such an executor that begins to import what its workers will need; at the end of the block it is cold.
 
-        Return what the caller must keep until then, and end after that.
+        Args:
+            modules: names of modules that are imported once for all workers.
         """
-        return ahead(function, pickle.dumps(function))
+        nursery = Nursery(modules)
+        try:
+            yield _Warm(self.workers, nursery)
+        finally:
+            nursery.end()
+
+    def _pool(self, function: bytes, limits: Limits) -> Pool:
+        return Pool(function, self.workers, limits)
 
     def map(
         self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS
@@ -59,7 +69,7 @@ class Processes:
         """
         check_limits(limits, self.name)
         tasks = [Task(number, item) for number, item in enumerate(items)]
-        pool = Pool(pickle.dumps(function), self.workers, limits, found_ahead(function) if tasks else None)
+        pool = self._pool(pickle.dumps(function), limits)
         pool.waiting.extend(tasks)
         try:
             while pool.advance():
@@ -76,6 +86,14 @@ class Processes:
             raise
         finally:
             pool.stop()
+
+
+@dataclass(frozen=True)
+class _Warm(Processes):
+    nursery: Nursery = field(default_factory=Nursery, repr=False)
+
+    def _pool(self, function: bytes, limits: Limits) -> Pool:
+        return Pool(function, self.workers, limits, self.nursery)
 
 
 @hookimpl

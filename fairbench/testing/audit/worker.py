@@ -23,8 +23,7 @@ def main() -> None:
     from fairbench.choices import parse_choices
     from fairbench.errors import FairbenchError
     from fairbench.plugins.loading import load_plugins
-    from fairbench.running.session import Session, chosen_suite
-    from fairbench.running.settings import Settings
+    from fairbench.running.session import Session, Settings, chosen_suite
     from fairbench.testing.audit.watch import Watch, functions, replaced
 
     report = os.open(settings["report"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
