@@ -14,8 +14,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Callable, ClassVar, TypeVar
+from dataclasses import dataclass
+from typing import Callable, ClassVar, Optional, TypeVar
 
 from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hookimpl, parameter
 from fairbench_executors._nursery import Nursery
@@ -90,7 +90,7 @@ class Processes:
 
 @dataclass(frozen=True)
 class _Warm(Processes):
-    nursery: Nursery = field(default_factory=Nursery, repr=False)
+    nursery: Optional[Nursery] = None
 
     def _pool(self, function: bytes, limits: Limits) -> Pool:
         return Pool(function, self.workers, limits, self.nursery)

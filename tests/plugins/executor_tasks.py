@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -200,12 +199,6 @@ def anything(item: str) -> str:
     return item
 
 
-def load_with_a_thread() -> Callable[[str], Any]:
-    """Return ``family`` and leave a thread behind."""
-    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-    return family
-
-
 def load_as_a_cell_does(folder: str) -> Callable[[str], Any]:
     """Return ``family`` after all plugins have been loaded as for a cell; say so by a file."""
     from fairbench.data.files import DataSource
@@ -216,12 +209,9 @@ def load_as_a_cell_does(folder: str) -> Callable[[str], Any]:
     return family
 
 
-def load_slowly(folder: str) -> Callable[[int], int]:
-    """Return ``square``: after a second in the second process that loads, after a minute in others; leave a child."""
-    Path(folder, str(os.getpid())).touch()
-    subprocess.Popen(["sleep", "60"], start_new_session=True)
-    time.sleep(1 if len(list(Path(folder).iterdir())) == 2 else 60)
-    return square
+def first_of(anything: Any, item: int) -> int:
+    """Return the item."""
+    return item
 
 
 def load(what: str) -> Callable[[int], int]:
