@@ -97,18 +97,20 @@ def values(exported):
 
 
 @pytest.mark.long
-def test_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_table(fairbench, tmp_path):
-    with started(*GRID, "--workers", "2", cwd=tmp_path) as process:
+@pytest.mark.usefixtures("_half_a_second")
+def test_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_table(fairbench, tmp_path, monkeypatch):
+    with started(*SLOW_GRID, "--workers", "2", cwd=tmp_path) as process:
         wait_for_cells(tmp_path, 3, process)
         process.kill()
     before = finished(tmp_path)
     assert 3 <= len(before) < 12
-    again = run(*GRID, "--workers", "2", cwd=tmp_path)
+    monkeypatch.setenv("SLOW_SECONDS", "0")
+    again = run(*SLOW_GRID, "--workers", "2", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     after = finished(tmp_path)
     assert len(after) == 12
     assert {key: after[key] for key in before} == before  # their times are those of the first run: nothing was redone
-    status, whole, _ = fairbench(*GRID[:-1], "whole", "--workers", "1")
+    status, whole, _ = fairbench(*SLOW_GRID[:-1], "whole", "--workers", "1")
     assert (status, tables(whole)) == (0, tables(again.stdout))
     assert values(fairbench("export", "r")) == values(fairbench("export", "whole")) != []
 

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ import threadpoolctl
 import torch
 from torch.nn.modules.module import register_module_forward_hook
 
+from fairbench.system import library_settings
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.output import LIMIT
 
@@ -104,6 +106,14 @@ def test_what_the_block_changed_is_put_back_and_named(name):
     assert changed == [name]
 
 
+def test_threads_are_put_back_where_a_folder_on_the_way_is_called_torch():
+    library = SimpleNamespace(filepath="/opt/torch/venv/numpy.libs/libopenblas.so", num_threads=3)
+    (setting,) = library_settings._threadpoolctl(
+        SimpleNamespace(ThreadpoolController=lambda: SimpleNamespace(lib_controllers=[library]))
+    )
+    assert setting.read() == [3]
+
+
 def test_everything_at_once_and_a_raise_too_are_put_back():
     def change_all():
         for change in CHANGES.values():
@@ -157,6 +167,7 @@ def test_a_filter_put_back_with_its_patterns_compiled_is_the_same_filter():
 @pytest.mark.long
 def test_an_imported_library_keeps_its_own_filters_and_variables():
     code = """
+from fairbench.system import library_settings
 from fairbench.system.isolation import process_state_kept
 import os, warnings
 with process_state_kept() as changed:
@@ -173,6 +184,7 @@ print(changed, "MINE" in os.environ)
 
 def test_a_library_that_is_imported_in_the_block_ends_with_its_defaults():
     code = """
+from fairbench.system import library_settings
 from fairbench.system.isolation import process_state_kept
 with process_state_kept() as changed:
     import torch
@@ -213,6 +225,7 @@ def test_prints_of_every_kind_go_to_stderr(capfd):
 def test_what_c_code_and_the_stream_itself_print_goes_to_stderr():
     code = """
 import ctypes, sys
+from fairbench.system import library_settings
 from fairbench.system.isolation import process_state_kept
 with process_state_kept():
     ctypes.CDLL(None).printf(b"native\\n")

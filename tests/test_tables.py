@@ -125,7 +125,7 @@ def test_codes_of_groups_become_their_text(values, protected, names):
 
 
 def either(name, other="b"):
-    return pd.DataFrame({"g": np.array([other, name] * 30, dtype=object)})
+    return pd.DataFrame({"g": np.array([other, name] * 30, dtype=object)}, dtype=object)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_missing_truth_values_are_imputed_too():
         (np.array([np.inf] * N, dtype=object), "feature 't' holds infinite values"),
         (pd.Series([-np.inf] * N, dtype="Float64"), "feature 't' holds infinite values"),
         (pd.Categorical([1, "1"] * 30), "feature 't' has categories with equal or unreadable texts"),
-        (np.array(["\ud800", "b"] * 30, dtype=object), "feature 't' holds text that is not valid Unicode"),
+        (pd.Series(["\ud800", "b"] * 30, dtype=object), "feature 't' holds text that is not valid Unicode"),
         ([None] * N, "feature 't' is missing"),
     ],
     ids=str,
@@ -347,7 +347,7 @@ def test_names_of_columns_become_texts(columns, names):
         (["x", np.nan], "X has a column named nan; give it a name"),
         (["x", None], "X has a column named (None|nan); give it a name"),
         (["x", ""], "X has a column named ''; give it a name"),
-        (["x", "\ud800"], r"X has a column named '\\ud800'; give it a name"),
+        (pd.Index(["x", "\ud800"], dtype=object), r"X has a column named '\\ud800'; give it a name"),
     ],
 )
 def test_columns_without_a_name_of_their_own_are_refused(columns, message):
@@ -378,7 +378,7 @@ def test_columns_without_a_name_of_their_own_are_refused(columns, message):
         ({"keys": pd.DataFrame(np.c_[G, G], columns=["k", "k"])}, "keys has two columns named 'k'"),
         ({"keys": pd.DataFrame({"k": [1, "1"] * 30})}, r"key 'k' holds numbers \(seen 1\) and texts \(seen '1'\); use"),
         ({"keys": pd.DataFrame({"k": [b"a"] * N})}, r"key 'k' holds values of type bytes \(seen b'a'\); use numbers"),
-        ({"keys": pd.DataFrame({"k": np.array(["\ud800"] * N, dtype=object)})}, "key 'k' holds text that is not valid"),
+        ({"keys": pd.DataFrame({"k": ["\ud800"] * N}, dtype=object)}, "key 'k' holds text that is not valid"),
     ],
 )
 def test_fields_of_another_type_are_refused_by_name(changes, message):

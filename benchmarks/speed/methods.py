@@ -37,6 +37,7 @@ from fairbench.api.torch import unroll
 
 SHAPES = {"compas": (4320, 926, 7, (8,)), "adult": (31655, 6783, 100, (8, 8))}
 BATCH, TASKS = 256, 8
+WIDE = 64  # the units of the plain network in the Table 1 suite
 AIMED = ("faalgrad[inner_steps=1]", "faalgrad[inner_steps=10]")
 Widths = Sequence[int]
 
@@ -143,6 +144,9 @@ def costs(shape: str, rounds: int) -> Iterator[Cost]:
     plain = {size: epoch(MLP(batch_size=size, **full), train, validation, rounds) for size in (BATCH, 0)}
     yield Cost("mlp", plain[BATCH], plain[BATCH], batches(n))
     yield Cost("mlp[batch_size=0]", plain[0], plain[0], everything)
+    wide = epoch(MLP(hidden=(WIDE,), batch_size=BATCH, patience=99), train, validation, rounds)
+    least = Products((d, WIDE, 1)).gradient(BATCH, n / BATCH).forward(n_validation)
+    yield Cost(f"mlp[hidden={WIDE}]", wide, plain[BATCH], least)
     for name, cls in (("mlp_regularised", RegularisedMLP), ("mba_dp", BalancedGroups)):
         rows = len(balance_sides(train, seed=0)) if cls is BalancedGroups else n
         yield Cost(name, epoch(cls(**full), train, validation, rounds), plain[BATCH], batches(rows))

@@ -264,11 +264,17 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(map(repr, names))
 
 
+def _some(values: Sequence[str], most: int) -> str:
+    """Return the first of some texts as a message names them: on one line, and short."""
+    texts = [value if value.isprintable() and len(value) <= 60 else shown(value) for value in values[:most]]
+    return f"{', '.join(texts)}{', …' if len(values) > most else ''}"
+
+
 def _column(table: pd.DataFrame, name: str, where: str) -> Texts:
     """Return a column as texts without blanks around them."""
     known = [str(column) for column in table.columns]
     if name not in known:
-        hint = did_you_mean(name, known) or f"; it has: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"
+        hint = did_you_mean(name, known) or f"; it has: {_some(known, 20)}"
         raise DataError(f"{where} has no column {name!r}{hint}")
     column = table.iloc[:, known.index(name)]
     missing = column.isna().to_numpy()
@@ -320,10 +326,10 @@ def _outcomes(question: Question, texts: Mapping[str, Texts]) -> tuple[dict[str,
             named = " and ".join(map(shown, seen))
             raise DataError(f"which of {named} is good for the person? Say so, e.g. --favorable {shown(seen[-1])}")
         if wanted not in seen:
-            hint = did_you_mean(wanted, seen) or f"; there are: {', '.join(seen)}"
+            hint = did_you_mean(wanted, seen) or f"; there are: {_some(seen, 20)}"
             raise DataError(f"no label or prediction is {wanted!r}, which --favorable names{hint}")
         if len(seen) > 2:
-            told = "; ".join(f"{name!r} holds {', '.join(here)}" for name, here in values.items())
+            told = "; ".join(f"{name!r} holds {_some(here, 2)}" for name, here in values.items())
             raise DataError(f"{told}: label and predictions must use the same two values")
         codes, written = {value: int(value == wanted) for value in seen}, wanted
     codes[""] = UNKNOWN
@@ -337,7 +343,7 @@ def _check_two(option: str, name: str, values: Sequence[str]) -> None:
         raise DataError(f"--{option} {name}: every value is missing")
     if len(values) <= 2:
         return
-    seen = f"{', '.join(value[:60] for value in values[:4])}{', …' if len(values) > 4 else ''}"
+    seen = _some(values, 4)
     if option == "prediction" and all(np.isfinite(number(value)) for value in values):
         raise DataError(
             f"--prediction {name} has {len(values):,} values ({seen}) and looks like a score; "
@@ -364,6 +370,6 @@ def _grouping(question: Question, attributes: tuple[str, ...], texts: Mapping[st
     for name, wanted in zip(attributes, protected):
         values = sorted(set(texts[name].tolist()) - {""})
         if wanted and wanted not in values:
-            hint = did_you_mean(wanted, values) or f"; there are: {', '.join(values[:20])}"
+            hint = did_you_mean(wanted, values) or f"; there are: {_some(values, 20)}"
             raise DataError(f"--protected {name}={wanted}: no row has this value{hint}")
     return Grouping(attributes, names, code, place.get(protected))

@@ -66,7 +66,9 @@ class Executor(Protocol):
     """A frozen dataclass that decides where and how cells are run.
 
     One whose items run in the process that calls ``map`` can declare ``in_this_process = True`` in its class; loaded
-    datasets are then not written to files for other processes.
+    datasets are then not written to files for other processes. One with processes of its own can have a method
+    ``warm(modules)``, which returns a context manager that gives such an executor: its processes may begin to import
+    these modules of libraries in the block, ahead of ``map``.
     """
 
     @property

@@ -26,7 +26,7 @@ from fairbench.texts import last_line
 class Availability:
     """The datasets of a plan: what is known of those that can be used, and reasons for the others.
 
-    ``base_rates`` holds by label the share of y = 1 among all rows of the dataset.
+    ``base_rates`` holds by label the share of y = 1 among all rows of the dataset, ``rows`` their number.
     """
 
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -35,6 +35,7 @@ class Availability:
     failed: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     base_rates: Mapping[str, float] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> Availability:
@@ -48,7 +49,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
     choices = {str(cell.dataset): cell.dataset for cell in cells}
     specs = {label: workbench.registry.dataset(choice) for label, choice in choices.items()}
     fetched = fetch_all({label: spec.files for label, spec in specs.items()}, runner.source, progress)
-    digests, notes, skipped, failed, references, base_rates = {}, {}, {}, {}, {}, {}
+    digests, notes, skipped, failed, references, base_rates, rows = {}, {}, {}, {}, {}, {}, {}
     for label, choice in choices.items():
         if isinstance(fetched[label], DataError):
             failed[label] = str(fetched[label])
@@ -59,7 +60,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
                 dataset = workbench.dataset(choice)
                 references[label], doubts = known_references(specs[label])
                 notes[label] = (*dataset.notes, *measured_notes(dataset), *doubts)
-                base_rates[label] = float(dataset.y.mean())
+                base_rates[label], rows[label] = float(dataset.y.mean()), len(dataset.y)
                 digests[label] = workbench.digest(choice)  # only now can it be used
             except NotApplicable as error:
                 skipped[label] = str(error)
@@ -71,7 +72,7 @@ def gather(cells: Sequence[Cell], runner: CellRunner, progress: Any = None) -> A
                 failed[label] = traceback.format_exc()
     if failed and not digests:
         raise DataError("\n".join(map(last_line, failed.values())))
-    return Availability(digests, notes, skipped, failed, references, base_rates)
+    return Availability(digests, notes, skipped, failed, references, base_rates, rows)
 
 
 def run_cells(
@@ -86,8 +87,9 @@ def run_cells(
     """Run the cells except those that are ``done`` (by key; by default all that the store has); yield each record.
 
     A record is yielded after it has been written to the store. A cell whose process ended without a result has the
-    status and the reason with which it ended. Cells are handed out one repeat after the other; those that share a
-    split stay together.
+    status and the reason with which it ended. Cells are handed out one repeat after the other, and those of large
+    datasets first, so that short ones are left when the workers run out of cells; those that share a split stay
+    together.
 
     Raises:
         StoreError: a record cannot be written; what was written before stays.
@@ -109,7 +111,7 @@ def run_cells(
         else:
             pending.append(cell)
     # One repeat after the other, whatever the plan's order: a run that ends early has whole repeats.
-    pending.sort(key=lambda cell: (cell.repeat, cell.tuning, cell.fit))
+    pending.sort(key=lambda cell: (cell.repeat, cell.tuning, cell.fit, -available.rows.get(str(cell.dataset), 0)))
     mapped = executor.map(runner, pending, limits)
     if not isinstance(mapped, Generator):
         raise PluginError(f"executor {executor.name} returned {type(mapped).__name__}; map must be a generator")

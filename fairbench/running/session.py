@@ -38,6 +38,7 @@ from fairbench.running.runfile import RUN_FILE, read_run
 from fairbench.running.sharing import scratch, share_datasets
 from fairbench.running.store import run_folder
 from fairbench.running.suite import Suite, left_out, plan, read_suite
+from fairbench.running.warming import warmed
 from fairbench.system.generators import generators_kept
 from fairbench.system.isolation import process_state_kept
 from fairbench.system.threads import one_thread
@@ -219,7 +220,7 @@ class Session:
         """
         budget = Budget(self.settings.budget)
         executor, choice = self.built_executor(len(planned.cells))
-        with one_thread(), generators_kept():
+        with warmed(executor) as executor, one_thread(), generators_kept():
             interrupt, stopped = self._run(planned, path, executor, str(choice), command, budget)
         return Finished(rundir.load_results(path), path, interrupt, stopped)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -109,7 +110,9 @@ def _hook_names(torch: Any) -> list[str]:
 
 def _threadpoolctl(threadpoolctl: Any) -> list[Setting]:
     libraries = threadpoolctl.ThreadpoolController().lib_controllers
-    own = [library for library in libraries if "/torch/" not in library.filepath]  # torch's are kept by torch
+    torch: Any = sys.modules.get("torch")
+    torchs = os.path.join(os.path.dirname(os.path.realpath(torch.__file__)), "") if torch else os.devnull
+    own = [library for library in libraries if not library.filepath.startswith(torchs)]  # torch's are kept by torch
 
     def write(before: Sequence[int]) -> None:
         for library, threads in zip(own, before):

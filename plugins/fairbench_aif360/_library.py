@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -30,10 +31,11 @@ def check_optimiser(aif360: str, scipy: str) -> None:
 
 @contextmanager
 def at_work(seed: int = 0) -> Iterator[None]:
-    """Run code of the library: it is quiet, and the global generators start from the seed and are put back.
+    """Run code of the library: quiet, without data left behind, and from the seed; global generators are put back.
 
     The library draws from NumPy's global generator, prints, warns about packages that it could also use, and reports
-    by ``logging.warning``, which would give the root logger a handler.
+    by ``logging.warning``, which would give the root logger a handler. Its metrics remember what they have computed, by
+    the metric with all its data, for as long as the process lives.
     """
     numpy_state, python_state = np.random.get_state(), random.getstate()
     silent = logging.NullHandler()  # a root logger with a handler is given no other
@@ -45,6 +47,19 @@ def at_work(seed: int = 0) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        forget_metrics()
         logging.root.removeHandler(silent)
         random.setstate(python_state)
         np.random.set_state(numpy_state)
+
+
+def forget_metrics() -> None:
+    """Empty what AIF360's metrics remember, so that the datasets in it can be freed."""
+    module = sys.modules.get("aif360.metrics.metric")
+    classes = [module.Metric] if module else []
+    for cls in classes:  # which grows
+        classes += cls.__subclasses__()
+        for member in vars(cls).values():
+            variables = getattr(getattr(member, "__code__", None), "co_freevars", ())
+            if hasattr(member, "__wrapped__") and "cache" in variables:
+                member.__closure__[variables.index("cache")].cell_contents.clear()

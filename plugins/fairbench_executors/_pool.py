@@ -7,35 +7,27 @@ for the lost result. Here the parent knows which item a dead worker held.
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import pickle
 import signal
-import sys
-import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from collections.abc import Sequence
+from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple, Optional
 
 from fairbench.api import CRASHED, OUT_OF_MEMORY, RAISED, RETURNED, TIMED_OUT, Ended, Limits, NotApplicable
+from fairbench_executors._nursery import Leash, Nursery, interrupt_put_off
 from fairbench_executors._warden import children
-from fairbench_executors._worker import READY, pickled_error, work
+from fairbench_executors._worker import READY, pickled_error
 
-GRACE = 5.0  # seconds a worker has to end before it is killed
 START = 300.0  # seconds that a worker may take to start, where time is limited
 STARTS = 3  # workers that die in a row while they start, after which no other is started
-PAUSE = 1.0  # seconds between two looks at whether a worker is still there, should its children hold its pipe open
+PAUSE = 1.0  # seconds after which the caller is asked whether it wants to go on
 GLANCE = 0.1  # seconds between two looks at the memory of workers, where that is limited
 AGAIN = "what has finished is kept; give the same command again to go on"
-PUT_OFF: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
-ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-ENVIRONMENT["PYTHONSAFEPATH"] = "1"  # python -c would take a random.py of the current folder for Python's own
-STARTING = threading.Lock()  # what a new process must not inherit is hidden for as long as it starts
 
 
 class WorkerDied(RuntimeError):
@@ -104,36 +96,66 @@ class Task:
 
 
 class _Worker:
-    """A process, this end of its pipe, and the task that it is busy with."""
+    """A process, this end of its pipe and of its warden's leash, and the task that it is busy with."""
 
-    def __init__(self, function: bytes) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, function), daemon=True)
+    def __init__(self, nursery: Nursery) -> None:
+        self.nursery = nursery
+        self.pipe, theirs = Pipe()
+        end, held = Pipe()
+        self.leash = Leash(end)
         self.task: Optional[Task] = None
         self.ready = False  # whether it has started: its libraries are loaded
         self.since = 0.0  # when it began its task, or, as long as it is not ready, was started
-        with theirs, STARTING, _environment_of_a_worker(), script_hidden(), _daemons_may_have_children():
-            self.process.start()
+        self.unsent: tuple[bytes, ...] = ()  # what it is sent once it is there; nobody would read it before
+        with theirs, held:
+            nursery.start(theirs, held)
 
-    def end(self) -> Optional[int]:
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended; see what its warden has said meanwhile."""
+        ended = self.leash.ended
+        self.nursery.loaded = self.nursery.loaded or self.leash.warden > 0
+        return ended
+
+    def deliver(self) -> None:
+        """Send what has not been sent, if the process is there.
+
+        Raises:
+            OSError: it has ended.
+        """
+        if self.unsent and not self.ended and self.leash.warden:
+            for message in self.unsent:
+                self.pipe.send_bytes(message)
+            self.unsent = ()
+
+    def memory(self, limit: int) -> int:
+        """Return how many bytes it holds with all that it has started; before it is there, what its nursery holds."""
+        if self.ended or self.leash.warden or self.nursery.loaded:
+            return _memory_of(self.leash.warden, limit)
+        return 0 if self.nursery.leash.ended else _memory_of(self.nursery.leash.warden, limit)
+
+    def stop(self) -> None:
+        """Begin to end it, and a nursery that has not loaded what it needs."""
+        self.leash.pull()
+        if not self.ended and not self.nursery.loaded:
+            self.nursery.stop()
+
+    def end(self) -> int:
         """Wait for the process, or kill it; return its exit code."""
         self.pipe.close()
-        self.process.join(GRACE)
-        if self.process.exitcode is None:
-            self.process.kill()
-            self.process.join()
-        code = self.process.exitcode
-        self.process.close()
-        return code
+        return self.leash.end()
 
 
 class Pool:
     """The parent's side: waiting tasks, workers, and how items ended, ready to be yielded."""
 
-    def __init__(self, function: bytes, size: int, limits: Limits) -> None:
-        """Start with nothing to do; workers are started as they are needed."""
+    def __init__(self, function: bytes, size: int, limits: Limits, nursery: Optional[Nursery] = None) -> None:
+        """Start with nothing to do, in a nursery that has been started, if there is one.
+
+        Workers, and a nursery for them, are started as they are needed.
+        """
         self.function, self.size, self.limits = function, size, limits
+        self.nurseries = [] if nursery is None else [nursery]  # the last one is in use; workers of others may live on
         self.waiting: deque[Task] = deque()
         self.workers: list[_Worker] = []  # the one that has been busy longest comes first
         self.finished: deque[tuple[Task, Outcome]] = deque()
@@ -147,13 +169,14 @@ class Pool:
             NoWorker: one worker after the other has ended while it started, and no other is left.
         """
         self._hand_out()
+        self._deliver()
         busy = [worker for worker in self.workers if worker.task]
         if busy and not self.finished:
-            ends = [end for worker in busy for end in (worker.pipe, worker.process.sentinel)]
+            ends = [end for worker in busy for end in (worker.pipe, worker.leash.fileno)]
             ready = set(wait(ends, self._patience(busy)))
             # One at a time: what is still in a pipe when the caller stops counts as not computed.
             for worker in busy:
-                if {worker.pipe, worker.process.sentinel} & ready or worker.process.exitcode is not None:
+                if worker.ended or worker.pipe in ready:
                     self._collect(worker)
                     break
             self._keep_limits()
@@ -168,15 +191,17 @@ class Pool:
                 self._collect(worker)
 
     def stop(self) -> None:
-        """End every worker: at once if it is busy, by itself if it is idle."""
+        """End every worker, at once if it is busy, by itself if it is idle; then what they come from."""
         with interrupt_put_off():
             for worker in self.workers:
                 if worker.task:
-                    worker.process.terminate()
+                    worker.stop()
                 else:
                     worker.pipe.close()
             while self.workers:
                 self.workers.pop().end()
+            while self.nurseries:
+                self.nurseries.pop().end()
 
     def _hand_out(self) -> None:
         while self.waiting:
@@ -195,15 +220,26 @@ class Pool:
                 continue
             with interrupt_put_off():  # so that every process that was started is among those that are ended
                 if idle is None:
-                    idle = _Worker(self.function)
+                    idle = _Worker(self._nursery())
+                    idle.unsent = (self.function,)
                 else:
                     self.workers.remove(idle)
                 self.workers.append(idle)
-                idle.task, idle.since = task, time.monotonic()
+                idle.task, idle.since, idle.unsent = task, time.monotonic(), (*idle.unsent, message)
+            self._deliver()
+
+    def _deliver(self) -> None:
+        for worker in list(self.workers):
             try:
-                idle.pipe.send_bytes(message)
+                worker.deliver()
             except OSError:  # it died while it was idle, or while it started
-                self._bury(idle)
+                self._bury(worker)
+
+    def _nursery(self) -> Nursery:
+        """Return the nursery in use, or a new one if it has ended."""
+        if not self.nurseries or self.nurseries[-1].ended:
+            self.nurseries.append(Nursery(self.nurseries[-1].modules if self.nurseries else ()))
+        return self.nurseries[-1]
 
     def _collect(self, worker: _Worker) -> None:
         """Take a worker's answer or its word that it is ready; clean up after it if it ended without."""
@@ -232,8 +268,13 @@ class Pool:
         if task is None:
             return
         if not worker.ready:  # through no fault of the task
-            self.stillborn, self.last_death = self.stillborn + 1, _cause_of_death(code)
             self.waiting.appendleft(task)
+            if not worker.leash.warden:  # its nursery has ended, which counts once for all that it was to start
+                if worker.nursery.stopped:
+                    return
+                code = worker.nursery.leash.wait()
+                worker.nursery.stop()
+            self.stillborn, self.last_death = self.stillborn + 1, _cause_of_death(code)
             return
         task.deaths += 1
         if task.deaths <= self.limits.retries:
@@ -262,11 +303,12 @@ class Pool:
         """
         if not self.limits:
             return
-        for worker in [worker for worker in self.workers if worker.task and not worker.pipe.poll()]:
-            task, exceeded = worker.task, self._exceeded(worker)
+        busy = [worker for worker in self.workers if worker.task and not worker.pipe.poll()]
+        for worker, exceeded in [(worker, self._exceeded(worker)) for worker in busy]:
+            task = worker.task
             if task is not None and exceeded is not None:
                 with interrupt_put_off():
-                    worker.process.terminate()
+                    worker.stop()
                     worker.task = None
                     self.workers.remove(worker)
                     worker.end()
@@ -279,7 +321,7 @@ class Pool:
             if not worker.ready:
                 return Outcome(TIMED_OUT, b"", f"its worker had not started after {START:g} s")
             return Outcome(TIMED_OUT, b"", f"stopped after {self.limits.seconds:g} s, which is the limit")
-        held = 0 if memory is None else _memory_of(worker.process.pid, memory)
+        held = 0 if memory is None else worker.memory(memory)
         if memory is not None and held > memory:
             who = "it" if worker.ready else "its worker, which had not begun it,"
             words = f"stopped when {who} held {held / 2**20:,.0f} MiB; the limit is {memory / 2**20:,.0f} MiB"
@@ -287,13 +329,13 @@ class Pool:
         return None
 
 
-def _memory_of(process: Optional[int], limit: int) -> int:
-    """Return how many bytes of memory a process and all that it has started hold; 0 if they have ended.
+def _memory_of(warden: int, limit: int) -> int:
+    """Return how many bytes of memory all processes hold that a warden watches over; 0 if they have ended.
 
     Pages that several processes share are counted once only if the quick count, which counts them in each, exceeds the
     limit: the exact one takes milliseconds.
     """
-    everyone = [process or 0]
+    everyone = children(warden)
     for one in everyone:  # which grows
         everyone += children(one)
     quick = sum(map(_resident, everyone))
@@ -317,82 +359,11 @@ def _share(process: int) -> int:
         return _resident(process)
 
 
-def _cause_of_death(code: Optional[int]) -> str:
-    if code is None or code >= 0:
+def _cause_of_death(code: int) -> str:
+    if code >= 0:
         return f"exited with status {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
     return f"was killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
-
-
-@contextmanager
-def interrupt_put_off() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block.
-
-    A signal mask would not do: the signal then goes to another thread (numpy starts some), and Python raises
-    KeyboardInterrupt in the main one all the same.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # where Python raises no KeyboardInterrupt
-        return
-    seen: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in PUT_OFF}
-    for number in PUT_OFF:
-        signal.signal(number, lambda number, frame: seen.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: set by native code
-    for put_off in dict.fromkeys(seen):
-        signal.raise_signal(put_off)
-
-
-@contextmanager
-def _environment_of_a_worker() -> Iterator[None]:
-    """Let a process that is started now use one thread, import nothing by chance, and never see Ctrl-C.
-
-    Its parent ends it.
-    """
-    saved = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    try:
-        resource_tracker.ensure_running()  # multiprocessing's own helper; starting it later would unblock SIGINT again
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the worker inherits it
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    finally:
-        for name, value in saved.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def script_hidden() -> Iterator[None]:
-    """Let a process that is started now not import the script that started the run: it would start it again."""
-    script = sys.modules["__main__"]
-    hidden = {name: vars(script)[name] for name in ("__file__", "__spec__") if vars(script).get(name) is not None}
-    for name in hidden:
-        setattr(script, name, None)
-    try:
-        yield
-    finally:
-        vars(script).update(hidden)
-
-
-@contextmanager
-def _daemons_may_have_children() -> Iterator[None]:
-    """Let a process that is started now be the child of a daemon, such as a worker of dask; it ends with its parent."""
-    process = multiprocessing.current_process()
-    daemon = process.daemon
-    process.daemon = False
-    try:
-        yield
-    finally:
-        process.daemon = daemon

@@ -8,44 +8,55 @@ the worker's children leave behind, and kills all of them when the worker ends o
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
 import os
-import resource
 import signal
 import sys
 from contextlib import suppress
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from typing import Callable
 
 LINUX = sys.platform == "linux"
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
-def watched(close: Callable[[], None]) -> None:
-    """Return in a fork of this process, the worker; in this process watch over it, and end as it ends.
+def watched(leash: Connection, close: Callable[[], None], outlived: bool = False) -> None:
+    """Return in a fork of this process, the worker; in this process watch over it, and end after it.
 
-    The worker and all that it has started are killed when this process is told to end (SIGTERM) or its parent is gone.
+    The worker and all that it has started are killed when this process is told to end: by SIGTERM, or by a message or
+    the end of file on its leash, which comes when the process at the other end is gone.
 
     Args:
+        leash: is told the number of this process, and later the exit code of the worker; closed in the worker.
         close: closes what only the worker uses; called in this process.
+        outlived: whether what the worker has started may outlive it; by default it is killed before the exit code is
+            told.
     """
     if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    else:
+        os.setpgid(0, 0)  # else it is killed with the group of the process that started it
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)  # the number arrives in ``woken``
     warden = os.getpid()
+    _tell(leash, warden)
     worker = os.fork()
     if worker:
         close()
         if not LINUX:
             with suppress(OSError):  # the worker does the same; whoever comes first
                 os.setpgid(worker, worker)
-        status = _end_of(worker, woken)
+        code = _wait_for(worker, woken, leash)
+        if outlived:
+            _tell(leash, code)
+            _wait_for(0, woken, leash)
         _kill_all(worker)
-        _end_like(status)
+        if not outlived:
+            _tell(leash, code)
+        os._exit(0)
+    leash.close()
     signal.set_wakeup_fd(-1)
     os.close(woken)
     os.close(wake)
@@ -80,18 +91,30 @@ def _parent(process: int) -> int:
         return 0
 
 
-def _end_of(worker: int, woken: int) -> int:
-    """Return the status of the worker when it has ended, or that of a SIGTERM when it must."""
-    parent = multiprocessing.parent_process()
-    ends = [woken] if parent is None else [woken, parent.sentinel]
+def _tell(leash: Connection, number: int) -> None:
+    with suppress(OSError):  # nobody is there
+        leash.send_bytes(b"%d" % number)
+
+
+def _wait_for(worker: int, woken: int, leash: Connection) -> int:
+    """Return the exit code of the worker when it has ended, or that of a SIGTERM when it must.
+
+    If the worker is 0, wait until no child is left.
+    """
+    told = False
     while True:
-        ready = wait(ends)
-        told = signal.SIGTERM in os.read(woken, 512) if woken in ready else False
-        ended, status = os.waitpid(worker, os.WNOHANG)
+        try:
+            ended, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return 0
         if ended:
-            return status
-        if told or len(ready) > (woken in ready):
-            return signal.SIGTERM
+            if ended == worker:
+                return os.waitstatus_to_exitcode(status)
+        elif told:
+            return -signal.SIGTERM
+        else:
+            ready = wait([woken, leash])
+            told = leash in ready or signal.SIGTERM in os.read(woken, 512)
 
 
 def _kill_all(worker: int) -> None:
@@ -107,13 +130,3 @@ def _kill_all(worker: int) -> None:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
-
-
-def _end_like(status: int) -> None:
-    """End this process with the status of the worker."""
-    if os.WIFSIGNALED(status):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the worker has written its own
-        with suppress(OSError):  # nobody can handle SIGKILL
-            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-        os.kill(os.getpid(), os.WTERMSIG(status))
-    os._exit(os.WEXITSTATUS(status))

@@ -17,14 +17,20 @@ READY = b""  # a worker's word that it has loaded what the function needs
 RETURNED, RAISED = "returned", "raised"  # as in fairbench.api, which a warden need not import
 
 
-def work(pipe: Connection, function: bytes) -> None:
-    """Say when all is loaded, then answer items until the pipe is closed; this is what a worker runs."""
+def work(pipe: Connection, leash: Connection) -> None:
+    """Say when all is loaded, then answer items until the pipe is closed; this is what a worker runs.
+
+    Args:
+        pipe: brings the pickled function and then the items, and takes the answers.
+        leash: of the worker's warden.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    watched(pipe.close)
+    watched(leash, pipe.close)
     process = os.getpid()
-    with suppress(BaseException):  # then each item says why
-        _function(function)
     try:
+        function = pipe.recv_bytes()
+        with suppress(BaseException):  # each item will say why
+            _function(function)
         pipe.send_bytes(READY)
         while True:
             number, item = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our own parent

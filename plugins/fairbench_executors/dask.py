@@ -24,7 +24,8 @@ from fairbench_executors._batches import (
     run_batch,
     stop_idle,
 )
-from fairbench_executors._pool import AGAIN, NoWorker, check_limits, cpus, interrupt_put_off
+from fairbench_executors._nursery import interrupt_put_off
+from fairbench_executors._pool import AGAIN, NoWorker, check_limits, cpus
 
 needs("distributed")
 

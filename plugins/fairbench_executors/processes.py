@@ -1,5 +1,7 @@
 """Cells in worker processes: a worker that dies costs only its cell, and Ctrl-C leaves no process behind.
 
+The workers are forks of one process that has loaded the libraries that they need, see ``_nursery``.
+
 Neither pebble 5.2 nor loky 3.7 can stand in for ``_pool``: adapted to ``Processes.map``, they failed some of its tests.
 Both: workers, and what they have started, end when their parent is killed; what a worker has started ends with it; what
 cannot be pickled costs only its item; memory is limited. Pebble alone: a fork that comes back answers for nobody; the
@@ -10,11 +12,13 @@ and it is tried again; an exception brings its traceback; time is limited.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, ClassVar, TypeVar
+from typing import Callable, ClassVar, Optional, TypeVar
 
 from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hookimpl, parameter
+from fairbench_executors._nursery import Nursery
 from fairbench_executors._pool import AGAIN, NoWorker, Pool, Task, check_limits, cpus, ended
 
 T = TypeVar("T")
@@ -27,6 +31,22 @@ class Processes:
 
     name: ClassVar[str] = "processes"
     workers: int = parameter(cpus(), "worker processes; by default one for each CPU", minimum=1)
+
+    @contextmanager
+    def warm(self, modules: Sequence[str]) -> Iterator[Processes]:
+        """Yield such an executor that begins to import what its workers will need; at the end of the block it is cold.
+
+        Args:
+            modules: names of modules that are imported once for all workers.
+        """
+        nursery = Nursery(modules)
+        try:
+            yield _Warm(self.workers, nursery)
+        finally:
+            nursery.end()
+
+    def _pool(self, function: bytes, limits: Limits) -> Pool:
+        return Pool(function, self.workers, limits)
 
     def map(
         self, function: Callable[[T], R], items: Sequence[T], limits: Limits = NO_LIMITS
@@ -48,8 +68,9 @@ class Processes:
             KeyboardInterrupt: the user has stopped the run; results that had arrived are yielded first.
         """
         check_limits(limits, self.name)
-        pool = Pool(pickle.dumps(function), self.workers, limits)
-        pool.waiting.extend(Task(number, item) for number, item in enumerate(items))
+        tasks = [Task(number, item) for number, item in enumerate(items)]
+        pool = self._pool(pickle.dumps(function), limits)
+        pool.waiting.extend(tasks)
         try:
             while pool.advance():
                 while pool.finished:
@@ -65,6 +86,14 @@ class Processes:
             raise
         finally:
             pool.stop()
+
+
+@dataclass(frozen=True)
+class _Warm(Processes):
+    nursery: Optional[Nursery] = None
+
+    def _pool(self, function: bytes, limits: Limits) -> Pool:
+        return Pool(function, self.workers, limits, self.nursery)
 
 
 @hookimpl

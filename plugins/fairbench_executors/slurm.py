@@ -22,7 +22,8 @@ from typing import Any, Callable, ClassVar, TypeVar
 
 from fairbench.api import NO_LIMITS, Ended, Executor, Limits, NotApplicable, hookimpl, last_line, needs, parameter
 from fairbench_executors._batches import Answers, Batch, Batches, OtherVersion, run_batch, stop_idle
-from fairbench_executors._pool import AGAIN, NoWorker, check_limits, cpus, interrupt_put_off
+from fairbench_executors._nursery import interrupt_put_off
+from fairbench_executors._pool import AGAIN, NoWorker, check_limits, cpus
 
 if sys.version_info < (3, 10):
     raise NotApplicable("submitit works on Python 3.10 and later only")

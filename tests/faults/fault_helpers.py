@@ -212,8 +212,8 @@ class Tally:
 
     def look(self, folder: Path, before: dict[str, tuple]) -> dict[str, tuple]:
         """Count which cells that were finished are gone or other than they were; return what is stored."""
-        now = stored(folder)
         told = {key for key, status in reported(folder).items() if status == DONE and key in self.truth}
+        now = stored(folder)  # only now: the run may go on, and stores a cell before it reports it
         self.cells += len(now)
         self.lost += sorted((told | before.keys()) - now.keys())
         self.wrong += [key for key, (values, _) in now.items() if values != self.truth.get(key)]

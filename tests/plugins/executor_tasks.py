@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 
 class TwoPartError(Exception):
@@ -153,10 +153,36 @@ def start_a_child(item: str) -> str:
 def kill_the_dask_worker(item: str) -> str:
     """Kill the process that hands this one its items if the item is "kill"; return any other."""
     if item == "kill":
-        warden = os.getppid()
-        stat = Path(f"/proc/{warden}/stat").read_text()
-        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        os.kill(ancestors()[4], signal.SIGKILL)
         time.sleep(60)
+    return item
+
+
+def ancestors() -> list[int]:
+    """Return this process, its warden, their nursery, its warden, who started it, and so on."""
+    found = [os.getpid()]
+    while found[-1] > 1:
+        found.append(int(Path(f"/proc/{found[-1]}/stat").read_text().rpartition(")")[2].split()[1]))
+    return found
+
+
+def family(item: str) -> tuple[list[int], bool, int]:
+    """Return the ancestors of this process, whether it is a fork of its nursery, and its sockets; "kill" kills it."""
+    if item == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    found = ancestors()
+    commands = {Path(f"/proc/{process}/cmdline").read_bytes() for process in (found[0], found[2])}
+    files = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    return found, len(commands) == 1, sum(file.startswith("socket:") for file in files)
+
+
+def kill_the_nursery(item: str) -> str:
+    """Kill the nursery of this worker if the item is "nursery", its warden if it is "warden", or itself on "kill"."""
+    if item in ("nursery", "warden"):
+        os.kill(ancestors()[2 if item == "nursery" else 3], signal.SIGKILL)
+        time.sleep(0.5)
+    if item == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
     return item
 
 
@@ -170,6 +196,21 @@ def anything(item: str) -> str:
         fill(600)
     if item in ("value", "two", "exit", "unpicklable"):
         return fail(item)
+    return item
+
+
+def load_as_a_cell_does(folder: str) -> Callable[[str], Any]:
+    """Return ``family`` after all plugins have been loaded as for a cell; say so by a file."""
+    from fairbench.data.files import DataSource
+    from fairbench.running.cell import CellRunner
+
+    _ = CellRunner(DataSource()).workbench
+    Path(folder, str(os.getpid())).touch()
+    return family
+
+
+def first_of(anything: Any, item: int) -> int:
+    """Return the item."""
     return item
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 import numpy as np
 import pytest
+from aif360.metrics import Metric
 from aif360_helpers import PRIVILEGED, UNPRIVILEGED, theirs, two_group_split
 
 from fairbench.api import Fitted, NotApplicable
@@ -301,3 +303,10 @@ def test_disparate_impact_remover(base, seed):
     )
     assert made.y_score == pytest.approx(model.predict_proba(repaired(split.test))[:, 1], abs=ROUNDING)
     assert (made.y_score != predicted("disparate_impact_remover", split, seed, base=base, repair=0.0).y_score).any()
+
+
+def test_the_library_keeps_no_data_of_a_fit(seed):
+    split = two_group_split()
+    predicted("reject_option", split, seed, thresholds=3, margins=3)
+    gc.collect()
+    assert not [metric for metric in gc.get_objects() if isinstance(metric, Metric)]

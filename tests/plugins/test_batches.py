@@ -74,9 +74,10 @@ def test_a_worker_stays_warm_between_batches_and_ends_when_it_is_told(tasks):
     first, second = (run_batch(batches.take()) for _ in range(2))
     assert len({outcome.payload for _, outcome in [*first, *second]}) == 1
     ((_, _, pool),) = _batches._idle
-    process = pool.workers[0].process.pid
+    warden = pool.workers[0].leash.warden
+    assert os.path.exists(f"/proc/{warden}")
     stop_idle()
-    assert not os.path.exists(f"/proc/{process}")
+    assert not os.path.exists(f"/proc/{warden}")
 
 
 def test_a_batch_brings_what_has_ended_when_its_time_is_up(tasks, tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fairbench_executors import _pool
+from fairbench_executors import _nursery, _pool
 from fairbench_executors._pool import Pool, Task, WorkerDied, WorkerRaised
 from fairbench_executors.processes import Processes
 from fairbench_executors.serial import Serial
@@ -303,7 +303,7 @@ def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, 
         raise KeyboardInterrupt
 
     before = signal.signal(number, interrupt)
-    start = _pool._environment_of_a_worker
+    start = _nursery.environment_of_a_worker
 
     @contextmanager
     def interrupted_start():
@@ -311,7 +311,7 @@ def test_an_interrupt_while_a_worker_starts_leaves_none_behind(tasks, tmp_path, 
             yield
         signal.raise_signal(number)  # the process is there, and nobody has made a note of it yet
 
-    monkeypatch.setattr(_pool, "_environment_of_a_worker", interrupted_start)
+    monkeypatch.setattr(_nursery, "environment_of_a_worker", interrupted_start)
     try:
         with pytest.raises(KeyboardInterrupt):
             list(pairs(Processes(workers=2).map(tasks.work_long, [str(tmp_path)])))
