@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fairbench_datasets import celeba
 
+from fairbench.analysis.audited import Question, read_audited
 from fairbench.choices import parse_choices
 from fairbench.errors import DataError, PaperError, StoreError, SuiteError
 from fairbench.papers.checked import read_toml
@@ -93,3 +94,9 @@ def test_a_name_of_several_lines_makes_no_message_of_several_lines(tmp_path):
     with pytest.raises(SuiteError) as error:
         parse_choices("a\nb[c=" + "|".join(map(str, range(10_001))) + "]")
     assert "\n" not in str(error.value)
+
+
+def test_values_with_line_ends_are_named_on_one_line(tmp_path):
+    (tmp_path / "p.csv").write_text('sex,p\nf,no\nm,yes\nm,"a\nb"\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"p has 3 values \('a\\nb', no, yes\); an outcome has two"):
+        read_audited(Question(tmp_path / "p.csv", groups=("sex",), prediction="p"))
