@@ -158,6 +158,8 @@ def _nurse(leash: Connection, requests: Connection, modules: Sequence[str]) -> N
             leash.close()
     multiprocessing.process._children.clear()  # type: ignore[attr-defined]  # workers, which outlive their nursery
     if word:
+        if numpy := sys.modules.get("numpy"):
+            numpy.random.seed()  # as in a process that has just begun; Python's own generator does so by itself
         work(pipe, leash)
     _leave()
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any, Callable
+
+import numpy as np
+
+draws: list[tuple[float, float]] = []
 
 
 class TwoPartError(Exception):
@@ -174,6 +179,14 @@ def family(item: str) -> tuple[list[int], bool, int]:
     commands = {Path(f"/proc/{process}/cmdline").read_bytes() for process in (found[0], found[2])}
     files = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     return found, len(commands) == 1, sum(file.startswith("socket:") for file in files)
+
+
+def drawn(item: int) -> tuple[int, tuple[float, float]]:
+    """Return this process, and what numpy's and Python's global generators drew when it was asked first."""
+    if not draws:
+        draws.append((np.random.random(), random.random()))
+    time.sleep(0.02)
+    return os.getpid(), draws[0]
 
 
 def kill_the_nursery(item: str) -> str:

@@ -124,6 +124,13 @@ def test_a_function_is_loaded_in_each_worker(tasks, tmp_path):
     assert {forked for _, forked, _ in found} == {True}
 
 
+def test_workers_do_not_draw_alike(tasks):
+    with Processes(workers=2).warm(["numpy.random"]) as executor:
+        found = set(results(executor.map(tasks.drawn, range(20))))
+    assert len(found) == 2
+    assert len({number for _, draws in found for number in draws}) == 4
+
+
 def test_a_worker_that_dies_is_replaced_from_the_same_nursery(tasks, module):
     folder = module()
     with Processes(workers=1).warm(["own"]) as executor:
