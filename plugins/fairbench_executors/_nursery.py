@@ -26,7 +26,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from multiprocessing import Pipe, resource_tracker, util
+from multiprocessing import Pipe, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Callable, NoReturn, Optional
 
@@ -156,7 +156,8 @@ def _nurse(leash: Connection, requests: Connection, modules: Sequence[str]) -> N
                 break
             pipe.close()
             leash.close()
-    multiprocessing.process._children.clear()  # type: ignore[attr-defined]  # workers, which outlive their nursery
+    # At its exit multiprocessing ends all that it has started; there is no public way to let workers live on.
+    multiprocessing.process._children.clear()  # type: ignore[attr-defined]  # the stubs lack the private name
     if word:
         if numpy := sys.modules.get("numpy"):
             numpy.random.seed()  # as in a process that has just begun; Python's own generator does so by itself
@@ -166,8 +167,7 @@ def _nurse(leash: Connection, requests: Connection, modules: Sequence[str]) -> N
 
 def _leave() -> NoReturn:
     """End this process in order, but free no object: that would first copy the pages that it shares."""
-    atexit._run_exitfuncs()
-    util._exit_function()  # type: ignore[attr-defined]  # what multiprocessing does in a process that it has forked
+    atexit._run_exitfuncs()  # multiprocessing's too
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # somebody has closed it, or taken it away
             stream.flush()

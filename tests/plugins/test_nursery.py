@@ -47,11 +47,6 @@ class Loaded:
     def __reduce__(self):
         return self.call
 
-    def __eq__(self, other):
-        return isinstance(other, Loaded) and self.call == other.call
-
-    __hash__ = None
-
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
@@ -202,7 +197,7 @@ def test_time_is_limited_while_a_nursery_loads_whatever_its_workers_will_be_sent
 
 
 def test_a_nursery_and_what_it_has_started_end_when_the_coordinator_is_killed_while_it_loads(tmp_path, module):
-    folder = module(f"{SLOW}")
+    folder = module(SLOW)
     script = tmp_path / "script.py"
     script.write_text(
         f"import sys\nsys.path[:0] = {[str(Path(__file__).parent), str(tmp_path)]!r}\n"
