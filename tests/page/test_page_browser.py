@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,22 +25,31 @@ SMALLEST = """return Math.min(...Array.from(document.querySelectorAll('body *'))
 OPEN_ALL = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+@contextmanager
+def chromium(profile):
+    """Start a browser that remembers nothing but what it puts in this folder."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra test")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
-    if not chromium or not driver:
+    if not program or not driver:
         pytest.skip("needs the programs chromium and chromedriver")
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+    options.binary_location = program
+    for option in (*OPTIONS, f"--user-data-dir={profile}"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     started.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
-    yield started
-    started.quit()
+    try:
+        yield started
+    finally:
+        started.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +69,7 @@ def files(tmp_path_factory):
 
 
 def opened(browser, files, name, *, width=1280, dark=False, script=True):
-    """Open a page in a window of this width and theme, with nothing remembered."""
+    """Open a page in a window of this width and theme."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     media = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
@@ -67,9 +77,6 @@ def opened(browser, files, name, *, width=1280, dark=False, script=True):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not script})
     browser.get((files / f"{name}.html").as_uri())
-    if script:
-        browser.execute_script("localStorage.clear()")
-        browser.refresh()
     return browser
 
 
@@ -164,20 +171,30 @@ def test_sections_are_filtered_by_the_rule_that_chose_their_points(browser, file
     assert left.get_attribute("data-rule") == "max accuracy"
 
 
-def test_the_theme_is_that_of_the_system_until_one_is_chosen_which_is_remembered(browser, files):
-    paper = "return getComputedStyle(document.body).backgroundColor"
-    opened(browser, files, "small")
-    light = browser.execute_script(paper)
-    toggle = found(browser, "#theme")[0]
-    assert toggle.text == "Dark"
-    toggle.click()
-    dark = browser.execute_script(paper)
-    assert dark != light
-    browser.refresh()
-    assert browser.execute_script(paper) == dark
-    assert opened(browser, files, "small", dark=True).execute_script(paper) == dark
-    found(browser, "#theme")[0].click()
-    assert browser.execute_script(paper) == light
+def test_the_theme_is_that_of_the_system_until_one_is_chosen_which_is_remembered(files, tmp_path):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def paper():
+        return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+    def comes_back(colour):  # Chromium may store what a page remembers after the next page has asked for it
+        WebDriverWait(browser, 20).until(lambda _: browser.refresh() or paper() == colour)
+
+    with chromium(tmp_path) as browser:  # of its own: no other page may find a theme chosen here
+        opened(browser, files, "small", dark=True)
+        dark = paper()
+        opened(browser, files, "small")
+        light = paper()
+        assert dark != light
+        toggle = found(browser, "#theme")[0]
+        assert toggle.text == "Dark"
+        toggle.click()
+        assert paper() == dark
+        comes_back(dark)
+        found(browser, "#theme")[0].click()
+        assert paper() == light
+        opened(browser, files, "small", dark=True)
+        comes_back(light)
 
 
 def test_the_keyboard_reaches_points_and_shows_their_parameters(browser, files):
