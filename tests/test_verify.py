@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +34,30 @@ class Mine:
 @hookimpl
 def fairbench_methods():
     return [Mine]
+"""
+PEOPLE = """
+from dataclasses import dataclass
+from pathlib import Path
+import numpy as np
+import pandas as pd
+from fairbench.api import DataError, Dataset, NotApplicable, hookimpl
+
+@dataclass(frozen=True)
+class People:
+    \"\"\"Forty people, there while a file is.\"\"\"
+    name = "people"
+    files = ()
+    sensitive_features = ("sex",)
+    def load(self, files):
+        if not Path("there").exists():
+            raise ERROR("the people have left")
+        rows = np.arange(40)
+        sex = pd.DataFrame({"sex": ["f", "m"] * 20})
+        return Dataset("people", pd.DataFrame({"x": rows / 40}), rows // 2 % 2, sex, {"sex": "f"})
+
+@hookimpl
+def fairbench_datasets():
+    return [People]
 """
 
 
@@ -153,18 +179,21 @@ def test_other_versions_and_code_and_data_are_told_apart(fairbench):
     assert "changed since: data of synthetic[rows=300] (digest 222222222222… -> " in out
 
 
-def test_a_method_that_is_gone_or_fails_does_not_hold_and_says_why(fairbench):
+def test_a_method_that_is_gone_is_not_compared_and_one_that_fails_does_not_hold(fairbench):
     Path("mine.py").write_text(LOCAL)
     grid = ["--methods", "mine,coin", "--plugin", "mine.py", "--repeats", "1"]
     assert fairbench(*RUN, *grid)[0] == 0
-    status, out, _ = fairbench("verify", "r", "--all", *ONE)
+    status, out, err = fairbench("verify", "r", "--all", *ONE)
     assert status == 1
     assert "mine, repeat 0: no method is named 'mine'" in out
+    assert (out.count("holds: yes"), out.count("holds: not compared")) == (2, 1)
+    assert "all finished cells: 2 of 3 cells hold, 1 could not be compared" in err
     Path("mine.py").write_text(LOCAL.replace("return lambda", "raise ValueError('not today')\n        lambda"))
-    status, out, _ = fairbench("verify", "r", "--all", "--plugin", "mine.py", *ONE)
+    status, out, err = fairbench("verify", "r", "--all", "--plugin", "mine.py", *ONE)
     assert status == 1
     assert "mine, repeat 0: failed: ValueError: not today" in out
     assert "changed since: method mine " in out
+    assert "all finished cells: 2 of 3 cells hold\n" in err
 
 
 def test_a_run_without_finished_cells_is_refused(fairbench):
@@ -192,7 +221,23 @@ def test_a_limit_that_cannot_be_kept_is_refused_kindly(fairbench, option, value,
 
 
 @pytest.mark.long
-def test_a_cell_that_exceeds_a_limit_does_not_hold(fairbench):
+def test_a_cell_that_exceeds_a_limit_is_not_compared(fairbench):
     assert fairbench(*RUN)[0] == 0
-    status, out, _ = fairbench("verify", "r", "--cells", "1", "--timeout", "0.001", *ONE)
+    status, out, err = fairbench("verify", "r", "--cells", "1", "--timeout", "0.001", *ONE)
     assert (status, "timed out: " in out) == (1, True), out
+    assert "0 of 1 cell holds, 1 could not be compared" in err
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("error", ["NotApplicable", "DataError"])
+def test_a_cell_whose_data_are_not_here_is_not_compared_and_says_why(fairbench, error):
+    Path("people.py").write_text(PEOPLE.replace("ERROR", error))
+    Path("there").touch()
+    grid = ["--datasets", "people,synthetic[rows=300]", "--repeats", "1", "--plugin", "people.py"]
+    assert fairbench(*RUN, *grid)[0] == 0
+    Path("there").unlink()
+    words = [sys.executable, "-m", "fairbench", "verify", "r", "--all", "--plugin", "people.py", *ONE]
+    again = subprocess.run(words, capture_output=True, text=True, check=False)  # where nothing is loaded yet
+    assert again.returncode == 1
+    assert "people by sex, coin, repeat 0: the people have left" in again.stdout
+    assert "all finished cells: 2 of 4 cells hold, 2 could not be compared" in again.stderr

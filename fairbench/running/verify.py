@@ -13,7 +13,7 @@ from typing import Any, Optional
 from fairbench.cells import Cell
 from fairbench.errors import DataError, FairbenchError, SuiteError
 from fairbench.plugins.kinds import component_label
-from fairbench.records import DONE
+from fairbench.records import DONE, OUT_OF_MEMORY, TIMED_OUT
 from fairbench.running.equality import Unequal, unequal
 from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.resume import CORE, Plan
@@ -36,6 +36,8 @@ class Verified:
         unequal: what differs; the first of each pair is stored.
         changed: versions, code and data that differ from those of the run, in words.
         problem: why there is nothing to compare; empty if there is.
+        executed: whether the cell could be executed to its end: not where its plugins or data are not here, or it met
+            a limit, which says nothing about what is stored.
     """
 
     cell: Cell
@@ -43,6 +45,7 @@ class Verified:
     unequal: Sequence[Unequal] = ()
     changed: Sequence[str] = ()
     problem: str = ""
+    executed: bool = True
 
     @property
     def holds(self) -> bool:
@@ -83,13 +86,15 @@ def verify(
         available = gather(cells, session.runner)
     except DataError as error:  # none can be used
         available = Availability(failed={str(cell.dataset): str(error) for cell in cells})
+    lacking = {**available.skipped, **available.failed}
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / FILE_NAME, create=True) as again:
         _execute(cells, available, session, again, advance)
         found = []
         for key, stored in kept.items():
             now = None if problems[key] else again.measured(key)
             changed = () if problems[key] else tuple(_changed(stored, run, planned, available, session))
-            found.append(_compared(stored, now, changed, problems[key]))
+            problem = problems[key] or error_line(lacking.get(str(stored.record.cell.dataset), ""))
+            found.append(_compared(stored, now, changed, problem))
     return found
 
 
@@ -120,11 +125,12 @@ def _execute(
 
 def _compared(stored: Measured, now: Optional[Measured], changed: Sequence[str], problem: str) -> Verified:
     cell, values = stored.record.cell, len(stored.record.values)
-    if now is None:
-        return Verified(cell, values, (), changed, problem)
+    if now is None or problem:
+        return Verified(cell, values, (), changed, problem, executed=False)
     record = now.record
     if record.status != DONE:
-        return Verified(cell, values, (), changed, f"{record.status}: {error_line(record.reason)}")
+        executed = record.status not in (TIMED_OUT, OUT_OF_MEMORY)
+        return Verified(cell, values, (), changed, f"{record.status}: {error_line(record.reason)}", executed)
     lacking = {value[:4] for value in stored.record.values} - {value[:4] for value in record.values}
     if lacking:
         return Verified(cell, values, (), changed, f"{counted(len(lacking), 'stored value')} did not come out again")
