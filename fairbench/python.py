@@ -36,8 +36,9 @@ from fairbench.running.arguments import (
     text_of,
     wrong_type,
 )
+from fairbench.running.finished import Finished
 from fairbench.running.rundir import choose_directory, load_results
-from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor, chosen_suite
+from fairbench.running.session import Observer, Session, Settings, chosen_executor, chosen_suite
 from fairbench.texts import counted
 
 if TYPE_CHECKING:

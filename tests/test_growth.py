@@ -202,4 +202,25 @@ def test_a_new_metric_that_ends_the_process_ends_no_run(fairbench, tmp_path):
     executor = ["--executor", "processes[workers=1]", "--plugin", "more.py"]
     done = subprocess.run([*tried, *executor], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "1 cell: 0 done, 0 skipped, 1 failed" in done.stderr
+    assert "coin on synthetic[rows=300] by group, repeat 0: stays as it was, for it failed with more metrics" in done.stderr
+    assert "failed: SystemExit: 3" in done.stderr
+    assert "1 cell: 0 done, 0 skipped, 0 failed, 1 not measured" in done.stderr
+
+
+@pytest.mark.parametrize("fail_fast", [(), ("--fail-fast",)])
+def test_a_new_metric_that_fails_costs_no_finished_cell(fairbench, tmp_path, fail_fast):
+    (tmp_path / "more.py").write_text(PLUGIN)
+    assert fairbench(*command())[0] == 0
+    before = stored(tmp_path)
+    with_more = command(metrics="accuracy,leaves", methods="constant,always_1,coin")
+    status, _, err = fairbench(*with_more, *fail_fast, "--plugin", "more.py")
+    assert status == 1
+    values, seconds = stored(tmp_path)
+    assert before[0].items() <= values.items()
+    assert before[1].items() <= seconds.items()
+    if not fail_fast:
+        assert "6 cells: 0 done, 0 skipped, 2 failed, 4 not measured; everything is in r" in err
+        assert err.count("stays as it was") == 1, "each reason is told once"
+    status, _, err = fairbench(*command(methods="constant,always_1,coin"), "--plugin", "more.py")
+    assert status == 0
+    assert "4 of 6 cells were finished before" in err

@@ -20,7 +20,7 @@ from fairbench.errors import FairbenchError, NotApplicable, UnknownName
 from fairbench.plugins.loading import load_plugins
 from fairbench.python import Run
 from fairbench.records import Record
-from fairbench.running.session import Finished
+from fairbench.running.finished import Finished
 
 EVIL = "<script>alert(1)</script>"
 

@@ -23,8 +23,9 @@ from fairbench.notation import show_params
 from fairbench.plugins.executing import NO_LIMITS, Limits
 from fairbench.quantities import bytes_of, seconds_of
 from fairbench.records import CRASHED, FAILED, FAILURES, OUT_OF_MEMORY, TIMED_OUT
+from fairbench.running.finished import Finished
 from fairbench.running.resume import Plan
-from fairbench.running.session import Finished, Observer, Session, Settings, chosen_executor
+from fairbench.running.session import Observer, Session, Settings, chosen_executor
 from fairbench.texts import counted
 
 _AS_GIVEN = ("workers", "fail_fast", "data_dir", "offline", "accept_changes", "wait")  # settings of the same name

@@ -13,7 +13,7 @@ from fairbench.data.files import fetch_all
 from fairbench.data.inspection import measured_notes
 from fairbench.errors import DataError, NotApplicable, PluginError, Unstorable
 from fairbench.plugins.executing import NO_LIMITS, Ended, Executor, Limits
-from fairbench.records import FAILED, FAILURES, SKIPPED, Record
+from fairbench.records import DONE, FAILED, FAILURES, SKIPPED, Record
 from fairbench.running.cell import CellRunner, status_of, unmeasured
 from fairbench.running.checkpoints import Checkpoint, begun_cells
 from fairbench.running.outcomes import said
@@ -83,13 +83,15 @@ def run_cells(
     store: Store,
     done: Optional[Collection[str]] = None,
     limits: Limits = NO_LIMITS,
+    keep: Collection[str] = (),
 ) -> Generator[Record, None, None]:
     """Run the cells except those that are ``done`` (by key; by default all that the store has); yield each record.
 
-    A record is yielded after it has been written to the store. A cell whose process ended without a result has the
-    status and the reason with which it ended. Cells are handed out one repeat after the other, and those of large
-    datasets first, so that short ones are left when the workers run out of cells; those that share a split stay
-    together.
+    A record is yielded after it has been written to the store, but for a failure of a cell that the store has finished
+    with fewer metrics, whose key is among those to ``keep``: what is stored then stays. A cell whose process ended
+    without a result has the status and the reason with which it ended. Cells are handed out one repeat after the
+    other, and those of large datasets first, so that short ones are left when the workers run out of cells; those that
+    share a split stay together.
 
     Raises:
         StoreError: a record cannot be written; what was written before stays.
@@ -122,7 +124,8 @@ def run_cells(
                     f"executor {executor.name} yielded {type(ended).__name__}; map must yield fairbench.api.Ended"
                 )
             cell, result = ended.item, _answer(ended)
-            waiting.append(_kept(store, result))
+            failed = result.record.status != DONE
+            waiting.append(result.record if failed and cell.key in keep else _kept(store, result))
             if not store.waits:
                 yield from _written(waiting, runner)
         store.flush()

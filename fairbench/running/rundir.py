@@ -119,11 +119,13 @@ class Opened:
         store: its cells.
         kept: what is kept of earlier sessions.
         done: keys of the cells that are done, to be filled by whoever runs them: the run is finished when it has all.
+        unmeasured: keys of those that were finished with fewer metrics, and failed with more; to be filled likewise.
     """
 
     store: Store
     kept: Kept
     done: set[str] = field(default_factory=set)
+    unmeasured: set[str] = field(default_factory=set)
 
 
 @contextmanager

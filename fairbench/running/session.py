@@ -6,11 +6,9 @@ Nothing here knows about a terminal. To show the progress of a run, pass an ``Ob
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional
 
@@ -24,12 +22,13 @@ from fairbench.plugins.executing import NO_LIMITS, Executor, Limits
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import Registry
 from fairbench.quantities import duration
-from fairbench.records import DONE, FAILED, FAILURES, SKIPPED, Record, Results
+from fairbench.records import DONE, FAILURES, Record, Results
 from fairbench.running import rundir
 from fairbench.running.attributes import check_group_names
 from fairbench.running.budget import Budget
 from fairbench.running.cell import CellRunner
 from fairbench.running.checkpoints import FOLDER
+from fairbench.running.finished import Finished
 from fairbench.running.grid import Availability, gather, run_cells
 from fairbench.running.growth import measure_more
 from fairbench.running.hyperparameters import checked_parameters, default_parameters
@@ -99,49 +98,6 @@ class Settings:
         """Check the number of workers."""
         if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
             raise SuiteError(f"workers is {self.workers!r}; it must be a whole number, at least 1")
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a run directory holds when a session has ended.
-
-    Args:
-        results: of the whole directory, earlier sessions included.
-        path: the directory.
-        interrupt: what stopped the session early, e.g. a ``KeyboardInterrupt``; None if nothing did.
-        stopped: in words, why the session stopped itself: its budget is used up, or a cell failed; else empty.
-    """
-
-    results: Results
-    path: Path
-    interrupt: Optional[BaseException] = None
-    stopped: str = ""
-
-    @cached_property
-    def counts(self) -> Mapping[str, int]:
-        """Return how many cells are done, skipped and failed; and, if there are any, how many ended otherwise.
-
-        Those are ``timed out``, ``out of memory``, ``crashed`` and ``not run``.
-        """
-        counted = Counter(record.status for record in self.results.records)
-        counted["not run"] = max(0, self.results.planned - len(self.results.records))
-        always = (DONE, SKIPPED, FAILED)
-        return {
-            status: counted[status]
-            for status in (*always, *FAILURES[1:], "not run")
-            if status in always or counted[status]
-        }
-
-    @property
-    def failures(self) -> int:
-        """Return how many cells failed, in whatever way."""
-        return sum(self.counts.get(status, 0) for status in FAILURES)
-
-    @property
-    def complete(self) -> bool:
-        """Return whether the session came to its end, every cell is done or skipped, and one at least is done."""
-        counts = self.counts
-        return not self.interrupt and not self.failures and "not run" not in counts and counts[DONE] > 0
 
 
 class Session:
@@ -221,18 +177,21 @@ class Session:
         budget = Budget(self.settings.budget)
         executor, choice = self.built_executor(len(planned.cells))
         with warmed(executor) as executor, one_thread(), generators_kept():
-            interrupt, stopped = self._run(planned, path, executor, str(choice), command, budget)
-        return Finished(rundir.load_results(path), path, interrupt, stopped)
+            interrupt, stopped, unmeasured = self._run(planned, path, executor, str(choice), command, budget)
+        return Finished(rundir.load_results(path), path, interrupt, stopped, unmeasured)
 
     def _run(
         self, planned: Plan, path: Path, executor: Executor, shown: str, command: Sequence[str], budget: Budget
-    ) -> tuple[Optional[KeyboardInterrupt], str]:
-        """Run the cells; return the interrupt that ended the session, and why it stopped itself, if it did."""
+    ) -> tuple[Optional[KeyboardInterrupt], str, int]:
+        """Run the cells.
+
+        Return the interrupt that ended the session and why it stopped itself, if it did, and how many finished cells
+        could not be measured by more metrics.
+        """
         say = self.observer.say
         for sentence in self.registry.import_warnings:
             say(f"warning: {sentence}")
-        with self.observer.downloads() as progress:
-            available = gather(planned.cells, self.runner, progress)
+        available = self._gathered(planned.cells, budget)
         for label, reason in {**available.skipped, **available.failed}.items():
             say(f"{label} is left out: {error_line(reason)}")
         # A worker loads code and data by itself: it must know which.
@@ -246,9 +205,19 @@ class Session:
                     stopped = self._run_cells(planned.cells, available, runner, executor, opened, budget)
             except KeyboardInterrupt as interrupt:
                 if not budget.stopped:
-                    return interrupt, ""
+                    return interrupt, "", len(opened.unmeasured)
                 stopped = self._used_up
-        return None, stopped
+        return None, stopped, len(opened.unmeasured)
+
+    def _gathered(self, cells: Sequence[Cell], budget: Budget) -> Availability:
+        try:
+            with budget.interrupts(), self.observer.downloads() as progress:
+                return gather(cells, self.runner, progress)
+        except KeyboardInterrupt:
+            if not budget.stopped:
+                raise
+            used_up = f"the budget of {duration(self.settings.budget or 0)} was used up while data were loaded"
+            raise SuiteError(f"{used_up}, before any cell ran; give a longer one, or name fewer datasets") from None
 
     @property
     def _used_up(self) -> str:
@@ -272,9 +241,10 @@ class Session:
             pending = (cell for cell in cells if cell.key not in finished)
             for sentence in share_datasets(pending, self.runner.workbench, available.digests, runner.scratch):
                 self.observer.say(f"warning: {sentence}")
-        new = run_cells(cells, available, runner, executor, opened.store, finished, self.settings.limits)
+        lacking, limits = opened.kept.lacking, self.settings.limits
+        new = run_cells(cells, available, runner, executor, opened.store, finished, limits, lacking)
         with self.observer.cells(len(cells), len(finished)) as advance, closing(new) as records:
-            return self._watch(records, advance, budget, opened.done)
+            return self._watch(records, advance, budget, opened)
 
     def _kept(self, cells: Sequence[Cell], opened: rundir.Opened, digests: Collection[str]) -> set[str]:
         """Return the keys of finished cells that stay, measured by the metrics that they lacked."""
@@ -286,15 +256,20 @@ class Session:
             measured = measure_more(to_measure, opened.store, self.runner.workbench, digests)
             return {*(keys - lacking), *(cell.key for cell in measured)}
 
-    def _watch(self, records: Iterator[Record], advance: Any, budget: Budget, done: set[str]) -> str:
-        """Follow the records, and add the keys of the cells that are done.
+    def _watch(self, records: Iterator[Record], advance: Any, budget: Budget, opened: rundir.Opened) -> str:
+        """Follow the records, and note the keys of the cells that are done, and of those that stay as they were.
 
         Return why no more are wanted, empty if there are no more.
         """
         remarks: set[str] = set()
         for record in records:
             if record.status == DONE:
-                done.add(record.cell.key)
+                opened.done.add(record.cell.key)
+            elif record.cell.key in opened.kept.lacking:
+                opened.unmeasured.add(record.cell.key)
+                if (why := _why(record)) not in remarks:
+                    self.observer.say(f"{_where(record.cell)}: stays as it was, for it failed with more metrics: {why}")
+                    remarks.add(why)
             if advance is not None:
                 advance(record)
             for remark in record.remarks:
@@ -302,12 +277,18 @@ class Session:
                     self.observer.say(f"warning: {remark}")
                     remarks.add(remark)
             if self.settings.fail_fast and record.status in FAILURES:
-                cell, why = record.cell, error_line(record.reason)
-                where = f"{cell.method} on {cell.place}, repeat {cell.repeat}"
-                return f"stopped at the first failure: {where}, {record.status}: {why}"
+                return f"stopped at the first failure: {_where(record.cell)}, {_why(record)}"
             if budget.used_up and not budget.stopped:  # in a thread that cannot be interrupted
                 return self._used_up
         return ""
+
+
+def _where(cell: Cell) -> str:
+    return f"{cell.method} on {cell.place}, repeat {cell.repeat}"
+
+
+def _why(record: Record) -> str:
+    return f"{record.status}: {error_line(record.reason)}"
 
 
 def chosen_suite(path: Optional[Path], given: Mapping[str, Any]) -> Suite:
