@@ -202,7 +202,10 @@ def test_a_new_metric_that_ends_the_process_ends_no_run(fairbench, tmp_path):
     executor = ["--executor", "processes[workers=1]", "--plugin", "more.py"]
     done = subprocess.run([*tried, *executor], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "coin on synthetic[rows=300] by group, repeat 0: stays as it was, for it failed with more metrics" in done.stderr
+    assert (
+        "coin on synthetic[rows=300] by group, repeat 0: stays as it was, for it failed with more metrics"
+        in done.stderr
+    )
     assert "failed: SystemExit: 3" in done.stderr
     assert "1 cell: 0 done, 0 skipped, 0 failed, 1 not measured" in done.stderr
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -226,6 +227,51 @@ def test_a_budget_interrupts_its_block_and_nothing_after_it():
         pass
     assert not late.stopped
     assert not Budget(None).used_up
+
+
+SLOW = """
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from fairbench.api import DataError, hookimpl
+
+@dataclass(frozen=True)
+class Slow:
+    \"\"\"It takes a minute to load.\"\"\"
+    name = "slow"
+    files = ()
+    sensitive_features = ("sex",)
+    def load(self, files):
+        time.sleep(60)
+        Path("loaded").touch()
+        raise DataError("it is loaded")
+
+@hookimpl
+def fairbench_datasets():
+    return [Slow]
+"""
+
+
+def test_a_budget_covers_the_loading_of_data(fairbench):
+    Path("slow.py").write_text(SLOW)
+    words = [
+        "run",
+        "--methods",
+        "constant",
+        "--datasets",
+        "slow",
+        "--plugin",
+        "slow.py",
+        "--budget",
+        "1s",
+        "--out",
+        "r",
+    ]
+    status, _, err = fairbench(*words)
+    assert status == 2
+    assert "the budget of 1 s was used up while data were loaded, before any cell ran; give a longer one" in err
+    assert not Path("loaded").exists()
+    assert not Path("r").exists()
 
 
 def cell(method, repeat=0, dataset="small", **more):

@@ -63,6 +63,16 @@ def test_an_executor_gets_what_is_left_and_checkpoints_of_failed_cells_stay(regi
     assert [path.name for path in (tmp_path / "partial").iterdir()] == [f"{cells[2].key}.npz"]
 
 
+def test_an_exception_of_a_worker_is_told_with_its_traceback(registry, tmp_path):
+    (cell,) = cells_of(registry, "constant")
+    error = KeyboardInterrupt("from the method")
+    error.__cause__ = RuntimeError("Traceback (most recent call last):\n  in fit\nKeyboardInterrupt: from the method\n")
+    answers = {"constant": Ended(cell, RAISED, None, error)}
+    with Store(tmp_path / "s.sqlite", create=True) as store:
+        (record,) = run_cells([cell], gather([cell], RUNNER), RUNNER, Watched(answers), store)
+    assert (record.status, record.reason) == (FAILED, str(error.__cause__))
+
+
 def test_a_cell_without_an_answer_fails_with_how_it_ended(registry, tmp_path):
     cells = cells_of(registry, "constant", "coin", "logistic", "mlp", "threshold", "raises")
     answers = {

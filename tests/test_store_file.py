@@ -57,6 +57,13 @@ def is_closed(connection):
     return False
 
 
+def test_a_store_that_is_removed_while_it_is_open_is_not_said_to_be_kept(path):
+    with Store(path, create=True) as store:
+        path.unlink()
+        with pytest.raises(StoreError, match="was removed while it was written to, and what was in it is lost; run"):
+            store.add(measured(1))
+
+
 def test_a_writer_waits_for_others_and_a_reader_soon_takes_a_copy(path, opened):
     with Store(path, create=True) as writer, Store(path) as reader:
         assert [(uri, asked["uri"], asked["isolation_level"], asked["timeout"]) for uri, asked, _ in opened] == [

@@ -147,7 +147,9 @@ def _answer(ended: Ended[Cell, Measured]) -> Measured:
     if ended.how in FAILURES:
         return unmeasured(cell, ended.how, "the executor gave no reason" if error is None else said(error))
     if error is not None:
-        return unmeasured(cell, status_of(error), f"{type(error).__name__}: {said(error)}")
+        cause = str(error.__cause__ or "")  # an interrupt that the method raised, or what cannot be sent: see where
+        told = cause if cause.startswith("Traceback") else f"{type(error).__name__}: {said(error)}"
+        return unmeasured(cell, status_of(error), told)
     if not isinstance(result, Measured) or result.record.cell.key != cell.key:
         return unmeasured(cell, FAILED, "the executor returned something other than this cell's result")
     return result

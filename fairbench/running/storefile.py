@@ -24,6 +24,9 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if "readonly" in str(error) and not path.exists():
+            gone = f"{path} was removed while it was written to, and what was in it is lost"
+            raise StoreError(f"{gone}; run the same command again, and leave the run directory alone") from error
         advice = {
             "full": "free some space and run the same command again",
             "readonly": "choose another run directory with --out",

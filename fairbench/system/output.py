@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Optional
 
 LIMIT = 64 * 1024  # characters of one block
+ABOVE = 10  # copies of descriptors have this number or a higher one: code that closes 0 to 2 must not hit them
 _REST = f"\n[fairbench: more than {LIMIT // 1024} KiB were printed; the rest is left out]\n"
 
 
@@ -89,7 +90,7 @@ def output_on_stderr() -> Iterator[None]:
     """Show what the block prints on stderr, the first ``LIMIT`` characters, and nothing on stdout.
 
     Output of native code and of child processes is shown when the block ends. At the end the streams and the file
-    descriptors 1 and 2 are restored. A block inside a block shares the limit of the outer one.
+    descriptors 0, 1 and 2 are restored. A block inside a block shares the limit of the outer one.
     """
     if isinstance(sys.stdout, _Relay):
         yield
@@ -108,16 +109,17 @@ def output_on_stderr() -> Iterator[None]:
 
 
 class _Descriptors:
-    """File descriptors 1 and 2 as they were; meanwhile 1 is a file without a name."""
+    """File descriptors 0, 1 and 2 as they were; meanwhile 1 is a file without a name."""
 
     def __init__(self) -> None:
-        self.saved = {number: copy for number in (1, 2) if (copy := _attempt(os.dup, number)) is not None}
+        copies = {number: _attempt(fcntl.fcntl, number, fcntl.F_DUPFD_CLOEXEC, ABOVE) for number in (0, 1, 2)}
+        self.saved = {number: copy for number, copy in copies.items() if copy is not None}
         self.spool = _spool(os.getpid()) if 1 in self.saved else None
         if self.spool is not None and _attempt(os.dup2, self.spool, 1) is None:
             self.spool = None
 
     def put_back(self) -> str:
-        """Restore both; return the beginning of what was printed to 1."""
+        """Restore them; return the beginning of what was printed to 1."""
         if self.spool is not None:
             _libc().fflush(None)  # what C's stdio still holds
         for number, copy in self.saved.items():

@@ -8,6 +8,7 @@ import signal
 import traceback
 from contextlib import suppress
 from functools import lru_cache
+from multiprocessing import current_process
 from multiprocessing.connection import Connection
 from typing import Any, Callable
 
@@ -25,6 +26,7 @@ def work(pipe: Connection, leash: Connection) -> None:
         leash: of the worker's warden.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    current_process().daemon = False  # a daemon may have no children, as torch's DataLoader starts; its warden ends all
     watched(leash, pipe.close)
     process = os.getpid()
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
+import operator
 import os
 import random
 import signal
@@ -152,6 +154,20 @@ def start_a_child(item: str) -> str:
     Path(folder, str(child.pid)).touch()
     if how:
         time.sleep(60)
+    return item
+
+
+def doubled_by_a_child(item: int) -> int:
+    """Return twice the item, which a process that multiprocessing starts has computed, as torch's DataLoader does."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(operator.mul, (item, 2))
+
+
+def leave_a_child(item: str) -> str:
+    """Start a process by multiprocessing, and say so by a file named after it."""
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    child.start()
+    Path(item, str(child.pid)).touch()
     return item
 
 

@@ -267,6 +267,19 @@ def test_what_a_worker_has_started_ends_with_it(tasks, tmp_path, how):
 
 
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
+def test_an_item_may_start_processes_by_multiprocessing(tasks, executor):
+    assert dict(pairs(executor.map(tasks.doubled_by_a_child, [1, 2]))) == {1: 2, 2: 4}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands the children of the dead to an ancestor")
+def test_a_worker_does_not_wait_for_a_process_that_an_item_has_left(tasks, tmp_path):
+    (end,) = Processes(workers=1).map(tasks.leave_a_child, [str(tmp_path)])
+    assert end.how == RETURNED
+    (child,) = tmp_path.iterdir()
+    assert not is_alive(int(child.name))
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
 def test_a_fork_that_comes_back_answers_for_nobody(tasks, executor, tmp_path):
     items = [str(tmp_path), *map(str, range(5))]
     results = dict(pairs(executor.map(tasks.fork_and_return, items)))
