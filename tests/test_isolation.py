@@ -278,8 +278,8 @@ def test_streams_and_descriptors_survive_what_is_done_to_them(capfd):
 
 def test_standard_output_survives_code_that_closes_the_standard_descriptors_again_and_again(tmp_path):
     """In a process of its own: the test's own descriptors must not be closed."""
-    closing = "    with process_state_kept():\n        os.closerange(0, 3)\n"
-    code = f"import os\nfrom fairbench.system.isolation import process_state_kept\nfor _ in range(3):\n{closing}print('out')"
+    code = "import os\nfrom fairbench.system.isolation import process_state_kept\nfor _ in range(3):\n"
+    code += "    with process_state_kept():\n        os.closerange(0, 3)\nprint('out')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "")
 
