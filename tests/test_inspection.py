@@ -75,6 +75,31 @@ def test_a_feature_that_gives_a_group_away_is_named_unless_it_is_declared():
     assert measured_notes(dataset(X=features, sensitive_features=sex)) == ()
 
 
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        ({0: "black", 1: "other", 2: "white"}, "gives race away in every row"),
+        ({0: 7, 1: 3, 2: 5}, "gives race away in every row"),
+        ({0: 1, 1: 0, 2: 0}, "depends on race alone"),  # a flag of one group
+        ({0: 1, 1: 1, 2: 1}, ""),
+    ],
+)
+@pytest.mark.parametrize("rows", [30, 6])
+def test_the_groups_under_other_names_and_flags_of_one_group_are_named(column, told, rows):
+    code = np.arange(rows) % 3
+    made = dataset(
+        X=pd.DataFrame({"x": np.arange(rows) / 7, "origin": pd.Series(code).map(column)}),
+        y=np.arange(rows) % 2,
+        sensitive_features=pd.DataFrame({"race": np.array(["black", "other", "white"])[code]}),
+        protected_group={"race": "black"},
+    )
+    said = " ".join(measured_notes(made))
+    assert (f"The feature origin {told}, and no sensitive_columns name it" in said) is bool(
+        told and (rows == 30 or "gives" in told)
+    )
+    assert "feature x" not in said
+
+
 def test_a_category_with_nearly_a_value_for_each_row_is_said_to_identify():
     features = pd.DataFrame({"x": np.arange(N) / 7, "case": [f"case {row}" for row in range(N)]})
     (note,) = measured_notes(dataset(X=features.astype({"case": "category"})))

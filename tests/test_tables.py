@@ -199,6 +199,22 @@ def test_sensitive_columns_that_name_nothing_are_refused(columns, message):
     refused(message, sensitive_columns=columns)
 
 
+@pytest.mark.parametrize(
+    ("columns", "shown", "all_of_them"),
+    [({}, r"\(\)", r"\('g',\)"), ({"g": ()}, r"\(\)", r"\('g',\)"), ({"g": ("x",)}, r"\('x',\)", r"\('x', 'g'\)")],
+)
+def test_a_feature_with_the_attributes_name_is_refused_unless_it_is_named(columns, shown, all_of_them):
+    table = pd.DataFrame({"x": VALUES, "g": VALUES[::-1]})
+    refused(
+        f"X has a column 'g', and sensitive_columns of 'g' is {shown}, so that the attribute would stay among the "
+        f"features; write sensitive_columns={{'g': {all_of_them}}}, or leave the column out of X$",
+        X=table,
+        sensitive_columns=columns,
+    )
+    data = dataset(X=table, sensitive_columns={"g": ("g",)})
+    assert split_dataset(data, group="g", seed=0, preparation=Preparation()).train.schema.feature_names == ("x",)
+
+
 def test_sensitive_columns_may_be_columns_of_keys_and_numbers_that_name_a_column():
     keys = pd.DataFrame({"town": ["u", "v"] * 30})
     assert dataset(keys=keys, sensitive_columns={"g": ["town"]}).sensitive_columns == {"g": ("town",)}

@@ -42,7 +42,7 @@ class Dataset:
         protected_group: for each attribute the group whose rows are protected (AIF360: unprivileged).
         favorable_label: the label, 0 or 1, that is good for the person.
         sensitive_columns: for an attribute the columns of X with the same information; they are removed from X when
-            the attribute is the group.
+            the attribute is the group. A column with the attribute's own name must be one of them.
         missing_values: True if X lacks values on purpose; they are then imputed from the training part.
         notes: sentences to be shown with every result on these data.
         image_shape: (channels, height, width) of images; empty for a table.
@@ -90,8 +90,8 @@ class Dataset:
             set_field(self, "X", copied(self.X, None))  # the loader, or a plugin, may keep a reference
         else:
             self._check_features(self.X)
-        known = [name for part in (self.X, self.keys) for name in getattr(part, "columns", ())]
-        carrying = tables.sensitive_columns(self.sensitive_columns, list(groups.columns), known, where)
+        features_, keys = (list(getattr(part, "columns", ())) for part in (self.X, self.keys))
+        carrying = tables.sensitive_columns(self.sensitive_columns, list(groups.columns), features_, keys, where)
         set_field(self, "sensitive_columns", carrying)
         set_field(self, "favorable_label", int(self.favorable_label))
         set_field(self, "notes", tuple(self.notes))

@@ -211,12 +211,13 @@ def keys(table: pd.DataFrame, n: int, where: str) -> pd.DataFrame:
 
 
 def sensitive_columns(
-    given: Any, attributes: Iterable[str], known: Collection[str], where: str
+    given: Any, attributes: Collection[str], features: Collection[str], keys: Collection[str], where: str
 ) -> dict[str, tuple[str, ...]]:
-    """Return for each attribute the columns with the same information.
+    """Return for each attribute the columns, of the ``features`` and ``keys``, with the same information.
 
     Raises:
-        DataError: an attribute or a column does not exist, so that the group would stay among the features.
+        DataError: an attribute or a column does not exist, or a feature has an attribute's name and is not given, so
+            that the group would stay among the features.
     """
     if not isinstance(given, Mapping):
         raise DataError(f"{where}: sensitive_columns is {shown(given)}; give {{attribute: (column, ...)}}")
@@ -233,11 +234,19 @@ def sensitive_columns(
             )
         taken[str(attribute)] = tuple(map(str, columns))
         for column in taken[str(attribute)]:
-            if column not in known:
+            if column not in features and column not in keys:
                 raise DataError(
                     f"{where}: sensitive_columns of {attribute!r} names {column!r}, and neither X nor keys has such a "
-                    f"column; they have: {shown(', '.join(known))}"
+                    f"column; they have: {shown(', '.join([*features, *keys]))}"
                 )
+    for attribute in attributes:
+        columns = taken.get(attribute, ())
+        if attribute in features and attribute not in columns:
+            raise DataError(
+                f"{where}: X has a column {attribute!r}, and sensitive_columns of {attribute!r} is {shown(columns)}, "
+                "so that the attribute would stay among the features; write sensitive_columns="
+                f"{{{attribute!r}: {(*columns, attribute)!r}}}, or leave the column out of X"
+            )
     return taken
 
 
