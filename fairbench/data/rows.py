@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.data import tables
-from fairbench.data.arrays import check_key, check_labels, copied, fractions, frozen, unchecked
+from fairbench.data.arrays import check_key, check_labels, copied, fractions, frozen, thresholds, unchecked
 from fairbench.data.columns import check_length, features, refuse_missing, shown
 from fairbench.errors import DataError, NotApplicable
 from fairbench.records import OVERLAPS, POOL, UNKNOWN
@@ -242,7 +242,7 @@ class Samples(_Rows):
             check_length("rows", len(self.rows), len(self.X), "samples")
             object.__setattr__(self, "rows", frozen(self.rows, np.int64))
         check_length("y", len(self.y), len(self.X), "samples")
-        check_labels(np.asarray(self.y), "samples")
+        check_labels(self.y, "samples")
         object.__setattr__(self, "y", frozen(self.y, np.int64))
 
     @property
@@ -314,10 +314,8 @@ class Predictions:
 
     def __post_init__(self) -> None:
         """Check ranges and fill in the decision of a deterministic method."""
-        y_pred = np.asarray(self.y_pred)
-        n = len(y_pred)
-        check_labels(y_pred, "predictions")
-        object.__setattr__(self, "y_pred", copied(y_pred, np.int64))
+        object.__setattr__(self, "y_pred", copied(check_labels(self.y_pred, "predictions"), np.int64))
+        n = len(self.y_pred)
         if self.y_score is not None:
             object.__setattr__(self, "y_score", fractions(self.y_score, "y_score", n))
         decision = self.y_pred if self.decision is None else self.decision
@@ -333,10 +331,10 @@ class Predictions:
         """Select the rows whose ``y_score`` (n,), in [0, 1], reaches the threshold: a number or an array (n,).
 
         Raises:
-            DataError: a score is outside [0, 1] or NaN.
+            DataError: a score is outside [0, 1] or NaN, or the threshold is NaN or of another shape.
         """
-        y_score = fractions(y_score, "y_score", len(y_score))
-        return cls(np.asarray(y_score >= threshold, dtype=np.int64), y_score)
+        y_score = fractions(y_score, "y_score")
+        return cls(np.asarray(y_score >= thresholds(threshold, len(y_score)), dtype=np.int64), y_score)
 
     @classmethod
     def from_decision(cls, decision: Any, *, seed: int, y_score: Any = None) -> Predictions:
@@ -350,7 +348,7 @@ class Predictions:
         Raises:
             DataError: a chance or a score is outside [0, 1] or NaN.
         """
-        decision = fractions(decision, "decision", len(decision))
+        decision = fractions(decision, "decision")
         drawn = np.random.default_rng(seed).random(len(decision)) < decision
         return cls(drawn.astype(np.int64), y_score, decision)
 
