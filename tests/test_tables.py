@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,8 @@ def test_labels_of_every_common_shape_are_the_same_labels(y):
         (np.array([0, None, *Y[2:]], dtype=object), "y is missing .* in 1 of 60 rows, first in row 1"),
         (pd.Series([pd.NA, *Y[1:]], dtype="Int64"), "y is missing .* in 1 of 60 rows, first in row 0"),
         (np.ma.masked_array(Y, np.arange(N) == 5), "y is missing .* in 1 of 60 rows, first in row 5"),
+        (np.array([(label,) for label in Y], dtype=[("a", int)]), r"y must hold 0 and 1 only, seen \(0,\), \(1,\)"),
+        (np.array([b"a", b"b"] * 30, dtype="V1"), "y must hold 0 and 1 only, seen b'a', b'b'"),
         (Y[:-1], "y has 59 rows but X has 60"),
     ],
 )
@@ -122,6 +125,20 @@ def test_codes_of_groups_become_their_text(values, protected, names):
     assert split.train.group_names == names
     assert data.protected_group["g"] == names[split.train.schema.protected]
     assert (data.sensitive_features["g"] == data.protected_group["g"]).tolist() == (G == 1).tolist()
+
+
+class Colour(str, enum.Enum):
+    GREEN = "green"
+    BLUE = "blue"
+
+
+@pytest.mark.parametrize("protected", ["blue", Colour.BLUE])
+def test_members_of_an_enumeration_of_texts_are_their_text(protected):
+    table = pd.DataFrame({"g": pd.Series([Colour.GREEN, Colour.BLUE] * 30, dtype=object)})
+    data = dataset(sensitive_features=table, protected_group={"g": protected})
+    assert data.protected_group == {"g": "blue"}
+    assert data.sensitive_features["g"].tolist() == ["green", "blue"] * 30
+    assert {type(name) for name in (data.protected_group["g"], *data.sensitive_features["g"])} == {str}
 
 
 def either(name, other="b"):
@@ -384,6 +401,8 @@ def test_columns_without_a_name_of_their_own_are_refused(columns, message):
             r"X is an array of .* image_shape is \(0, 2, 2\)",
         ),
         ({"X": np.zeros((N, 12), object), "image_shape": (3, 2, 2)}, "pixels are object; they must be uint8"),
+        ({"image_shape": None}, "image_shape is None but X is a table; give X as an array, or leave image_shape out"),
+        ({"image_shape": np.array([3, 2, 2])}, "image_shape is array"),
         ({"favorable_label": "1"}, "favorable_label is '1'; it must be 0 or 1"),
         ({"favorable_label": np.array([0, 1])}, r"favorable_label is array\(\[0, 1\]\)"),
         ({"missing_values": "no"}, "missing_values is 'no'; it must be True or False"),
@@ -410,3 +429,11 @@ def test_a_dataset_needs_a_name(name):
 def test_numbers_typed_as_objects_stay_numbers_as_keys():
     keys = dataset(keys=pd.DataFrame({"k": np.array([3, 4] * 30, dtype=object)})).key_arrays()
     assert (keys["k"].dtype.kind, keys["k"][:2].tolist()) == ("i", [3, 4])
+
+
+@pytest.mark.parametrize("kind", ["uint64", "UInt64", object])
+@pytest.mark.parametrize(("first", "expected"), [(2**63 - 1, "i"), (2**63, "u")])
+def test_keys_keep_whole_numbers_that_int64_cannot_hold(kind, first, expected):
+    values = pd.Series([first, 4] * 30, dtype="uint64").astype(kind)
+    key = dataset(keys=pd.DataFrame({"k": values})).key_arrays()["k"]
+    assert (key.dtype.kind, key[:2].tolist()) == (expected, [first, 4])

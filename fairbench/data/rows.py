@@ -104,18 +104,14 @@ class Dataset:
         """Return the task keys except those in ``without``, each (n,): numbers unchanged, others as strings."""
         if self.keys is None:
             return {}
-        types = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
-        columns = {name: self.keys[name] for name in self.keys.columns if name not in without}
-        return {
-            name: values.to_numpy(dtype=types[values.dtype.kind])
-            if values.dtype.kind in types
-            else values.astype(str).to_numpy(dtype=np.str_)
-            for name, values in columns.items()
-        }
+        return {name: tables.key_array(self.keys[name]) for name in self.keys.columns if name not in without}
 
     def _check_features(self, X: pd.DataFrame) -> None:
-        if self.image_shape:
-            raise DataError(f"{self.name}: image_shape is {self.image_shape} but X is a table; give X as an array")
+        if not isinstance(self.image_shape, (tuple, list)) or self.image_shape:
+            raise DataError(
+                f"{self.name}: image_shape is {shown(self.image_shape)} but X is a table; give X as an array, or leave "
+                "image_shape out"
+            )
         table = features(X, self.name)
         for column in () if self.missing_values else table.columns:
             advice = (

@@ -94,6 +94,8 @@ def labels(y: Any, n: int, where: str) -> NDArray[np.int64]:
             y = np.asarray(None)
         if y.ndim == 2 and y.shape[1] == 1:
             y = y[:, 0]
+    if isinstance(y, np.ndarray) and y.dtype.kind == "V":  # of named fields, which pandas would not take
+        y = y.astype(object)
     if np.ndim(y) != 1:
         raise DataError(
             f"{where}: y has shape {np.shape(y)}; give one column of 0 and 1, a label for each row (of one-hot labels "
@@ -184,7 +186,7 @@ def _group_name(value: Any, what: str, where: str) -> str:
             f"{where}: {what} has a group named {shown(value)}; name it in visible letters, or drop its rows if it "
             "stands for a missing value"
         )
-    return str(value)
+    return str.__str__(value)  # str() of an enumeration's member is its name
 
 
 def keys(table: pd.DataFrame, n: int, where: str) -> pd.DataFrame:
@@ -208,6 +210,15 @@ def keys(table: pd.DataFrame, n: int, where: str) -> pd.DataFrame:
             raise DataError(f"{where}: key {name!r} holds text that is not valid Unicode; decode it in load()")
         columns[name] = values.infer_objects() if values.dtype == object else values
     return pd.DataFrame(columns, index=table.index)
+
+
+def key_array(values: pd.Series) -> NDArray[Any]:
+    """Return a task key as numbers or strings; whole numbers are int64 unless one is beyond it."""
+    types: dict[str, Any] = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
+    if values.dtype.kind not in types:
+        return np.asarray(values.astype(str).to_numpy(dtype=np.str_))
+    beyond = values.dtype.kind == "u" and values.max() >= 2**63
+    return np.asarray(values.to_numpy(dtype=np.uint64 if beyond else types[values.dtype.kind]))
 
 
 def sensitive_columns(
