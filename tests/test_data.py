@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import enum
 
 import numpy as np
 import pandas as pd
@@ -69,6 +70,20 @@ def test_invalid_table_is_refused_with_what_was_seen(changes, message):
 
 def test_missing_values_are_allowed_where_they_are_declared():
     assert table(X=pd.DataFrame({"age": [1.0, np.nan, 3.0, 4.0]}), missing_values=True).missing_values
+
+
+class Colour(str, enum.Enum):
+    GREEN = "green"
+    BLUE = "blue"
+
+
+@pytest.mark.parametrize("protected", ["blue", Colour.BLUE])
+def test_members_of_an_enumeration_of_texts_are_their_text(protected):
+    groups = pd.DataFrame({"g": pd.Series([Colour.GREEN, Colour.BLUE] * 2, dtype=object)})
+    data = table(sensitive_features=groups, protected_group={"g": protected})
+    assert data.protected_group == {"g": "blue"}
+    assert data.sensitive_features["g"].tolist() == ["green", "blue"] * 2
+    assert {type(name) for name in (data.protected_group["g"], *data.sensitive_features["g"])} == {str}
 
 
 def test_tables_and_images_are_told_apart():
@@ -273,6 +288,14 @@ def test_keys_become_plain_arrays(kind):
     assert [values.dtype.kind for values in arrays.values()] == ["U", "i", "f"]
     assert list(data.key_arrays(without=["age"])) == ["state", "size"]
     assert table().key_arrays() == {}
+
+
+@pytest.mark.parametrize("kind", ["uint64", "UInt64", object])
+@pytest.mark.parametrize(("first", "expected"), [(2**63 - 1, "i"), (2**63, "u")])
+def test_keys_keep_whole_numbers_that_int64_cannot_hold(kind, first, expected):
+    values = pd.Series([first, 4] * 2, dtype="uint64").astype(kind)
+    key = table(keys=pd.DataFrame({"k": values})).key_arrays()["k"]
+    assert (key.dtype.kind, key[:2].tolist()) == (expected, [first, 4])
 
 
 def with_keys(**keys):

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairbench.cells import Preparation
 from fairbench.data.inspection import measured_notes
+from fairbench.data.preparation import split_dataset
 from fairbench.data.rows import Dataset
 from fairbench.errors import DataError
 
@@ -98,6 +100,22 @@ def test_the_groups_under_other_names_and_flags_of_one_group_are_named(column, t
         told and (rows == 30 or "gives" in told)
     )
     assert "feature x" not in said
+
+
+@pytest.mark.parametrize(
+    ("columns", "seen", "whole"),
+    [({}, (), ("sex",)), ({"sex": ()}, (), ("sex",)), ({"sex": ("x",)}, ("x",), ("x", "sex"))],
+)
+def test_a_feature_with_the_attributes_name_is_refused_unless_it_is_named(columns, seen, whole):
+    table = pd.DataFrame({"x": np.arange(N) / 7, "sex": np.arange(N) % 7})
+    with pytest.raises(DataError) as caught:
+        dataset(X=table, sensitive_columns=columns)
+    assert str(caught.value) == (
+        f"made: X has a column 'sex', and sensitive_columns of 'sex' is {seen}, so that the attribute would stay among "
+        f"the features; write sensitive_columns={{'sex': {whole}}}, or leave the column out of X"
+    )
+    made = dataset(X=table, sensitive_columns={"sex": ("sex",)})
+    assert split_dataset(made, group="sex", seed=0, preparation=Preparation()).train.schema.feature_names == ("x",)
 
 
 def test_a_category_with_nearly_a_value_for_each_row_is_said_to_identify():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import enum
 
 import numpy as np
 import pandas as pd
@@ -127,20 +126,6 @@ def test_codes_of_groups_become_their_text(values, protected, names):
     assert (data.sensitive_features["g"] == data.protected_group["g"]).tolist() == (G == 1).tolist()
 
 
-class Colour(str, enum.Enum):
-    GREEN = "green"
-    BLUE = "blue"
-
-
-@pytest.mark.parametrize("protected", ["blue", Colour.BLUE])
-def test_members_of_an_enumeration_of_texts_are_their_text(protected):
-    table = pd.DataFrame({"g": pd.Series([Colour.GREEN, Colour.BLUE] * 30, dtype=object)})
-    data = dataset(sensitive_features=table, protected_group={"g": protected})
-    assert data.protected_group == {"g": "blue"}
-    assert data.sensitive_features["g"].tolist() == ["green", "blue"] * 30
-    assert {type(name) for name in (data.protected_group["g"], *data.sensitive_features["g"])} == {str}
-
-
 def either(name, other="b"):
     return pd.DataFrame({"g": np.array([other, name] * 30, dtype=object)}, dtype=object)
 
@@ -214,22 +199,6 @@ def test_a_protected_group_that_is_none_is_refused(protected, message):
 )
 def test_sensitive_columns_that_name_nothing_are_refused(columns, message):
     refused(message, sensitive_columns=columns)
-
-
-@pytest.mark.parametrize(
-    ("columns", "shown", "all_of_them"),
-    [({}, r"\(\)", r"\('g',\)"), ({"g": ()}, r"\(\)", r"\('g',\)"), ({"g": ("x",)}, r"\('x',\)", r"\('x', 'g'\)")],
-)
-def test_a_feature_with_the_attributes_name_is_refused_unless_it_is_named(columns, shown, all_of_them):
-    table = pd.DataFrame({"x": VALUES, "g": VALUES[::-1]})
-    refused(
-        f"X has a column 'g', and sensitive_columns of 'g' is {shown}, so that the attribute would stay among the "
-        f"features; write sensitive_columns={{'g': {all_of_them}}}, or leave the column out of X$",
-        X=table,
-        sensitive_columns=columns,
-    )
-    data = dataset(X=table, sensitive_columns={"g": ("g",)})
-    assert split_dataset(data, group="g", seed=0, preparation=Preparation()).train.schema.feature_names == ("x",)
 
 
 def test_sensitive_columns_may_be_columns_of_keys_and_numbers_that_name_a_column():
@@ -429,11 +398,3 @@ def test_a_dataset_needs_a_name(name):
 def test_numbers_typed_as_objects_stay_numbers_as_keys():
     keys = dataset(keys=pd.DataFrame({"k": np.array([3, 4] * 30, dtype=object)})).key_arrays()
     assert (keys["k"].dtype.kind, keys["k"][:2].tolist()) == ("i", [3, 4])
-
-
-@pytest.mark.parametrize("kind", ["uint64", "UInt64", object])
-@pytest.mark.parametrize(("first", "expected"), [(2**63 - 1, "i"), (2**63, "u")])
-def test_keys_keep_whole_numbers_that_int64_cannot_hold(kind, first, expected):
-    values = pd.Series([first, 4] * 30, dtype="uint64").astype(kind)
-    key = dataset(keys=pd.DataFrame({"k": values})).key_arrays()["k"]
-    assert (key.dtype.kind, key[:2].tolist()) == (expected, [first, 4])
