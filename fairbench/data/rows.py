@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fairbench.data import tables
 from fairbench.data.arrays import check_key, check_labels, copied, fractions, frozen, thresholds, unchecked
 from fairbench.data.columns import check_length, features, refuse_missing, shown
+from fairbench.data.digest import dataset_digest
 from fairbench.errors import DataError, NotApplicable
 from fairbench.records import OVERLAPS, POOL, UNKNOWN
 
@@ -99,6 +100,11 @@ class Dataset:
         if overlap not in OVERLAPS:
             raise DataError(f"{where}: overlap is {shown(overlap)}; it must be one of {', '.join(OVERLAPS)}")
         set_field(self, "overlap", overlap)
+
+    @property
+    def digest(self) -> str:
+        """Return a sha256 over all that can change a number; the notes are left out. It is computed at each call."""
+        return dataset_digest(self)
 
     def key_arrays(self, without: Collection[str] = ()) -> Keys:
         """Return the task keys except those in ``without``, each (n,): numbers unchanged, others as strings."""
