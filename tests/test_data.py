@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import decimal
+import enum
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from fairbench.data.rows import Dataset, Inputs, Predictions, Samples, Schema, images_only, tables_only
 from fairbench.errors import DataError, NotApplicable
@@ -66,6 +70,20 @@ def test_invalid_table_is_refused_with_what_was_seen(changes, message):
 
 def test_missing_values_are_allowed_where_they_are_declared():
     assert table(X=pd.DataFrame({"age": [1.0, np.nan, 3.0, 4.0]}), missing_values=True).missing_values
+
+
+class Colour(str, enum.Enum):
+    GREEN = "green"
+    BLUE = "blue"
+
+
+@pytest.mark.parametrize("protected", ["blue", Colour.BLUE])
+def test_members_of_an_enumeration_of_texts_are_their_text(protected):
+    groups = pd.DataFrame({"g": pd.Series([Colour.GREEN, Colour.BLUE] * 2, dtype=object)})
+    data = table(sensitive_features=groups, protected_group={"g": protected})
+    assert data.protected_group == {"g": "blue"}
+    assert data.sensitive_features["g"].tolist() == ["green", "blue"] * 2
+    assert {type(name) for name in (data.protected_group["g"], *data.sensitive_features["g"])} == {str}
 
 
 def test_tables_and_images_are_told_apart():
@@ -152,6 +170,86 @@ def test_invalid_predictions_are_refused(fields, message):
         Predictions(**fields)
 
 
+ONE = np.array([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("scores", "seen"),
+    [
+        (np.ma.array([0.2, 0.8], mask=[False, True]), "is masked in 1 of 2 values, first in row 1; a value is needed"),
+        (["0.1", "0.9"], "holds '0.1'; give real numbers"),
+        (np.array([0.1, 0.9 + 5j]), r"holds \(0.1\+0j\); give real numbers"),
+        (np.array(["1970", "1971"], dtype="datetime64[Y]"), r"holds datetime.date\(1970, 1, 1\); give real numbers"),
+        (np.array([0, 1], dtype="timedelta64[s]"), "holds datetime.timedelta"),
+        ([0.1, None], "holds None; give real numbers"),
+        (0.5, r"has shape \(\); a value is needed for each"),
+        ([[0.1], [0.9]], r"has shape \(2, 1\); a value is needed for each"),
+        ([[0.1], [0.1, 0.9]], r"is \[\[0.1\], \[0.1, 0.9\]\]; give one number for each row"),
+    ],
+    ids=str,
+)
+def test_scores_and_decisions_that_are_no_real_numbers_are_refused(scores, seen):
+    for what, make in (
+        ("y_score", lambda: Predictions.from_score(scores)),
+        ("decision", lambda: Predictions.from_decision(scores, seed=0)),
+        ("y_score", lambda: Predictions(ONE, y_score=scores)),
+    ):
+        with pytest.raises(DataError, match=f"^{what} {seen}"):
+            make()
+
+
+def test_no_scores_at_all_are_refused():
+    for make in (Predictions.from_score, lambda nothing: Predictions.from_decision(nothing, seed=0)):
+        with pytest.raises(DataError, match="holds None; give real numbers"):
+            make(None)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.ma.array([0.25, 0.75], mask=[False, False]),
+        np.array([0.25, decimal.Decimal("0.75")], dtype=object),
+        pd.Series([0.25, 0.75], dtype="Float64"),
+        torch.tensor([0.25, 0.75]),
+        np.array([0.25, 0.75], dtype=np.float16),
+    ],
+    ids=str,
+)
+def test_real_numbers_of_any_type_are_scores(scores):
+    made = Predictions.from_score(scores)
+    assert (made.y_score.dtype, made.y_score.tolist(), made.y_pred.tolist()) == (float, [0.25, 0.75], [0, 1])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.ma.array([0, 1], mask=[False, True]), np.array([0, 1 + 0j]), None, 1, [[0], [0, 1]], [[0], [1]], ["0", "1"]],
+    ids=str,
+)
+def test_labels_that_are_no_column_of_real_numbers_are_refused(labels):
+    with pytest.raises(DataError, match=r"^predictions: y "):
+        Predictions(labels)
+    if np.ma.isMaskedArray(labels):
+        with pytest.raises(DataError, match=r"^samples: y is masked in 1 of 2 values, first in row 1"):
+            Samples(np.ones((2, 2)), ONE, SCHEMA, labels)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        (np.nan, "the threshold is NaN, which no score reaches; give a number"),
+        ([0.1, np.nan], "the threshold is NaN in row 1, which"),
+        ([0.1, 0.2, 0.3], r"the threshold has shape \(3,\); give one number, or one for each of the 2 rows"),
+        ([[0.1], [0.2]], r"the threshold has shape \(2, 1\)"),
+        ("0.5", "the threshold holds '0.5'; give real numbers"),
+        (None, "the threshold holds None"),
+    ],
+    ids=str,
+)
+def test_a_threshold_that_is_no_number_for_each_row_is_refused(threshold, message):
+    with pytest.raises(DataError, match=f"^{message}"):
+        Predictions.from_score([0.1, 0.9], threshold)
+
+
 @pytest.mark.parametrize("over", [7e-16, 5e-10])
 def test_a_score_that_rounding_carried_over_an_end_is_moved_back(over):
     for made in (
@@ -190,6 +288,14 @@ def test_keys_become_plain_arrays(kind):
     assert [values.dtype.kind for values in arrays.values()] == ["U", "i", "f"]
     assert list(data.key_arrays(without=["age"])) == ["state", "size"]
     assert table().key_arrays() == {}
+
+
+@pytest.mark.parametrize("kind", ["uint64", "UInt64", object])
+@pytest.mark.parametrize(("first", "expected"), [(2**63 - 1, "i"), (2**63, "u")])
+def test_keys_keep_whole_numbers_that_int64_cannot_hold(kind, first, expected):
+    values = pd.Series([first, 4] * 2, dtype="uint64").astype(kind)
+    key = table(keys=pd.DataFrame({"k": values})).key_arrays()["k"]
+    assert (key.dtype.kind, key[:2].tolist()) == (expected, [first, 4])
 
 
 def with_keys(**keys):

@@ -150,6 +150,13 @@ def test_every_process_finds_the_same_digest():
     assert len(seen) == 1
 
 
+def test_a_dataset_tells_its_digest():
+    made = table()
+    assert made.digest == dataset_digest(made)
+    with pytest.raises(AttributeError):
+        made.digest = ""
+
+
 def test_the_digest_is_of_this_form_for_good():
     """A digest that comes out otherwise refuses every run that was begun before; this one is for all pandas."""
     assert dataset_digest(table()) == "b2022b10b4e9a46e010ede18a15099b09ebbf92f40c6f564c725e9f09bb0a12c"

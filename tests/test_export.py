@@ -340,9 +340,11 @@ def test_metrics_are_computed_anew_and_what_the_scenario_measured_stays(kept, tm
         Metric("share", accuracy, by_group=True),
         Metric("missing", missing),
         Metric("broken", broken),
+        Metric("masked", lambda samples, predictions: np.ma.masked),
+        Metric("texts", lambda samples, predictions: "0.5"),
     ]
     registry.add(Plugin("own", "tests", "1"), {"metrics": metrics})
-    anew = export.rescored(kept, tmp_path / FILE_NAME, registry, "accuracy,missing,broken,share")
+    anew = export.rescored(kept, tmp_path / FILE_NAME, registry, "accuracy,missing,broken,masked,texts,share")
     assert (anew.run, anew.planned, anew.labels) == (kept.run, kept.planned, kept.labels)
     first, second = anew.records
     assert second == kept.records[1]
@@ -360,7 +362,11 @@ def test_metrics_are_computed_anew_and_what_the_scenario_measured_stays(kept, tm
     assert {value for key, value in found.items() if key[3] == "broken"} == {
         (None, "the metric raised IndexError: no row 9")
     }
-    assert {metric for *_, metric in found} == {"accuracy", "share", "missing", "broken"}
+    assert {value for key, value in found.items() if key[3] == "masked"} == {(None, "the metric returned nan")}
+    assert {value for key, value in found.items() if key[3] == "texts"} == {
+        (None, "metric texts is a str, '0.5'; a number is needed")
+    }
+    assert {metric for *_, metric in found} == {"accuracy", "share", "missing", "broken", "masked", "texts"}
     with pytest.raises(UnknownName, match="no metric is named 'nosuch'"):
         export.rescored(kept, tmp_path, registry, "nosuch")
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairbench.cells import Preparation
 from fairbench.data.inspection import measured_notes
+from fairbench.data.preparation import split_dataset
 from fairbench.data.rows import Dataset
 from fairbench.errors import DataError
 
@@ -73,6 +75,47 @@ def test_a_feature_that_gives_a_group_away_is_named_unless_it_is_declared():
     assert measured_notes(dataset(X=features, sensitive_features=sex, sensitive_columns={"sex": ("title",)})) == ()
     features.loc[0, "title"] = "Mr"
     assert measured_notes(dataset(X=features, sensitive_features=sex)) == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        ({0: "black", 1: "other", 2: "white"}, "gives race away in every row"),
+        ({0: 7, 1: 3, 2: 5}, "gives race away in every row"),
+        ({0: 1, 1: 0, 2: 0}, "depends on race alone"),  # a flag of one group
+        ({0: 1, 1: 1, 2: 1}, ""),
+    ],
+)
+@pytest.mark.parametrize("rows", [30, 6])
+def test_the_groups_under_other_names_and_flags_of_one_group_are_named(column, told, rows):
+    code = np.arange(rows) % 3
+    made = dataset(
+        X=pd.DataFrame({"x": np.arange(rows) / 7, "origin": pd.Series(code).map(column)}),
+        y=np.arange(rows) % 2,
+        sensitive_features=pd.DataFrame({"race": np.array(["black", "other", "white"])[code]}),
+        protected_group={"race": "black"},
+    )
+    said = " ".join(measured_notes(made))
+    assert (f"The feature origin {told}, and no sensitive_columns name it" in said) is bool(
+        told and (rows == 30 or "gives" in told)
+    )
+    assert "feature x" not in said
+
+
+@pytest.mark.parametrize(
+    ("columns", "seen", "whole"),
+    [({}, (), ("sex",)), ({"sex": ()}, (), ("sex",)), ({"sex": ("x",)}, ("x",), ("x", "sex"))],
+)
+def test_a_feature_with_the_attributes_name_is_refused_unless_it_is_named(columns, seen, whole):
+    table = pd.DataFrame({"x": np.arange(N) / 7, "sex": np.arange(N) % 7})
+    with pytest.raises(DataError) as caught:
+        dataset(X=table, sensitive_columns=columns)
+    assert str(caught.value) == (
+        f"made: X has a column 'sex', and sensitive_columns of 'sex' is {seen}, so that the attribute would stay among "
+        f"the features; write sensitive_columns={{'sex': {whole}}}, or leave the column out of X"
+    )
+    made = dataset(X=table, sensitive_columns={"sex": ("sex",)})
+    assert split_dataset(made, group="sex", seed=0, preparation=Preparation()).train.schema.feature_names == ("x",)
 
 
 def test_a_category_with_nearly_a_value_for_each_row_is_said_to_identify():

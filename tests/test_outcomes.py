@@ -60,6 +60,7 @@ def test_numbers_of_every_library_are_numbers(value, expected):
         (np.complex128(1), "it is a complex128"),
         (np.arange(2), "it is a ndarray, array([0, 1])"),
         (torch.ones(2), "it is a Tensor"),
+        (np.ma.masked_all(2), "it is a MaskedArray"),
         ([0.5], "it is a list, [0.5]"),
         (pd.NA, "it is a NAType, <NA>"),
         (Unshowable(), "it is an Unshowable, whose repr raises KeyError"),
@@ -87,6 +88,19 @@ def test_no_value_that_is_not_finite_is_kept(outcome, value, eight_rows, eight_p
     ((*_, name, kept, reason),) = record.values
     assert (name, kept, reason) == ("v", None, f"the scenario measured {float(value)}")
     assert record.diagnostics == {"d": (None, 1.0)}
+
+
+@pytest.mark.parametrize(
+    "value", [np.ma.masked, np.ma.array(0.5, mask=True), np.ma.array([0.5], mask=[True])], ids=["masked", "0-d", "1-d"]
+)
+def test_what_is_masked_is_undefined(outcome, value, eight_rows, eight_predictions):
+    metric = Metric("m", lambda samples, predictions: value)
+    ((*_, kept, reason),) = measure(eight_rows, eight_predictions, [metric])
+    assert (kept, reason) == (None, "the metric returned nan")
+    curve = np.ma.array([1, 2], mask=[False, True])
+    record = measured(RECORD, checked(replace(outcome, diagnostics={"d": curve}), "m", None), [])
+    assert record.diagnostics == {"d": (1.0, None)}
+    assert number(np.ma.array([0.5], mask=[False]), "it") == 0.5
 
 
 def test_names_and_numbers_become_plain(outcome, eight_predictions):

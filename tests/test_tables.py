@@ -93,6 +93,8 @@ def test_labels_of_every_common_shape_are_the_same_labels(y):
         (np.array([0, None, *Y[2:]], dtype=object), "y is missing .* in 1 of 60 rows, first in row 1"),
         (pd.Series([pd.NA, *Y[1:]], dtype="Int64"), "y is missing .* in 1 of 60 rows, first in row 0"),
         (np.ma.masked_array(Y, np.arange(N) == 5), "y is missing .* in 1 of 60 rows, first in row 5"),
+        (np.array([(label,) for label in Y], dtype=[("a", int)]), r"y must hold 0 and 1 only, seen \(0,\), \(1,\)"),
+        (np.array([b"a", b"b"] * 30, dtype="V1"), "y must hold 0 and 1 only, seen b'a', b'b'"),
         (Y[:-1], "y has 59 rows but X has 60"),
     ],
 )
@@ -368,6 +370,8 @@ def test_columns_without_a_name_of_their_own_are_refused(columns, message):
             r"X is an array of .* image_shape is \(0, 2, 2\)",
         ),
         ({"X": np.zeros((N, 12), object), "image_shape": (3, 2, 2)}, "pixels are object; they must be uint8"),
+        ({"image_shape": None}, "image_shape is None but X is a table; give X as an array, or leave image_shape out"),
+        ({"image_shape": np.array([3, 2, 2])}, "image_shape is array"),
         ({"favorable_label": "1"}, "favorable_label is '1'; it must be 0 or 1"),
         ({"favorable_label": np.array([0, 1])}, r"favorable_label is array\(\[0, 1\]\)"),
         ({"missing_values": "no"}, "missing_values is 'no'; it must be True or False"),

@@ -13,11 +13,12 @@ from typing import Protocol
 from fairbench.analysis.values import LongRow, cell_row
 from fairbench.cells import Cell
 from fairbench.data.rows import Predictions, Samples
-from fairbench.errors import Undefined
+from fairbench.errors import Undefined, Unstorable
 from fairbench.plugins.components import Metric
 from fairbench.plugins.registry import Registry
 from fairbench.records import DONE, Partial, Results
 from fairbench.running.cell import measure
+from fairbench.running.outcomes import number
 from fairbench.running.store import FILE_NAME, Store, run_folder
 from fairbench.running.suite import metric_names
 from fairbench.texts import without_formula, without_nul
@@ -142,9 +143,11 @@ def _guarded(metric: Metric) -> Metric:
     def function(samples: Samples, predictions: Predictions) -> float:
         try:
             value = metric(samples, predictions)
-            return value if isinstance(value, Partial) else float(value)
+            return value if isinstance(value, Partial) else number(value, f"metric {metric.name}")
         except Undefined:
             raise
+        except Unstorable as error:
+            raise Undefined(str(error)) from error
         except Exception as error:
             raise Undefined(f"the metric raised {type(error).__name__}: {error}") from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Optional, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbench.data.columns import shown
+from fairbench.data.columns import NUMBERS, TRUTHS, kind, shown
 from fairbench.errors import DataError
 
 Checked = TypeVar("Checked")
@@ -29,21 +29,46 @@ def copied(array: Any, dtype: Any) -> NDArray[Any]:
     return copy
 
 
-def unchecked(kind: type[Checked], **fields: Any) -> Checked:
+def unchecked(made_of: type[Checked], **fields: Any) -> Checked:
     """Return an instance built from fields that were already checked as parts of another instance."""
-    made = object.__new__(kind)
+    made = object.__new__(made_of)
     made.__dict__.update(fields)
     return made
 
 
-def check_labels(y: NDArray[Any], where: str) -> None:
-    """Refuse labels that are not one 0 or 1 for each row."""
-    if y.ndim == 1 and y.dtype.kind in "biuf" and ((y == 0) | (y == 1)).all():
-        return
-    values = set(y.ravel().tolist())
-    if y.ndim != 1 or not values <= {0, 1}:
-        seen = ", ".join(sorted(map(shown, values))[:5])
-        raise DataError(f"{where}: y must hold 0 and 1 only, one for each row; seen {seen} in shape {y.shape}")
+def array_of(values: Any, what: str) -> NDArray[Any]:
+    """Return the values as an array; refuse those of which some are masked, and lists of several lengths."""
+    if isinstance(values, np.ma.MaskedArray) and np.any(values.mask):
+        mask = np.ma.getmaskarray(values).ravel()
+        raise DataError(
+            f"{what} is masked in {mask.sum()} of {len(mask)} values, first in row {int(mask.argmax())}; a value is "
+            "needed in every row"
+        )
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{what} is {shown(values)}; give one number for each row") from error
+
+
+def reals(values: Any, what: str) -> NDArray[Any]:
+    """Return real numbers as an array of any shape; refuse others, such as texts, dates and complex numbers."""
+    array = array_of(values, what)
+    for value in () if array.dtype.kind in "biuf" else array.ravel():
+        if kind(value) not in (NUMBERS, TRUTHS):
+            raise DataError(f"{what} holds {shown(value)}; give real numbers")
+    return array
+
+
+def check_labels(y: Any, where: str) -> NDArray[Any]:
+    """Return labels as an array; refuse those that are not one 0 or 1 for each row."""
+    array = array_of(y, f"{where}: y")
+    if array.ndim == 1 and array.dtype.kind in "biuf" and ((array == 0) | (array == 1)).all():
+        return array
+    plain = array.dtype.kind in "biuf" or all(kind(value) in (NUMBERS, TRUTHS) for value in array.ravel())
+    if array.ndim != 1 or not plain or not ((array == 0) | (array == 1)).all():
+        seen = ", ".join(sorted({shown(value) for value in array.ravel()})[:5])
+        raise DataError(f"{where}: y must hold 0 and 1 only, one for each row; seen {seen} in shape {array.shape}")
+    return array
 
 
 def check_key(name: str, values: NDArray[Any], where: str) -> None:
@@ -55,14 +80,31 @@ def check_key(name: str, values: NDArray[Any], where: str) -> None:
         raise DataError(f"{where}: key {name!r} is {values[row]} in row {row}; every row needs a task")
 
 
-def fractions(values: Any, what: str, n: int) -> NDArray[np.float64]:
-    """Return numbers (n,) in [0, 1]; values that rounding carried past an end are moved back to it."""
-    given = np.asarray(values)
+def fractions(values: Any, what: str, n: Optional[int] = None) -> NDArray[np.float64]:
+    """Return numbers (n,) in [0, 1]; values that rounding carried past an end are moved back to it.
+
+    Raises:
+        DataError: they are not real numbers in [0, 1], or not one for each of the ``n`` rows, if ``n`` is given.
+    """
+    given = reals(values, what)
+    if given.ndim != 1 or (n is not None and len(given) != n):
+        rows = "row" if n is None else f"of the {n} rows"
+        raise DataError(f"{what} has shape {given.shape}; a value is needed for each {rows}")
     array = np.asarray(given, dtype=np.float64)
-    if array.shape != (n,):
-        raise DataError(f"{what} has shape {array.shape}; a value is needed for each of the {n} rows")
     rounding = FLOAT32_ROUNDING if given.dtype == np.float32 else ROUNDING
-    if n and not (array.min() >= -rounding and array.max() <= 1 + rounding):  # false for NaN too
+    if len(array) and not (array.min() >= -rounding and array.max() <= 1 + rounding):  # false for NaN too
         reach = f"from {float(array.min())!r} to {float(array.max())!r}"
         raise DataError(f"{what} runs {reach}; it must stay within [0, 1] without NaN")
     return frozen(array.clip(0, 1))
+
+
+def thresholds(threshold: Any, n: int) -> NDArray[Any]:
+    """Return a number, or one for each of n rows, as an array; refuse NaN, which no score reaches."""
+    array = reals(threshold, "the threshold")
+    if array.shape not in ((), (1,), (n,)):
+        raise DataError(f"the threshold has shape {array.shape}; give one number, or one for each of the {n} rows")
+    missing = np.asarray(array != array)
+    if missing.any():
+        place = f" in row {int(missing.argmax())}" if array.ndim else ""
+        raise DataError(f"the threshold is NaN{place}, which no score reaches; give a number")
+    return array

@@ -81,7 +81,10 @@ def _row_codes(dataset: Dataset) -> NDArray[Any]:
 
 
 def _telling_features(dataset: Dataset) -> list[str]:
-    """Name the features with few values that reveal a row's group but are not listed in ``sensitive_columns``."""
+    """Name the features with few values that reveal a row's group but are not listed in ``sensitive_columns``.
+
+    A flag of one of several groups reveals it in part. Values that are the groups by other names need not be few.
+    """
     import pandas as pd
 
     notes: list[str] = []
@@ -89,16 +92,23 @@ def _telling_features(dataset: Dataset) -> list[str]:
     if isinstance(table, np.ndarray):
         return notes
     for attribute in dataset.sensitive_features.columns:
-        group, _ = pd.factorize(dataset.sensitive_features[attribute])
+        group, names = pd.factorize(dataset.sensitive_features[attribute])
         for column in table.columns:
             if column in dataset.sensitive_columns.get(attribute, ()):
                 continue
             value, distinct = pd.factorize(table[column], use_na_sentinel=False)
-            few = len(distinct) <= len(group) / 10  # one of nearly as many values as rows tells nothing
-            if few and len(np.unique(value * (group.max() + 1) + group)) == len(distinct):
+            # one of nearly as many values as rows tells nothing
+            few = max(len(distinct), len(names)) <= len(group) / 10
+            renamed = len(distinct) == len(names) <= len(group) / 2
+            if len(distinct) < 2 or not (few or renamed):
+                continue
+            pairs = len(np.unique(value * len(names) + group))
+            if pairs in (len(distinct), len(names)):
+                whole = pairs == len(distinct)
+                tells = f"gives {attribute} away in every row" if whole else f"depends on {attribute} alone"
                 notes.append(
-                    f"The feature {column} gives {attribute} away in every row, and no sensitive_columns name it: it "
-                    f"stays among the features when {attribute} is the group."
+                    f"The feature {column} {tells}, and no sensitive_columns name it: it stays among the features when "
+                    f"{attribute} is the group."
                 )
     return notes
 

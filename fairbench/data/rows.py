@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairbench.data import tables
-from fairbench.data.arrays import check_key, check_labels, copied, fractions, frozen, unchecked
+from fairbench.data.arrays import check_key, check_labels, copied, fractions, frozen, thresholds, unchecked
 from fairbench.data.columns import check_length, features, refuse_missing, shown
+from fairbench.data.digest import dataset_digest
 from fairbench.errors import DataError, NotApplicable
 from fairbench.records import OVERLAPS, POOL, UNKNOWN
 
@@ -42,7 +43,7 @@ class Dataset:
         protected_group: for each attribute the group whose rows are protected (AIF360: unprivileged).
         favorable_label: the label, 0 or 1, that is good for the person.
         sensitive_columns: for an attribute the columns of X with the same information; they are removed from X when
-            the attribute is the group.
+            the attribute is the group. A column with the attribute's own name must be one of them.
         missing_values: True if X lacks values on purpose; they are then imputed from the training part.
         notes: sentences to be shown with every result on these data.
         image_shape: (channels, height, width) of images; empty for a table.
@@ -90,8 +91,8 @@ class Dataset:
             set_field(self, "X", copied(self.X, None))  # the loader, or a plugin, may keep a reference
         else:
             self._check_features(self.X)
-        known = [name for part in (self.X, self.keys) for name in getattr(part, "columns", ())]
-        carrying = tables.sensitive_columns(self.sensitive_columns, list(groups.columns), known, where)
+        features_, keys = (list(getattr(part, "columns", ())) for part in (self.X, self.keys))
+        carrying = tables.sensitive_columns(self.sensitive_columns, list(groups.columns), features_, keys, where)
         set_field(self, "sensitive_columns", carrying)
         set_field(self, "favorable_label", int(self.favorable_label))
         set_field(self, "notes", tuple(self.notes))
@@ -100,22 +101,23 @@ class Dataset:
             raise DataError(f"{where}: overlap is {shown(overlap)}; it must be one of {', '.join(OVERLAPS)}")
         set_field(self, "overlap", overlap)
 
+    @property
+    def digest(self) -> str:
+        """Return a sha256 over all that can change a number; the notes are left out. It is computed at each call."""
+        return dataset_digest(self)
+
     def key_arrays(self, without: Collection[str] = ()) -> Keys:
         """Return the task keys except those in ``without``, each (n,): numbers unchanged, others as strings."""
         if self.keys is None:
             return {}
-        types = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
-        columns = {name: self.keys[name] for name in self.keys.columns if name not in without}
-        return {
-            name: values.to_numpy(dtype=types[values.dtype.kind])
-            if values.dtype.kind in types
-            else values.astype(str).to_numpy(dtype=np.str_)
-            for name, values in columns.items()
-        }
+        return {name: tables.key_array(self.keys[name]) for name in self.keys.columns if name not in without}
 
     def _check_features(self, X: pd.DataFrame) -> None:
-        if self.image_shape:
-            raise DataError(f"{self.name}: image_shape is {self.image_shape} but X is a table; give X as an array")
+        if not isinstance(self.image_shape, (tuple, list)) or self.image_shape:
+            raise DataError(
+                f"{self.name}: image_shape is {shown(self.image_shape)} but X is a table; give X as an array, or leave "
+                "image_shape out"
+            )
         table = features(X, self.name)
         for column in () if self.missing_values else table.columns:
             advice = (
@@ -242,7 +244,7 @@ class Samples(_Rows):
             check_length("rows", len(self.rows), len(self.X), "samples")
             object.__setattr__(self, "rows", frozen(self.rows, np.int64))
         check_length("y", len(self.y), len(self.X), "samples")
-        check_labels(np.asarray(self.y), "samples")
+        check_labels(self.y, "samples")
         object.__setattr__(self, "y", frozen(self.y, np.int64))
 
     @property
@@ -314,10 +316,8 @@ class Predictions:
 
     def __post_init__(self) -> None:
         """Check ranges and fill in the decision of a deterministic method."""
-        y_pred = np.asarray(self.y_pred)
-        n = len(y_pred)
-        check_labels(y_pred, "predictions")
-        object.__setattr__(self, "y_pred", copied(y_pred, np.int64))
+        object.__setattr__(self, "y_pred", copied(check_labels(self.y_pred, "predictions"), np.int64))
+        n = len(self.y_pred)
         if self.y_score is not None:
             object.__setattr__(self, "y_score", fractions(self.y_score, "y_score", n))
         decision = self.y_pred if self.decision is None else self.decision
@@ -333,10 +333,10 @@ class Predictions:
         """Select the rows whose ``y_score`` (n,), in [0, 1], reaches the threshold: a number or an array (n,).
 
         Raises:
-            DataError: a score is outside [0, 1] or NaN.
+            DataError: a score is outside [0, 1] or NaN, or the threshold is NaN or of another shape.
         """
-        y_score = fractions(y_score, "y_score", len(y_score))
-        return cls(np.asarray(y_score >= threshold, dtype=np.int64), y_score)
+        y_score = fractions(y_score, "y_score")
+        return cls(np.asarray(y_score >= thresholds(threshold, len(y_score)), dtype=np.int64), y_score)
 
     @classmethod
     def from_decision(cls, decision: Any, *, seed: int, y_score: Any = None) -> Predictions:
@@ -350,7 +350,7 @@ class Predictions:
         Raises:
             DataError: a chance or a score is outside [0, 1] or NaN.
         """
-        decision = fractions(decision, "decision", len(decision))
+        decision = fractions(decision, "decision")
         drawn = np.random.default_rng(seed).random(len(decision)) < decision
         return cls(drawn.astype(np.int64), y_score, decision)
 

@@ -94,6 +94,8 @@ def labels(y: Any, n: int, where: str) -> NDArray[np.int64]:
             y = np.asarray(None)
         if y.ndim == 2 and y.shape[1] == 1:
             y = y[:, 0]
+    if isinstance(y, np.ndarray) and y.dtype.kind == "V":  # of named fields, which pandas would not take
+        y = y.astype(object)
     if np.ndim(y) != 1:
         raise DataError(
             f"{where}: y has shape {np.shape(y)}; give one column of 0 and 1, a label for each row (of one-hot labels "
@@ -184,7 +186,7 @@ def _group_name(value: Any, what: str, where: str) -> str:
             f"{where}: {what} has a group named {shown(value)}; name it in visible letters, or drop its rows if it "
             "stands for a missing value"
         )
-    return str(value)
+    return str.__str__(value)  # str() of an enumeration's member is its name
 
 
 def keys(table: pd.DataFrame, n: int, where: str) -> pd.DataFrame:
@@ -210,13 +212,23 @@ def keys(table: pd.DataFrame, n: int, where: str) -> pd.DataFrame:
     return pd.DataFrame(columns, index=table.index)
 
 
+def key_array(values: pd.Series) -> NDArray[Any]:
+    """Return a task key as numbers or strings; whole numbers are int64 unless one is beyond it."""
+    types: dict[str, Any] = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
+    if values.dtype.kind not in types:
+        return np.asarray(values.astype(str).to_numpy(dtype=np.str_))
+    beyond = values.dtype.kind == "u" and values.max() >= 2**63
+    return np.asarray(values.to_numpy(dtype=np.uint64 if beyond else types[values.dtype.kind]))
+
+
 def sensitive_columns(
-    given: Any, attributes: Iterable[str], known: Collection[str], where: str
+    given: Any, attributes: Collection[str], features: Collection[str], keys: Collection[str], where: str
 ) -> dict[str, tuple[str, ...]]:
-    """Return for each attribute the columns with the same information.
+    """Return for each attribute the columns, of the ``features`` and ``keys``, with the same information.
 
     Raises:
-        DataError: an attribute or a column does not exist, so that the group would stay among the features.
+        DataError: an attribute or a column does not exist, or a feature has an attribute's name and is not given, so
+            that the group would stay among the features.
     """
     if not isinstance(given, Mapping):
         raise DataError(f"{where}: sensitive_columns is {shown(given)}; give {{attribute: (column, ...)}}")
@@ -233,11 +245,19 @@ def sensitive_columns(
             )
         taken[str(attribute)] = tuple(map(str, columns))
         for column in taken[str(attribute)]:
-            if column not in known:
+            if column not in features and column not in keys:
                 raise DataError(
                     f"{where}: sensitive_columns of {attribute!r} names {column!r}, and neither X nor keys has such a "
-                    f"column; they have: {shown(', '.join(known))}"
+                    f"column; they have: {shown(', '.join([*features, *keys]))}"
                 )
+    for attribute in attributes:
+        columns = taken.get(attribute, ())
+        if attribute in features and attribute not in columns:
+            raise DataError(
+                f"{where}: X has a column {attribute!r}, and sensitive_columns of {attribute!r} is {shown(columns)}, "
+                "so that the attribute would stay among the features; write sensitive_columns="
+                f"{{{attribute!r}: {(*columns, attribute)!r}}}, or leave the column out of X"
+            )
     return taken
 
 

@@ -39,13 +39,17 @@ def host_of(url: str) -> str:
     Raises:
         RefusedError: the address is malformed, or not a web address.
     """
+    said = one_line(url)[:200]
     try:
         parts = urlsplit(url)
-        well_formed = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        scheme, host, port = parts.scheme, parts.hostname, parts.port
     except ValueError as error:
-        raise RefusedError(f"{one_line(url)[:200]}: is not a valid address ({one_line(str(error))[:200]})") from None
-    if not well_formed:
-        raise RefusedError(f"{one_line(url)[:200]}: only http and https addresses are supported")
+        raise RefusedError(f"{said}: is not a valid address ({one_line(str(error))[:200]})") from None
+    if scheme not in ("http", "https"):
+        raise RefusedError(f"{said}: only http and https addresses are supported")
+    if not host or port == 0:
+        wrong = "no server has port 0" if host else "it names no host"
+        raise RefusedError(f"{said}: is not a valid address ({wrong})")
     return one_line(parts.netloc.rpartition("@")[2])
 
 

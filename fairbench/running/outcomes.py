@@ -9,6 +9,8 @@ from numbers import Number
 from operator import index
 from typing import Any, Optional
 
+import numpy as np
+
 from fairbench.data.counts import rows_by_group
 from fairbench.data.rows import UNKNOWN_GROUP, Predictions, Samples
 from fairbench.data.selection import SEEN_ORDER, SEEN_SELECTED
@@ -114,13 +116,15 @@ def _curve(name: Any, curve: Any) -> tuple[Any, ...]:
 
 
 def number(value: Any, what: str) -> float:
-    """Return a single number of any library as a float.
+    """Return a single number of any library as a float; one that NumPy masks is NaN, whatever lies under the mask.
 
     Raises:
         Unstorable: it is not a single real number but, e.g., a text, None, a complex number or several numbers.
     """
     seen = value
     try:
+        if isinstance(value, np.ma.MaskedArray) and value.size == 1 and np.all(value.mask):
+            return math.nan
         if hasattr(value, "item"):  # of numpy and torch; several numbers have none
             value = value.item()
         if isinstance(value, (str, bytes, bytearray)):

@@ -53,6 +53,20 @@ def test_a_malformed_address_is_a_reason_and_the_next_is_asked(server, url):
     assert DataSource().fetch(adult(url, server.url("/adult.data"))).read_bytes() == GOOD
 
 
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("http://127.0.0.1:0/", "is not a valid address (no server has port 0)"),
+        ("http:///x", "is not a valid address (it names no host)"),
+        ("https://:443/x", "is not a valid address (it names no host)"),
+        ("gopher://127.0.0.1/", "only http and https addresses are supported"),
+        ("127.0.0.1/x", "only http and https addresses are supported"),
+    ],
+)
+def test_a_malformed_address_says_what_is_wrong_with_it(url, wrong):
+    assert f"{url}: {wrong};" in refusal(url)
+
+
 @pytest.mark.parametrize("location", [url for url in MALFORMED if url.startswith("http://")])
 def test_a_redirect_to_a_malformed_address_is_a_reason(server, location):
     server.answers["/adult.data"] = redirect(location)
