@@ -138,6 +138,7 @@ def test_selection_keeps_rows_together():
 def test_score_at_the_threshold_is_selected():
     assert Predictions.from_score([0.49, 0.5, 0.51]).y_pred.tolist() == [0, 1, 1]
     assert Predictions.from_score([0.4, 0.4], threshold=np.array([0.3, 0.5])).y_pred.tolist() == [1, 0]
+    assert Predictions.from_score([0.4, 0.6], threshold=[0.5]).y_pred.tolist() == [0, 1]
 
 
 def test_decision_of_a_deterministic_method_is_its_prediction():
