@@ -302,6 +302,53 @@ def test_an_interrupt_that_a_library_has_turned_into_its_own_error_is_one_again(
         turn_into_an_error()
 
 
+class Odd(Exception):
+    """An error that cannot be asked whether it is true."""
+
+    def __bool__(self):
+        raise TypeError
+
+
+def in_a_circle():
+    one, other = Odd("one"), Odd("other")
+    one.__cause__, other.__cause__ = other, one
+    return one
+
+
+def cause_of_itself():
+    error = Odd("one")
+    error.__cause__ = error
+    return error
+
+
+def context_in_a_circle():
+    one, other = Odd("one"), Odd("other")
+    one.__context__, other.__context__ = other, one
+    return one
+
+
+@pytest.mark.parametrize("make", [in_a_circle, cause_of_itself, context_in_a_circle])
+def test_an_error_that_comes_from_itself_ends_the_block_and_nothing_hangs(make):
+    error = make()
+    with pytest.raises(Odd, match="one") as caught, process_state_kept():
+        raise error
+    assert caught.value is error
+
+
+def test_an_interrupt_behind_a_circle_is_found():
+    error = in_a_circle()
+    error.__cause__.__context__ = KeyboardInterrupt("from the user")
+    with pytest.raises(KeyboardInterrupt, match="from the user"), process_state_kept():
+        raise error
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups are of Python 3.11")
+def test_an_interrupt_among_a_group_of_errors_is_found():
+    group = builtins.BaseExceptionGroup("two", [ValueError("x"), KeyboardInterrupt("from the user")])
+    with pytest.raises(KeyboardInterrupt, match="from the user"), process_state_kept():
+        raise group
+
+
 def test_an_alarm_that_is_left_behind_never_goes_off():
     with process_state_kept() as changed:
         signal.signal(signal.SIGALRM, lambda *what: 1 / 0)

@@ -41,6 +41,7 @@ _LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.star
 _OF_LIBRARIES = (b"KMP_", b"TORCH")  # scikit-learn's and torch's variables
 _raw_signal: Any = import_module("_signal")  # what ``signal`` wraps: to name every constant takes many times as long
 _UNKNOWN = object()
+_GROUP: Any = getattr(builtins, "BaseExceptionGroup", ())  # Python 3.11
 
 
 @contextmanager
@@ -61,18 +62,26 @@ def process_state_kept() -> Iterator[list[str]]:
             yield changed
         except BaseException as error:
             interrupt = _interrupt_behind(error)
-            if interrupt in (None, error):
+            if interrupt is None or interrupt is error:
                 raise
             raise type(interrupt)(*interrupt.args) from None
         finally:
             end_if_forked(process)
 
 
-def _interrupt_behind(error: Optional[BaseException]) -> Optional[KeyboardInterrupt]:
-    """Return the interrupt that an error comes from, or is; None if there was none."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error
+def _interrupt_behind(error: BaseException) -> Optional[KeyboardInterrupt]:
+    """Return the interrupt that an error comes from, is, or contains as a group of errors; None if there was none."""
+    pending: list[Optional[BaseException]] = [error]
+    seen: set[int] = set()  # errors can be causes of themselves
+    while pending:
+        behind = pending.pop()
+        if isinstance(behind, KeyboardInterrupt):
+            return behind
+        if behind is not None and id(behind) not in seen:
+            seen.add(id(behind))
+            members = behind.exceptions if isinstance(behind, _GROUP) else ()
+            pending += [*members, behind.__context__, behind.__cause__]
+    return None
 
 
 def end_if_forked(process: int) -> None:
