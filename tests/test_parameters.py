@@ -148,6 +148,31 @@ def test_a_value_that_does_not_fit_is_refused_with_what_was_seen(text, message):
         checked(text)
 
 
+@dataclass(frozen=True)
+class Within:
+    """Numbers within limits, in values of every shape."""
+
+    bag: frozenset[int] = parameter(frozenset({1}), "bag", minimum=1, maximum=9)
+    rows: tuple[tuple[int, ...], ...] = parameter(((1,),), "rows", minimum=1, maximum=9)
+    table: Optional[Mapping[str, Any]] = parameter(None, "table", minimum=1, maximum=9)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"bag": [3, 0]}, r"bag is \(0,3\); it must be at least 1"),
+        ({"bag": [10]}, r"bag is \(10\); it must be at most 9"),
+        ({"rows": [[1], [2, 0]]}, r"rows is \(\(1\),\(2,0\)\); it must be at least 1"),
+        ({"table": {"a": 3, "b": 0}}, r'table is {"a":3,"b":0}; it must be at least 1'),
+        ({"table": {"a": {"b": [True, "x", 10]}}}, r'table is {"a":{"b":\[true,"x",10\]}}; it must be at most 9'),
+    ],
+)
+def test_limits_hold_for_every_number_however_deep_it_stands(params, message):
+    with pytest.raises(SuiteError, match=f"^method within: {message}$"):
+        check_parameters(Within, "method within", params)
+    check_parameters(Within, "method within", {"bag": [1, 9], "rows": [[1], []], "table": {"a": [1, {"b": 9}]}})
+
+
 def test_a_number_in_a_suite_file_is_no_text_but_an_option_that_looks_like_one_is():
     with pytest.raises(SuiteError, match="word is 2018; it must be a text, so put it in quotes"):
         check_parameters(Every, "method every", {"word": 2018})

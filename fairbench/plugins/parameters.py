@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, Optional
 
@@ -218,9 +218,15 @@ def _checked(value: Any, parameter: Parameter, where: str) -> Any:
     return value
 
 
-def _numbers(value: Any) -> list[float]:
-    items = value if isinstance(value, (tuple, list)) else [value]
-    return [item for item in items if isinstance(item, (int, float)) and not isinstance(item, bool)]
+def _numbers(value: Any) -> Iterator[float]:
+    """Yield every number of a value, however deep it stands in tuples, lists, sets and tables."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, (tuple, list, set, frozenset)):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
 
 
 def _below(value: Any, limit: float) -> bool:
