@@ -6,7 +6,7 @@ import enum
 import json
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
@@ -297,9 +297,21 @@ class BadFactory:
     x: int = field(default_factory=lambda: 1 // 0)
 
 
+@dataclass(frozen=True)
+class OneText:
+    x: str = parameter("d", "x", choices=("dp"))
+
+
+@dataclass(frozen=True)
+class UsedUp:
+    x: str = parameter(MISSING, "x", choices=(word for word in ("dp", "eo")))
+
+
 @pytest.mark.parametrize(
     ("cls", "message"),
     [
+        (OneText, r"parameter x: choices is 'dp'; it must be a tuple .* ends with a comma: \('x',\)\)"),
+        (UsedUp, "parameter x: choices is <generator object .*>; it must be a tuple of the values allowed"),
         (
             TypeCheckingOnly,
             "parameter x: its annotation 'Iterable.int.' cannot be read: name 'Iterable' is not defined",
@@ -325,6 +337,19 @@ def test_a_component_that_could_not_be_checked_is_refused_by_itself(cls, message
     assert problem.problem.startswith("method bad: ")
     with pytest.raises(PluginError, match=r"plugin acme \(acme-fair 1\) is broken: method bad: "):
         registry.get("methods", "bad")
+
+
+@pytest.mark.parametrize("choices", [("a", "b"), ["a", "b"], {"a", "b"}, {"a": 1, "b": 2}, {"a": 1, "b": 2}.keys()])
+def test_choices_can_be_any_collection(choices):
+    @dataclass(frozen=True)
+    class Chooses:
+        x: Any = field(default="a", metadata={"choices": choices})
+
+    check_component(Chooses)
+    assert build(Chooses, "method x", {"x": "b"}).x == "b"
+    for refused in ("c", ["a"]):
+        with pytest.raises(SuiteError, match=r"method x: x is .*; it must be one of"):
+            build(Chooses, "method x", {"x": refused})
 
 
 def test_the_values_that_a_type_enumerates_are_described():

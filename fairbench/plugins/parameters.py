@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import sys
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, Optional
 
@@ -76,6 +76,12 @@ def check_component(cls: type) -> None:
         PluginError: they cannot.
     """
     for name, parameter in parameters_of(cls).items():
+        choices = parameter.field.metadata.get("choices")
+        if choices is not None and (isinstance(choices, (str, bytes)) or not isinstance(choices, Collection)):
+            raise PluginError(
+                f"parameter {name}: choices is {choices!r}; it must be a tuple of the values allowed "
+                "(a tuple of one ends with a comma: ('x',))"
+            )
         if not parameter.required:
             try:
                 _checked(plain(parameter.default), parameter, f"parameter {name}")
@@ -209,7 +215,7 @@ def _checked(value: Any, parameter: Parameter, where: str) -> Any:
     value = convert(value, parameter.hint, where)
     limits = parameter.field.metadata
     choices = limits.get("choices")
-    if choices is not None and value not in choices:
+    if choices is not None and value not in list(choices):  # a set cannot be asked for a list
         raise SuiteError(f"{where} is {_shown(value)}; it must be one of {', '.join(map(_shown, choices))}")
     for bound, wrong, words in (("minimum", _below, "at least"), ("maximum", _above, "at most")):
         limit = limits.get(bound)
