@@ -253,6 +253,33 @@ def test_what_cannot_be_built_is_refused_in_words():
 
 
 @dataclass(frozen=True)
+class OddlyMade:
+    """A class that makes something else."""
+
+    def __new__(cls):
+        return 5
+
+
+@dataclass(frozen=True)
+class Ends:
+    """A class that raises what is hardly ever caught."""
+
+    interrupted: bool = False
+
+    def __post_init__(self):
+        raise KeyboardInterrupt if self.interrupted else GeneratorExit("the end")
+
+
+def test_whatever_a_class_raises_or_makes_is_refused_in_words():
+    with pytest.raises(SuiteError, match=r"^method x cannot be built: OddlyMade\(\) made an object of type int; its"):
+        build(OddlyMade, "method x", {})
+    with pytest.raises(SuiteError, match=r"^method x cannot be built: GeneratorExit: the end$"):
+        build(Ends, "method x", {})
+    with pytest.raises(KeyboardInterrupt):
+        build(Ends, "method x", {"interrupted": True})
+
+
+@dataclass(frozen=True)
 class TypeCheckingOnly:
     x: Iterable[int] = (1,)
 

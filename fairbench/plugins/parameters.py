@@ -145,13 +145,19 @@ def build(cls: type, where: str, params: Mapping[str, Any]) -> Any:
             if parameter.required:
                 raise SuiteError(f"{where} needs {name}, which has no default; write {where.split()[-1]}[{name}=...]")
             given[name] = _checked(plain(parameter.default), parameter, f"{where}: {name}")
+    shown = f" with {', '.join(f'{name}={show_value(params[name])}' for name in params)}" if params else ""
     try:
-        return cls(**given)
-    except FairbenchError:
+        built = cls(**given)
+    except (FairbenchError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # a stranger's __post_init__ may raise anything
-        shown = f" with {', '.join(f'{name}={show_value(params[name])}' for name in params)}" if params else ""
+    except BaseException as error:  # a stranger's __post_init__ may raise anything
         raise SuiteError(f"{where} cannot be built{shown}: {type(error).__name__}: {error}") from error
+    if not isinstance(built, cls):
+        raise SuiteError(
+            f"{where} cannot be built{shown}: {cls.__name__}() made an object of type {type(built).__name__}; "
+            "its __new__ must return an instance of the class"
+        )
+    return built
 
 
 def values(built: Any, where: str = "") -> dict[str, Any]:

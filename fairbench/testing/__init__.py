@@ -128,6 +128,8 @@ def _checked(name: str, check: Callable[[Any], Any], component: Any) -> Checked:
             note = check(component)
     except Nonconforming as error:
         return Checked(name, check.__name__, "failed", str(error))
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a component may raise SystemExit, too
         return Checked(name, check.__name__, "failed", error_line(traceback.format_exc()))
     return Checked(name, check.__name__, "passed", note or "")

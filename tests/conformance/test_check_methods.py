@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from fairbench.api import Fitted, NotApplicable, Predictions
 from fairbench.plugins.loading import load_plugins
-from fairbench.testing import CHECKS, Nonconforming, check_plugin
+from fairbench.testing import CHECKS, Nonconforming, _checked, check_plugin
 from fairbench.testing.methods import (
     method_leaves_things_as_found,
     method_predicts_each_row_alone,
@@ -245,3 +246,10 @@ def test_check_blames_a_change_on_the_method_that_made_it(tmp_path):
     registry, _ = load_plugins((str(file),))
     failed = {(f.component, f.check) for f in check_plugin(registry, str(file)) if f.result == "failed"}
     assert failed == {("changing", "method_leaves_things_as_found")}
+
+
+def test_a_component_that_ends_the_program_fails_its_check():
+    def exits(component):
+        sys.exit("bye")
+
+    assert _checked("ending", exits, None) == ("ending", "exits", "failed", "SystemExit: bye")
