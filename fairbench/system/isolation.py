@@ -267,6 +267,12 @@ def _umask() -> int:
     return mask
 
 
+def _stack_size() -> int:
+    size = threading.stack_size()  # which sets it to the default
+    threading.stack_size(size)
+    return size
+
+
 def _limits() -> dict[int, tuple[int, int]]:
     return {limit: resource.getrlimit(limit) for limit in _LIMITS}
 
@@ -288,19 +294,29 @@ def _write_path(before: list[str]) -> None:
     sys.path[:] = [*before, *_path(own=True)]
 
 
+def _write_traceback_limit(before: Optional[int]) -> None:
+    if before is None:
+        del sys.tracebacklimit
+    else:
+        sys.tracebacklimit = before
+
+
 _PLAIN = [
     Setting("the working directory", os.getcwd, os.chdir),
     Setting("the environment", _environment, _write_environment, _wanted_environment),
     Setting("the warnings filters", lambda: list(warnings.filters), _write_filters, _wanted_filters),
     attribute(os, "environ", "os.environ"),
     attribute(warnings, "showwarning", "warnings.showwarning"),
+    attribute(warnings, "formatwarning", "warnings.formatwarning"),
     Setting("the locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
     Setting("the umask", _umask, os.umask),
     Setting("a resource limit", _limits, _write_limits),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    Setting("the stack size of threads", _stack_size, threading.stack_size),
     Setting("the switch interval", sys.getswitchinterval, sys.setswitchinterval),
     Setting("sys.path", lambda: _path(own=False), _write_path),
     Setting("sys.argv", lambda: list(sys.argv), lambda before: setattr(sys, "argv", before)),
+    Setting("sys.tracebacklimit", lambda: getattr(sys, "tracebacklimit", None), _write_traceback_limit),
     attribute(sys, "excepthook", "sys.excepthook"),
     attribute(sys, "displayhook", "sys.displayhook"),
     attribute(sys, "unraisablehook", "sys.unraisablehook"),
@@ -313,5 +329,8 @@ _PLAIN = [
     Setting("the garbage collector", gc.isenabled, lambda before: gc.enable() if before else gc.disable()),
     Setting("the garbage collector's thresholds", gc.get_threshold, lambda before: gc.set_threshold(*before)),
 ]
+if hasattr(sys, "set_int_max_str_digits"):  # Python 3.9.14
+    digits = sys.get_int_max_str_digits, sys.set_int_max_str_digits
+    _PLAIN.append(Setting("the longest whole number as text", *digits))
 if hasattr(os, "sched_getaffinity"):
     _PLAIN.append(Setting("the processors", partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)))

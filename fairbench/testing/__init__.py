@@ -23,6 +23,7 @@ from fairbench.errors import UnknownName
 from fairbench.plugins.kinds import KINDS
 from fairbench.plugins.registry import LOCAL, Registry
 from fairbench.system.isolation import process_state_kept
+from fairbench.system.library_settings import load_libraries
 from fairbench.testing.audit.verdict import CLEAR, FOUND, UNTRIED, audit, shortened
 from fairbench.testing.components import (
     dataset_files_are_pinned,
@@ -123,6 +124,7 @@ def check_plugin(registry: Registry, name: str) -> list[Checked]:
 
 def _checked(name: str, check: Callable[[Any], Any], component: Any) -> Checked:
     """Run a check, and restore the process afterwards."""
+    load_libraries()
     try:
         with process_state_kept():
             note = check(component)
