@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from torch.utils.data._utils import signal_handling
 
 from fairbench.system.isolation import process_state_kept
 
@@ -105,3 +106,13 @@ def test_a_fork_that_comes_back_ends_there(tmp_path, capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert sorted(err.split("\n")) == ["", "by the child", "once"]
+
+
+def test_the_handler_that_torch_sets_for_its_loaders_is_put_back_and_nobody_is_blamed(monkeypatch):
+    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)
+    before = signal.getsignal(signal.SIGCHLD)
+    with process_state_kept() as changed:
+        signal_handling._set_SIGCHLD_handler()
+        assert signal.getsignal(signal.SIGCHLD) is not before
+    assert changed == []
+    assert signal.getsignal(signal.SIGCHLD) is before

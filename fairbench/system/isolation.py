@@ -101,6 +101,11 @@ def _handlers() -> Handlers:
     return {number: _raw_signal.getsignal(number) for number in _SIGNALS}
 
 
+def _of_torch(handler: Any) -> bool:
+    """Return whether torch set a signal's handler for the workers of its loaders: once, in whichever cell."""
+    return getattr(handler, "__module__", None) == "torch.utils.data._utils.signal_handling"
+
+
 @contextmanager
 def _alarms_kept(changed: list[str]) -> Iterator[None]:
     """Cancel alarms that the block leaves behind, and restore the signals' handlers and mask."""
@@ -123,7 +128,8 @@ def _alarms_kept(changed: list[str]) -> Iterator[None]:
             except Exception:  # noqa: S112 - it went off here, and its handler raised; now it is over
                 continue
         left = _handlers()
-        if left != {**before, **guarded}:
+        expected = {**before, **guarded}
+        if any(left[number] != handler and not _of_torch(left[number]) for number, handler in expected.items()):
             changed.append("a signal handler")
         for number, handler in before.items():
             if handler is not None and left[number] is not handler:  # None: set by native code
