@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from fairbench.plugins import code_digest
 from fairbench.plugins.code_digest import changes, core_code, local_code, package_code
 from fairbench.plugins.loading import load_plugins
 from fairbench.plugins.registry import BUILT_IN
@@ -124,20 +126,96 @@ def late():
     import helper_later
     return runpy.run_path(str(SOURCE)), (HERE / "rates.csv").read_text(), open("/etc/hosts"), HERE / ".."
 """
-READ_LATE = ["helper_late.py", "settings/helper_later.py", "helper_run.py", "helper_of_run.py", "settings/weights.npy"]
+READ_LATE = [
+    *("helper_late.py", "settings/helper_later.py", "helper_run.py", "helper_of_run.py"),
+    *("settings/weights.npy", "rates.csv"),
+]
 
 
 @pytest.mark.parametrize("name", READ_LATE)
 def test_what_lies_beside_a_plugin_and_is_named_in_it_counts_though_nothing_imports_it_yet(tmp_path, name):
     plugin = tmp_path / "late.py"
     (tmp_path / "settings").mkdir()
-    for file in [*READ_LATE, "rates.csv", "other.npy"]:
+    for file in [*READ_LATE, "other.npy"]:
         (tmp_path / file).write_bytes(b"import helper_of_run" if file == "helper_run.py" else b"1")
     before = local_code(plugin, BESIDE.encode(), ())
     assert {Path(shown).name for shown in before} == {"late.py", *(Path(file).name for file in READ_LATE)}
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"  # changed")
     after = local_code(plugin, BESIDE.encode(), ())
     assert {Path(shown).name for shown in before if before[shown] != after.get(shown)} == {Path(name).name}
+
+
+NAMES = {  # what a plugin or its helper says, and the files beside it that it names
+    'open(HERE / "w.csv")': ["w.csv"],
+    'load(HERE / "model.safetensors"), load("a.h5", "b.gz", "c.md")': ["a.h5", "b.gz", "c.md", "model.safetensors"],
+    'open(HERE / "bare"), open("bare"), kind == "begun"': ["bare"],
+    'open(HERE / "sub").glob("*"), HERE.glob("*")': ["sub/helper_a.py", "sub/helper_b.py", "sub/w.xml"],
+    'open(f"sfx{size}.dat")': ["sfx1.dat", "sfx22.dat"],
+    'open(f"{HERE}/w.csv"), open(f"{HERE}/sub/{size}")': ["sub/helper_a.py", "sub/helper_b.py", "sub/w.xml", "w.csv"],
+    'open("sfx{}.dat".format(size)), open("%s/w.csv" % HERE)': ["sfx1.dat", "sfx22.dat", "w.csv"],
+    'open(os.path.dirname(__file__) + "/w.csv")': ["w.csv"],
+    'open("../above.sql")': ["../above.sql"],
+    'open(HERE / ".." / "above.sql"), open(HERE.parents[1] / "above.sql")': ["../above.sql"],
+    'HERE.glob("*.json")': ["one.json", "two.json"],
+    'HERE.rglob("*.xml")': ["sub/w.xml"],
+    'WILD = "*.json"\nHERE.glob(WILD)': ["one.json", "two.json"],
+    'Path(__file__).with_suffix(".dat")': ["{stem}.dat"],
+    'NAME = "helper_named"\nimport_module(NAME)': ["helper_named.py"],
+    'import_module(f"sub.helper_{size}")': ["sub/helper_a.py", "sub/helper_b.py"],
+    'def read():\n    """w.csv"""\n    return "*.json", "helper_named", "sub", "", ".", "*"': [],
+    'open("/etc/hosts"), open("/proc/self/stat"), open(f"/proc/{size}/stat")': [],
+    'f"{size}{HERE}", f"{size:.2f}", f"{size}s", f"see {size} in w.csv"': [],
+    'frame.to_csv(HERE / "w.csv"), save(model, HERE / "model.safetensors")': [],
+    'read_csv(HERE / "w.csv").to_csv("c.md")': ["w.csv"],
+    'open(HERE / "w.csv", "w"), (HERE / "bare").open("a"), (HERE / "c.md").write_text(""), HERE / "fits.log"': [],
+}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder with files to read."""
+    base = tmp_path / "plugin"
+    for folder in ("sub", "run"):
+        (base / folder).mkdir(parents=True)
+    names = ["w.csv", "model.safetensors", "a.h5", "b.gz", "c.md", "bare", "sfx1.dat", "sfx22.dat", "one.json"]
+    names += ["two.json", "../above.sql", "plugin.dat", "helper.dat", "helper_named.py", "sub/w.xml", "fits.log"]
+    names += ["begun", "sub/helper_a.py", "sub/helper_b.py", "run/results.sqlite", "run/x.xml"]
+    for name in names:
+        (base / name).write_text("1")
+    return base
+
+
+@pytest.mark.parametrize("says", NAMES)
+@pytest.mark.parametrize("stem", ["plugin", "helper"])
+def test_what_a_plugin_or_its_helper_names_counts_and_nothing_else(data, stem, says):
+    source = "import helper" if stem == "helper" else says
+    (data / "helper.py").write_text(says if stem == "helper" else "")
+    before = local_code(data / "plugin.py", source.encode(), ())
+    named = {name.format(stem=stem) for name in NAMES[says]}
+    own = {"plugin.py", "helper.py"} if stem == "helper" else {"plugin.py"}
+    assert set(before) == own | named
+    for name in named:
+        (data / name).write_text("2")
+    after = local_code(data / "plugin.py", source.encode(), ())
+    assert {name for name in before if before[name] != after[name]} == named
+
+
+def test_a_new_file_that_a_pattern_fits_changes_the_digest(data):
+    (data / "helper.py").write_text("")
+    before = local_code(data / "plugin.py", b'HERE.glob("*.json")', ())
+    (data / "three.json").write_text("1")
+    after = local_code(data / "plugin.py", b'HERE.glob("*.json")', ())
+    assert changes(before, after) == "three.json is new"
+
+
+def test_a_file_named_by_its_whole_path_counts_and_a_very_large_one_by_size_and_time(data, monkeypatch):
+    file = data / "w.csv"
+    source = f'open("{file}")'.encode()
+    assert set(local_code(data.parent / "plugin.py", source, ())) == {"plugin.py", str(file)}
+    assert set(local_code(data / "plugin.py", source, ())) == {"plugin.py", str(file)}
+    monkeypatch.setattr(code_digest, "LARGEST_READ", 0)
+    os.utime(file, ns=(5, 5))
+    assert local_code(data / "plugin.py", source, ())[str(file)] == "1 bytes of 5"
 
 
 def test_installed_modules_are_left_out(folder):
@@ -166,8 +244,6 @@ def test_a_plugin_file_runs_what_its_digest_says_even_if_it_was_edited_within_a_
             + "    def fit(self, train, validation, *, seed):\n        return None\n\n"
             + "@hookimpl\ndef fairbench_methods():\n    return [Quick]\n"
         )
-        import os
-
         os.utime(path, (1e9, 1e9))
         registry, _ = load_plugins([str(path)])
         seen.append((registry.get("methods", "quick").share, registry.origin("methods", "quick").sha256))

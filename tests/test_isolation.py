@@ -13,10 +13,12 @@ import os
 import re
 import resource
 import signal
+import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
-import time
 import warnings
 from types import SimpleNamespace
 
@@ -80,6 +82,18 @@ CHANGES = {
     "the root logger": lambda: logging.disable(logging.CRITICAL),
     "the start method of multiprocessing": lambda: multiprocessing.set_start_method("spawn", force=True),
     "a signal handler": lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
+    "whether torch uses cuDNN": lambda: setattr(torch.backends.cudnn, "enabled", False),
+    "whether torch uses MKL-DNN": lambda: setattr(torch.backends.mkldnn, "enabled", False),
+    "how torch shares tensors": lambda: torch.multiprocessing.set_sharing_strategy("file_system"),
+    "the default timeout of sockets": lambda: socket.setdefaulttimeout(3),
+    "the checks of https": lambda: setattr(
+        ssl, "_create_default_https_context", vars(ssl)["_create_unverified_context"]
+    ),
+    "tempfile's folder": lambda: setattr(tempfile, "tempdir", "/"),
+    "the stack size of threads": lambda: threading.stack_size(2**20),
+    "the longest whole number as text": lambda: sys.set_int_max_str_digits(999),
+    "sys.tracebacklimit": lambda: setattr(sys, "tracebacklimit", 0),
+    "warnings.formatwarning": lambda: setattr(warnings, "formatwarning", print),
     "the signal mask": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2}),
     "a pending alarm": lambda: signal.alarm(100),
 }
@@ -284,54 +298,7 @@ def test_standard_output_survives_code_that_closes_the_standard_descriptors_agai
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "")
 
 
-# -------------------------------------------------------------------- alarms and forks
-
-
-@pytest.mark.parametrize("timer", [signal.ITIMER_REAL, signal.ITIMER_PROF], ids=["real", "prof"])
-def test_an_alarm_that_nothing_handles_raises_in_the_block(timer):
-    def never_end():
-        signal.setitimer(timer, 0.01)
-        while True:
-            sum(range(1000))
-
-    with pytest.raises(TimeoutError, match="an alarm set here went off"), process_state_kept():
-        never_end()
-    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-
-
-def test_an_interrupt_that_a_library_has_turned_into_its_own_error_is_one_again():
-    def turn_into_an_error():
-        try:
-            raise KeyboardInterrupt("from the user")
-        except KeyboardInterrupt as interrupt:
-            raise ValueError("a library's own") from interrupt
-
-    with pytest.raises(KeyboardInterrupt, match="from the user"), process_state_kept():
-        turn_into_an_error()
-
-
-def test_an_alarm_that_is_left_behind_never_goes_off():
-    with process_state_kept() as changed:
-        signal.signal(signal.SIGALRM, lambda *what: 1 / 0)
-        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
-    assert changed == ["a pending alarm", "a signal handler"]
-    time.sleep(0.1)
-
-
-def test_a_fork_that_comes_back_ends_there(tmp_path, capfd):
-    marker = tmp_path / "marker"
-    with process_state_kept():
-        print("once")
-        child = os.fork()
-        if not child:
-            sys.stdout.write("by the child\n")
-    with marker.open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-    assert marker.read_text() == f"{os.getpid()}\n"
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert sorted(err.split("\n")) == ["", "by the child", "once"]
+# -------------------------------------------------------------------- threads
 
 
 def test_in_another_thread_everything_but_signals_is_kept():

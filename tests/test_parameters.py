@@ -6,7 +6,7 @@ import enum
 import json
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
@@ -148,6 +148,31 @@ def test_a_value_that_does_not_fit_is_refused_with_what_was_seen(text, message):
         checked(text)
 
 
+@dataclass(frozen=True)
+class Within:
+    """Numbers within limits, in values of every shape."""
+
+    bag: frozenset[int] = parameter(frozenset({1}), "bag", minimum=1, maximum=9)
+    rows: tuple[tuple[int, ...], ...] = parameter(((1,),), "rows", minimum=1, maximum=9)
+    table: Optional[Mapping[str, Any]] = parameter(None, "table", minimum=1, maximum=9)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"bag": [3, 0]}, r"bag is \(0,3\); it must be at least 1"),
+        ({"bag": [10]}, r"bag is \(10\); it must be at most 9"),
+        ({"rows": [[1], [2, 0]]}, r"rows is \(\(1\),\(2,0\)\); it must be at least 1"),
+        ({"table": {"a": 3, "b": 0}}, r'table is {"a":3,"b":0}; it must be at least 1'),
+        ({"table": {"a": {"b": [True, "x", 10]}}}, r'table is {"a":{"b":\[true,"x",10\]}}; it must be at most 9'),
+    ],
+)
+def test_limits_hold_for_every_number_however_deep_it_stands(params, message):
+    with pytest.raises(SuiteError, match=f"^method within: {message}$"):
+        check_parameters(Within, "method within", params)
+    check_parameters(Within, "method within", {"bag": [1, 9], "rows": [[1], []], "table": {"a": [1, {"b": 9}]}})
+
+
 def test_a_number_in_a_suite_file_is_no_text_but_an_option_that_looks_like_one_is():
     with pytest.raises(SuiteError, match="word is 2018; it must be a text, so put it in quotes"):
         check_parameters(Every, "method every", {"word": 2018})
@@ -228,6 +253,33 @@ def test_what_cannot_be_built_is_refused_in_words():
 
 
 @dataclass(frozen=True)
+class OddlyMade:
+    """A class that makes something else."""
+
+    def __new__(cls):
+        return 5
+
+
+@dataclass(frozen=True)
+class Ends:
+    """A class that raises what is hardly ever caught."""
+
+    interrupted: bool = False
+
+    def __post_init__(self):
+        raise KeyboardInterrupt if self.interrupted else GeneratorExit("the end")
+
+
+def test_whatever_a_class_raises_or_makes_is_refused_in_words():
+    with pytest.raises(SuiteError, match=r"^method x cannot be built: OddlyMade\(\) made an object of type int; its"):
+        build(OddlyMade, "method x", {})
+    with pytest.raises(SuiteError, match=r"^method x cannot be built: GeneratorExit: the end$"):
+        build(Ends, "method x", {})
+    with pytest.raises(KeyboardInterrupt):
+        build(Ends, "method x", {"interrupted": True})
+
+
+@dataclass(frozen=True)
 class TypeCheckingOnly:
     x: Iterable[int] = (1,)
 
@@ -272,9 +324,21 @@ class BadFactory:
     x: int = field(default_factory=lambda: 1 // 0)
 
 
+@dataclass(frozen=True)
+class OneText:
+    x: str = parameter("d", "x", choices=("dp"))
+
+
+@dataclass(frozen=True)
+class UsedUp:
+    x: str = parameter(MISSING, "x", choices=(word for word in ("dp", "eo")))
+
+
 @pytest.mark.parametrize(
     ("cls", "message"),
     [
+        (OneText, r"parameter x: choices is 'dp'; it must be a tuple .* ends with a comma: \('x',\)\)"),
+        (UsedUp, "parameter x: choices is <generator object .*>; it must be a tuple of the values allowed"),
         (
             TypeCheckingOnly,
             "parameter x: its annotation 'Iterable.int.' cannot be read: name 'Iterable' is not defined",
@@ -300,6 +364,19 @@ def test_a_component_that_could_not_be_checked_is_refused_by_itself(cls, message
     assert problem.problem.startswith("method bad: ")
     with pytest.raises(PluginError, match=r"plugin acme \(acme-fair 1\) is broken: method bad: "):
         registry.get("methods", "bad")
+
+
+@pytest.mark.parametrize("choices", [("a", "b"), ["a", "b"], {"a", "b"}, {"a": 1, "b": 2}, {"a": 1, "b": 2}.keys()])
+def test_choices_can_be_any_collection(choices):
+    @dataclass(frozen=True)
+    class Chooses:
+        x: Any = field(default="a", metadata={"choices": choices})
+
+    check_component(Chooses)
+    assert build(Chooses, "method x", {"x": "b"}).x == "b"
+    for refused in ("c", ["a"]):
+        with pytest.raises(SuiteError, match=r"method x: x is .*; it must be one of"):
+            build(Chooses, "method x", {"x": refused})
 
 
 def test_the_values_that_a_type_enumerates_are_described():

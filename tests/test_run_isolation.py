@@ -131,6 +131,7 @@ ENDS = {
     "base": "BaseException: as odd as can be",
     "alarm": "TimeoutError: SIGALRM: an alarm set here went off",
     "surrogate": "ValueError: lone \\udc80",
+    "itself": "ValueError: invalid literal for int() with base 10: 'x'",
 }
 
 

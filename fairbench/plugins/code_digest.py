@@ -7,28 +7,19 @@ import hashlib
 import importlib.machinery
 import importlib.util
 import json
+import os
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from fairbench.plugins.named_files import CODE, IMPORTERS, named_by
+
 CORE = "fairbench"
-CODE = (".py", ".so", ".pyd", ".toml", ".json", ".yaml", ".yml")
-READ = (
-    *CODE,
-    ".ini",
-    ".cfg",
-    ".txt",
-    ".npy",
-    ".npz",
-    ".pt",
-    ".pth",
-    ".pkl",
-    ".joblib",
-)  # what a plugin may read by name
-LONGEST_NAME = 100  # characters
+LARGEST_READ = 2**30  # bytes; of a larger file that is no code, size and time stand for the content
 _NO_NUMBERS = (
     "cli",
     "papers",
@@ -38,7 +29,6 @@ _NO_NUMBERS = (
     "python.py",
 )  # parts of the core that only plan, show, check or begin a plugin
 _SOLVER = ("fairbench_projection", "_solver")  # what stands behind ``fairbench.api.projection``
-_IMPORTERS = ("import_module", "__import__")
 
 
 class Module(NamedTuple):
@@ -58,42 +48,33 @@ def local_code(file: Path, source: bytes, brought: Iterable[str]) -> dict[str, s
     """Return the digest of a local plugin file and of each of its own modules, imports inside functions too.
 
     Its own modules are those that are neither Python's nor installed; fairbench has a digest of its own. A module
-    beside the plugin need not be on the path yet, and a file beside it can be run or read without being imported: it
-    counts if its name occurs in the source as a text, alone or after the name of a folder that occurs there.
+    beside the plugin need not be on the path yet, and a file can be run or read without being imported: it counts if
+    the plugin or one of its modules names it (see ``named_files``).
 
     Args:
         file: the plugin file.
         source: its content, as it was loaded.
         brought: names of modules that appeared when it was imported; some are found at run time only.
     """
-    found = {file.name: hashlib.sha256(source).hexdigest()}
-    folders, beside = _named(file.parent, source)
-    seen = {file}
-    _follow([*_imported(source, ""), *brought], found, seen, folders)
-    for path in beside:
-        if path not in seen:
+    found, seen = {file.name: hashlib.sha256(source).hexdigest()}, {file}
+    tree = _parsed(source)
+    folders = named_by(file, tree).folders
+    pending = [(Module(file, file.name, ""), tree)]
+    pending += _follow([*_imported(tree, ""), *brought], found, seen, folders)
+    for module, tree in pending:  # which grows
+        named = named_by(module.path, tree)
+        pending += _follow(named.modules, found, seen, folders)
+        for path, name in named.files.items():
+            if path in seen:
+                continue
             seen.add(path)
-            found[path.relative_to(file.parent).as_posix()] = _file_digest(path)
+            shown = os.path.normpath(os.path.join(os.path.dirname(module.shown), name))
+            shown = shown if shown not in found else str(path)
+            found[shown] = _read_digest(path)
             if path.suffix == ".py":
-                _follow(_imported(_content(path), ""), found, seen, folders)
+                beside = _parsed(_content(path))
+                pending += [(Module(path, shown, ""), beside), *_follow(_imported(beside, ""), found, seen, folders)]
     return found
-
-
-def _named(base: Path, source: bytes) -> tuple[list[str], list[Path]]:
-    """Return the folders that texts in a source name, itself among them, and the files in them that others name."""
-    texts = {text for text in _texts(source) if text.strip("./") and len(text) <= LONGEST_NAME and text.isprintable()}
-    places = sorted(text for text in texts if not Path(text).is_absolute() and ".." not in Path(text).parts)
-    folders = [base, *(base / text for text in places if (base / text).is_dir())]
-    files = [folder / text for folder in folders for text in places if text.endswith(READ)]
-    return [*map(str, folders)], [path for path in files if path.is_file()]
-
-
-def _texts(source: bytes) -> list[str]:
-    try:
-        nodes = ast.walk(ast.parse(source))
-        return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []  # importing it says what is wrong
 
 
 def package_code(module: str, distributed_by: str, *, follow: bool = True) -> dict[str, str]:
@@ -115,7 +96,8 @@ def package_code(module: str, distributed_by: str, *, follow: bool = True) -> di
         paths.update(_recorded(distributed_by))
     found = {shown: _file_digest(path) for shown, path in sorted(paths.items())}
     if follow and not _is_installed(base, top.package.partition(".")[0]):
-        names = [name for shown, path in paths.items() for name in _imported(_content(path), _package_of(shown))]
+        trees = [(_parsed(_content(path)), _package_of(shown)) for shown, path in paths.items()]
+        names = [name for tree, package in trees for name in _imported(tree, package)]
         _follow(names, found, set(paths.values()))
     return found
 
@@ -141,12 +123,14 @@ def changes(before: Mapping[str, str], after: Mapping[str, str], most: int = 3) 
     return ", ".join(said[:most]) + (f" and {len(said) - most} more" if len(said) > most else "")
 
 
-def _follow(names: Iterable[str], found: dict[str, str], seen: set[Path], folders: Sequence[str] = ()) -> None:
+def _follow(
+    names: Iterable[str], found: dict[str, str], seen: set[Path], folders: Sequence[str] = ()
+) -> list[tuple[Module, ast.Module]]:
     """Add the digests of the modules of these names that are not installed, and of all that they import in turn.
 
-    What is on no path is looked for in the folders.
+    What is on no path is looked for in the folders. Returned are those modules that have a source.
     """
-    pending = list(names)
+    pending, sources = list(names), []
     asked: set[str] = set()
     while pending:
         name = pending.pop()
@@ -159,19 +143,25 @@ def _follow(names: Iterable[str], found: dict[str, str], seen: set[Path], folder
             seen.add(module.path)
             found[module.shown if module.shown not in found else str(module.path)] = _file_digest(module.path)
             if module.path.suffix == ".py":
-                pending += _imported(_content(module.path), module.package)
+                tree = _parsed(_content(module.path))
+                sources.append((module, tree))
+                pending += _imported(tree, module.package)
+    return sources
 
 
 def _package_of(shown: str) -> str:
     return ".".join(shown.split("/")[:-1])
 
 
-def _imported(source: bytes, package: str) -> Iterator[str]:
-    """Yield the dotted names that a source may import; those that are attributes lead nowhere."""
+def _parsed(source: bytes) -> ast.Module:
     try:
-        tree = ast.parse(source)
+        return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # importing it says what is wrong
+        return ast.Module([], [])  # importing it says what is wrong
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """Yield the dotted names that a source may import; those that are attributes lead nowhere."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -183,7 +173,7 @@ def _imported(source: bytes, package: str) -> Iterator[str]:
                 yield from (f"{origin}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if called in _IMPORTERS and isinstance(node.args[0].value, str):
+            if called in IMPORTERS and isinstance(node.args[0].value, str):
                 yield node.args[0].value.lstrip(".")
 
 
@@ -286,6 +276,19 @@ def _file_digest(path: Path) -> str:
     return _cached_digest(path, about.st_mtime_ns, about.st_size)
 
 
+def _read_digest(path: Path) -> str:
+    """Return the digest of a file that is read by name, which can be large."""
+    with suppress(OSError):
+        about = path.stat()
+        if about.st_size > LARGEST_READ:
+            return f"{about.st_size} bytes of {about.st_mtime_ns}"
+    return _file_digest(path)
+
+
 @lru_cache(maxsize=4096)
 def _cached_digest(path: Path, modified: int, size: int) -> str:
-    return hashlib.sha256(_content(path)).hexdigest()
+    digest = hashlib.sha256()
+    with suppress(OSError), path.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, Optional
 
@@ -76,6 +76,12 @@ def check_component(cls: type) -> None:
         PluginError: they cannot.
     """
     for name, parameter in parameters_of(cls).items():
+        choices = parameter.field.metadata.get("choices")
+        if choices is not None and (isinstance(choices, (str, bytes)) or not isinstance(choices, Collection)):
+            raise PluginError(
+                f"parameter {name}: choices is {choices!r}; it must be a tuple of the values allowed "
+                "(a tuple of one ends with a comma: ('x',))"
+            )
         if not parameter.required:
             try:
                 _checked(plain(parameter.default), parameter, f"parameter {name}")
@@ -139,13 +145,19 @@ def build(cls: type, where: str, params: Mapping[str, Any]) -> Any:
             if parameter.required:
                 raise SuiteError(f"{where} needs {name}, which has no default; write {where.split()[-1]}[{name}=...]")
             given[name] = _checked(plain(parameter.default), parameter, f"{where}: {name}")
+    shown = f" with {', '.join(f'{name}={show_value(params[name])}' for name in params)}" if params else ""
     try:
-        return cls(**given)
-    except FairbenchError:
+        built = cls(**given)
+    except (FairbenchError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # a stranger's __post_init__ may raise anything
-        shown = f" with {', '.join(f'{name}={show_value(params[name])}' for name in params)}" if params else ""
+    except BaseException as error:  # a stranger's __post_init__ may raise anything
         raise SuiteError(f"{where} cannot be built{shown}: {type(error).__name__}: {error}") from error
+    if not isinstance(built, cls):
+        raise SuiteError(
+            f"{where} cannot be built{shown}: {cls.__name__}() made an object of type {type(built).__name__}; "
+            "its __new__ must return an instance of the class"
+        )
+    return built
 
 
 def values(built: Any, where: str = "") -> dict[str, Any]:
@@ -209,7 +221,7 @@ def _checked(value: Any, parameter: Parameter, where: str) -> Any:
     value = convert(value, parameter.hint, where)
     limits = parameter.field.metadata
     choices = limits.get("choices")
-    if choices is not None and value not in choices:
+    if choices is not None and value not in list(choices):  # a set cannot be asked for a list
         raise SuiteError(f"{where} is {_shown(value)}; it must be one of {', '.join(map(_shown, choices))}")
     for bound, wrong, words in (("minimum", _below, "at least"), ("maximum", _above, "at most")):
         limit = limits.get(bound)
@@ -218,9 +230,15 @@ def _checked(value: Any, parameter: Parameter, where: str) -> Any:
     return value
 
 
-def _numbers(value: Any) -> list[float]:
-    items = value if isinstance(value, (tuple, list)) else [value]
-    return [item for item in items if isinstance(item, (int, float)) and not isinstance(item, bool)]
+def _numbers(value: Any) -> Iterator[float]:
+    """Yield every number of a value, however deep it stands in tuples, lists, sets and tables."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, (tuple, list, set, frozenset)):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
 
 
 def _below(value: Any, limit: float) -> bool:

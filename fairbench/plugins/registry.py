@@ -334,9 +334,9 @@ def _read_attribute(spec: Any, name: str, where: str) -> Any:
         return getattr(spec, name)
     except NotApplicable as error:
         raise DataError(f"{where} cannot say what its {name} are: {error}") from error
-    except FairbenchError:
+    except (FairbenchError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise DataError(f"{where} cannot say what its {name} are: {type(error).__name__}: {error}") from error
 
 

@@ -41,6 +41,7 @@ _LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.star
 _OF_LIBRARIES = (b"KMP_", b"TORCH")  # scikit-learn's and torch's variables
 _raw_signal: Any = import_module("_signal")  # what ``signal`` wraps: to name every constant takes many times as long
 _UNKNOWN = object()
+_GROUP: Any = getattr(builtins, "BaseExceptionGroup", ())  # Python 3.11
 
 
 @contextmanager
@@ -61,18 +62,26 @@ def process_state_kept() -> Iterator[list[str]]:
             yield changed
         except BaseException as error:
             interrupt = _interrupt_behind(error)
-            if interrupt in (None, error):
+            if interrupt is None or interrupt is error:
                 raise
             raise type(interrupt)(*interrupt.args) from None
         finally:
             end_if_forked(process)
 
 
-def _interrupt_behind(error: Optional[BaseException]) -> Optional[KeyboardInterrupt]:
-    """Return the interrupt that an error comes from, or is; None if there was none."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error
+def _interrupt_behind(error: BaseException) -> Optional[KeyboardInterrupt]:
+    """Return the interrupt that an error comes from, is, or contains as a group of errors; None if there was none."""
+    pending: list[Optional[BaseException]] = [error]
+    seen: set[int] = set()  # errors can be causes of themselves
+    while pending:
+        behind = pending.pop()
+        if isinstance(behind, KeyboardInterrupt):
+            return behind
+        if behind is not None and id(behind) not in seen:
+            seen.add(id(behind))
+            members = behind.exceptions if isinstance(behind, _GROUP) else ()
+            pending += [*members, behind.__context__, behind.__cause__]
+    return None
 
 
 def end_if_forked(process: int) -> None:
@@ -90,6 +99,11 @@ def _alarm(number: int, frame: Optional[FrameType]) -> NoReturn:
 
 def _handlers() -> Handlers:
     return {number: _raw_signal.getsignal(number) for number in _SIGNALS}
+
+
+def _of_torch(handler: Any) -> bool:
+    """Return whether torch set a signal's handler for the workers of its loaders: once, in whichever cell."""
+    return getattr(handler, "__module__", None) == "torch.utils.data._utils.signal_handling"
 
 
 @contextmanager
@@ -114,7 +128,8 @@ def _alarms_kept(changed: list[str]) -> Iterator[None]:
             except Exception:  # noqa: S112 - it went off here, and its handler raised; now it is over
                 continue
         left = _handlers()
-        if left != {**before, **guarded}:
+        expected = {**before, **guarded}
+        if any(left[number] != handler and not _of_torch(left[number]) for number, handler in expected.items()):
             changed.append("a signal handler")
         for number, handler in before.items():
             if handler is not None and left[number] is not handler:  # None: set by native code
@@ -258,6 +273,12 @@ def _umask() -> int:
     return mask
 
 
+def _stack_size() -> int:
+    size = threading.stack_size()  # which sets it to the default
+    threading.stack_size(size)
+    return size
+
+
 def _limits() -> dict[int, tuple[int, int]]:
     return {limit: resource.getrlimit(limit) for limit in _LIMITS}
 
@@ -279,19 +300,29 @@ def _write_path(before: list[str]) -> None:
     sys.path[:] = [*before, *_path(own=True)]
 
 
+def _write_traceback_limit(before: Optional[int]) -> None:
+    if before is None:
+        del sys.tracebacklimit
+    else:
+        sys.tracebacklimit = before
+
+
 _PLAIN = [
     Setting("the working directory", os.getcwd, os.chdir),
     Setting("the environment", _environment, _write_environment, _wanted_environment),
     Setting("the warnings filters", lambda: list(warnings.filters), _write_filters, _wanted_filters),
     attribute(os, "environ", "os.environ"),
     attribute(warnings, "showwarning", "warnings.showwarning"),
+    attribute(warnings, "formatwarning", "warnings.formatwarning"),
     Setting("the locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
     Setting("the umask", _umask, os.umask),
     Setting("a resource limit", _limits, _write_limits),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    Setting("the stack size of threads", _stack_size, threading.stack_size),
     Setting("the switch interval", sys.getswitchinterval, sys.setswitchinterval),
     Setting("sys.path", lambda: _path(own=False), _write_path),
     Setting("sys.argv", lambda: list(sys.argv), lambda before: setattr(sys, "argv", before)),
+    Setting("sys.tracebacklimit", lambda: getattr(sys, "tracebacklimit", None), _write_traceback_limit),
     attribute(sys, "excepthook", "sys.excepthook"),
     attribute(sys, "displayhook", "sys.displayhook"),
     attribute(sys, "unraisablehook", "sys.unraisablehook"),
@@ -304,5 +335,8 @@ _PLAIN = [
     Setting("the garbage collector", gc.isenabled, lambda before: gc.enable() if before else gc.disable()),
     Setting("the garbage collector's thresholds", gc.get_threshold, lambda before: gc.set_threshold(*before)),
 ]
+if hasattr(sys, "set_int_max_str_digits"):  # Python 3.9.14
+    digits = sys.get_int_max_str_digits, sys.set_int_max_str_digits
+    _PLAIN.append(Setting("the longest whole number as text", *digits))
 if hasattr(os, "sched_getaffinity"):
     _PLAIN.append(Setting("the processors", partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)))

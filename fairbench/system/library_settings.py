@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, Callable, NamedTuple
 
 AUTOCAST = ("cpu", "cuda")
@@ -83,6 +85,8 @@ def torch_settings(torch: Any) -> list[Setting]:
         ),
         attribute(torch.backends.cudnn, "deterministic", "cuDNN's deterministic mode"),
         attribute(torch.backends.cudnn, "benchmark", "cuDNN's benchmark mode"),
+        attribute(torch.backends.cudnn, "enabled", "whether torch uses cuDNN"),
+        attribute(torch.backends.mkldnn, "enabled", "whether torch uses MKL-DNN"),
         Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
         Setting("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
         Setting("torch's grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
@@ -92,6 +96,9 @@ def torch_settings(torch: Any) -> list[Setting]:
         # A float below the smallest normal one halves to 0 only where the processor flushes.
         Setting("the flushing of denormal numbers", lambda: sys.float_info.min / 2 == 0, torch.set_flush_denormal),
     ]
+    if hasattr(torch.multiprocessing, "set_sharing_strategy"):  # not on every system
+        read, write = torch.multiprocessing.get_sharing_strategy, torch.multiprocessing.set_sharing_strategy
+        found.append(Setting("how torch shares tensors", read, write))
     if hasattr(torch, "get_default_device"):  # torch 2.3
         found.append(Setting("torch's default device", torch.get_default_device, torch.set_default_device))
     return found
@@ -192,6 +199,18 @@ def _multiprocessing(multiprocessing: Any) -> list[Setting]:
     ]
 
 
+def _socket(socket: Any) -> list[Setting]:
+    return [Setting("the default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout)]
+
+
+def _ssl(ssl: Any) -> list[Setting]:
+    return [attribute(ssl, "_create_default_https_context", "the checks of https")]  # what urllib opens with
+
+
+def _tempfile(tempfile: Any) -> list[Setting]:
+    return [Setting("tempfile's folder", tempfile.gettempdir, lambda before: setattr(tempfile, "tempdir", before))]
+
+
 LIBRARIES: dict[str, Callable[[Any], list[Setting]]] = {
     "numpy": _numpy,
     "torch": torch_settings,
@@ -201,4 +220,15 @@ LIBRARIES: dict[str, Callable[[Any], list[Setting]]] = {
     "decimal": _decimal,
     "logging": _logging,
     "multiprocessing": _multiprocessing,
+    "socket": _socket,
+    "ssl": _ssl,
+    "tempfile": _tempfile,
 }
+
+
+@lru_cache(maxsize=1)
+def load_libraries() -> None:
+    """Import these libraries, so that whoever changes one when it imports it first is seen."""
+    for library in LIBRARIES:
+        with suppress(Exception):  # not installed, or broken
+            import_module(library)

@@ -23,6 +23,7 @@ from fairbench.errors import UnknownName
 from fairbench.plugins.kinds import KINDS
 from fairbench.plugins.registry import LOCAL, Registry
 from fairbench.system.isolation import process_state_kept
+from fairbench.system.library_settings import load_libraries
 from fairbench.testing.audit.verdict import CLEAR, FOUND, UNTRIED, audit, shortened
 from fairbench.testing.components import (
     dataset_files_are_pinned,
@@ -123,11 +124,14 @@ def check_plugin(registry: Registry, name: str) -> list[Checked]:
 
 def _checked(name: str, check: Callable[[Any], Any], component: Any) -> Checked:
     """Run a check, and restore the process afterwards."""
+    load_libraries()
     try:
         with process_state_kept():
             note = check(component)
     except Nonconforming as error:
         return Checked(name, check.__name__, "failed", str(error))
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a component may raise SystemExit, too
         return Checked(name, check.__name__, "failed", error_line(traceback.format_exc()))
     return Checked(name, check.__name__, "passed", note or "")

@@ -17,6 +17,7 @@ from fairbench.data.rows import Inputs, Predictions, Samples, Split
 from fairbench.errors import NotApplicable
 from fairbench.plugins.components import Fitted, Method, Predictor
 from fairbench.system.isolation import process_state_kept
+from fairbench.system.library_settings import load_libraries
 from fairbench.testing.rules import require
 
 SCORE_TOLERANCE = 1e-5  # matrix products take sums in another order when rows move; float32 keeps about seven digits
@@ -40,6 +41,7 @@ def _example(method: type[Method], groups: int = 2) -> Split:
 
 def _fit(method: Method, split: Split, seed: int = 1) -> Fitted:
     """Fit, and put back what that changes in the process, so that each check begins alike."""
+    load_libraries()
     with process_state_kept():
         return Fitted.of(method.fit(split.train, split.validation, seed=seed))
 

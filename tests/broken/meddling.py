@@ -110,6 +110,11 @@ class Ends:
                 sum(range(1000))
         if self.how == "surrogate":
             raise ValueError("lone \udc80")
+        if self.how == "itself":
+            try:
+                int("x")
+            except ValueError as error:
+                raise error from error
         if self.how == "long":
             raise ValueError("x" * 100_000)
         if self.how == "fork" and not os.fork():

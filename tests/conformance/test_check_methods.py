@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 
 from fairbench.api import Fitted, NotApplicable, Predictions
 from fairbench.plugins.loading import load_plugins
-from fairbench.testing import CHECKS, Nonconforming, check_plugin
+from fairbench.testing import CHECKS, Nonconforming, _checked, check_plugin
 from fairbench.testing.methods import (
     method_leaves_things_as_found,
     method_predicts_each_row_alone,
@@ -245,3 +247,30 @@ def test_check_blames_a_change_on_the_method_that_made_it(tmp_path):
     registry, _ = load_plugins((str(file),))
     failed = {(f.component, f.check) for f in check_plugin(registry, str(file)) if f.result == "failed"}
     assert failed == {("changing", "method_leaves_things_as_found")}
+
+
+FIRST = """
+from fairbench.testing import Nonconforming
+from fairbench.testing.methods import method_leaves_things_as_found
+from two import Changing
+try:
+    method_leaves_things_as_found(Changing)
+except Nonconforming as error:
+    print(error)
+"""
+
+
+@pytest.mark.long
+def test_check_sees_what_a_method_changes_in_a_library_that_it_is_the_first_to_import(tmp_path):
+    change = "import sklearn; sklearn.set_config(transform_output='pandas')"
+    torchs = "import torch\n        torch.set_default_dtype(torch.float64)"
+    (tmp_path / "two.py").write_text(PLUGIN.replace(torchs, change))
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.startswith("fit or the predictor changed scikit-learn's configuration; restore")
+
+
+def test_a_component_that_ends_the_program_fails_its_check():
+    def exits(component):
+        sys.exit("bye")
+
+    assert _checked("ending", exits, None) == ("ending", "exits", "failed", "SystemExit: bye")
