@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairbench.cli.commands import Group
 from fairbench.cli.options import (
     complete_name,
     data_dir_option,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Find, download and verify raw data files."""
 

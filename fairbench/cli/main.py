@@ -11,6 +11,7 @@ import click
 
 from fairbench.cli.audit import audit
 from fairbench.cli.claims import claims
+from fairbench.cli.commands import Group
 from fairbench.cli.compare import compare
 from fairbench.cli.data import data
 from fairbench.cli.export_model import export_model
@@ -58,7 +59,7 @@ def main() -> None:
         sys.exit(2)
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """The commands; the reader of a pipe, such as ``head``, can close it early."""
 
     def invoke(self, context: click.Context) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import (
     GivenPath,
     complete_choices,
@@ -67,13 +68,14 @@ def _assumed(context: click.Context, parameter: click.Parameter, texts: tuple[st
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench power german adult",
         "fairbench power compas --group race,sex --repeats 1,20",
         "fairbench power german --rate 0.8 --rate false_positive_rate=0.5",
         "fairbench power german --measured runs/table1 --method mlp",
         "fairbench power --data loans.csv --label paid --group sex",
-    )
+    ),
 )
 @click.argument("datasets", nargs=-1, shell_complete=complete_name("datasets"))
 @click.option(

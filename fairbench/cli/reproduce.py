@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import (
     GivenPath,
     complete_choices,
@@ -35,13 +36,14 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench reproduce faalgrad --dry-run",
         "fairbench reproduce faalgrad:table1 --quick --datasets compas,german",
         "fairbench reproduce faalgrad --document docs/reproductions/faalgrad.md",
     )
     + "\n\nTo continue an interrupted reproduction, give the same command again. Other tables of the paper can be "
-    "added to a directory."
+    "added to a directory.",
 )
 @click.argument("paper", metavar="PAPER[:PART,...]", shell_complete=complete_choices("papers"))
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import (
     cell_options,
     data_dir_option,
@@ -26,10 +27,11 @@ TOLD = 3  # differences of a cell
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench verify runs/table1 --cells 5",
         "fairbench verify runs/table1 --all --workers 2 --json",
-    )
+    ),
 )
 @run_argument
 @click.option("--cells", type=click.IntRange(min=1), default=5, show_default=True, help="Number of cells to draw.")
