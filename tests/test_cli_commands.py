@@ -7,6 +7,7 @@ import pytest
 
 from fairbench.cli.commands import Command
 from fairbench.cli.main import cli
+from fairbench.cli.options import GivenPath
 
 GRID = ["--methods", "constant", "--datasets", "synthetic[rows=300]"]
 OWN = ["run", "--data", "loans.csv", "--label", "paid", "--group", "sex", "--methods", "constant", "--dry-run"]
@@ -22,6 +23,13 @@ def test_every_command_refuses_what_would_be_dropped():
     every = list(commands())
     assert len(every) > 25
     assert [command.name for command in every if not isinstance(command, Command)] == []
+
+
+def test_no_path_can_be_empty():
+    paths = [(command.name, parameter.name, parameter.type) for command in commands() for parameter in command.params]
+    paths = [path for path in paths if isinstance(path[2], click.Path)]
+    assert len(paths) > 25
+    assert [path for path in paths if not isinstance(path[2], GivenPath)] == []
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def plugin_option(command: Command) -> Command:
         "--plugin",
         multiple=True,
         metavar="FILE",
-        type=click.Path(),
+        type=GivenPath(),
         help="A local plugin file; can be given several times.",
     )(command)
 
@@ -112,7 +112,7 @@ def cell_options(command: Command) -> Command:
 
 data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=GivenPath(exists=True, file_okay=False, path_type=Path),
     help="Folder to search first for raw data files.  [default: FAIRBENCH_DATA, then the user's cache]",
 )
 offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
