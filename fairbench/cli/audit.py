@@ -101,12 +101,14 @@ def _predictions(path: Path, as_json: bool, plugin: tuple[str, ...], options: di
         say(f"warning: {warning}")
     found = audit_predictions(read_audited(question), registry)
     told = about(found, registry, plugin)
-    if as_json:
-        print_rows([{"table": "about", **told}], True)
-        print_rows([{"table": name, **row} for name, rows in tables(found).items() for row in rows], True)
-    else:
-        print_audit(found, told)
-    if bundle is not None:
-        write_bundle(bundle, found, registry, plugin)
-        say(f"written to {bundle}: numbers, data digest, versions and command")
+    try:
+        if as_json:
+            print_rows([{"table": "about", **told}], True)
+            print_rows([{"table": name, **row} for name, rows in tables(found).items() for row in rows], True)
+        else:
+            print_audit(found, told)
+    finally:  # also if that cannot be printed
+        if bundle is not None:
+            write_bundle(bundle, found, registry, plugin)
+            say(f"written to {bundle}: numbers, data digest, versions and command")
     return 0

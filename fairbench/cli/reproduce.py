@@ -21,6 +21,7 @@ from fairbench.cli.options import (
     names_option,
     out_option,
     print_rows,
+    said_after,
     say,
     session_options,
 )
@@ -93,11 +94,13 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     with interrupt_advises(path):
         ended = opened.run(plan, path, sys.argv[1:])
         outcome = Reproduced.of(reproduction, ended.results)
-        if not (ended.interrupt or ended.stopped):
+        whole = not (ended.interrupt or ended.stopped)
+        if whole:
             _write(outcome, opened.runner, path, _command(paper, plugin, options), options["document"])
-            _show(outcome, options["as_json"])
         ended = replace(ended, results=outcome.results)
-        say(summary(ended))
+        with said_after(summary(ended)):
+            if whole:
+                _show(outcome, options["as_json"])
     return exit_status(ended)
 
 

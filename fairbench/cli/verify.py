@@ -17,6 +17,7 @@ from fairbench.cli.options import (
     plugin_option,
     print_rows,
     run_argument,
+    said_after,
     say,
 )
 
@@ -69,17 +70,18 @@ def verify(
     drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
     with reading_progress() as advance:
         found = verify(run_directory, opened, None if every else cells, drawn, advance)
-    print_rows([_row(one, as_json) for one in found], as_json)
-    if not as_json:
-        for one in found:
-            if not one.holds:
-                say(f"{one.cell.place}, {one.cell.method}, repeat {one.cell.repeat}: {_differences(one)}", err=False)
-        for what in dict.fromkeys(what for one in found for what in one.changed):
-            say(f"changed since: {what}", err=False)
     holding, left = sum(one.holds for one in found), sum(not one.executed for one in found)
     how = "all finished cells" if every else f"cells drawn with --seed {drawn}"
     said = f"{how}: {holding} of {counted(len(found), 'cell')} {'holds' if len(found) == 1 else 'hold'}"
-    say(f"{said}, {left} could not be compared" if left else said)
+    with said_after(f"{said}, {left} could not be compared" if left else said):
+        print_rows([_row(one, as_json) for one in found], as_json)
+        if not as_json:
+            for one in found:
+                if not one.holds:
+                    place = f"{one.cell.place}, {one.cell.method}, repeat {one.cell.repeat}"
+                    say(f"{place}: {_differences(one)}", err=False)
+            for what in dict.fromkeys(what for one in found for what in one.changed):
+                say(f"changed since: {what}", err=False)
     return 0 if holding == len(found) else 1
 
 
