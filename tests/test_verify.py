@@ -186,6 +186,7 @@ def test_a_method_that_is_gone_is_not_compared_and_one_that_fails_does_not_hold(
     status, out, err = fairbench("verify", "r", "--all", *ONE)
     assert status == 1
     assert "mine, repeat 0: no method is named 'mine'" in out
+    assert f"; the run has it from a local file: give --plugin {Path('mine.py').absolute()}" in out
     assert (out.count("holds: yes"), out.count("holds: not compared")) == (4, 2)
     assert "all finished cells: 4 of 6 cells hold, 2 could not be compared" in err
     Path("mine.py").write_text(LOCAL.replace("return lambda", "raise ValueError('not today')\n        lambda"))
