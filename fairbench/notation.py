@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import PurePath
@@ -14,6 +15,7 @@ from fairbench.errors import SuiteError
 
 _OPEN, _CLOSE = "[({", "])}"
 _BEFORE = "[({,|=:"  # a quote opens a text only where a value may begin: it's one word
+_POINTED = re.compile(r"-?(?:[0-9]+\.|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")  # 5. and .5, which are no JSON
 DEEPEST = 20
 
 
@@ -98,7 +100,7 @@ def parse_value(text: str) -> Any:
     if items is not None:
         return remembered([parse_value(item) for item in items], text)
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = float(text) if _POINTED.fullmatch(text) else json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return text
     return remembered(value, text) if isinstance(value, (bool, int, float, dict)) else text

@@ -51,7 +51,7 @@ def bytes_of(what: str, given: Optional[Union[str, float]]) -> Optional[int]:
     if isinstance(given, str):
         parts = _MEMORY.fullmatch(given.strip().lower())
         found = float(parts[1]) * BYTES[parts[2]] if parts else given
-    checked = _above_zero(what, given, found, "an amount of memory such as 500M or 2G")
+    checked = _above_zero(what, given, found, "an amount of memory with its unit, such as 500M or 2G")
     return None if checked is None else max(1, int(checked))
 
 

@@ -31,6 +31,19 @@ def test_alternatives_become_one_choice_each():
     [
         ("10", 10),
         ("0.5", 0.5),
+        (".001", 0.001),
+        ("-.5", -0.5),
+        ("5.", 5.0),
+        ("-.5e-3", -0.0005),
+        ("5.E2", 500.0),
+        ("(.5,1)", [0.5, 1]),
+        (".", "."),
+        ("-.", "-."),
+        (".5.", ".5."),
+        ("1.2.3", "1.2.3"),
+        (".e5", ".e5"),
+        ("007", "007"),
+        ("\u0665.", "\u0665."),
         ("true", True),
         ("config1", "config1"),
         ("(64,32)", [64, 32]),
@@ -80,7 +93,9 @@ def test_malformed_text_is_refused_with_what_was_seen(text, message):
         parse_choices(text)
 
 
-awkward = st.sampled_from(["None", "none", "true", "1.50", "007", "NaN", "(a)", "[1]", "{}", '{"a":1}', "it's", "'"])
+awkward = st.sampled_from(
+    ["None", "none", "true", "1.50", "007", "NaN", ".5", "5.", "-.5e3", "(a)", "[1]", "{}", '{"a":1}', "it's", "'"]
+)
 texts = st.one_of(st.text(max_size=8), st.text("ab 1.()[]{}|,='\"\\:\n\x1b\ud800", max_size=10), awkward)
 plain = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
 values = st.one_of(

@@ -154,7 +154,7 @@ def test_options_win_over_the_suite_file(fairbench, tmp_path):
         (["--methods", "mlp", "--datasets", "synthetic", "--executor", ""], "'--executor': '' has an empty name"),
         (
             ["--methods", "mlp", "--datasets", "synthetic", "--group", ""],
-            "group '' has an empty name; leave it out for each dataset's own",
+            "'--group': '' is empty; give a value, or leave the option out",
         ),
         (["--methods", "mlp", "--datasets", "synthetic", "--group", "race,"], "group 'race,' has an empty name"),
         (["--methods", "mlp", "--datasets", "synthetic", "--plugin", "."], "it is a folder; name a Python file in it"),
@@ -339,7 +339,7 @@ def test_an_unknown_name_mentions_that_plugins_were_left_out(fairbench, monkeypa
 
 @pytest.mark.long
 @pytest.mark.parametrize("lines", [0, 1])
-@pytest.mark.parametrize("command", [["run", *GRID, "--repeats", "2000", "--dry-run"], ["list", "methods"]])
+@pytest.mark.parametrize("command", [["run", *GRID[:4], "--repeats", "2000", "--dry-run"], ["list", "methods"]])
 def test_a_reader_that_has_seen_enough_is_no_error(command, lines):
     command = [sys.executable, "-m", "fairbench", *command]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -175,6 +175,15 @@ def test_add_takes_in_what_a_user_has(tmp_path):
     assert rows("list", "--data-dir", tmp_path / "raw")["survey"]["place"] == "--data-dir"
 
 
+def test_add_copies_nothing_into_the_working_directory_when_the_folder_is_empty(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    result = call("add", "survey", tmp_path / "mine", "--into", "")
+    assert result.exit_code == 2
+    assert "'--into': the path is empty; write '.' for the current folder" in result.stderr
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
 def test_add_refuses_another_version_and_an_unknown_name(tmp_path):
     put(tmp_path / "mine", BAD, "survey")
     result = call("add", "survey", tmp_path / "mine")

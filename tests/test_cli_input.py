@@ -88,7 +88,7 @@ def test_lists_that_are_repeated_are_those_with_commas(fairbench):
         (["export", ""], "'RUN': the path is empty"),
         (["rescore", ""], "'RUN': the path is empty"),
         (["run", *GRID, "--group", "sex,"], "'sex,' has an empty name"),
-        (["run", *GRID, "--repeats", "9" * 30], "cells; at most 1000000 are planned"),
+        (["run", *GRID[:4], "--repeats", "9" * 30], "cells; at most 1000000 are planned"),
         (["export", "r", "--format", "jsonl", "--spreadsheet"], "--spreadsheet is for --format csv"),
     ],
 )
@@ -122,6 +122,7 @@ def plugin(tmp_path):
         ("year=2014|2018", [{"year": "2014"}, {"year": "2018"}]),
         ("text=true", [{"text": "true"}]),
         ("text=1.50", [{"text": "1.50"}]),
+        ("text=.5|5.|-.5e3", [{"text": ".5"}, {"text": "5."}, {"text": "-.5e3"}]),
         ("text=(a)", [{"text": "(a)"}]),
         ('text="a,b|c]"', [{"text": "a,b|c]"}]),
         ("text='it\"s\\n'", [{"text": 'it"s\\n'}]),
@@ -140,6 +141,13 @@ def test_what_a_dry_run_shows_can_be_typed_again(fairbench, plugin, text, params
     shown = [line.split("  ", 6)[6] for line in out.splitlines()]
     again = planned(fairbench, "--methods", ",".join(f"texts[{shown}]" for shown in shown), *GRID[2:], *plugin)
     assert again == first
+
+
+@pytest.mark.parametrize("typed", [".001", "1.e-3", ".1E-2", "1e-3"])
+def test_a_number_is_the_same_however_it_is_typed(fairbench, typed):
+    assert planned(fairbench, "--methods", f"mlp[lr={typed}]", *GRID[2:]) == planned(
+        fairbench, "--methods", "mlp[lr=0.001]", *GRID[2:]
+    )
 
 
 def test_one_bad_component_ends_nothing_but_itself(fairbench, plugin):

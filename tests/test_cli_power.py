@@ -104,11 +104,17 @@ def test_json_rows_have_every_number(fairbench):
     assert accuracy["smallest"] == pytest.approx(2.80 * (0.2 / 150) ** 0.5, rel=0.001)
 
 
+def test_numbers_of_repeats_that_are_repeated_add_up(fairbench):
+    _, out, _ = fairbench("power", SYNTHETIC, "--json", "--repeats", "20", "--repeats", "3,20")
+    assert list(dict.fromkeys(row["repeats"] for row in rows(out))) == [20, 3]
+
+
 def test_rates_can_be_given_by_name(fairbench):
     given = ["--rate", "0.5", "--rate", "true_positive_rate = 0.8"]
     found = rows(fairbench("power", SYNTHETIC, "--json", *given)[1])
     pooled = {row["rate"]: row["pooled"] for row in found if "rate" in row}
     assert pooled == {"selection_rate": 0.5, "true_positive_rate": 0.8, "false_positive_rate": 0.5}
+    assert rows(fairbench("power", SYNTHETIC, "--json", *given[2:], *given[:2])[1]) == found
     assert "A rate that is not given" not in fairbench("power", SYNTHETIC, "--rate", "0.5")[1]
 
 
@@ -190,6 +196,8 @@ def test_a_dataset_without_the_attribute_is_named(fairbench, plugin):
         (["synthetic", "--repeats", "0,5"], "'0,5' is not a list of whole numbers, each at least 1, such as 1,5,10"),
         (["synthetic", "--repeats", "5,"], "'5,' is not a list of whole numbers"),
         (["synthetic", "--rate", "1"], "'1' is not a number between 0 and 1, such as 0.3"),
+        (["synthetic", "--rate", ".3", "--rate", ".4"], "'.4': the rate of all three is given twice; give it once"),
+        (["synthetic", *["--rate", "selection_rate=.3"] * 2], "'selection_rate=.3': selection_rate is given twice"),
         (["synthetic", "--rate", "nan"], "'nan' is not a number between 0 and 1"),
         (["synthetic", "--rate", "selection=.3"], "no rate is named 'selection'; did you mean 'selection_rate'?"),
         (["synthetic", "--different", "0"], "0.0 is not in the range 0<x<=1"),

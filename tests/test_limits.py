@@ -157,7 +157,7 @@ def test_limits_that_an_executor_cannot_keep_are_refused_before_anything_runs(ru
     [
         ("--timeout", "5x", "--timeout is '5x'; it must be a number of seconds, or a duration such as 45s, 10m or 2h"),
         ("--budget", "-3", "--budget is '-3'; it must be a number of seconds"),
-        ("--memory-limit", "2", "--memory-limit is '2'; it must be an amount of memory such as 500M or 2G"),
+        ("--memory-limit", "2", "--memory-limit is '2'; it must be an amount of memory with its unit, such as 500M"),
         ("--retries", "-1", "-1 is not in the range x>=0"),
     ],
 )

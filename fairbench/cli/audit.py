@@ -7,17 +7,19 @@ from typing import Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import GivenPath, complete_choices, examples, json_option, plugin_option, print_rows, say
 from fairbench.cli.own import by_column, listed_columns
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench audit predictions.csv --label y --prediction p --group sex,race",
         "fairbench audit applicants.csv --score points --group sex --exclude-small --bundle audit-2024",
         "fairbench audit faalgrad",
         "fairbench audit 'acme_gap[rounds=5]' --plugin acme_gap.py --json",
-    )
+    ),
 )
 @click.argument("target", shell_complete=complete_choices("methods"))
 @click.option("--label", metavar="COLUMN", help="What really happened.  [default: nobody knows]")
@@ -99,12 +101,14 @@ def _predictions(path: Path, as_json: bool, plugin: tuple[str, ...], options: di
         say(f"warning: {warning}")
     found = audit_predictions(read_audited(question), registry)
     told = about(found, registry, plugin)
-    if as_json:
-        print_rows([{"table": "about", **told}], True)
-        print_rows([{"table": name, **row} for name, rows in tables(found).items() for row in rows], True)
-    else:
-        print_audit(found, told)
-    if bundle is not None:
-        write_bundle(bundle, found, registry, plugin)
-        say(f"written to {bundle}: numbers, data digest, versions and command")
+    try:
+        if as_json:
+            print_rows([{"table": "about", **told}], True)
+            print_rows([{"table": name, **row} for name, rows in tables(found).items() for row in rows], True)
+        else:
+            print_audit(found, told)
+    finally:  # also if that cannot be printed
+        if bundle is not None:
+            write_bundle(bundle, found, registry, plugin)
+            say(f"written to {bundle}: numbers, data digest, versions and command")
     return 0

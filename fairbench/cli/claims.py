@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import GivenPath, examples, out_option, say, session_options
 from fairbench.cli.reports import read_results
 from fairbench.errors import printable
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench claims benchmarks/claims/claims.toml",
         "fairbench claims claims.toml --run runs/paper",
         "fairbench claims claims.toml --run runs/paper --format json",
     )
     + "\n\nExit status: 0 if the run is finished and every claim holds; 1 if a claim does not hold, is not told apart "
-    "or cannot be judged, or if cells have not been run yet; 2 for bad input; 130 after Ctrl-C."
+    "or cannot be judged, or if cells have not been run yet; 2 for bad input; 130 after Ctrl-C.",
 )
 @click.argument("file", type=GivenPath(path_type=Path))
 @click.option(

@@ -9,6 +9,7 @@ from typing import Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import GivenPath, examples, names_option
 from fairbench.errors import printable
 
@@ -37,12 +38,13 @@ def _least(context: click.Context, parameter: click.Parameter, texts: tuple[str,
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench compare runs/before runs/after",
         "fairbench compare runs/main runs/branch --gate --least 0.01 --least log_loss=0.05",
         "fairbench compare runs/before runs/after --metrics accuracy --format markdown > changes.md",
     )
-    + "\n\nExit status: 0; with --gate 1 if the gate fails; 2 for bad input."
+    + "\n\nExit status: 0; with --gate 1 if the gate fails; 2 for bad input.",
 )
 @click.argument("run_a", metavar="RUN_A", type=GivenPath(path_type=Path))
 @click.argument("run_b", metavar="RUN_B", type=GivenPath(path_type=Path))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairbench.cli.commands import Group
 from fairbench.cli.options import (
+    GivenPath,
     complete_name,
     data_dir_option,
     examples,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Find, download and verify raw data files."""
 
@@ -108,10 +110,10 @@ def fetch(names: Sequence[str], data_dir: Path | None, offline: bool, plugin: tu
     epilog=examples("fairbench data add health HHP_release3.zip", "fairbench data add adult downloads/adult"),
 )
 @click.argument("name", shell_complete=complete_name("datasets"))
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", type=GivenPath(exists=True, path_type=Path))
 @click.option(
     "--into",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=GivenPath(file_okay=False, path_type=Path),
     help="Folder to copy to, for use with --data-dir or FAIRBENCH_DATA.  [default: the user's cache]",
 )
 @plugin_option

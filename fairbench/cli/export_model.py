@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import GivenPath, data_dir_option, examples, offline_option, plugin_option, run_argument, say
 
 
 @click.command(
     "export-model",
+    cls=Command,
     epilog=examples(
         "fairbench export-model runs/table1 4f3a --out model",
         "fairbench export-model runs/table1 threshold/compas/0 --out model",

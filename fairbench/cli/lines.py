@@ -7,14 +7,16 @@ from typing import Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import examples, run_argument, session_options
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench lines runs/table1",
         "fairbench lines runs/table1 --baseline logistic --workers 2",
-    )
+    ),
 )
 @run_argument
 @click.option(

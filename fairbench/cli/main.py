@@ -11,12 +11,14 @@ import click
 
 from fairbench.cli.audit import audit
 from fairbench.cli.claims import claims
+from fairbench.cli.commands import Group
 from fairbench.cli.compare import compare
 from fairbench.cli.data import data
 from fairbench.cli.export_model import export_model
 from fairbench.cli.lines import lines
 from fairbench.cli.new import new
 from fairbench.cli.options import examples, say
+from fairbench.cli.output import OutputError, drop_output, name_output_errors, open_closed_streams
 from fairbench.cli.plugins import plugins
 from fairbench.cli.power import power
 from fairbench.cli.report import export, report, rescore
@@ -35,6 +37,8 @@ from fairbench.version import __version__
 def main() -> None:
     """Run the command line; a user's mistake becomes one message and exit status 2, never a traceback."""
     ask_for_one_thread()
+    open_closed_streams()
+    name_output_errors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is replaced; a file keeps its code
             stream.reconfigure(errors="replace" if stream.isatty() else "backslashreplace")
@@ -53,12 +57,16 @@ def main() -> None:
         with undisturbed():
             say(": ".join(filter(None, ["fairbench: interrupted", advice_of(interrupt)])))
         sys.exit(status_of(interrupt))
+    except OutputError as error:
+        drop_output()
+        say(f"fairbench: {error.strerror}")
+        sys.exit(1)
     except FairbenchError as error:
         say(f"fairbench: {error}")
         sys.exit(2)
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """The commands; the reader of a pipe, such as ``head``, can close it early."""
 
     def invoke(self, context: click.Context) -> Any:
@@ -67,7 +75,7 @@ class _Commands(click.Group):
             status = super().invoke(context)
             sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at exit
+            drop_output()
             return 0
         return status
 

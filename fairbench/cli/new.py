@@ -8,15 +8,17 @@ from pathlib import Path
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import GivenPath, NamedChoice, examples, say
 from fairbench.templates import TEMPLATES, write_package
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench new method mine",
         "fairbench new dataset loans --into plugins",
-    )
+    ),
 )
 @click.argument("kind", type=NamedChoice(TEMPLATES))
 @click.argument("name")

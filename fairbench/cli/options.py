@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any, Callable, Optional, TextIO
@@ -23,7 +24,7 @@ def plugin_option(command: Command) -> Command:
         "--plugin",
         multiple=True,
         metavar="FILE",
-        type=click.Path(),
+        type=GivenPath(),
         help="A local plugin file; can be given several times.",
     )(command)
 
@@ -112,7 +113,7 @@ def cell_options(command: Command) -> Command:
 
 data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=GivenPath(exists=True, file_okay=False, path_type=Path),
     help="Folder to search first for raw data files.  [default: FAIRBENCH_DATA, then the user's cache]",
 )
 offline_option = click.option("--offline", is_flag=True, help="Download nothing.  [default: download what is missing]")
@@ -207,6 +208,15 @@ def complete_choices(kind: str) -> Callable[[click.Context, click.Parameter, str
 def say(text: object, err: bool = True) -> None:
     """Print a message, or a result, that may contain text from outside: names, paths, other people's errors."""
     click.echo(printable(str(text), LONGEST if err else 0), err=err)
+
+
+@contextmanager
+def said_after(text: str) -> Iterator[None]:
+    """Say a text after what the block prints, and also if that cannot be printed: what was done is not lost."""
+    try:
+        yield
+    finally:
+        say(text)
 
 
 class Shown:

@@ -81,7 +81,7 @@ def declared_data(options: dict[str, Any]) -> Optional[OwnData]:
         "protected": by_column("--protected", options["protected"]),
         "drop": [name for text in options["drop"] for name in listed_columns(text)],
         "kinds": by_column("--kind", options["kinds"]),
-        "bin": {column: _edges(column, edges) for column, edges in map(_bin, options["bins"])},
+        "bin": _bins(options["bins"]),
     }
     return declared(name_of(options["data"]), table, f"--data {options['data']}")
 
@@ -124,11 +124,16 @@ def by_column(option: str, texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _bin(text: str) -> tuple[str, str]:
-    column, equals, edges = (part.strip() for part in text.rpartition("="))
-    if not equals or not column or not edges:
-        raise click.UsageError(f"--bin {text!r}: write COLUMN=EDGES, e.g. age=25,45,65.")
-    return _unquoted(column), edges
+def _bins(texts: tuple[str, ...]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for text in texts:
+        column, _, edges = (part.strip() for part in text.rpartition("="))
+        if not column or not edges:
+            raise click.UsageError(f"--bin {text!r}: write COLUMN=EDGES, e.g. age=25,45,65.")
+        if _unquoted(column) in found:
+            raise click.UsageError(f"--bin names {column!r} twice; write all edges in one list, e.g. age=25,45,65.")
+        found[_unquoted(column)] = _edges(column, edges)
+    return found
 
 
 def _edges(column: str, text: str) -> list[float]:

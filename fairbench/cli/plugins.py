@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from fairbench.cli.commands import Group
 from fairbench.cli.options import examples, folded, json_option, plugin_option, print_rows, say
 from fairbench.version import compiled
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog=examples(
         "fairbench plugins",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import (
     GivenPath,
     complete_choices,
@@ -37,20 +38,23 @@ SECOND_ONLY, FIRST_ONLY = "*", "^"  # which group must have the higher rate
 NONE, NO_INTERVAL = "none", "-"
 
 
-def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:
-    """Return whole numbers with commas between, without those that occur twice."""
-    numbers = [number.strip() for number in text.split(",")]
-    if not all(number.isascii() and number.isdigit() and int(number) for number in numbers):
-        message = f"{text!r} is not a list of whole numbers, each at least 1, such as 1,5,10"
-        raise click.BadParameter(message, context, parameter)
-    return tuple(dict.fromkeys(map(int, numbers)))
+def _numbers(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
+    """Return whole numbers from lists with commas between, without those that occur twice."""
+    found: dict[int, None] = {}
+    for text in texts:
+        numbers = [number.strip() for number in text.split(",")]
+        if not all(number.isascii() and number.isdigit() and int(number) for number in numbers):
+            message = f"{text!r} is not a list of whole numbers, each at least 1, such as 1,5,10"
+            raise click.BadParameter(message, context, parameter)
+        found.update(dict.fromkeys(map(int, numbers)))
+    return tuple(found)
 
 
 def _assumed(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
-    """Return rates by name; one without a name stands for all three, and the last one given counts."""
+    """Return rates by name; one without a name stands for those that no other names."""
     from fairbench.errors import did_you_mean
 
-    rates: dict[str, float] = {}
+    found: dict[str, float] = {}
     for text in texts:
         name, named, number = map(str.strip, text.rpartition("="))
         if named and name not in RATES:
@@ -62,18 +66,23 @@ def _assumed(context: click.Context, parameter: click.Parameter, texts: tuple[st
             value = -1.0
         if not 0 < value < 1:
             raise click.BadParameter(f"{number!r} is not a number between 0 and 1, such as 0.3", context, parameter)
-        rates.update(dict.fromkeys([name] if named else RATES, value))
-    return rates
+        if name in found:
+            message = f"{text!r}: {name or 'the rate of all three'} is given twice; give it once"
+            raise click.BadParameter(message, context, parameter)
+        found[name] = value
+    others = found.pop("", None)
+    return found if others is None else {**dict.fromkeys(RATES, others), **found}
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench power german adult",
         "fairbench power compas --group race,sex --repeats 1,20",
         "fairbench power german --rate 0.8 --rate false_positive_rate=0.5",
         "fairbench power german --measured runs/table1 --method mlp",
         "fairbench power --data loans.csv --label paid --group sex",
-    )
+    ),
 )
 @click.argument("datasets", nargs=-1, shell_complete=complete_name("datasets"))
 @click.option(
@@ -83,7 +92,13 @@ def _assumed(context: click.Context, parameter: click.Parameter, texts: tuple[st
     help="Sensitive attribute, or 'race,sex' for combinations.  [default: each dataset's]",
 )
 @click.option(
-    "--repeats", callback=_numbers, default="1,5,10", show_default=True, metavar="LIST", help="Numbers of repeats."
+    "--repeats",
+    callback=_numbers,
+    multiple=True,
+    default=["1,5,10"],
+    show_default=True,
+    metavar="LIST",
+    help="Numbers of repeats.",
 )
 @click.option(
     "--rate",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import Shown, complete_name, examples, names_option, plugin_option, run_argument, say
 from fairbench.cli.reports import read_results, write_reports
 from fairbench.errors import printable
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench report runs/table1",
         "fairbench report runs/table1 --format latex > table1.tex",
         "fairbench report runs/table1 --metrics accuracy,dp --methods faalgrad,threshold",
         "fairbench report runs/table1 --definitions aif360 --format markdown",
         "fairbench report runs/field --rule 'max accuracy subject to eo <= 0.05'",
-    )
+    ),
 )
 @run_argument
 @click.option(
@@ -105,10 +107,11 @@ def report(
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench export runs/table1 --format csv > values.csv",
         "fairbench export runs/table1 --format jsonl --predictions > predictions.jsonl",
-    )
+    ),
 )
 @run_argument
 @click.option(
@@ -149,10 +152,11 @@ def export(run_directory: Path, name: str, what: Optional[str], spreadsheet: boo
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench rescore runs/table1",
         "fairbench rescore runs/table1 --metrics accuracy,acme_gap --plugin acme_gap.py",
-    )
+    ),
 )
 @run_argument
 @names_option("--metrics", "metrics", "Metrics to compute.", default="all")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import (
     GivenPath,
     complete_choices,
@@ -20,6 +21,7 @@ from fairbench.cli.options import (
     names_option,
     out_option,
     print_rows,
+    said_after,
     say,
     session_options,
 )
@@ -35,13 +37,14 @@ DOCUMENT, VALUES = "reproduction.md", "reproduction.csv"
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench reproduce faalgrad --dry-run",
         "fairbench reproduce faalgrad:table1 --quick --datasets compas,german",
         "fairbench reproduce faalgrad --document docs/reproductions/faalgrad.md",
     )
     + "\n\nTo continue an interrupted reproduction, give the same command again. Other tables of the paper can be "
-    "added to a directory."
+    "added to a directory.",
 )
 @click.argument("paper", metavar="PAPER[:PART,...]", shell_complete=complete_choices("papers"))
 @click.option(
@@ -91,11 +94,13 @@ def reproduce(paper: str, plugin: tuple[str, ...], **options: Any) -> int:
     with interrupt_advises(path):
         ended = opened.run(plan, path, sys.argv[1:])
         outcome = Reproduced.of(reproduction, ended.results)
-        if not (ended.interrupt or ended.stopped):
+        whole = not (ended.interrupt or ended.stopped)
+        if whole:
             _write(outcome, opened.runner, path, _command(paper, plugin, options), options["document"])
-            _show(outcome, options["as_json"])
         ended = replace(ended, results=outcome.results)
-        say(summary(ended))
+        with said_after(summary(ended)):
+            if whole:
+                _show(outcome, options["as_json"])
     return exit_status(ended)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import (
     GivenPath,
     dry_run_options,
@@ -91,6 +92,7 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench run --methods faalgrad,threshold --datasets all",
         "fairbench run benchmarks/faalgrad-table1.toml --workers 2 --out runs/table1",
@@ -99,7 +101,7 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     + "\n\nTo continue an interrupted run, give the same command again. A directory can grow: the same --out with one "
     "more method, dataset, metric or repeat runs only what is new."
     "\n\nExit status: 0 if every cell is done or was skipped; 1 if a cell failed, timed out, ran out of memory or "
-    "crashed, if cells are missing or if none is done; 2 for bad input; 130 after Ctrl-C, 143 after SIGTERM."
+    "crashed, if cells are missing or if none is done; 2 for bad input; 130 after Ctrl-C, 143 after SIGTERM.",
 )
 @click.argument("suite", required=False, type=GivenPath(path_type=Path))
 @_suite_options

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fairbench.cells import Cell
-from fairbench.cli.options import say
+from fairbench.cli.options import said_after, say
 from fairbench.cli.own import print_own_data
 from fairbench.cli.progress import cell_progress, download_progress
 from fairbench.cli.reports import write_reports
@@ -143,8 +143,8 @@ def run_and_report(opened: Session, planned: Plan, path: Path, report: str) -> i
     with interrupt_advises(path):
         ended = opened.run(planned, path, sys.argv[1:])
         write_reports(ended.results, opened.registry, path)
-        click.echo(printable(str(opened.registry.report(report).render(ended.results))))
-        say(summary(ended))
+        with said_after(summary(ended)):
+            click.echo(printable(str(opened.registry.report(report).render(ended.results))))
     return exit_status(ended)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import click
 
 from fairbench.choices import METRIC_ALIASES
+from fairbench.cli.commands import Command
 from fairbench.cli.options import (
     NamedChoice,
     complete_name,
@@ -41,6 +42,7 @@ _SHOWN = {
 
 @click.command(
     "list",
+    cls=Command,
     epilog=examples(
         "fairbench list methods",
         "fairbench list datasets --json",
@@ -76,11 +78,12 @@ def list_components(kind: str, as_json: bool, plugin: tuple[str, ...]) -> None:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench show method faalgrad",
         "fairbench show dataset adult --json",
         "fairbench show dataset --data loans.csv --label paid --group sex",
-    )
+    ),
 )
 @click.argument("kind", type=NamedChoice([*_SINGULAR]))
 @click.argument("name", required=False, shell_complete=complete_name())
@@ -224,10 +227,11 @@ def _readable(row: dict[str, object]) -> dict[str, object]:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench check acme_gap.py",
         "fairbench check fairbench_baselines",
-    )
+    ),
 )
 @click.argument("plugin")
 @json_option
@@ -249,10 +253,11 @@ def check(plugin: str, as_json: bool) -> int:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench completion bash >> ~/.bashrc",
         "fairbench completion fish > ~/.config/fish/completions/fairbench.fish",
-    )
+    ),
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

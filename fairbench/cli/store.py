@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairbench.cli.commands import Command, Group
 from fairbench.cli.options import GivenPath, examples, plugin_option, run_argument, say
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ _out = click.option(
 
 
 @click.group(
-    epilog=examples("fairbench store check runs/table1", "fairbench store salvage runs/table1 --out runs/saved")
+    cls=Group,
+    epilog=examples("fairbench store check runs/table1", "fairbench store salvage runs/table1 --out runs/saved"),
 )
 def store() -> None:
     """Look after the results of a run: find damage, and save what is sound."""
@@ -98,10 +100,11 @@ def _counts(checked: Checked) -> str:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench merge runs/machine1 runs/machine2 --out runs/all",
         "fairbench merge runs/monday runs/tuesday runs/wednesday --out runs/all",
-    )
+    ),
 )
 @click.argument("runs", metavar="RUN RUN...", nargs=-1, required=True, type=GivenPath(path_type=Path))
 @_out

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from fairbench.cli.commands import Command
 from fairbench.cli.options import (
     cell_options,
     data_dir_option,
@@ -16,6 +17,7 @@ from fairbench.cli.options import (
     plugin_option,
     print_rows,
     run_argument,
+    said_after,
     say,
 )
 
@@ -26,10 +28,11 @@ TOLD = 3  # differences of a cell
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "fairbench verify runs/table1 --cells 5",
         "fairbench verify runs/table1 --all --workers 2 --json",
-    )
+    ),
 )
 @run_argument
 @click.option("--cells", type=click.IntRange(min=1), default=5, show_default=True, help="Number of cells to draw.")
@@ -67,17 +70,18 @@ def verify(
     drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
     with reading_progress() as advance:
         found = verify(run_directory, opened, None if every else cells, drawn, advance)
-    print_rows([_row(one, as_json) for one in found], as_json)
-    if not as_json:
-        for one in found:
-            if not one.holds:
-                say(f"{one.cell.place}, {one.cell.method}, repeat {one.cell.repeat}: {_differences(one)}", err=False)
-        for what in dict.fromkeys(what for one in found for what in one.changed):
-            say(f"changed since: {what}", err=False)
     holding, left = sum(one.holds for one in found), sum(not one.executed for one in found)
     how = "all finished cells" if every else f"cells drawn with --seed {drawn}"
     said = f"{how}: {holding} of {counted(len(found), 'cell')} {'holds' if len(found) == 1 else 'hold'}"
-    say(f"{said}, {left} could not be compared" if left else said)
+    with said_after(f"{said}, {left} could not be compared" if left else said):
+        print_rows([_row(one, as_json) for one in found], as_json)
+        if not as_json:
+            for one in found:
+                if not one.holds:
+                    place = f"{one.cell.place}, {one.cell.method}, repeat {one.cell.repeat}"
+                    say(f"{place}: {_differences(one)}", err=False)
+            for what in dict.fromkeys(what for one in found for what in one.changed):
+                say(f"changed since: {what}", err=False)
     return 0 if holding == len(found) else 1
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from fairbench.cells import Cell
-from fairbench.errors import DataError, FairbenchError, SuiteError
+from fairbench.errors import DataError, FairbenchError, SuiteError, UnknownName
 from fairbench.plugins.kinds import component_label
+from fairbench.plugins.registry import LOCAL
 from fairbench.records import DONE, OUT_OF_MEMORY, TIMED_OUT
 from fairbench.running.equality import Unequal, unequal
 from fairbench.running.grid import Availability, gather, run_cells
@@ -79,7 +80,7 @@ def verify(
         kept = {key: store.measured(key) for key in drawn}
         position = {key: place for place, key in enumerate(run["cells"])}
         kept = dict(sorted(kept.items(), key=lambda item: position.get(item[0], len(position))))
-    problems = {key: _unknown(session, one.record.cell) for key, one in kept.items()}
+    problems = {key: _unknown(session, one.record.cell, run) for key, one in kept.items()}
     cells = [one.record.cell for key, one in kept.items() if not problems[key]]
     planned = Plan.of({"name": "verify"}, cells, session.registry, grows=False, accept=False)
     try:
@@ -98,7 +99,7 @@ def verify(
     return found
 
 
-def _unknown(session: Session, cell: Cell) -> str:
+def _unknown(session: Session, cell: Cell, run: Mapping[str, Any]) -> str:
     """Return why a cell cannot be executed with the plugins that are here; empty if it can."""
     try:
         for kind, name in cell.components:
@@ -106,6 +107,10 @@ def _unknown(session: Session, cell: Cell) -> str:
         session.registry.dataset(cell.dataset)
         session.registry.build("methods", cell.method)
         session.registry.build("scenarios", cell.scenario)
+    except UnknownName as error:
+        file = run.get("components", {}).get(f"{error.kind} {error.name}", "")
+        local = run.get("sources", {}).get(file, {}).get("distribution") == LOCAL
+        return f"{error}; the run has it from a local file: give --plugin {file}" if local else str(error)
     except FairbenchError as error:
         return str(error)
     return ""

@@ -25,7 +25,9 @@ from fairbench.texts import last_line
 pytestmark = pytest.mark.long
 
 SCRIPT = Path(__file__).with_name("acme_isolated.py")
-GRID = ["--datasets", "synthetic[rows=300]", "--repeats", "2", "--workers", "1"]
+DATASET = ["--datasets", "synthetic[rows=300]"]
+GRID = [*DATASET, "--repeats", "2", "--workers", "1"]
+ONCE = [*DATASET, "--repeats", "1", "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +191,7 @@ TROUBLE = {
 
 def test_trouble_costs_its_own_cell(fairbench, acme):
     methods = ",".join([*(f"old_trouble[how={how}]" for how in TROUBLE), "old_cut"])
-    status, _, err = fairbench("run", "--methods", methods, *GRID, "--repeats", "1", "--out", "r")
+    status, _, err = fairbench("run", "--methods", methods, *ONCE, "--out", "r")
     assert status == 1
     assert "10 cells: 2 done, 1 skipped, 7 failed" in err
     assert "acme says hello" in err  # as that of any method, on stderr
@@ -217,7 +219,7 @@ def test_nothing_outlives_the_run_in_which_a_method_hangs(end, workers, acme, tm
     monkeypatch.setenv("FAIRBENCH_PLUGINS", ",".join([*parts, "acme-old"]))
     note = tmp_path / "note"
     methods = f'old_trouble[how=hangs,note="{note}"],constant'
-    line = [sys.executable, "-m", "fairbench", "run", "--methods", methods, *GRID, "--repeats", "1"]
+    line = [sys.executable, "-m", "fairbench", "run", "--methods", methods, *DATASET, "--repeats", "1"]
     with subprocess.Popen([*line, "--workers", workers], cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
         try:
             wait_for(note.exists)
@@ -239,7 +241,7 @@ def wait_for(what, seconds=120):
 
 def test_cells_share_one_process_and_its_cpu_time_is_counted(fairbench, acme, tmp_path):
     methods = ",".join(f'old_trouble[note="{tmp_path / name}"]' for name in ("a", "b"))
-    assert fairbench("run", "--methods", methods, *GRID, "--repeats", "1", "--out", "r")[0] == 0
+    assert fairbench("run", "--methods", methods, *ONCE, "--out", "r")[0] == 0
     assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
     first, second = load_results(tmp_path / "r").records
     assert first.cpu_seconds > 0.1  # imports in the new process

@@ -126,6 +126,8 @@ def test_a_file_that_does_not_fit_is_said_in_one_message(asked, content, options
         (("--data", "a.csv", "--label", "paid"), "--data needs --group"),
         (("--data", "a.csv", *SAID, "--protected", "female"), "--protected 'female': write COLUMN=VALUE"),
         (("--data", "a.csv", *SAID, "--kind", "a=date,a=number"), "--kind names 'a' twice"),
+        (("--data", "a.csv", *SAID, "--bin", "age=25", "--bin", "age=45"), "--bin names 'age' twice; write all edges"),
+        (("--data", "a.csv", *SAID, "--bin", "age=25", "--bin", "'age'=45"), "twice; write all edges in one list"),
         (("--data", "a.csv", *SAID, "--bin", "sex=old"), "write numbers with commas between"),
         (("--data", "a.csv", *SAID, "--bin", "sex"), "--bin 'sex': write COLUMN=EDGES"),
         (("--data", "nowhere/a.csv", *SAID), "nowhere/a.csv: cannot be read (No such file or directory)"),
