@@ -35,23 +35,27 @@ def test_no_path_can_be_empty():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", *GRID, "--out", "a", "--out=b"], "'--out': it is given 2 times ('a', 'b'); give it once"),
-        (["run", *GRID, "--repeats", "2", "--repeats", "2"], "'--repeats': it is given 2 times ('2', '2')"),
-        (["run", *GRID, "--timeout", "9", "--timeout", "1h"], "'--timeout': it is given 2 times ('9', '1h')"),
-        (["run", *GRID, "--workers=1", "--workers=2"], "'--workers': it is given 2 times ('1', '2')"),
-        (["run", *GRID, "--baseline", "mlp", "--baseline", "coin"], "'--baseline': it is given 2 times"),
-        ([*OWN, "--favorable", "yes", "--favorable", "no"], "'--favorable': it is given 2 times ('yes', 'no')"),
-        ([*OWN, "--label", "income"], "'--label': it is given 2 times ('paid', 'income')"),
-        ([*OWN, "--data", "b.csv"], "'--data': it is given 2 times ('loans.csv', 'b.csv')"),
-        (["report", "r", "--format", "csv", "--format", "json"], "'--format': it is given 2 times ('csv', 'json')"),
-        (["verify", "r", "--cells", "1", "--cells", "2"], "'--cells': it is given 2 times ('1', '2')"),
-        (["data", "list", "--data-dir", ".", "--data-dir", "."], "'--data-dir': it is given 2 times ('.', '.')"),
-        (["plugins", "install", "x", "--python", "a", "--python", "b"], "'--python': it is given 2 times ('a', 'b')"),
+        (["run", *GRID, "--dry-run", "--out", "a", "--out=b"], "--out is given 2 times; 'b' counts, the last one"),
+        (["run", *GRID, "--dry-run", "--repeats", "2", "--repeats", "2"], "--repeats is given 2 times; '2' counts"),
+        (["run", *GRID, "--dry-run", "--workers=2", "--workers=1"], "--workers is given 2 times; '1' counts"),
+        ([*OWN, "--label", "income"], "--label is given 2 times; 'income' counts"),
+        (["report", "r", "--format", "csv", "--format", "json"], "--format is given 2 times; 'json' counts"),
+        (["data", "list", "--data-dir", ".", "--data-dir", "."], "--data-dir is given 2 times; '.' counts"),
+    ],
+)
+def test_the_last_value_of_an_option_that_is_no_list_counts_and_that_is_said(fairbench, arguments, message):
+    _, _, err = fairbench(*arguments)
+    assert f"warning: {message}" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["export", "r", "--predictions", "--diagnostics"], "--predictions and --diagnostics exclude each other"),
         (["run", *GRID, "--no-stratify", "--stratify"], "--stratify and --no-stratify exclude each other; give one"),
     ],
 )
-def test_an_option_that_is_no_list_is_given_once(fairbench, tmp_path, arguments, message):
+def test_flags_that_contradict_each_other_are_refused(fairbench, tmp_path, arguments, message):
     status, out, err = fairbench(*arguments)
     assert (status, out) == (2, "")
     assert message in " ".join(err.split())

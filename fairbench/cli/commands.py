@@ -1,4 +1,4 @@
-"""The classes of all commands: what an option would drop or misread without a word is refused here, for all of them."""
+"""The classes of all commands: what an option would drop or misread is refused or said here, for all of them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from fairbench.cli.options import say
+
 
 class Command(click.Command):
-    """A command whose options are given once, unless they are lists, and never with an empty text or nan."""
+    """A command that says which values of an option it drops, and takes no empty text and no nan."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments as click does, which lets the last of several values win; then refuse such options."""
+        """Read the arguments as click does, which lets the last of several values win, and check them."""
         typed = list(args)  # click takes away what it has read
         left = super().parse_args(context, args)
         if not context.resilient_parsing:
@@ -42,11 +44,11 @@ def _given(command: click.Command, context: click.Context, typed: list[str]) -> 
 
 
 def _check_texts(command: click.Command, context: click.Context, option: click.Option, given: list[Any]) -> None:
-    """Refuse values of which one would be dropped, and an empty one.
+    """Refuse an empty text and flags that contradict each other; say that the last one counts if there are several.
 
     Raises:
         UsageError: flags contradict each other.
-        BadParameter: an option that is no list is given several times, or a text is empty.
+        BadParameter: a text is empty.
     """
     if option.is_flag:
         if len(set(given)) > 1:
@@ -58,8 +60,7 @@ def _check_texts(command: click.Command, context: click.Context, option: click.O
         if not value.strip():
             raise click.BadParameter(f"{value!r} is empty; give a value, or leave the option out", context, option)
     if len(given) > 1 and not option.multiple:
-        values = ", ".join(map(repr, given))
-        raise click.BadParameter(f"it is given {len(given)} times ({values}); give it once", context, option)
+        say(f"warning: {option.opts[0]} is given {len(given)} times; {given[-1]!r} counts, the last one")
 
 
 def _check_numbers(context: click.Context, option: click.Option) -> None:
