@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -147,11 +148,9 @@ def test_a_cell_that_a_new_metric_fails_on_is_run_again(fairbench, tmp_path):
     assert [value for (_, metric, _), value in grown.items() if metric == "at_the_second_try"] == [0.5]
 
 
-@pytest.mark.long
-def test_a_finished_cell_stays_where_its_data_cannot_be_had_any_more(fairbench, tmp_path):
-    (tmp_path / "people.py").write_text(
-        '''"""A dataset that is there while a file is."""
+PEOPLE = '''"""A dataset that is there unless HIDDEN."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,7 +169,7 @@ class People:
     sensitive_features = ("sex",)
 
     def load(self, files):
-        if not Path("there").exists():
+        if HIDDEN:
             raise NotApplicable("the people have left")
         rows = np.arange(40)
         sex = pd.DataFrame({"sex": ["f", "m"] * 20})
@@ -181,16 +180,29 @@ class People:
 def fairbench_datasets():
     return [People]
 '''
-    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("hidden", "told"),
+    [
+        ("'LEFT' in os.environ", "2 of 2 cells were finished before"),
+        ("not Path('there').exists()", "there is gone (--accept-changes would keep its cells): 1 finished cell is run"),
+    ],
+    ids=["the same code", "a file that the code names is gone"],
+)
+def test_a_finished_cell_stays_where_its_data_cannot_be_had_any_more(fairbench, tmp_path, hidden, told):
+    (tmp_path / "people.py").write_text(PEOPLE.replace("HIDDEN:", f"{hidden}:"))
     (tmp_path / "there").touch()
     words = command(methods="coin", datasets="people,synthetic[rows=300]", repeats="1")
     assert fairbench(*words, "--plugin", "people.py")[0] == 0
     before = stored(tmp_path)
     (tmp_path / "there").unlink()
     again = [sys.executable, "-m", "fairbench", *words, "--plugin", "people.py"]  # where nothing is loaded yet
-    err = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, check=False).stderr
+    left = {**os.environ, "LEFT": ""}
+    err = subprocess.run(again, cwd=tmp_path, env=left, capture_output=True, text=True, check=False).stderr
     assert "people is left out: the people have left" in err
-    assert "2 of 2 cells were finished before" in err
+    assert told in err
     assert stored(tmp_path) == before
 
 

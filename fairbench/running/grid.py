@@ -87,9 +87,10 @@ def run_cells(
 ) -> Generator[Record, None, None]:
     """Run the cells except those that are ``done`` (by key; by default all that the store has); yield each record.
 
-    A record is yielded after it has been written to the store, but for a failure of a cell that the store has finished
-    with fewer metrics, whose key is among those to ``keep``: what is stored then stays. A cell whose process ended
-    without a result has the status and the reason with which it ended. Cells are handed out one repeat after the
+    A record is yielded after it has been written to the store. Two kinds of finished cells stay there as they are: one
+    whose data are not here, whatever it was finished by, and one that was finished with fewer metrics and fails now,
+    whose key is among those to ``keep``. A cell whose process ended without a result has the status and the reason
+    with which it ended. Cells are handed out one repeat after the
     other, and those of large datasets first, so that short ones are left when the workers run out of cells; those that
     share a split stay together.
 
@@ -97,7 +98,8 @@ def run_cells(
         StoreError: a record cannot be written; what was written before stays.
         PluginError: the executor yields something else than how items ended.
     """
-    done = store.finished() if done is None else done
+    finished = store.finished()
+    done = finished if done is None else done
     pending: list[Cell] = []
     waiting: list[Record] = []
     begun = begun_cells(runner.partial)
@@ -106,10 +108,10 @@ def run_cells(
         if cell.key in done:
             if cell.key in begun:  # an earlier session ended just before it removed this
                 _discard(runner.checkpoint(cell))
-        elif label in available.skipped:
-            yield _kept(store, unmeasured(cell, SKIPPED, available.skipped[label]))
-        elif label in available.failed:
-            yield _kept(store, unmeasured(cell, FAILED, available.failed[label]))
+        elif label in available.skipped or label in available.failed:
+            status = SKIPPED if label in available.skipped else FAILED
+            result = unmeasured(cell, status, available.skipped.get(label) or available.failed[label])
+            yield result.record if cell.key in finished else _kept(store, result)
         else:
             pending.append(cell)
     # One repeat after the other, whatever the plan's order: a run that ends early has whole repeats.
