@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from leaving_data import people
 
 from fairbench.running.store import Store
 
@@ -148,59 +149,25 @@ def test_a_cell_that_a_new_metric_fails_on_is_run_again(fairbench, tmp_path):
     assert [value for (_, metric, _), value in grown.items() if metric == "at_the_second_try"] == [0.5]
 
 
-PEOPLE = '''"""A dataset that is there unless HIDDEN."""
-
-import os
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
-
-from fairbench.api import Dataset, NotApplicable, hookimpl
-
-
-@dataclass(frozen=True)
-class People:
-    """Forty people."""
-
-    name = "people"
-    files = ()
-    sensitive_features = ("sex",)
-
-    def load(self, files):
-        if HIDDEN:
-            raise NotApplicable("the people have left")
-        rows = np.arange(40)
-        sex = pd.DataFrame({"sex": ["f", "m"] * 20})
-        return Dataset("people", pd.DataFrame({"x": rows / 40}), rows // 2 % 2, sex, {"sex": "f"})
-
-
-@hookimpl
-def fairbench_datasets():
-    return [People]
-'''
-
-
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("hidden", "told"),
+    ("left", "told"),
     [
         ("'LEFT' in os.environ", "2 of 2 cells were finished before"),
         ("not Path('there').exists()", "there is gone (--accept-changes would keep its cells): 1 finished cell is run"),
     ],
     ids=["the same code", "a file that the code names is gone"],
 )
-def test_a_finished_cell_stays_where_its_data_cannot_be_had_any_more(fairbench, tmp_path, hidden, told):
-    (tmp_path / "people.py").write_text(PEOPLE.replace("HIDDEN:", f"{hidden}:"))
+def test_a_finished_cell_stays_where_its_data_cannot_be_had_any_more(fairbench, tmp_path, left, told):
+    (tmp_path / "people.py").write_text(people(left))
     (tmp_path / "there").touch()
     words = command(methods="coin", datasets="people,synthetic[rows=300]", repeats="1")
     assert fairbench(*words, "--plugin", "people.py")[0] == 0
     before = stored(tmp_path)
     (tmp_path / "there").unlink()
     again = [sys.executable, "-m", "fairbench", *words, "--plugin", "people.py"]  # where nothing is loaded yet
-    left = {**os.environ, "LEFT": ""}
-    err = subprocess.run(again, cwd=tmp_path, env=left, capture_output=True, text=True, check=False).stderr
+    environment = {**os.environ, "LEFT": ""}
+    err = subprocess.run(again, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False).stderr
     assert "people is left out: the people have left" in err
     assert told in err
     assert stored(tmp_path) == before

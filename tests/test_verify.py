@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from leaving_data import people
 
 from fairbench.cells import Cell, Choice
 from fairbench.records import DONE, Record
@@ -34,30 +35,6 @@ class Mine:
 @hookimpl
 def fairbench_methods():
     return [Mine]
-"""
-PEOPLE = """
-from dataclasses import dataclass
-from pathlib import Path
-import numpy as np
-import pandas as pd
-from fairbench.api import DataError, Dataset, NotApplicable, hookimpl
-
-@dataclass(frozen=True)
-class People:
-    \"\"\"Forty people, there while a file is.\"\"\"
-    name = "people"
-    files = ()
-    sensitive_features = ("sex",)
-    def load(self, files):
-        if not Path("there").exists():
-            raise ERROR("the people have left")
-        rows = np.arange(40)
-        sex = pd.DataFrame({"sex": ["f", "m"] * 20})
-        return Dataset("people", pd.DataFrame({"x": rows / 40}), rows // 2 % 2, sex, {"sex": "f"})
-
-@hookimpl
-def fairbench_datasets():
-    return [People]
 """
 
 
@@ -232,7 +209,7 @@ def test_a_cell_that_exceeds_a_limit_is_not_compared(fairbench):
 @pytest.mark.long
 @pytest.mark.parametrize("error", ["NotApplicable", "DataError"])
 def test_a_cell_whose_data_are_not_here_is_not_compared_and_says_why(fairbench, error):
-    Path("people.py").write_text(PEOPLE.replace("ERROR", error))
+    Path("people.py").write_text(people("not Path('there').exists()", error))
     Path("there").touch()
     grid = ["--datasets", "people", "--plugin", "people.py"]
     assert fairbench(*RUN, *grid)[0] == 0

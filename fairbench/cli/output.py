@@ -29,7 +29,7 @@ def open_closed_streams() -> None:
     """Let the null device stand for each standard stream that is closed, so that no other file gets its descriptor."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  # until the end
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  # open for as long as the process is
             os.set_inheritable(stream.fileno(), True)  # as standard streams are
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
