@@ -17,27 +17,28 @@ pytestmark = [
 ]
 
 
-def wait_for_some_moment(run, folder, number):
-    """Wait until a run has just begun, has run some cells, or is about to end, as in most of the later rounds."""
-    wait_until((folder / "begun").exists)
+EARLY = ROUNDS[:15]  # in these rounds a run goes on until it is told to stop
+
+
+def some_moment(nursery, folder, number):
+    """Start a run; return it when it has just begun, has run some cells, or, in most later rounds, is about to end."""
     chance, before = Random(number), len(reported(folder))
-    pause = chance.uniform(0, 0.02)
+    pause, cells = chance.uniform(0, 0.02), chance.choice([0, 1, 3, 8, 15]) if number in EARLY else CELLS
     if number % 4 == 3:
-        pause = chance.uniform(0, 0.5)
-    else:
-        cells = chance.choice([0, 1, 3, 8, 15]) if number < 15 else CELLS
-        run.wait_for_cells(before + cells)
+        pause, cells = chance.uniform(0, 0.5), 0
+    executor = PROCESSES if number % 5 == 4 else SERIAL
+    limit = str(cells + 5 if number in EARLY else CELLS)
+    run = nursery.start([*GRID, *executor], folder, DRAWS_LIMIT=limit)
+    wait_until((folder / "begun").exists)
+    run.wait_for_cells(before + cells)
     time.sleep(pause)
-
-
-def executor_of(number):
-    return PROCESSES if number % 5 == 4 else SERIAL
+    return run
 
 
 def says_how_it_ended(run, status, earlier):
-    """Check what a run that was told to stop has said, and its status; it may have come to its end just before.
+    """Check what a run that was told to stop has said, and its status in a shell, which is returned.
 
-    Earlier runs have finished so many cells.
+    It may have come to its end just before. Earlier runs have finished so many cells.
     """
     assert "Traceback" not in run.err, run.err
     in_a_shell = run.status if run.status >= 0 else 128 - run.status
@@ -48,19 +49,19 @@ def says_how_it_ended(run, status, earlier):
     assert summed_up or "interrupted" in run.err, run.err
     assert summed_up or done == earlier or "to continue, give the same command with --out r" in run.err, run.err
     run.wait_until_nothing_is_left()
+    return in_a_shell
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_run_that_is_told_to_stop_sums_up_and_leaves_no_child(nursery, tally, tmp_path, name, status):
     count, kept, statuses = tally(name), {}, []
     for number in ROUNDS:
-        run = nursery.start([*GRID, *executor_of(number)], tmp_path)
-        wait_for_some_moment(run, tmp_path, number)
+        run = some_moment(nursery, tmp_path, number)
         run.signal_all(getattr(signal, name))
-        statuses.append(run.wait())
-        says_how_it_ended(run, status, len(kept))
+        run.wait()
+        statuses.append(says_how_it_ended(run, status, len(kept)))
         kept = count.round(tmp_path, kept)
-    assert statuses.count(status) > len(statuses) / 2
+    assert set(statuses[: len(EARLY)]) == {status}
     assert nursery.run([*GRID, *SERIAL], tmp_path).status == 0
     assert count.look(tmp_path, kept).keys() == count.truth.keys()
     assert count.sound()
@@ -69,8 +70,7 @@ def test_a_run_that_is_told_to_stop_sums_up_and_leaves_no_child(nursery, tally, 
 def test_a_second_ctrl_c_is_as_harmless_as_the_first(nursery, tally, tmp_path):
     count, kept = tally("Ctrl-C twice"), {}
     for number in ROUNDS:
-        run, chance = nursery.start([*GRID, *executor_of(number)], tmp_path), Random(number)
-        wait_for_some_moment(run, tmp_path, number)
+        run, chance = some_moment(nursery, tmp_path, number), Random(number)
         run.signal_all(signal.SIGINT)
         time.sleep(chance.choice([0, chance.uniform(0, 0.01), chance.uniform(0, 0.2)]))
         run.signal_all(signal.SIGINT)
