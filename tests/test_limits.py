@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import fairbench as door
 from fairbench.cells import Cell, Choice
+from fairbench.cli.running import exit_status
 from fairbench.errors import SuiteError
 from fairbench.plugins.executing import RETURNED, Ended
 from fairbench.quantities import bytes_of, duration, retries_of, seconds_of
-from fairbench.records import DONE, FAILED, Parts, Record, Results
+from fairbench.records import DONE, FAILED, OUT_OF_MEMORY, TIMED_OUT, Parts, Record, Results
 from fairbench.running.budget import Budget
 from fairbench.running.cell import Measured
 from fairbench.running.estimate import estimate
+from fairbench.running.finished import Finished
 from fairbench.running.grid import Availability, run_cells
 from fairbench.running.store import Store
 
 PLUGIN = '''"""Methods that end badly."""
 
 import ctypes
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from fairbench.api import hookimpl
 
@@ -36,7 +43,8 @@ class Stuck:
     name = "stuck"
 
     def fit(self, train, validation, *, seed):
-        ctypes.PyDLL(None).sleep(1000)
+        Path(os.environ["BEGUN"]).touch()
+        ctypes.PyDLL(None).sleep(100000)
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class Eater:
     def fit(self, train, validation, *, seed):
         held = bytearray(2**30)
         held[::4096] = bytes(len(held[::4096]))
-        ctypes.PyDLL(None).sleep(1000)
+        ctypes.PyDLL(None).sleep(100000)
 
 
 @hookimpl
@@ -69,9 +77,23 @@ GRID = ["--datasets", "synthetic[rows=300]", "--metrics", "accuracy", "--workers
 
 
 @pytest.fixture
-def run(fairbench, tmp_path):
+def begun(tmp_path, monkeypatch):
+    """Return a file that is there when what takes for ever has begun."""
+    monkeypatch.setenv("BEGUN", str(tmp_path / "begun"))
+    return tmp_path / "begun"
+
+
+@pytest.fixture
+def run(fairbench, begun, tmp_path):
     (tmp_path / "bad.py").write_text(PLUGIN)
     return lambda *arguments: fairbench("run", *GRID, *arguments)
+
+
+@pytest.fixture
+def _hour(monkeypatch, begun):
+    """Let an hour of a budget pass when what takes for ever has begun."""
+    ahead = SimpleNamespace(monotonic=lambda: time.monotonic() + 3600 * begun.exists())
+    monkeypatch.setattr("fairbench.running.budget.time", ahead)
 
 
 def statuses(fairbench, path):
@@ -81,10 +103,10 @@ def statuses(fairbench, path):
 
 @pytest.mark.long
 def test_cells_that_exceed_a_limit_are_stopped_and_told_apart(run, fairbench):
-    status, out, err = run("--methods", "stuck", "--repeats", "1", "--timeout", "4", "--out", "t")
+    status, out, err = run("--methods", "stuck", "--repeats", "1", "--timeout", "1", "--out", "t")
     assert status == 3
     assert "1 cell: 0 done, 0 skipped, 0 failed, 1 timed out; everything is in t; " in err
-    assert "1 cell timed out (stuck on synthetic[rows=300] by group): stopped after 4 s, which is the limit" in out
+    assert "1 cell timed out (stuck on synthetic[rows=300] by group): stopped after 1 s, which is the limit" in out
     status, out, err = run("--methods", "eater,hungry", "--repeats", "1", "--memory-limit", "900M", "--out", "m")
     assert status == 4
     assert "2 cells: 0 done, 0 skipped, 0 failed, 2 out of memory; everything is in m; " in err
@@ -92,14 +114,44 @@ def test_cells_that_exceed_a_limit_are_stopped_and_told_apart(run, fairbench):
     found = statuses(fairbench, "m")
     assert found["eater", 0][0] == found["hungry", 0][0] == "out of memory"
     assert "the limit is 900 MiB" in found["eater", 0][1]
-    both = run("--methods", "stuck,hungry", "--repeats", "1", "--timeout", "4", "--memory-limit", "900M", "--out", "b")
-    assert both[0] == 1
+
+
+@pytest.mark.parametrize(("kinds", "status"), [((TIMED_OUT, OUT_OF_MEMORY), 1), ((TIMED_OUT, DONE), 3), ((DONE,), 0)])
+def test_failures_of_several_kinds_have_the_status_of_any_trouble(kinds, status):
+    records = [Record(cell("x", repeat), kind) for repeat, kind in enumerate(kinds)]
+    ended = Finished(Results(records, {}, len(records), {}), Path("r"), None, "", 0)
+    assert exit_status(ended) == status
+
+
+LOADING = """
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+if multiprocessing.parent_process():  # in a worker
+    Path(os.environ["BEGUN"]).touch()
+    while Path(os.environ["BEGUN"]).stat().st_size == 0:
+        time.sleep(0.05)
+"""
 
 
 @pytest.mark.long
-def test_what_a_worker_takes_to_load_plugins_is_not_the_time_of_a_cell(run, tmp_path):
-    (tmp_path / "bad.py").write_text("import time\n\ntime.sleep(4)\n" + PLUGIN)
-    status, _, err = run("--methods", "constant", "--repeats", "1", "--no-reference", "--timeout", "3")
+def test_what_a_worker_takes_to_load_plugins_is_not_the_time_of_a_cell(run, begun, tmp_path, monkeypatch):
+    """More than the limit, but not what a worker may take to start, passes while the worker loads the plugin."""
+    looks = []
+
+    def clock():
+        if not begun.exists():
+            return time.monotonic()
+        looks.append(1)
+        if len(looks) == 9:
+            begun.write_text("and go on")
+        return time.monotonic() + 120
+
+    monkeypatch.setattr("fairbench_executors._pool.time", SimpleNamespace(monotonic=clock))
+    (tmp_path / "bad.py").write_text(LOADING + PLUGIN)
+    status, _, err = run("--methods", "constant", "--repeats", "1", "--no-reference", "--timeout", "100")
     assert (status, "1 cell: 1 done" in err) == (0, True), err
 
 
@@ -116,15 +168,16 @@ def test_a_probe_runs_one_cell_of_each_kind_and_keeps_nothing(run, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("_hour")
 def test_a_budget_stops_cells_that_never_return_and_the_same_command_continues(run):
     assert run("--methods", "constant", "--repeats", "2", "--out", "r")[0] == 0
     grid = ("--methods", "constant,stuck", "--repeats", "2", "--out", "r")
-    status, out, err = run(*grid, "--budget", "8s")
+    status, out, err = run(*grid, "--budget", "1h")
     assert status == 1
     assert "4 cells: 2 done, 0 skipped, 0 failed, 2 not run (0 of 2 repeats complete); everything is in r; " in err
-    assert err.endswith("stopped: the budget of 8 s is used up; to continue, give the same command with --out r\n")
+    assert err.endswith("stopped: the budget of 1 h is used up; to continue, give the same command with --out r\n")
     assert "2 of 4 cells not run yet (0 of 2 repeats complete)" in out
-    status, _, err = run(*grid, "--timeout", "2")
+    status, _, err = run(*grid, "--timeout", "1")
     assert status == 3
     assert "2 of 4 cells were finished before\n" in err
     assert "4 cells: 2 done, 0 skipped, 0 failed, 2 timed out; everything is in r; " in err
@@ -220,16 +273,18 @@ def test_a_budget_interrupts_its_block_and_nothing_after_it():
         wait(budget)
     assert budget.stopped
     assert budget.used_up
-    late = Budget(0.2)
+    late, threads = Budget(3600), threading.enumerate()
     with late.interrupts():
-        pass
-    while not late.used_up:
-        pass
+        (watching,) = (thread for thread in threading.enumerate() if thread not in threads)
+    late.end = 0.0
+    watching.join()
+    assert late.used_up
     assert not late.stopped
     assert not Budget(None).used_up
 
 
 SLOW = """
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,12 +292,13 @@ from fairbench.api import DataError, hookimpl
 
 @dataclass(frozen=True)
 class Slow:
-    \"\"\"It takes a minute to load.\"\"\"
+    \"\"\"It takes for ever to load.\"\"\"
     name = "slow"
     files = ()
     sensitive_features = ("sex",)
     def load(self, files):
-        time.sleep(60)
+        Path(os.environ["BEGUN"]).touch()
+        time.sleep(100000)
         Path("loaded").touch()
         raise DataError("it is loaded")
 
@@ -252,24 +308,13 @@ def fairbench_datasets():
 """
 
 
+@pytest.mark.usefixtures("_hour")
 def test_a_budget_covers_the_loading_of_data(fairbench):
     Path("slow.py").write_text(SLOW)
-    words = [
-        "run",
-        "--methods",
-        "constant",
-        "--datasets",
-        "slow",
-        "--plugin",
-        "slow.py",
-        "--budget",
-        "1s",
-        "--out",
-        "r",
-    ]
-    status, _, err = fairbench(*words)
+    grid = ("--methods", "constant", "--datasets", "slow", "--plugin", "slow.py")
+    status, _, err = fairbench("run", *grid, "--budget", "1h", "--out", "r")
     assert status == 2
-    assert "the budget of 1 s was used up while data were loaded, before any cell ran; give a longer one" in err
+    assert "the budget of 1 h was used up while data were loaded, before any cell ran; give a longer one" in err
     assert not Path("loaded").exists()
     assert not Path("r").exists()
 
