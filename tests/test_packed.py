@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def seen(path):
 
 @pytest.mark.parametrize("last", [measured(9, QUICK), measured(9, 0.0, FAILED)])
 def test_quick_cells_wait_for_one_that_was_slow_or_failed(tmp_path, monkeypatch, last):
-    monkeypatch.setattr("fairbench.running.store.time.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("fairbench.running.store.time", SimpleNamespace(monotonic=lambda: 1000.0))
     path = tmp_path / FILE_NAME
     with Store(path, create=True) as store:
         store.add(measured(0))  # nothing was written shortly before
@@ -84,7 +85,7 @@ def test_quick_cells_wait_for_one_that_was_slow_or_failed(tmp_path, monkeypatch,
 
 def test_quick_cells_wait_neither_long_nor_in_crowds_nor_for_a_reader_of_the_same_store(tmp_path, monkeypatch):
     clock = [1000.0]
-    monkeypatch.setattr("fairbench.running.store.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("fairbench.running.store.time", SimpleNamespace(monotonic=lambda: clock[0]))
     path = tmp_path / FILE_NAME
     with Store(path, create=True) as store:
         for repeat in range(MOST):

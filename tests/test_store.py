@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,7 +201,8 @@ def test_the_path_of_a_store_stands_for_its_folder(tmp_path):
     assert run_folder(tmp_path / FILE_NAME) == tmp_path / FILE_NAME
 
 
-def test_cells_that_wait_are_written_together_and_of_a_cell_that_waits_twice_the_last_stays(store):
+def test_cells_that_wait_are_written_together_and_of_a_cell_that_waits_twice_the_last_stays(store, monkeypatch):
+    monkeypatch.setattr("fairbench.running.store.time", SimpleNamespace(monotonic=lambda: 1000.0))
     for repeat, value in ((0, 0.25), (1, 0.5), (0, 0.75), (1, 1.0), (2, 0.0)):  # the first is written alone
         slow = measured(repeat, value=value)
         store.add(replace(slow, record=replace(slow.record, seconds=0.001)))

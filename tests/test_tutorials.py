@@ -70,7 +70,8 @@ def test_the_notebook_runs_from_a_table_to_a_verdict(tmp_path, monkeypatch):
     jupytext, nbclient = (pytest.importorskip(name, reason=reason) for name in ("jupytext", "nbclient"))
     pytest.importorskip("ipykernel", reason=reason)
     notebook = jupytext.read(NOTEBOOK)
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    patience = {"timeout": None, "startup_timeout": 600, "iopub_timeout": 600}
+    nbclient.NotebookClient(notebook, **patience, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output["data"] for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
     assert any("above the coin" in data.get("text/html", "") for data in shown)
     assert any("image/png" in data for data in shown)
