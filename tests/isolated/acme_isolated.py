@@ -111,6 +111,11 @@ class Trouble:
     def __getattr__(self, name):
         raise AttributeError(name)
 
+    def burns(self, inputs):
+        while time.process_time() < 1:
+            pass
+        return Predictions(np.ones(len(inputs), dtype=int))
+
     def prints(self, inputs):
         os.write(1, b"\0fairbench {garbage\n")
         print("acme says hello")
@@ -133,7 +138,7 @@ class Trouble:
 
     def closes(self, inputs):
         os.closerange(3, 4096)
-        time.sleep(60)
+        time.sleep(100000)
 
     def garbles(self, inputs):
         for number in range(3, 4096):
@@ -141,7 +146,7 @@ class Trouble:
                 os.write(number, b"what?\n")
             except OSError:
                 continue
-        time.sleep(60)
+        time.sleep(100000)
 
     def refuses(self, inputs):
         raise NotApplicable("acme wants three groups")
@@ -151,7 +156,7 @@ class Trouble:
 
     def hangs(self, inputs):
         while True:
-            time.sleep(60)
+            time.sleep(100000)
 
 
 @hookimpl

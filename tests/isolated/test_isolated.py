@@ -226,13 +226,13 @@ def test_nothing_outlives_the_run_in_which_a_method_hangs(end, workers, acme, tm
             process = int(note.read_text())
             assert alive(process)
             run.send_signal(end)
-            assert run.wait(60) == (-signal.SIGKILL if end == signal.SIGKILL else 130)
+            assert run.wait(300) == (-signal.SIGKILL if end == signal.SIGKILL else 130)
         finally:
             run.kill()
     wait_for(lambda: not alive(process))
 
 
-def wait_for(what, seconds=120):
+def wait_for(what, seconds=300):
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it takes too long"
@@ -240,12 +240,11 @@ def wait_for(what, seconds=120):
 
 
 def test_cells_share_one_process_and_its_cpu_time_is_counted(fairbench, acme, tmp_path):
-    methods = ",".join(f'old_trouble[note="{tmp_path / name}"]' for name in ("a", "b"))
+    methods = ",".join(f'old_trouble[how=burns,note="{tmp_path / name}"]' for name in ("a", "b"))
     assert fairbench("run", "--methods", methods, *ONCE, "--out", "r")[0] == 0
     assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
     first, second = load_results(tmp_path / "r").records
-    assert first.cpu_seconds > 0.1  # imports in the new process
-    assert second.cpu_seconds < first.cpu_seconds / 2
+    assert first.cpu_seconds > 0.95 > second.cpu_seconds  # the process has spent a second, and does so once
 
 
 def test_a_changed_environment_is_changed_code(fairbench, acme):
