@@ -10,6 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from fairbench.errors import StoreError
+from fairbench.running.budget import Budget
 from fairbench.running.store import FILE_NAME, Store
 
 GRID = [
@@ -179,6 +181,17 @@ def test_two_runs_do_not_write_to_one_directory(tmp_path):
     assert (
         "another run is writing to r; wait for it with --wait, or choose another directory with --out" in second.stderr
     )
+
+
+def test_a_budget_that_is_used_up_before_its_block_leaves_ctrl_c_ignored_where_it_was(monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)  # the interrupt comes while it starts
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a shell's background job
+    try:
+        with pytest.raises(KeyboardInterrupt), Budget(0.0).interrupts():
+            pass
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.long

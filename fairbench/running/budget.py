@@ -48,8 +48,8 @@ class Budget:
         before = signal.getsignal(signal.SIGINT)
         if before == signal.SIG_IGN:  # e.g. of a shell's background job
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        timer.start()
         try:
+            timer.start()  # the time may be up already
             yield
         finally:
             with closed:
