@@ -178,7 +178,7 @@ def test_a_budget_stops_cells_that_never_return_and_the_same_command_continues(r
     assert err.endswith("stopped: the budget of 1 h is used up; to continue, give the same command with --out r\n")
     assert "2 of 4 cells not run yet (0 of 2 repeats complete)" in out
     status, _, err = run(*grid, "--timeout", "1")
-    assert status == 3
+    assert status == 3, err
     assert "2 of 4 cells were finished before\n" in err
     assert "4 cells: 2 done, 0 skipped, 0 failed, 2 timed out; everything is in r; " in err
 
