@@ -171,7 +171,10 @@ static int search(const Batch *batch, double epsilon, double target, Found *foun
         }
         sign = step ? sign : copysign(1.0, gap);
         gap -= sign * epsilon;
-        done = step ? fabs(gap) <= ROUNDING * terms + grid : sign * gap <= 0;
+        int exact = fabs(gap) <= ROUNDING * terms + grid;
+        if (exact && !step)
+            break; /* rounding decides whether the contrast is within epsilon as it is: once, in the general search */
+        done = step ? exact : sign * gap < 0;
         if (done)
             break;
         nu += slope ? gap / slope : INFINITY;
