@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -19,8 +20,17 @@ def server():
 
     server = Server()
     yield server
+    server.ended.set()
     server.http.shutdown()
     server.http.server_close()
+
+
+@pytest.fixture
+def refusing_port():
+    """Give a port of this machine at which nobody listens, and which nobody else gets."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 @pytest.fixture(autouse=True)

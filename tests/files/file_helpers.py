@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,10 +20,13 @@ def digest(content: bytes) -> str:
 
 
 class Server:
-    """Serves ``answers[path]``: bytes, a status, or a function of (handler, number of the request for the path)."""
+    """Serves ``answers[path]``: bytes, a status, or a function of (handler, number of the request for the path).
+
+    A function that keeps its client waiting waits for ``ended``, which is set after the test.
+    """
 
     def __init__(self) -> None:
-        self.answers, self.asked = {}, []
+        self.answers, self.asked, self.ended = {}, [], threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,7 +48,13 @@ class Server:
                 pass
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.handle_error = lambda *_: None  # a client that has given up; a later test may look at stderr
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def await_question(self) -> None:
+        """Wait until the server has been asked; a client may have given up before."""
+        while not self.asked:
+            time.sleep(0.01)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.http.server_port}{path}"
@@ -65,10 +74,3 @@ def put(folder: Path, content: bytes = GOOD, name: str = "adult/adult.data") -> 
 def left_in_cache() -> set[str]:
     """Return the names of the files in the cache, locks and notes aside."""
     return {path.name for path in cache_dir().rglob("*") if path.is_file() and path.suffix not in (".lock", ".origin")}
-
-
-def refusing_port() -> int:
-    """Return a port of this machine at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from file_helpers import BAD, GOOD, adult, digest, left_in_cache
@@ -26,18 +27,13 @@ def hurried(monkeypatch):
     monkeypatch.setattr(downloads, "PATIENCE", 0.5)
 
 
-def dripping(part: bytes):
+def dripping(server, part: bytes):
     """Return an answer that begins with a part and goes on with a byte every tenth of a second, without an end."""
 
     def answer(handler, number):
-        try:
-            handler.wfile.write(part)
-            for _ in range(600):
-                handler.wfile.write(b"a")
-                handler.wfile.flush()
-                time.sleep(0.1)
-        except OSError:
-            pass  # given up
+        handler.wfile.write(part)
+        while not server.ended.wait(0.1):
+            handler.wfile.write(b"a")
 
     return answer
 
@@ -52,32 +48,40 @@ def dripping(part: bytes):
     ],
 )
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_not_asked_again(server, hurried, part):
-    server.answers["/adult.data"] = dripping(part)
+    server.answers["/adult.data"] = dripping(server, part)
     with pytest.raises(
-        NotApplicable, match=r"127\.0\.0\.1:\d+: only \d+ bytes arrived in \d s, so the download was stopped"
+        NotApplicable, match=r"127\.0\.0\.1:\d+: only \d+ bytes arrived in \d+ s, so the download was stopped"
     ):
         DataSource().fetch(adult(server.url("/adult.data"), server.url("/adult.data?mirror")))
+    server.await_question()
     assert server.asked == ["/adult.data"]
     assert left_in_cache() == set()
 
 
-def test_a_slow_download_may_take_longer_as_long_as_bytes_come(server, hurried):
-    def answer(handler, number):
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        for start in range(0, len(GOOD), 16_000):
-            handler.wfile.write(GOOD[start : start + 16_000])
-            handler.wfile.flush()
-            time.sleep(0.1)
+def test_a_slow_download_may_take_longer_as_long_as_bytes_come(server, monkeypatch):
+    now, looks = [0.0], []
 
-    server.answers["/adult.data"] = answer
-    assert DataSource().fetch(adult(server.url("/adult.data"))).read_bytes() == GOOD
+    def clock():
+        looks.append(now[0] if looks else 0.0)
+        return looks[-1]
+
+    def slowly(path, received, total):
+        now[0] = downloads.PATIENCE - 1 + received / downloads.SLOWEST
+        seen = len(looks)
+        while len(looks) < seen + 2:  # until it was looked whether it takes too long
+            time.sleep(0.01)
+
+    monkeypatch.setattr(downloads, "time", SimpleNamespace(monotonic=clock))
+    server.answers["/adult.data"] = GOOD
+    assert DataSource().fetch(adult(server.url("/adult.data")), slowly).read_bytes() == GOOD
+    assert looks[-1] > downloads.PATIENCE
 
 
 def test_a_silent_name_server_is_given_up(hurried, monkeypatch):
     answered = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(60) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() and [])
     with pytest.raises(
-        NotApplicable, match=r"data\.example: only 0 bytes arrived in \d s, so the download was stopped"
+        NotApplicable, match=r"data\.example: only 0 bytes arrived in \d+ s, so the download was stopped"
     ):
         DataSource().fetch(adult("http://data.example/adult.data"))
     answered.set()
@@ -88,7 +92,7 @@ def test_what_comes_after_a_download_was_given_up_is_not_written(server, hurried
 
     def answer(handler, number):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        late.wait(10)
+        late.wait()
         handler.wfile.write(GOOD)
 
     server.answers.update({"/adult.data": answer, "/other": GOOD})
@@ -139,8 +143,10 @@ def test_what_a_killed_process_left_is_cleared_away(server):
 FETCH = """
 import os
 import sys
+from fairbench.data import downloads, web
 from fairbench.data.sources import DataFile
 from fairbench.data.files import DataSource
+downloads.PATIENCE, web.TIMEOUT = 3600, (3600, 3600)
 try:
     print("fetching", flush=True)
     DataSource().fetch(DataFile("adult/adult.data", sys.argv[1], (sys.argv[2],)), lambda *_: os.write(1, b"began\\n"))
@@ -151,13 +157,10 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("stalls", ["before a word", "in the middle"])
 def test_an_interrupt_ends_a_process_at_once_and_leaves_no_part(server, stalls):
-    ended = threading.Event()
-
     def answer(handler, number):
         if stalls == "in the middle":
             handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + GOOD)
-            handler.wfile.flush()
-        ended.wait(60)
+        server.ended.wait()
 
     server.answers["/adult.data"] = answer
     command = [sys.executable, "-c", FETCH, digest(GOOD), server.url("/adult.data")]
@@ -166,11 +169,9 @@ def test_an_interrupt_ends_a_process_at_once_and_leaves_no_part(server, stalls):
         if stalls == "in the middle":
             assert process.stdout.readline() == "began\n"
         else:
-            while not server.asked:
-                time.sleep(0.01)
+            server.await_question()
         os.kill(process.pid, signal.SIGINT)
-        said, _ = process.communicate(timeout=10)  # the server would keep it for a minute
-    ended.set()
+        said, _ = process.communicate(timeout=300)  # it would wait for an hour
     assert "interrupted" in said.splitlines()  # the thread that receives may still print after it
     assert process.returncode == 0
     assert left_in_cache() == set()
