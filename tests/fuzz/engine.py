@@ -152,22 +152,22 @@ class _Worker:
 
     def is_done(self) -> bool:
         """Take what the process has found, and see whether it has come to the end; replace it if it has stopped."""
+        at, dead = self._at.value, not self._process.is_alive()  # what it has sent until then is taken below
         with contextlib.suppress(EOFError, OSError):
             while self._pipe.poll():
                 message = self._pipe.recv()
                 if isinstance(message, Exception):
                     raise message
                 self.finds.append(message)
-        at = self._at.value
         self.done = max(self.done, self._first + max(at, 0))
         if self.done >= len(self.numbers):
             return True
         if at != self._last:
             self._last, self._since = at, time.monotonic()
-        dead, late = not self._process.is_alive(), at >= 0 and time.monotonic() - self._since > HANGS
+        late = at >= 0 and time.monotonic() - self._since > HANGS
         if dead and at < 0:
             raise RuntimeError(f"{self.target.name}: the reader cannot be made ready")
-        if (dead and self._at.value == at) or late:
+        if (dead or late) and self._at.value == at:
             self.stop()
             what = f"no end after {HANGS:g} s" if late else f"the process died ({self._process.exitcode})"
             name, content = made(self.target.make(self.folder), self.target.name, self.seed, self.numbers[self.done])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import engine
 import pytest
@@ -42,6 +44,10 @@ def test_every_sound_file_is_read(name, tmp_path):
         reader.read(file, reader.seeds[file])
 
 
+def unchanged(content, random, others):
+    return content
+
+
 def _faulty(folder):
     """A reader that does everything wrong that a reader can."""
 
@@ -54,8 +60,6 @@ def _faulty(folder):
             raise DataError("")
         if content[:1] == b"w":
             raise Wrong("NaN")
-        if content[:1] == b"h":
-            time.sleep(60)
         if content[:1] == b"d":
             os._exit(9)
         if content[:1] == b"m":
@@ -63,27 +67,52 @@ def _faulty(folder):
         if content[:1] == b"o":
             raise DataError("refused as it should be")
 
-    return Reader({letter: letter.encode() for letter in "rlewhdmox"}, read, lambda content, random, others: content)
+    return Reader({letter: letter.encode() for letter in "rlewdmox"}, read, unchanged)
 
 
 @pytest.mark.long
 def test_whatever_goes_wrong_is_a_find_and_the_rest_is_still_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "HANGS", 1.0)
     monkeypatch.setattr(engine, "MEMORY", 60)
     target = Target("faulty", _faulty)
     counts = []
     finds = fuzz(target, tmp_path, 3, 24, 2, lambda count: counts.append(count) is None)
     told = {find.name: find.what for find in finds}
-    assert set(told) == set("rlewhdm")
+    assert set(told) == set("rlewdm")
     assert told["r"].startswith("KeyError at test_fuzz.py")
     assert told["l"].startswith("a message of several lines")
     assert told["e"] == "an empty message of DataError"
     assert told["w"] == "a wrong result: NaN"
-    assert told["h"] == "no end after 1 s"
     assert told["d"] == "the process died (9)"
     assert told["m"].endswith("MiB of memory")
     assert counts[-1] == 24
     assert [find.number for find in finds] == sorted({find.number for find in finds})
+
+
+@pytest.mark.long
+def test_an_input_without_an_end_is_a_find_and_the_rest_is_still_read(tmp_path, monkeypatch):
+    now, hangs = [0.0], tmp_path / "hangs"
+
+    def clock():
+        now[0] += 5 * hangs.exists()  # time passes while an input hangs
+        return now[0]
+
+    def make(folder):
+        hangs.unlink(missing_ok=True)
+
+        def read(name, content):
+            if content == b"h":
+                hangs.touch()
+                threading.Event().wait()
+
+        return Reader({"h": b"h", "x": b"x"}, read, unchanged)
+
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=clock, sleep=time.sleep))
+    target, counts = Target("hanging", make), []
+    finds = fuzz(target, tmp_path, 3, 8, 1, lambda count: counts.append(count) is None)
+    inputs = [engine.made(make(tmp_path), "hanging", 3, number)[0] for number in range(8)]
+    assert [find.number for find in finds] == [number for number in range(8) if inputs[number] == "h"]
+    assert {find.what for find in finds} == {"no end after 20 s"}
+    assert 0 < len(finds) < counts[-1] == 8
 
 
 @pytest.mark.long
