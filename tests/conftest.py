@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,16 @@ sys.path += [str(HERE), str(HERE / "plugins"), str(HERE / "page")]  # tests are 
 os.environ["COLUMNS"] = "100"  # of tables, whoever runs the tests
 os.environ.setdefault("FAIRBENCH_NO_REFERENCE", "1")  # tests of reference lines ask for them
 os.environ["FAIRBENCH_ENVIRONMENTS"] = os.devnull  # isolated plugins of whoever runs the tests have no part in them
+
+
+with suppress(ImportError):  # the tests of what was built run without it
+    from hypothesis import HealthCheck, settings
+
+    # The same examples every time, however slow the machine is; others with --hypothesis-profile default.
+    settings.register_profile(
+        "fairbench", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("fairbench")
 
 
 LEFT_OUT = {  # so that the whole matrix ends in time
