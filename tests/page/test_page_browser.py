@@ -39,6 +39,7 @@ def chromium(profile):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    started.set_script_timeout(300)
     started.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
     try:
         yield started
@@ -82,6 +83,12 @@ def opened(browser, files, name, *, width=1280, dark=False, script=True):
 
 def found(browser, selector):
     return browser.find_elements("css selector", selector)
+
+
+def comes(browser, happens):
+    """Wait until something is so that the browser does in a moment of its own."""
+    support = importlib.import_module("selenium.webdriver.support.ui")
+    support.WebDriverWait(browser, 300).until(lambda _: happens())
 
 
 def shown_methods(browser, selector):
@@ -145,7 +152,7 @@ def test_methods_and_verdicts_are_filtered_in_plots_and_tables(browser, files):
     assert set(shown_methods(browser, "tbody tr[data-method]")) == {"fair_maml", "tree"}
     assert "4 of 10 points shown" in found(browser, "#f-count")[0].text
     found(browser, "#filters button[type=reset]")[0].click()
-    assert len(set(shown_methods(browser, ".mark"))) == 5
+    comes(browser, lambda: len(set(shown_methods(browser, ".mark"))) == 5)
     found(browser, "input[value=above]")[0].click()
     assert "fair_maml" not in shown_methods(browser, ".mark")
     assert "mlp" in shown_methods(browser, ".mark")  # the baseline has no verdict to be filtered by
@@ -172,13 +179,11 @@ def test_sections_are_filtered_by_the_rule_that_chose_their_points(browser, file
 
 
 def test_the_theme_is_that_of_the_system_until_one_is_chosen_which_is_remembered(files, tmp_path):
-    from selenium.webdriver.support.ui import WebDriverWait
-
     def paper():
         return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
 
     def comes_back(colour):  # Chromium may store what a page remembers after the next page has asked for it
-        WebDriverWait(browser, 20).until(lambda _: browser.refresh() or paper() == colour)
+        comes(browser, lambda: browser.refresh() or paper() == colour)
 
     with chromium(tmp_path) as browser:  # of its own: no other page may find a theme chosen here
         opened(browser, files, "small", dark=True)
@@ -259,11 +264,10 @@ def test_a_command_is_copied_as_it_stands(browser, tmp_path):
     sessions = [{"command": ["run", "--methods", "mlp,tree"]}]
     (tmp_path / "page.html").write_text(html.render(bare([], 0, sessions=sessions)), encoding="ascii")
     opened(browser, tmp_path, "page")
+    browser.execute_script("window.setTimeout = () => 0")  # what the button says is not taken back
     button = found(browser, ".copy")[0]
     button.click()
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 5).until(lambda _: button.text in ("Copied", "Selected"))
+    comes(browser, lambda: button.text in ("Copied", "Selected"))
 
 
 def test_two_thousand_cells_are_less_than_five_megabytes_and_can_be_sorted(browser, tmp_path, monkeypatch):
