@@ -37,7 +37,7 @@ def test_batches_shrink_towards_the_end_and_hold_every_item_once(tasks):
 
 
 def test_items_without_an_answer_are_sent_again_in_their_order(tasks):
-    batches = Batches(tasks.square, range(6), NO_LIMITS, 4, 1.0)
+    batches = Batches(tasks.square, range(6), NO_LIMITS, 4, 3600.0)
     batch = batches.take()
     batches.answered(batch, [(number, answer) for number, answer in run_batch(batch) if number in (0, 2)])
     assert [(end.item, end.result) for end in batches.finished()] == [(0, 0), (2, 4)]
