@@ -23,11 +23,10 @@ os.environ["FAIRBENCH_ENVIRONMENTS"] = os.devnull  # isolated plugins of whoever
 with suppress(ImportError):  # the tests of what was built run without it
     from hypothesis import HealthCheck, settings
 
-    # The same examples every time, however slow the machine is; others with --hypothesis-profile default.
-    settings.register_profile(
-        "fairbench", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
-    settings.load_profile("fairbench")
+    patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # however slow the machine is
+    settings.register_profile("same", derandomize=True, **patient)  # examples every time
+    settings.register_profile("new", **patient)  # --hypothesis-profile new searches on
+    settings.load_profile("same")
 
 
 LEFT_OUT = {  # so that the whole matrix ends in time

@@ -120,7 +120,7 @@ def cases(draw):
     return y, np.array(draw(st.lists(chance, min_size=n, max_size=n)))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(case=cases())
 def test_it_is_what_a_count_with_every_middle_says(case):
     """Where half of the people lie on either side of two chances, both are medians; either may be taken."""

@@ -54,7 +54,7 @@ def everything(loop: str, model: nn.Module, support, query, steps: int, first_or
     return [*(weight.detach() for weight in end.parameters()), *end.detached().parameters(), *grads, *passed, *first]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(**COMBINATIONS)
 def test_both_loops_give_the_same_bits(
     hidden, activation, n_features, rows, steps, first_order, dual, dtype, seed

@@ -103,7 +103,7 @@ def test_without_patience_all_epochs_are_run() -> None:
     assert len(curves["validation_loss"]) == 6
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(size=st.integers(1, 300), full=st.integers(1, 5), rest=st.integers(0, 299), seed=st.integers(0, 99))
 def test_losses_computed_after_the_epoch_are_those_of_the_steps(size: int, full: int, rest: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -11,7 +11,7 @@ from torch import nn
 from fairbench.api.optimisers import Adam, FusedAdamW
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     shapes=st.lists(st.lists(st.integers(1, 37), min_size=1, max_size=2), min_size=1, max_size=4),
     lr=st.sampled_from([1e-4, 1e-2]),

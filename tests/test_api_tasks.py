@@ -34,7 +34,7 @@ def trainings(draw: st.DrawFn) -> Samples:
     return make_samples(n, seed=seed, keys={"site": random.choice(sites, n, p=chances), "age": age}, y=y)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     train=trainings(),
     kind=st.sampled_from(["auto", "site", "age", "random", "kmeans"]),
@@ -195,7 +195,7 @@ def test_rows_that_lost_their_key_are_refused():
         plan.assign(make_samples(5).inputs)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     y=st.lists(st.integers(0, 1), min_size=4, max_size=60).filter(lambda y: 2 <= sum(y) <= len(y) - 2),
     support=st.integers(1, 30),

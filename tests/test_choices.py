@@ -105,7 +105,7 @@ values = st.one_of(
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck))
 @given(names, st.dictionaries(names, values, max_size=3))
 def test_a_choice_reads_back_as_it_was_written(name, params):
     shown = str(Choice(name, params))
@@ -115,7 +115,7 @@ def test_a_choice_reads_back_as_it_was_written(name, params):
     assert len(parse_choices(f"{shown},other")) == 2
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.text("am 1.()[]{}|,='\"\\:e", max_size=20))
 def test_any_text_is_read_or_refused_in_words(text):
     try:

@@ -141,7 +141,7 @@ def test_the_less_biased_gap_is_as_biased_as_measured():
         assert (weight * [[debiased(c, DP) for c in row] for row in made]).sum() == pytest.approx(mended, abs=0.003)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     groups=st.integers(2, 5), seed=st.integers(0, 10**6), rows=st.integers(2, 60), metric=st.sampled_from(list(METRICS))
 )
@@ -159,7 +159,7 @@ def test_a_gap_is_the_metric_where_that_is_defined(groups, seed, rows, metric):
         assert rates[found.direction.above] - rates[found.direction.below] == pytest.approx(found.value, abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     rows=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=2, max_size=5),
     metric=st.sampled_from(list(GAPS)),

@@ -39,7 +39,7 @@ def known(samples):
 
 
 @given(st.tuples(shares, shares), st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_rows_that_are_known_at_a_share_are_known_at_a_larger_one(pair, seed):
     fewer, more = (partly_known(SPLIT, share, seed) for share in sorted(pair))
     for name in ("train", "validation"):

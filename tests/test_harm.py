@@ -272,7 +272,7 @@ tables = st.integers(2, 4).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(tables, min_size=1, max_size=1), st.integers(0, 1))
 def test_every_interval_holds_its_value_and_every_mark_its_conditions(one, label):
     names = tuple("abcd"[: len(one[0])])
@@ -299,7 +299,7 @@ def test_every_interval_holds_its_value_and_every_mark_its_conditions(one, label
     assert found.everyone_worse == (bool(correct) and all(change.high < -1e-9 for change in correct))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables, st.sampled_from([None, RATIO]), st.integers(1, 3))
 def test_flipping_labels_and_decisions_with_the_favourable_label_changes_nothing(table, ratio, repeats):
     names = tuple("abcd"[: len(table)])
@@ -309,7 +309,7 @@ def test_flipping_labels_and_decisions_with_the_favourable_label_changes_nothing
     assert one.levelling == other.levelling
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5))
 def test_counts_of_rows_give_the_rates_of_the_rows(seed, groups):
     generator = np.random.default_rng(seed)

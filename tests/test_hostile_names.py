@@ -80,7 +80,7 @@ WORST = [
     "@\\input{x}$\\q{$%&{}^~_#--|\"',;</td>[red]é",
 ]
 HOSTILE = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
-SOME = settings(max_examples=4, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+SOME = settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 REGISTRY = load_plugins()[0]
 

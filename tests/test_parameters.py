@@ -197,7 +197,7 @@ given_params = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck))
 @given(given_params)
 def test_what_is_recorded_and_shown_builds_the_same_component(params):
     built = Every(**params)

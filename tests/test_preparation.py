@@ -49,7 +49,7 @@ def test_sizes_are_70_15_15_as_documented(n, sizes):
 
 
 @given(n=st.integers(20, 400), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=30)  # the first call imports scikit-learn
+@settings(max_examples=30)
 def test_parts_are_a_partition_of_the_rows(n, seed):
     parts = split(dataset(n), seed=seed, scale="none")
     rows = np.concatenate([part.X[:, 0] for part in (parts.train, parts.validation, parts.test)])
@@ -281,7 +281,6 @@ WORDS = st.sampled_from(["a", "b", "é", "a, b", "b, é", "B2"])
 
 
 @given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=2, max_size=30), data=st.data())
-@settings(deadline=None)
 def testgroup_codes_are_those_of_a_walk_over_the_rows(rows, data):
     table = pd.DataFrame(rows, columns=["one", "two", "three"], index=range(5, len(rows) + 5))
     assume(all(table[attribute].nunique() > 1 for attribute in table))

@@ -29,7 +29,7 @@ def ratio_of(weights, rates) -> float:
     return min(rate.min() / rate.max() if rate.max() > 0 else 1.0 for rate in mixed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)), min_size=1, max_size=2),
     st.floats(0.3, 0.9),

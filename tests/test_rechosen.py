@@ -98,7 +98,7 @@ def told(results: Results):
     return chosen, record.diagnostics["infeasible"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     rule=st.sampled_from([*RULES, *KNEES]),
     kind=st.sampled_from([Sweep, Selected, Tuned, TunedTogether]),
@@ -114,7 +114,7 @@ def test_choosing_by_the_run_s_own_rule_changes_nothing(rule, kind, seed, groups
     assert again.cell.key == record.cell.key
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     first=st.sampled_from(RULES),
     second=st.sampled_from(RULES),

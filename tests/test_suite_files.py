@@ -173,7 +173,7 @@ pieces = st.sampled_from([*WORDS.split(), " ", "\n", "\0", "\x1b", "é", '"""', 
 edits = st.lists(st.tuples(st.integers(0, len(BASE)), st.integers(0, 6), pieces), min_size=1, max_size=6)
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(edits)
 def test_a_mutated_suite_is_planned_or_refused(registry, changes):
     text = BASE
@@ -188,7 +188,7 @@ leaves = st.one_of(
 )
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     st.dictionaries(st.sampled_from(["lr", "hidden", "epochs", "x"]), st.one_of(leaves, st.lists(leaves, max_size=3)))
 )

@@ -54,7 +54,7 @@ def trainings(draw: st.DrawFn) -> Samples:
     return numbered(list(group), list(y), described)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(train=trainings(), split=st.sampled_from(SPLITS), share=st.floats(0.01, 0.99), seed=st.integers(0, 9))
 def test_partition_is_exact_and_holds_the_right_rows(train: Samples, split: str, share: float, seed: int) -> None:
     try:

@@ -156,7 +156,7 @@ def test_legacy_without_rows_of_its_group_is_not_applicable(kind) -> None:
 # --- Batches ---
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5), size=st.integers(1, 60), seed=st.integers(0, 5))
 def test_every_batch_holds_every_stratum_and_only_rows_of_small_ones_come_again(
     sizes: list[int], size: int, seed: int

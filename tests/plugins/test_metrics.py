@@ -55,7 +55,7 @@ def scored(draw: st.DrawFn, groups: st.SearchStrategy[int] = TWO_TO_FIVE) -> tup
     return samples_of(group[order], y[order]), Predictions.from_score(score[order], threshold)
 
 
-@settings(max_examples=40, deadline=None)  # fairlearn takes some 10 ms for each value
+@settings(max_examples=40)  # fairlearn takes some 10 ms for each value
 @given(scored())
 def test_group_metrics_equal_fairlearns(rows: tuple[Samples, Predictions]) -> None:
     samples, predictions = rows
@@ -71,7 +71,7 @@ def test_group_metrics_equal_fairlearns(rows: tuple[Samples, Predictions]) -> No
             assert METRICS[name](samples, predictions) == pytest.approx(expected, abs=ROUNDING)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scored())
 def test_rates_equal_fairlearns_overall_and_within_each_group(rows: tuple[Samples, Predictions]) -> None:
     samples, predictions = rows
@@ -85,7 +85,7 @@ def test_rates_equal_fairlearns_overall_and_within_each_group(rows: tuple[Sample
         assert METRICS["accuracy"](part, chosen) == pytest.approx(expected, abs=ROUNDING)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scored())
 def test_auc_and_balanced_accuracy_equal_scikit_learns(rows: tuple[Samples, Predictions]) -> None:
     samples, predictions = rows
@@ -101,7 +101,7 @@ def test_auc_counts_pairs_in_the_right_order_and_half_of_the_ties() -> None:
     assert METRICS["roc_auc"](samples, predictions) == (1 + 0.5 + 1 + 1) / 4
 
 
-@settings(max_examples=20, deadline=None)  # AIF360 builds two data frames for each
+@settings(max_examples=20)  # AIF360 builds two data frames for each
 @given(scored(groups=st.just(2)))
 def test_two_group_metrics_equal_aif360s(rows: tuple[Samples, Predictions]) -> None:
     samples, predictions = rows
@@ -252,7 +252,7 @@ def test_auc_without_a_score_is_undefined(eight_rows: Samples, eight_predictions
 
 
 @pytest.mark.parametrize("groups", [2, 3, 5])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data(), share=st.floats(0, 1), constant=st.floats(0, 1))
 def test_mixing_with_a_constant_scales_the_differences(
     groups: int, data: st.DataObject, share: float, constant: float
@@ -276,7 +276,7 @@ def test_randomised_decisions_are_measured_as_the_mean_over_many_draws(eight_row
     assert np.mean([(drawn == eight_rows.y).mean() for drawn in draws]) == pytest.approx(expected, abs=0.014)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(scored(), st.randoms(use_true_random=False))
 def test_renaming_groups_or_reordering_rows_changes_nothing(rows: tuple[Samples, Predictions], random: Random) -> None:
     samples, predictions = rows
@@ -294,7 +294,7 @@ def test_renaming_groups_or_reordering_rows_changes_nothing(rows: tuple[Samples,
             assert METRICS[name](renamed, predictions.select(order)) == pytest.approx(expected, abs=ROUNDING)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scored())
 def test_values_stay_within_the_declared_range(rows: tuple[Samples, Predictions]) -> None:
     for metric in METRICS.values():

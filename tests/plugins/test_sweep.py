@@ -27,7 +27,7 @@ def scores(fitted) -> np.ndarray:
     return fitted.points[""](SPLIT.test.inputs).y_score
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(
     split=st.sampled_from(["config1", "config2", "proportions"]),
     inner_steps=st.sampled_from([0, 1, 3]),

@@ -162,7 +162,7 @@ TEXTS = some.sampled_from(["", "0.05", "config2", "a longer text, 3"])
 LABELS = some.builds(Label, PLACES, PLACES, TEXTS, some.just("#000000"), across=PLACES, up=PLACES)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(some.lists(LABELS, min_size=1, max_size=12))
 def test_no_text_is_on_another_on_a_dot_or_outside_the_frame(labels):
     texts, dots, frame, left_out = drawn(labels)

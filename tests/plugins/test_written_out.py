@@ -22,7 +22,7 @@ def draw(rows: int, features: int, seed: int) -> Batch:
     return Batch(torch.randn(rows, features, generator=generator), y, nobody, nobody.bool(), n_groups=1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     rows=st.tuples(ROWS, ROWS),
     features=st.integers(1, 30),

@@ -57,7 +57,7 @@ def assert_same(found, general, code, box, gradient):
 
 @given(batches(), st.integers(0, 2**32 - 1))
 @example((np.array([5.9, 0.1, 4.2, 0.0]), np.array([0, 0, 0, 1]), 0.5, Box(-math.inf, 0.7)), 0)  # just within epsilon
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_two_groups_are_projected_as_by_the_general_search(batch, seed):
     score, code, epsilon, box = batch
     found = solve(score, code, epsilon, box)
@@ -67,7 +67,7 @@ def test_two_groups_are_projected_as_by_the_general_search(batch, seed):
 
 
 @given(batches(), st.floats(0.05, 2), st.floats(-2, -0.05), st.floats(-0.3, 0.3), st.integers(0, 2**32 - 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_unequal_weights_and_targets_are_met_as_by_the_general_search(batch, one, two, target, seed):
     score, code, epsilon, box = batch
     weights = (one / np.sum(code == 0), two / np.sum(code == 1))
