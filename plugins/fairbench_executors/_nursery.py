@@ -31,7 +31,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Callable, NoReturn, Optional
 
 from fairbench_executors._warden import LINUX, watched
-from fairbench_executors._worker import work
+from fairbench_executors._worker import leave_children, work
 
 GRACE = 5.0  # seconds a process has to end before it is killed
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -156,8 +156,7 @@ def _nurse(leash: Connection, requests: Connection, modules: Sequence[str]) -> N
                 break
             pipe.close()
             leash.close()
-    # At its exit multiprocessing ends all that it has started; there is no public way to let workers live on.
-    multiprocessing.process._children.clear()  # type: ignore[attr-defined]  # the stubs lack the private name
+    leave_children()  # so that workers live on
     if word:
         if numpy := sys.modules.get("numpy"):
             numpy.random.seed()  # as in a process that has just begun; Python's own generator does so by itself

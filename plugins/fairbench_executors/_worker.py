@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -40,8 +41,13 @@ def work(pipe: Connection, leash: Connection) -> None:
             if os.getpid() != process:  # a fork that the item made has come back
                 os._exit(1)
             pipe.send_bytes(pickle.dumps((number, *outcome)))
-    except (EOFError, OSError):
-        return  # the parent wants nothing more
+    except (EOFError, OSError):  # the parent wants nothing more
+        leave_children()
+
+
+def leave_children() -> None:
+    """Let multiprocessing forget the processes that it has started here: at its exit it would wait for them."""
+    multiprocessing.process._children.clear()  # type: ignore[attr-defined]  # there is no public way
 
 
 @lru_cache(maxsize=1)
