@@ -16,6 +16,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+HOUR = 3600.0  # seconds: longer than any test waits
 draws: list[tuple[float, float]] = []
 
 
@@ -79,9 +80,9 @@ def fail(item: str) -> int:
 
 
 def work_long(folder: str) -> str:
-    """Say that work has begun by a file named after this process, then take a minute over it."""
+    """Say that work has begun by a file named after this process, then take an hour over it."""
     Path(folder, str(os.getpid())).touch()
-    time.sleep(60)
+    time.sleep(HOUR)
     return folder
 
 
@@ -91,9 +92,9 @@ def quick_or_long(item: str) -> str:
 
 
 def hold_the_interpreter(folder: str) -> str:
-    """Say that work has begun, then let no other thread of this process run for a minute."""
+    """Say that work has begun, then let no other thread of this process run for an hour."""
     Path(folder, str(os.getpid())).touch()
-    ctypes.PyDLL(None).sleep(60)  # PyDLL keeps the interpreter's lock
+    ctypes.PyDLL(None).sleep(int(HOUR))  # PyDLL keeps the interpreter's lock
     return folder
 
 
@@ -110,7 +111,7 @@ def die_and_leave_a_child(item: str) -> str:
     if os.path.isdir(item):
         child = os.fork()
         if not child:
-            time.sleep(60)
+            time.sleep(HOUR)
             os._exit(0)
         Path(item, str(child)).touch()
         os._exit(3)
@@ -120,7 +121,7 @@ def die_and_leave_a_child(item: str) -> str:
 def fill(mebibytes: int) -> int:
     """Hold so much memory; for long if it is much."""
     held = b"x" * (mebibytes * 2**20)
-    time.sleep(60 if mebibytes > 100 else 0.01)
+    time.sleep(HOUR if mebibytes > 100 else 0.01)
     return len(held) // 2**20
 
 
@@ -130,7 +131,7 @@ def fill_with_a_child(mebibytes: int) -> int:
     child = os.fork()
     if not child:
         own = b"y" * (mebibytes * 2**20)
-        time.sleep(60)
+        time.sleep(HOUR)
         os._exit(len(own) > 0)
     os.waitpid(child, 0)
     return len(held)
@@ -150,10 +151,10 @@ def share_with_a_fork(mebibytes: int) -> int:
 def start_a_child(item: str) -> str:
     """Start a process in a session of its own, and say so by a file named after it; "PATH long" works long then."""
     folder, _, how = item.partition(" ")
-    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    child = subprocess.Popen(["sleep", str(HOUR)], start_new_session=True)
     Path(folder, str(child.pid)).touch()
     if how:
-        time.sleep(60)
+        time.sleep(HOUR)
     return item
 
 
@@ -165,7 +166,7 @@ def doubled_by_a_child(item: int) -> int:
 
 def leave_a_child(item: str) -> str:
     """Start a process by multiprocessing, and say so by a file named after it."""
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(HOUR,))
     child.start()
     Path(item, str(child.pid)).touch()
     return item
@@ -175,7 +176,7 @@ def kill_the_dask_worker(item: str) -> str:
     """Kill the process that hands this one its items if the item is "kill"; return any other."""
     if item == "kill":
         os.kill(ancestors()[4], signal.SIGKILL)
-        time.sleep(60)
+        time.sleep(HOUR)
     return item
 
 
@@ -220,7 +221,7 @@ def anything(item: str) -> str:
     if item == "kill":
         kill_self(3)
     if item == "long":
-        time.sleep(60)
+        time.sleep(HOUR)
     if item == "fill":
         fill(600)
     if item in ("value", "two", "exit", "unpicklable"):
@@ -244,18 +245,25 @@ def first_of(anything: Any, item: int) -> int:
 
 
 def load(what: str) -> Callable[[int], int]:
-    """Return ``square`` after so many seconds; exit on "exit", or if the file exists or cannot be made first."""
+    """Exit on "exit", take an hour on "long"; return ``slow_square`` if the file that is named can be made first."""
     if what == "exit":
         os._exit(9)
-    if not what.isdigit():
-        with Path(what).with_name("starts").open("a") as file:
-            file.write("x")
-        try:
-            os.close(os.open(what, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            os._exit(9)
-        return slow_square
-    time.sleep(int(what))
+    if what == "long":
+        time.sleep(HOUR)
+    with Path(what).with_name("starts").open("a") as file:
+        file.write("x")
+    try:
+        os.close(os.open(what, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        os._exit(9)
+    return slow_square
+
+
+def load_until_told(folder: str) -> Callable[[int], int]:
+    """Say that loading has begun, by a file; return ``square`` when there is another one."""
+    Path(folder, "begun").touch()
+    while not Path(folder, "end").exists():
+        time.sleep(0.01)
     return square
 
 

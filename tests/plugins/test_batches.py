@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import time
-from pathlib import Path
 
 import pytest
 from fairbench_executors import _batches
 from fairbench_executors._batches import Batches, OtherVersion, run_batch, stop_idle
+from process_helpers import wait_until_gone
 
 from fairbench.api import CRASHED, NO_LIMITS, RAISED, RETURNED
 
 
-@pytest.fixture
-def tasks(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    yield importlib.import_module("executor_tasks")
+@pytest.fixture(autouse=True)
+def _nothing_is_left(tasks):
+    yield
     stop_idle()
 
 
@@ -77,7 +74,7 @@ def test_a_worker_stays_warm_between_batches_and_ends_when_it_is_told(tasks):
     warden = pool.workers[0].leash.warden
     assert os.path.exists(f"/proc/{warden}")
     stop_idle()
-    assert not os.path.exists(f"/proc/{warden}")
+    wait_until_gone([warden])
 
 
 def test_a_batch_brings_what_has_ended_when_its_time_is_up(tasks, tmp_path):
@@ -87,12 +84,9 @@ def test_a_batch_brings_what_has_ended_when_its_time_is_up(tasks, tmp_path):
 
 def test_a_batch_that_is_no_longer_wanted_is_stopped_in_the_middle_of_an_item(tasks, tmp_path):
     batch = Batches(tasks.quick_or_long, ["quick", str(tmp_path)], NO_LIMITS, 5, 60.0).take()
-    began = time.monotonic()
     answers = run_batch(batch, wanted=lambda: not list(tmp_path.iterdir()))
-    assert [number for number, _ in answers] == [0]
-    assert time.monotonic() - began < 30  # seconds; the item would have taken sixty
-    (worker,) = tmp_path.iterdir()
-    assert not os.path.exists(f"/proc/{worker.name}")
+    assert [number for number, _ in answers] == [0]  # the other would take an hour
+    wait_until_gone(tmp_path.iterdir())
 
 
 def test_a_batch_of_another_version_is_refused(tasks):

@@ -8,7 +8,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,26 +17,9 @@ from fairbench_executors import _nursery, _pool
 from fairbench_executors._pool import Pool, Task, WorkerDied, WorkerRaised
 from fairbench_executors.processes import Processes
 from fairbench_executors.serial import Serial
+from process_helpers import PATIENCE, is_gone, wait_until, wait_until_gone
 
 from fairbench.api import CRASHED, NO_LIMITS, RETURNED, TIMED_OUT, Limits
-
-PATIENCE = 30.0  # seconds for what takes far less than one unless the machine is overloaded
-
-
-def wait_until(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    """Return whether a process runs; a zombie, which waits for its parent to look, counts as alive."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def pairs(ended):
@@ -45,14 +27,6 @@ def pairs(ended):
     for end in ended:
         assert (end.how == RETURNED) == (end.error is None)
         yield end.item, end.result if end.error is None else end.error
-
-
-def is_gone_or_zombie(pid: int) -> bool:
-    """Return whether a process has ended; one whose parent is dead may wait for init to collect it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return not is_alive(pid)
 
 
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=2)], ids=["serial", "processes"])
@@ -94,7 +68,7 @@ def test_two_workers_share_many_items(tasks):
     assert sorted(item for item, _ in results) == list(range(300))
     assert 1 <= len(pids) <= 2
     assert os.getpid() not in pids
-    assert not any(map(is_alive, pids))
+    wait_until_gone(pids)
 
 
 def test_no_more_workers_are_started_than_there_are_items(tasks):
@@ -172,11 +146,9 @@ def test_closing_early_ends_busy_workers(tasks, tmp_path):
     results = Processes(workers=2).map(tasks.quick_or_long, ["quick", str(tmp_path), str(tmp_path)])
     assert next(results).result == "quick"
     wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
-    started = time.monotonic()
-    results.close()
-    assert time.monotonic() - started < 5  # seconds; the items would have taken sixty
+    results.close()  # the items would take an hour
     assert multiprocessing.active_children() == []
-    assert not any(is_alive(int(path.name)) for path in tmp_path.iterdir())
+    wait_until_gone(tmp_path.iterdir())
 
 
 SCRIPT = """
@@ -194,7 +166,10 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def busy_script(tmp_path):
-    """Start a script, in a session of its own, whose two workers are in the middle of long items; return both."""
+    """Start a script, in a session of its own, whose two workers are in the middle of long items; return both.
+
+    It has printed its first result.
+    """
     folder = tmp_path / "pids"
     folder.mkdir()
     script = tmp_path / "script.py"
@@ -207,6 +182,7 @@ def busy_script(tmp_path):
         start_new_session=True,
     )
     try:
+        assert process.stdout.readline() == "quick\n"
         wait_until(lambda: len(list(folder.iterdir())) == 2)
         yield process, [int(path.name) for path in folder.iterdir()]
     finally:
@@ -219,16 +195,16 @@ def test_an_interrupt_from_the_terminal_ends_the_workers_in_silence(busy_script)
     os.killpg(process.pid, signal.SIGINT)  # a terminal signals every process of the group
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGINT
-    assert out == "quick\n"
+    assert out == ""
     assert err.count("Traceback") == 1  # the script's own; nothing catches the interrupt there
     assert err.rstrip().endswith("KeyboardInterrupt")
-    assert not any(map(is_alive, workers))
+    wait_until_gone(workers)
 
 
 def test_workers_end_when_their_parent_is_killed(busy_script):
     process, workers = busy_script
     process.kill()
-    wait_until(lambda: all(map(is_gone_or_zombie, workers)))
+    wait_until_gone(workers)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
@@ -241,7 +217,7 @@ def test_workers_end_with_their_parent_even_while_an_item_holds_the_interpreter(
     with subprocess.Popen([sys.executable, str(script)], start_new_session=True) as process:
         wait_until(lambda: len(list(folder.iterdir())) == 2)
         process.kill()
-    wait_until(lambda: all(is_gone_or_zombie(int(path.name)) for path in folder.iterdir()))
+    wait_until_gone(folder.iterdir())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands the children of the dead to an ancestor")
@@ -254,16 +230,17 @@ def test_what_workers_have_started_ends_when_their_parent_is_killed(tmp_path):
     with subprocess.Popen([sys.executable, str(script)], start_new_session=True) as process:
         wait_until(lambda: len(list(folder.iterdir())) == 1)
         process.kill()
-    wait_until(lambda: all(is_gone_or_zombie(int(path.name)) for path in folder.iterdir()))
+    wait_until_gone(folder.iterdir())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands the children of the dead to an ancestor")
 @pytest.mark.parametrize("how", ["", " long"], ids=["ended", "stopped"])
-def test_what_a_worker_has_started_ends_with_it(tasks, tmp_path, how):
-    (end,) = Processes(workers=1).map(tasks.start_a_child, [f"{tmp_path}{how}"], Limits(seconds=2))
+def test_what_a_worker_has_started_ends_with_it(tasks, tmp_path, an_hour_passes, how):
+    if how:
+        an_hour_passes(lambda: list(tmp_path.iterdir()))
+    (end,) = Processes(workers=1).map(tasks.start_a_child, [f"{tmp_path}{how}"], Limits(seconds=1800))
     assert end.how == (TIMED_OUT if how else RETURNED)
-    (child,) = tmp_path.iterdir()
-    assert not is_alive(int(child.name))
+    wait_until_gone(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
@@ -275,8 +252,7 @@ def test_an_item_may_start_processes_by_multiprocessing(tasks, executor):
 def test_a_worker_does_not_wait_for_a_process_that_an_item_has_left(tasks, tmp_path):
     (end,) = Processes(workers=1).map(tasks.leave_a_child, [str(tmp_path)])
     assert end.how == RETURNED
-    (child,) = tmp_path.iterdir()
-    assert not is_alive(int(child.name))
+    wait_until_gone(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
@@ -287,12 +263,12 @@ def test_a_fork_that_comes_back_answers_for_nobody(tasks, executor, tmp_path):
     child, parent = map(int, results.pop(str(tmp_path)).split())
     assert child != parent
     assert results == dict.fromkeys(results, f"0 {parent}")
-    wait_until(lambda: is_gone_or_zombie(child))
+    wait_until(lambda: is_gone(child))
 
 
 def test_a_child_that_holds_a_dead_workers_pipe_does_not_hold_up_the_run(tasks, tmp_path):
     results = dict(pairs(Processes(workers=1).map(tasks.die_and_leave_a_child, [str(tmp_path), "fine"])))
-    assert not any(is_alive(int(path.name)) for path in tmp_path.iterdir())  # nor does it live on
+    wait_until_gone(tmp_path.iterdir())  # nor does it live on
     assert str(results[str(tmp_path)]) == "the worker process exited with status 3, 2 times"
     assert results["fine"] == "fine"
 
