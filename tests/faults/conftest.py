@@ -65,6 +65,16 @@ def tally(undisturbed, request):
     request.node.user_properties += [("fault", tally.row) for tally in tallies]
 
 
+@pytest.fixture
+def permits(tmp_path):
+    """Give what limits how far runs get."""
+    from fault_helpers import Permits
+
+    permits = Permits(tmp_path)
+    yield permits
+    permits.close()
+
+
 def pytest_terminal_summary(terminalreporter):
     """Print the table of faults."""
     reports = [report for found in terminalreporter.stats.values() for report in found]

@@ -7,6 +7,8 @@ import io
 import json
 import os
 import re
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +33,7 @@ GRID = [
     *("--metrics", "accuracy,demographic_parity_difference", "--out", "r"),
 ]
 CELLS = 200
+MORE = 4  # cells that a run may begin beyond those that a test waits for
 SERIAL, PROCESSES = ("--executor", "serial"), ("--executor", "processes[workers=2]")
 
 
@@ -82,6 +85,20 @@ def workers(coordinator: int) -> list[int]:
             if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
+
+
+def kill_a_worker(run: Run, parent: int, chance) -> None:
+    """Kill one of the worker processes in the session of a process, unless the run ends before there is any."""
+
+    def done() -> bool:
+        found = workers(parent)
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            if found:
+                os.kill(chance.choice(found), signal.SIGKILL)
+                return True
+        return run.ended
+
+    wait_until(done)
 
 
 class Nursery:
@@ -167,6 +184,30 @@ class Run:
         self.out = (self.folder / "log.out").read_text()
         self.err = " ".join((self.folder / "log.err").read_text().split())
         return self.status
+
+
+class Permits:
+    """A pipe from which each cell of ``draws`` takes a byte: runs get no further than a test lets them, and do not end.
+
+    All that a test gives must be fewer than the cells of a run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        os.mkfifo(folder / "permits")
+        self.settings = {"DRAWS_PERMITS": str(folder / "permits")}
+        self._pipe = os.open(folder / "permits", os.O_RDWR)
+
+    def let(self, run: Run, cells: int) -> None:
+        """Let a run finish some more cells; return when it has reported so many, or has begun all that it may."""
+        count = len(reported(run.folder)) + cells
+        os.write(self._pipe, bytes(cells + MORE))
+        wait_until(lambda: run.ended or len(reported(run.folder)) >= count or not self._left())
+
+    def _left(self) -> bool:
+        return bool(select.select([self._pipe], [], [], 0)[0])
+
+    def close(self) -> None:
+        os.close(self._pipe)
 
 
 # -------------------------------------------------------------------- what they leave

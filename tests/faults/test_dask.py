@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from random import Random
 
 import pytest
-from fault_helpers import GRID, PATIENCE, SERIAL, WORKER_ROUNDS, reported, wait_until, workers
+from fault_helpers import GRID, PATIENCE, SERIAL, WORKER_ROUNDS, kill_a_worker, wait_until
 
-pytest.importorskip("distributed", reason="the extra dask is not installed")
+Client = pytest.importorskip("distributed", reason="the extra dask is not installed").Client
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(sys.platform != "linux", reason="the tests read /proc"),
@@ -40,7 +40,7 @@ def started(folder, *arguments, **variables):
 
 
 @contextmanager
-def cluster(folder):
+def cluster(folder, permits):
     """Start a scheduler and two workers, which are started again when they are killed; yield its address and both."""
     place = folder / "scheduler.json"
     place.unlink(missing_ok=True)
@@ -48,9 +48,10 @@ def cluster(folder):
     with started(folder, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *common) as scheduler:
         wait_until(lambda: place.exists() and "address" in place.read_text())
         (address,) = re.findall(r'"address": "(tcp:[^"]*)"', place.read_text())
-        slow = {"DRAWS_SECONDS": "0.05"}
         settings = ("--nworkers", "2", "--nthreads", "1", "--local-directory", folder / "dask")
-        with started(folder, "distributed.cli.dask_worker", *common, *settings, **slow) as worker:
+        with started(folder, "distributed.cli.dask_worker", *common, *settings, **permits.settings) as worker:
+            with Client(address, timeout=PATIENCE, set_as_default=False) as client:
+                client.wait_for_workers(2, timeout=PATIENCE)  # the run would not wait for long
             yield f"dask[scheduler={address},batch=4]", scheduler, worker
 
 
@@ -60,16 +61,15 @@ def ends_well(nursery, count, folder, kept):
     assert count.sound()
 
 
-def test_workers_of_dask_that_are_killed_cost_no_finished_cell(nursery, tally, tmp_path):
+def test_workers_of_dask_that_are_killed_cost_no_finished_cell(nursery, permits, tally, tmp_path):
     count, kept = tally("kill -9 of workers of dask"), {}
-    with cluster(tmp_path) as (executor, _, worker):
+    with cluster(tmp_path, permits) as (executor, _, worker):
         run = nursery.start([*GRID, "--executor", executor], tmp_path)
         for number in WORKER_ROUNDS:
             chance = Random(number)
-            run.wait_for_cells(len(reported(tmp_path)) + chance.randint(1, 4))
+            permits.let(run, chance.randint(1, 4))
             time.sleep(chance.uniform(0, 0.1))
-            with suppress(ProcessLookupError):
-                os.kill(chance.choice(workers(worker.pid)), signal.SIGKILL)
+            kill_a_worker(run, worker.pid, chance)
             kept = count.round(tmp_path, kept)
         run.signal(signal.SIGINT)  # the rest can be quicker
         run.wait()
@@ -78,13 +78,13 @@ def test_workers_of_dask_that_are_killed_cost_no_finished_cell(nursery, tally, t
     ends_well(nursery, count, tmp_path, kept)
 
 
-def test_a_scheduler_of_dask_that_is_killed_is_named_and_costs_no_finished_cell(nursery, tally, tmp_path):
+def test_a_scheduler_of_dask_that_is_killed_is_named_and_costs_no_finished_cell(nursery, permits, tally, tmp_path):
     count, kept = tally("kill -9 of the scheduler of dask"), {}
     for number in WORKER_ROUNDS[::3]:
         chance = Random(number)
-        with cluster(tmp_path) as (executor, scheduler, _):
+        with cluster(tmp_path, permits) as (executor, scheduler, _):
             run = nursery.start([*GRID, "--executor", executor], tmp_path)
-            run.wait_for_cells(len(reported(tmp_path)) + chance.randint(0, 6))
+            permits.let(run, chance.randint(0, 6))
             time.sleep(chance.uniform(0, 0.2))
             scheduler.kill()
             assert run.wait() == 2, run.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -19,7 +18,7 @@ from fault_helpers import (
     descendants,
     exported,
     is_running,
-    reported,
+    kill_a_worker,
     wait_until,
     workers,
 )
@@ -32,7 +31,7 @@ pytestmark = [
 ]
 
 
-def kill_at_some_moment(nursery, folder, chance):
+def kill_at_some_moment(nursery, permits, folder, chance):
     """Start a run and kill it: after it has reported some cell, at a statement of SQL, or within a write."""
     command, store = [*GRID, *SERIAL], folder / "r" / FILE_NAME
     how = chance.choice(["after a cell", "at a statement", "in a write"])
@@ -40,18 +39,17 @@ def kill_at_some_moment(nursery, folder, chance):
         return nursery.run(command, folder, die_at_statement=chance.randint(1, 80)).status
     if how == "in a write" and store.exists():
         return nursery.run(command, folder, die_at_size=store.stat().st_size + chance.randint(0, 20_000)).status
-    run, before = nursery.start(command, folder), len(reported(folder))
-    cells, pause = chance.randint(0, 8), chance.uniform(0, 0.01)
-    run.wait_for_cells(before + cells)
-    time.sleep(pause)
+    run = nursery.start(command, folder, **permits.settings)
+    permits.let(run, chance.randint(0, 8))
+    time.sleep(chance.uniform(0, 0.01))
     run.signal(signal.SIGKILL)
     return run.wait()
 
 
-def test_a_coordinator_that_is_killed_loses_no_finished_cell(nursery, undisturbed, tally, tmp_path):
+def test_a_coordinator_that_is_killed_loses_no_finished_cell(nursery, permits, undisturbed, tally, tmp_path):
     count, statuses, kept = tally("kill -9 of the coordinator"), [], {}
     for number in ROUNDS:
-        statuses.append(kill_at_some_moment(nursery, tmp_path, Random(number)))
+        statuses.append(kill_at_some_moment(nursery, permits, tmp_path, Random(number)))
         kept = count.round(tmp_path, kept)
     assert set(statuses) <= {-signal.SIGKILL, -signal.SIGXFSZ}
     assert count.sound()
@@ -67,18 +65,13 @@ def goes_on_to_its_end(nursery, count, folder, kept, undisturbed):
     assert exported(whole[0]) == exported(whole[1]) != []
 
 
-def test_no_child_of_a_killed_coordinator_lives_on(nursery, undisturbed, tally, tmp_path):
+def test_no_child_of_a_killed_coordinator_lives_on(nursery, permits, undisturbed, tally, tmp_path):
     count, kept, seen = tally("kill -9 of a coordinator with workers"), {}, 0
     for number in WORKER_ROUNDS:
-        chance, before = Random(number), len(reported(tmp_path))
-        run, cells, pause = (
-            nursery.start([*GRID, *PROCESSES], tmp_path),
-            chance.choice([0, 0, 1]),
-            chance.uniform(0, 0.2),
-        )
+        chance, run = Random(number), nursery.start([*GRID, *PROCESSES], tmp_path, **permits.settings)
         run.wait_for_a_worker()
-        run.wait_for_cells(before + cells)
-        time.sleep(pause)
+        permits.let(run, chance.choice([0, 0, 1]))
+        time.sleep(chance.uniform(0, 0.2))
         seen += len(workers(run.pid))
         run.signal(signal.SIGKILL)
         assert run.wait() == -signal.SIGKILL
@@ -93,14 +86,14 @@ def test_no_child_of_a_killed_coordinator_lives_on(nursery, undisturbed, tally, 
     [("dask[workers=2,batch=4]", "distributed"), ("slurm[cluster=local,jobs=2,batch=4]", "submitit")],
 )
 def test_no_child_of_a_killed_coordinator_lives_on_under_other_executors(
-    nursery, undisturbed, tally, tmp_path, executor, needed
+    nursery, permits, undisturbed, tally, tmp_path, executor, needed
 ):
     pytest.importorskip(needed, reason=f"{needed} is not installed")
     count, kept = tally(f"kill -9 of a coordinator with {executor.partition('[')[0]} on its own machine"), {}
     for number in WORKER_ROUNDS[::3]:
-        chance, before = Random(number), len(reported(tmp_path))
-        run = nursery.start([*GRID, "--executor", executor], tmp_path, DRAWS_SECONDS="0.05")
-        run.wait_for_cells(before + chance.randint(1, 4))
+        chance = Random(number)
+        run = nursery.start([*GRID, "--executor", executor], tmp_path, **permits.settings)
+        permits.let(run, chance.randint(1, 4))
         time.sleep(chance.uniform(0, 0.2))
         children = descendants(run.pid)
         assert children
@@ -111,22 +104,19 @@ def test_no_child_of_a_killed_coordinator_lives_on_under_other_executors(
     goes_on_to_its_end(nursery, count, tmp_path, kept, undisturbed)
 
 
-def test_workers_that_are_killed_cost_no_finished_cell(nursery, undisturbed, tally, tmp_path):
+def test_workers_that_are_killed_cost_no_finished_cell(nursery, permits, undisturbed, tally, tmp_path):
     count, kept = tally("kill -9 of workers"), {}
-    command = [*GRID, *PROCESSES]
-    run = nursery.start(command, tmp_path, DRAWS_SECONDS="0.1")
+    slow = {**permits.settings, "DRAWS_SECONDS": "0.05"}  # so that each cell is written at once
+    run = nursery.start([*GRID, *PROCESSES], tmp_path, **slow)
     for number in WORKER_ROUNDS:
-        chance, before = Random(number), len(reported(tmp_path))
-        cells, pause = chance.randint(1, 2), chance.uniform(0, 0.1)
-        run.wait_for_cells(before + cells)
-        run.wait_for_a_worker()
-        time.sleep(pause)
+        chance = Random(number)
+        permits.let(run, chance.randint(1, 2))
+        time.sleep(chance.uniform(0, 0.1))
         if run.ended:
             run.wait()
-            assert "3 worker processes in a row ended while they started" in run.err  # each was killed in a round
-            run = nursery.start(command, tmp_path, DRAWS_SECONDS="0.1")
-            run.wait_for_a_worker()
-        os.kill(chance.choice(workers(run.pid)), signal.SIGKILL)
+            assert "worker processes in a row ended while they started" in run.err  # each was killed in a round
+            run = nursery.start([*GRID, *PROCESSES], tmp_path, **slow)
+        kill_a_worker(run, run.pid, chance)
         kept = count.round(tmp_path, kept)
     run.signal(signal.SIGINT)  # the rest can be quicker
     run.wait()

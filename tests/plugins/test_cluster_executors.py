@@ -91,6 +91,8 @@ def cluster(folder: Path, threads: int = 1):
         wait_until(lambda: address.exists() and "address" in address.read_text())
         (url,) = re.findall(r'"address": "(tcp:[^"]*)"', address.read_text())
         with started("distributed.cli.dask_worker", *common, "--nthreads", str(threads)):
+            with importlib.import_module("distributed").Client(url, timeout=PATIENCE, set_as_default=False) as client:
+                client.wait_for_workers(1, timeout=PATIENCE)  # the executor would not wait for long
             yield url, process
 
 
