@@ -141,8 +141,6 @@ def _run(client: Any, batches: Batches) -> Generator[Ended[Any, Any], None, None
             try:
                 future = done.get(timeout=PAUSE)
             except queue.Empty:
-                if client.status != "running":
-                    raise NotApplicable(f"the dask scheduler went away; {AGAIN}") from None
                 threads = _threads(client)
                 continue
             with interrupt_put_off():
@@ -162,11 +160,11 @@ def _run(client: Any, batches: Batches) -> Generator[Ended[Any, Any], None, None
 
 def _threads(client: Any) -> int:
     """Return how many batches the cluster can run at a time; it may grow."""
-    try:
-        threads: dict[str, int] = client.nthreads()
-    except Exception as error:  # whatever dask raises when its connection is closed
-        raise NotApplicable(f"the dask scheduler went away; {AGAIN}") from error
-    return max(1, sum(threads.values()))
+    if client.status == "running":  # else it would wait for half a minute
+        with suppress(Exception):  # whatever dask raises when its connection is closed
+            threads: dict[str, int] = client.nthreads()
+            return max(1, sum(threads.values()))
+    raise NotApplicable(f"the dask scheduler went away; {AGAIN}")
 
 
 def _take(client: Any, future: Any, batch: Batch, batches: Batches) -> None:
