@@ -96,8 +96,11 @@ def cluster(folder: Path, threads: int = 1):
             yield url, process
 
 
-def test_an_item_with_which_workers_go_away_has_crashed_and_a_scheduler_that_goes_away_is_named(tasks, tmp_path):
+def test_an_item_with_which_workers_go_away_has_crashed_and_a_scheduler_that_goes_away_is_named(
+    tasks, tmp_path, monkeypatch
+):
     pytest.importorskip("distributed", reason="the extra dask is not installed")
+    monkeypatch.setattr("fairbench_executors.dask.PATIENCE", 3600)  # nor does it wait for the scheduler to come back
     with cluster(tmp_path, threads=2) as (url, scheduler):
         executor = dask(scheduler=url, batch=1)  # so that a neighbour is always in the worker that is killed
         items = ["a", "b", "kill", "c"]
@@ -109,7 +112,7 @@ def test_an_item_with_which_workers_go_away_has_crashed_and_a_scheduler_that_goe
         assert "dask gave it up" in str(ended["kill"].error)
         folder = tmp_path / "pids"
         folder.mkdir()
-        results = executor.map(tasks.quick_or_long, ["quick", str(folder)])
+        results = executor.map(tasks.quick_or_long, ["quick", *[str(folder)] * 9])
         assert next(results).result == "quick"
         wait_until(lambda: list(folder.iterdir()))
         scheduler.kill()
