@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from process_helpers import PATIENCE
+from process_helpers import PATIENCE, is_gone
 
 
 @pytest.fixture
@@ -23,12 +23,19 @@ def tasks(monkeypatch):
 
 
 @pytest.fixture
-def an_hour_passes(monkeypatch):
-    """Return a function of a condition; once it holds, it is an hour later for the executors of this process."""
-    from fairbench_executors import _pool
+def hours_pass(monkeypatch):
+    """Return a function of a folder: while a process runs that has left a file there, looks at the clock take an hour.
 
-    def when(condition):
-        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + (3600 if condition() else 0))
-        monkeypatch.setattr(_pool, "time", clock)
+    That is the clock of executors in this process.
+    """
 
-    return when
+    def there(folder):
+        looks = []
+
+        def clock():
+            looks.extend(path for path in folder.iterdir() if not is_gone(int(path.name)))
+            return time.monotonic() + 3600 * len(looks)
+
+        monkeypatch.setattr("fairbench_executors._pool.time", SimpleNamespace(monotonic=clock))
+
+    return there

@@ -235,9 +235,9 @@ def test_what_workers_have_started_ends_when_their_parent_is_killed(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands the children of the dead to an ancestor")
 @pytest.mark.parametrize("how", ["", " long"], ids=["ended", "stopped"])
-def test_what_a_worker_has_started_ends_with_it(tasks, tmp_path, an_hour_passes, how):
+def test_what_a_worker_has_started_ends_with_it(tasks, tmp_path, hours_pass, how):
     if how:
-        an_hour_passes(lambda: list(tmp_path.iterdir()))
+        hours_pass(tmp_path)
     (end,) = Processes(workers=1).map(tasks.start_a_child, [f"{tmp_path}{how}"], Limits(seconds=1800))
     assert end.how == (TIMED_OUT if how else RETURNED)
     wait_until_gone(tmp_path.iterdir())
