@@ -124,8 +124,7 @@ class Nursery:
         Settings are what ``nursery.py`` does to the process first, by the name of its function, or variables of the
         environment.
         """
-        for name in ("begun", "stays"):
-            (folder / name).unlink(missing_ok=True)
+        (folder / "begun").unlink(missing_ok=True)
         pid = self.ask("start", {"command": list(command), "folder": str(folder), "settings": settings})
         return Run(self, pid, folder)
 
@@ -166,11 +165,6 @@ class Run:
     @property
     def ended(self) -> bool:
         return status_of(self.pid).state == "Z"
-
-    def wait_for_cells(self, count: int) -> None:
-        """Wait until runs in the folder have reported so many cells, or all, or this one has ended or stays."""
-        stays = self.folder / "stays"
-        wait_until(lambda: self.ended or stays.exists() or len(reported(self.folder)) >= min(count, CELLS))
 
     def wait_for_a_worker(self) -> None:
         wait_until(lambda: self.ended or workers(self.pid))

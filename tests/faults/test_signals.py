@@ -17,20 +17,22 @@ pytestmark = [
 ]
 
 
-EARLY = ROUNDS[:15]  # in these rounds a run goes on until it is told to stop
+EARLY = ROUNDS[:15]  # in these rounds a run cannot end before it is told to stop
 
 
-def some_moment(nursery, folder, number):
+def some_moment(nursery, permits, folder, number):
     """Start a run; return it when it has just begun, has run some cells, or, in most later rounds, is about to end."""
-    chance, before = Random(number), len(reported(folder))
-    pause, cells = chance.uniform(0, 0.02), chance.choice([0, 1, 3, 8, 15]) if number in EARLY else CELLS
+    chance, early = Random(number), number in EARLY
+    pause, cells = chance.uniform(0, 0.02), chance.choice([0, 1, 3, 8, 15]) if early else CELLS
     if number % 4 == 3:
         pause, cells = chance.uniform(0, 0.5), 0
     executor = PROCESSES if number % 5 == 4 else SERIAL
-    limit = str(cells + 5 if number in EARLY else CELLS)
-    run = nursery.start([*GRID, *executor], folder, DRAWS_LIMIT=limit)
+    run = nursery.start([*GRID, *executor], folder, **permits.settings if early else {})
     wait_until((folder / "begun").exists)
-    run.wait_for_cells(before + cells)
+    if early:
+        permits.let(run, cells)
+    elif cells:
+        wait_until(lambda: run.ended or len(reported(folder)) == CELLS)
     time.sleep(pause)
     return run
 
@@ -53,10 +55,10 @@ def says_how_it_ended(run, status, earlier):
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
-def test_a_run_that_is_told_to_stop_sums_up_and_leaves_no_child(nursery, tally, tmp_path, name, status):
+def test_a_run_that_is_told_to_stop_sums_up_and_leaves_no_child(nursery, permits, tally, tmp_path, name, status):
     count, kept, statuses = tally(name), {}, []
     for number in ROUNDS:
-        run = some_moment(nursery, tmp_path, number)
+        run = some_moment(nursery, permits, tmp_path, number)
         run.signal_all(getattr(signal, name))
         run.wait()
         statuses.append(says_how_it_ended(run, status, len(kept)))
@@ -67,10 +69,10 @@ def test_a_run_that_is_told_to_stop_sums_up_and_leaves_no_child(nursery, tally, 
     assert count.sound()
 
 
-def test_a_second_ctrl_c_is_as_harmless_as_the_first(nursery, tally, tmp_path):
+def test_a_second_ctrl_c_is_as_harmless_as_the_first(nursery, permits, tally, tmp_path):
     count, kept = tally("Ctrl-C twice"), {}
     for number in ROUNDS:
-        run, chance = some_moment(nursery, tmp_path, number), Random(number)
+        run, chance = some_moment(nursery, permits, tmp_path, number), Random(number)
         run.signal_all(signal.SIGINT)
         time.sleep(chance.choice([0, chance.uniform(0, 0.01), chance.uniform(0, 0.2)]))
         run.signal_all(signal.SIGINT)
