@@ -156,7 +156,7 @@ def _nurse(leash: Connection, requests: Connection, modules: Sequence[str]) -> N
                 break
             pipe.close()
             leash.close()
-    leave_children()  # so that workers live on
+    leave_children(daemons=True)  # so that workers live on
     if word:
         if numpy := sys.modules.get("numpy"):
             numpy.random.seed()  # as in a process that has just begun; Python's own generator does so by itself

@@ -42,12 +42,16 @@ def work(pipe: Connection, leash: Connection) -> None:
                 os._exit(1)
             pipe.send_bytes(pickle.dumps((number, *outcome)))
     except (EOFError, OSError):  # the parent wants nothing more
-        leave_children()
+        leave_children(daemons=False)
 
 
-def leave_children() -> None:
-    """Let multiprocessing forget the processes that it has started here: at its exit it would wait for them."""
-    multiprocessing.process._children.clear()  # type: ignore[attr-defined]  # there is no public way
+def leave_children(*, daemons: bool) -> None:
+    """Let multiprocessing forget processes that it has started here, of which it ends daemons at its exit.
+
+    For others it would wait.
+    """
+    children = multiprocessing.process._children  # type: ignore[attr-defined]  # there is no public way
+    children -= {child for child in children if daemons or not child.daemon}
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from fairbench_executors import _nursery, _pool
 from fairbench_executors._pool import Pool, Task, WorkerDied, WorkerRaised
+from fairbench_executors._worker import leave_children
 from fairbench_executors.processes import Processes
 from fairbench_executors.serial import Serial
 from process_helpers import PATIENCE, is_gone, wait_until, wait_until_gone
@@ -253,6 +254,17 @@ def test_a_worker_does_not_wait_for_a_process_that_an_item_has_left(tasks, tmp_p
     (end,) = Processes(workers=1).map(tasks.leave_a_child, [str(tmp_path)])
     assert end.how == RETURNED
     wait_until_gone(tmp_path.iterdir())
+
+
+def test_a_worker_that_ends_still_ends_daemons():
+    daemon, other = (multiprocessing.Process(target=signal.pause, daemon=kind) for kind in (True, False))
+    for process in (daemon, other):
+        process.start()
+    leave_children(daemons=False)
+    assert {daemon, other} & {*multiprocessing.active_children()} == {daemon}
+    for process in (daemon, other):
+        process.kill()
+        process.join()
 
 
 @pytest.mark.parametrize("executor", [Serial(), Processes(workers=1)], ids=["serial", "processes"])
