@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable
@@ -19,6 +20,7 @@ from typing import Callable
 import pytest
 from filelock import FileLock, Timeout
 
+from fairbench.cli.signals import Terminated, sigterm_interrupts
 from fairbench.errors import StoreError
 from fairbench.running.budget import Budget
 from fairbench.running.store import FILE_NAME, Store
@@ -192,6 +194,26 @@ def test_a_budget_that_is_used_up_before_its_block_leaves_ctrl_c_ignored_where_i
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def destroy_and_wait(number):
+    """Send this process a signal while an object is destroyed, then wait for its effect."""
+    thing = threading.Event()
+    noticed = weakref.ref(thing, lambda _: signal.raise_signal(number))
+    del thing
+    time.sleep(60)
+    return noticed
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_an_interrupt_that_comes_while_an_object_is_destroyed_is_not_lost(number, kind):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as interrupt, sigterm_interrupts():
+            destroy_and_wait(number)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert interrupt.type is kind
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
+AGAIN = 0.01  # seconds after which an interrupt that was ignored is raised again
 
 
 class Terminated(KeyboardInterrupt):
@@ -33,15 +35,37 @@ def _raise_terminated(number: int, frame: Any) -> NoReturn:
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM interrupt the block, unless it is ignored or already has a handler."""
+    """Let SIGTERM interrupt the block, unless it is ignored or already has a handler; no interrupt of it is lost."""
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     if ours:
         signal.signal(signal.SIGTERM, _raise_terminated)
     try:
-        yield
+        with _ignored_interrupts_raised_again():
+            yield
     finally:
         if ours:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _ignored_interrupts_raised_again() -> Iterator[None]:
+    """Raise an interrupt again that came while a destructor or the like ran, whose errors Python says and ignores."""
+    before = sys.unraisablehook
+
+    def hook(ignored: Any) -> None:
+        if not issubclass(ignored.exc_type, KeyboardInterrupt):
+            before(ignored)
+            return
+        number = signal.SIGTERM if issubclass(ignored.exc_type, Terminated) else signal.SIGINT
+        again = threading.Timer(AGAIN, signal.pthread_kill, (threading.main_thread().ident, number))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager
