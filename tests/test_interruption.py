@@ -24,6 +24,7 @@ from fairbench.cli.signals import Terminated, sigterm_interrupts
 from fairbench.errors import StoreError
 from fairbench.running.budget import Budget
 from fairbench.running.store import FILE_NAME, Store
+from fairbench.system import output
 
 GRID = [
     *("run", "--methods", "constant,mlp[epochs=30,patience=30],faalgrad[epochs=30,inner_steps=5]"),
@@ -214,6 +215,14 @@ def test_an_interrupt_that_comes_while_an_object_is_destroyed_is_not_lost(number
     finally:
         signal.signal(signal.SIGINT, before)
     assert interrupt.type is kind
+
+
+def test_an_interrupt_is_not_lost_where_streams_that_stood_for_others_are_destroyed(monkeypatch):
+    closed = []
+    monkeypatch.setattr(output._Open, "close", lambda self: closed.append(1))  # io hides its errors
+    with output.output_on_stderr():
+        print("shown")
+    assert not closed
 
 
 @pytest.mark.long

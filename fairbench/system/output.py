@@ -37,7 +37,17 @@ class _Budget:
             self.stream.flush()
 
 
-class _Relay(io.TextIOBase):
+class _Open:
+    """A stream that nothing closes."""
+
+    def close(self) -> None:
+        """Stay open: code after the block must be able to print."""
+
+    def __del__(self) -> None:
+        """Do nothing: io's own destructor would call ``close`` and lose an interrupt that comes meanwhile."""
+
+
+class _Relay(_Open, io.TextIOBase):
     """Stands for ``sys.stdout`` or ``sys.stderr``; whatever is done to it, the stream behind it stays as it was."""
 
     encoding, errors = "utf-8", "backslashreplace"
@@ -53,9 +63,6 @@ class _Relay(io.TextIOBase):
     def writable(self) -> bool:
         return True
 
-    def close(self) -> None:
-        """Stay open: code after the block must be able to print."""
-
     def reconfigure(self, **options: Any) -> None:
         """Change nothing."""
 
@@ -68,7 +75,7 @@ class _Relay(io.TextIOBase):
         raise AttributeError(name)
 
 
-class _Bytes(io.RawIOBase):
+class _Bytes(_Open, io.RawIOBase):
     """``sys.stdout.buffer``."""
 
     def __init__(self, budget: _Budget) -> None:
@@ -80,9 +87,6 @@ class _Bytes(io.RawIOBase):
 
     def writable(self) -> bool:
         return True
-
-    def close(self) -> None:
-        """Stay open."""
 
 
 @contextmanager
